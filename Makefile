@@ -1,0 +1,54 @@
+# The front door: thin wrappers over meson. `make demo` and `make test` also install what is
+# missing (Debian 12), saying so first.
+
+PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-config curl jq \
+	check libglib2.0-dev libjansson-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
+	libsystemd-dev libseccomp-dev libopenblas-dev libprotobuf-c-dev protobuf-c-compiler \
+	libcurl4-openssl-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
+	libgstrtspserver-1.0-dev gstreamer1.0-tools gstreamer1.0-plugins-base \
+	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
+	gstreamer1.0-libav glib-networking openssl sqlite3 python3 python3-yaml
+
+BUILD ?= build
+WERROR ?= false
+
+.PHONY: all deps build demo test test-release test-asan fuzz format clean
+
+all: build
+
+deps:
+	@missing=$$(for p in $(PACKAGES); do \
+		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		echo "Installing with apt-get:" $$missing; \
+		as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+		$$as_root apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -q --no-install-recommends $$missing; \
+	fi
+
+$(BUILD)/build.ninja: | deps
+	meson setup $(BUILD) -Dwerror=$(WERROR)
+
+$(BUILD)-asan/build.ninja: | deps
+	meson setup $(BUILD)-asan -Dwerror=$(WERROR) -Dbuildtype=debugoptimized \
+		-Db_sanitize=address,undefined -Db_lundef=false
+
+build: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+demo: build
+	cli/demo.sh $(BUILD)
+
+test: test-release test-asan
+
+test-release: build
+	meson test -C $(BUILD) --print-errorlogs
+
+test-asan: $(BUILD)-asan/build.ninja
+	meson test -C $(BUILD)-asan --print-errorlogs
+
+format: | deps
+	find nn record store api pipeline daemon cli tests -name '*.[ch]' -exec clang-format -i {} +
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan

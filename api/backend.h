@@ -1,0 +1,69 @@
+/* All the API knows of the application: a table of questions, answered now or later.
+ *
+ * Each function receives a request and completes it exactly once, at once or after its own
+ * asynchronous work, with one of api_request_reply_*. The server keeps the client's connection
+ * suspended until then; a client that leaves meanwhile changes nothing for the backend: the
+ * request stays valid until completed. Arguments are borrowed for the call.
+ *
+ * Thread: everything here runs on the thread that runs the server. */
+#ifndef API_BACKEND_H
+#define API_BACKEND_H
+
+#include <jansson.h>
+
+#include "record/query.h"
+
+struct api_request;
+
+/* Completes with a JSON body. Takes `body`; NULL (no memory) becomes a 500. */
+void api_request_reply_json(struct api_request *request, int status, json_t *body);
+
+/* Completes without a body (204). */
+void api_request_reply_empty(struct api_request *request, int status);
+
+/* Completes with bytes of a content type. Takes `data` (malloc). */
+void api_request_reply_data(struct api_request *request, int status, const char *content_type,
+                            void *data, size_t size);
+
+/* Completes with application/problem+json (RFC 9457). `code` is stable and documented in
+ * openapi.yaml ("stream_unknown"); the detail is one sentence: what, where, what to do. */
+void api_request_reply_problem(struct api_request *request, int status, const char *code,
+                               const char *detail_format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Completes a detections or a records question: takes the page's content (leaves it empty). */
+void api_request_reply_page(struct api_request *request, struct record_page *page);
+
+struct api_backend {
+    /* GET /streams; answers {"streams":[...]}. Credentials never appear. */
+    void (*list_streams)(void *app, struct api_request *request);
+    /* GET /streams/{name}; configuration and status. 404 stream_unknown. */
+    void (*get_stream)(void *app, struct api_request *request, const char *name);
+    /* PUT /streams/{name}; `config` is the parsed body (borrowed). 201 made, 200 changed or
+     * equal; 409 stream_in_file when a configuration file owns the name; 422 stream_invalid. */
+    void (*put_stream)(void *app, struct api_request *request, const char *name,
+                       const json_t *config);
+    /* DELETE /streams/{name}; 204. */
+    void (*delete_stream)(void *app, struct api_request *request, const char *name);
+    /* GET /streams/{name}/snapshot.jpg; image/jpeg. 503 no_picture while there is none. */
+    void (*get_snapshot)(void *app, struct api_request *request, const char *name);
+
+    /* GET /detections; completes with a page. 400 cursor_invalid, 503 store_busy. */
+    void (*list_detections)(void *app, struct api_request *request,
+                            const struct record_query *query);
+    /* GET /detections/{id}: the latest record. 404 detection_unknown. */
+    void (*get_detection)(void *app, struct api_request *request, const char *id);
+    /* For SSE: committed records with seq > after, in order, at most limit; a page. */
+    void (*records_after)(void *app, struct api_request *request, int64_t after, int limit);
+
+    /* GET /models, /models/{name}: what the configured models are and do. */
+    void (*list_models)(void *app, struct api_request *request);
+    void (*get_model)(void *app, struct api_request *request, const char *name);
+
+    /* GET /readyz: 200 or 503, {"status":"ready"|"degraded"|"starting","checks":{...}}. */
+    void (*get_readiness)(void *app, struct api_request *request);
+    /* GET /metrics: text/plain; version=0.0.4. */
+    void (*get_metrics)(void *app, struct api_request *request);
+};
+
+#endif

@@ -1,0 +1,73 @@
+/* The HTTP server: routes, limits, problem+json errors and the event stream, on libmicrohttpd.
+ *
+ * It has no thread and no loop of its own. The owner watches api_server_fd (readable), calls
+ * api_server_run when it is readable, when the timeout has passed and after completing requests
+ * from elsewhere, and asks for the timeout again after each call.
+ *
+ * Limits (docs/architecture.md, "HTTP"): loopback only; 256 connections, 16 per address;
+ * header pool 16 KiB, URI 2 KiB, body 64 KiB, JSON depth 16; 10 s absolute per request (the
+ * event stream excepted, which must take what is written to it); Content-Length together with
+ * Transfer-Encoding is refused; Host must name loopback or this listener.
+ *
+ * Thread: every call on the thread that created it. */
+#ifndef API_SERVER_H
+#define API_SERVER_H
+
+#include "api/backend.h"
+
+struct api_server;
+
+struct api_error {
+    char text[256];
+};
+
+struct api_server_options {
+    const char *listen; /* "127.0.0.1:8470", "[::1]:0"; port 0: any free one */
+    const char *version;
+    const struct api_backend *backend;
+    void *app;               /* first argument of every backend function */
+    int request_deadline_ms; /* 0: 10 000 */
+    int heartbeat_ms;        /* of the event stream; 0: 15 000 */
+};
+
+/* -EINVAL for an address that does not parse or is not loopback, -EADDRINUSE, -errno. */
+int api_server_create(const struct api_server_options *options, struct api_server **ret_server,
+                      struct api_error *err);
+
+/* Closes the listener and every connection. Requests still with the backend must be completed
+ * before: see api_server_pending. NULL is fine. */
+void api_server_destroy(struct api_server *server);
+
+/* Stops accepting and ends event streams; what is being answered may finish. */
+void api_server_drain(struct api_server *server);
+
+/* Requests the backend has not completed. */
+size_t api_server_pending(const struct api_server *server);
+
+int api_server_fd(const struct api_server *server); /* an epoll descriptor */
+void api_server_run(struct api_server *server);
+int api_server_timeout_ms(struct api_server *server); /* -1: none; call after every run */
+
+/* "http://127.0.0.1:8470": where it really listens. */
+const char *api_server_url(const struct api_server *server);
+
+/* Tells subscribers of GET /events a record that the store has committed. In order of seq. */
+void api_server_publish(struct api_server *server, int64_t seq, const char *text);
+
+/* For /metrics: counters since creation. */
+struct api_server_stats {
+    int64_t requests;
+    int64_t responses[6]; /* by status class, [2] = 2xx */
+    int64_t connections, subscribers;
+    int64_t deadline_closed;
+};
+void api_server_get_stats(const struct api_server *server, struct api_server_stats *ret_stats);
+
+/* The route table as data, for the contract test: NULL-terminated method and path pairs. */
+struct api_route_info {
+    const char *method;
+    const char *path; /* as in openapi.yaml: /api/v1/streams/{name} */
+};
+const struct api_route_info *api_server_routes(size_t *ret_count);
+
+#endif

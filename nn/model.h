@@ -1,0 +1,51 @@
+/* A model: one ONNX file, validated. The graph every plan is made from.
+ *
+ * Source: ONNX IR (ModelProto, GraphProto, NodeProto, TensorProto), opsets 1-25.
+ *
+ * The bytes are hostile input. Every count, size, name, edge and attribute is checked before
+ * anything is allocated by it; weights in external files are refused. Limits: file 512 MiB,
+ * 65 536 nodes, 1 GiB of initializers.
+ *
+ * Thread: a loaded model is immutable; any thread may read it. It is reference counted:
+ * plans hold a reference, so a model may be released as soon as its plans exist. */
+#ifndef NN_MODEL_H
+#define NN_MODEL_H
+
+#include "nn/tensor.h"
+
+struct nn_model;
+
+/* What the file says of one graph input or output. Strings live as long as the model. */
+struct nn_value_info {
+    const char *name;
+    enum nn_type type;
+    struct nn_shape shape; /* NN_DIM_DYNAMIC where the file gives a name or nothing */
+};
+
+/* Parses and validates `size` bytes of ONNX. Borrows `data` for the call only: what is kept
+ * is copied. *ret_model is written only on success.
+ * Returns 0, -EINVAL (not a valid model), -ENOTSUP (operator, attribute or type we lack),
+ * -E2BIG (over a limit), -ENOMEM; err (may be NULL) then holds one line. */
+int nn_model_load(const void *data, size_t size, struct nn_model **ret_model,
+                  struct nn_error *err);
+
+struct nn_model *nn_model_ref(struct nn_model *model);
+void nn_model_unref(struct nn_model *model); /* NULL is fine */
+
+/* Graph inputs that must be fed (initializers listed as inputs are not counted). */
+size_t nn_model_input_count(const struct nn_model *model);
+const struct nn_value_info *nn_model_input(const struct nn_model *model, size_t index);
+size_t nn_model_output_count(const struct nn_model *model);
+const struct nn_value_info *nn_model_output(const struct nn_model *model, size_t index);
+
+/* A value of metadata_props, NULL when absent. The nn core gives them no meaning. */
+const char *nn_model_metadata(const struct nn_model *model, const char *key);
+size_t nn_model_metadata_count(const struct nn_model *model);
+void nn_model_metadata_at(const struct nn_model *model, size_t index, const char **ret_key,
+                          const char **ret_value);
+
+/* Nodes and weights as loaded, for `vigil model inspect` and logs. */
+size_t nn_model_node_count(const struct nn_model *model);
+int64_t nn_model_parameter_count(const struct nn_model *model);
+
+#endif

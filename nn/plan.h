@@ -1,0 +1,67 @@
+/* A plan: a model made ready for one input size on this processor.
+ *
+ * Shapes are inferred, constants folded, Conv+BatchNormalization+activation fused, every
+ * activation given an offset in one arena, weights packed for the chosen kernels, and the
+ * graph cut on the time axis:
+ *
+ *     frame part   every node that treats frames independently; runs once per frame
+ *     window part  from where frames first mix (LSTM, GRU, RNN, a Slice, Concat, Reduce or
+ *                  convolution over time); runs once per window over a ring of features
+ *
+ * The cut follows the time axis through Reshape (folding time into the batch and back, as
+ * exporters of Keras' TimeDistributed do), Transpose, Flatten, elementwise operators and
+ * per-frame convolutions. A model that mixes frames at once has an empty frame part: the ring
+ * then holds its input frames. Either way the result equals the whole-window run to float
+ * rounding.
+ *
+ * Thread: read-only after create; any number of sessions in any threads share it. It is
+ * reference counted: sessions hold a reference. */
+#ifndef NN_PLAN_H
+#define NN_PLAN_H
+
+#include <stdbool.h>
+
+#include "nn/model.h"
+
+struct nn_plan;
+
+enum nn_kernel_choice {
+    NN_KERNELS_BEST = 0,      /* the fastest set this processor has */
+    NN_KERNELS_REFERENCE = 1, /* scalar, plain loops: what tests and --strict compare with */
+};
+
+struct nn_plan_options {
+    /* Shape of every input, in the model's order, without dynamic dimensions; NULL: take the
+     * model's own, with NN_DIM_DYNAMIC in the first (batch) place read as 1. */
+    const struct nn_shape *input_shapes;
+    enum nn_kernel_choice kernels;
+    /* Axis of input 0 that is time, or -1 for a plan that only runs whole. With an axis, the
+     * input's extent there is the window length, and batch must be 1. */
+    int time_axis;
+};
+
+/* Returns 0, -EINVAL (shapes do not fit), -ENOTSUP (cannot be planned: the message names node,
+ * operator and attribute), -E2BIG (arena over 1 GiB), -ENOMEM. The plan holds its own
+ * reference to the model. options may be NULL: whole run, best kernels, the model's shapes. */
+int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options,
+                   struct nn_plan **ret_plan, struct nn_error *err);
+
+struct nn_plan *nn_plan_ref(struct nn_plan *plan);
+void nn_plan_unref(struct nn_plan *plan); /* NULL is fine */
+
+/* Concrete type and shape of inputs and outputs (of the whole run, one window). */
+const struct nn_value_info *nn_plan_input(const struct nn_plan *plan, size_t index);
+const struct nn_value_info *nn_plan_output(const struct nn_plan *plan, size_t index);
+
+struct nn_plan_info {
+    const char *kernels;   /* "scalar", "avx2", "avx512": for logs and bench */
+    size_t arena_bytes;    /* activations of one session */
+    size_t weight_bytes;   /* packed constants, shared by all sessions */
+    int window;            /* frames in one window; 0 without a time axis */
+    size_t frame_elements; /* floats of one input frame; 0 without a time axis */
+    int frame_nodes;       /* nodes before the cut */
+    int window_nodes;      /* nodes after it (all of them, without a time axis) */
+};
+void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info);
+
+#endif

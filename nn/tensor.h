@@ -1,0 +1,54 @@
+/* The values a network works on: element types, shapes and dense views.
+ *
+ * A tensor here is a view: row-major, contiguous, no strides. Whoever hands it out says who
+ * owns the bytes. Type numbers are those of ONNX's TensorProto.DataType.
+ *
+ * Thread: plain data. */
+#ifndef NN_TENSOR_H
+#define NN_TENSOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Deepest shape accepted; a model with more dimensions is refused by name. */
+#define NN_MAX_RANK 8
+
+/* A dimension known only when a plan is made. */
+#define NN_DIM_DYNAMIC (-1)
+
+enum nn_type {
+    NN_TYPE_NONE = 0,
+    NN_TYPE_FLOAT = 1,
+    NN_TYPE_UINT8 = 2,
+    NN_TYPE_INT8 = 3,
+    NN_TYPE_INT32 = 6,
+    NN_TYPE_INT64 = 7,
+    NN_TYPE_BOOL = 9,
+};
+
+struct nn_shape {
+    int rank;
+    int64_t dim[NN_MAX_RANK];
+};
+
+struct nn_tensor {
+    enum nn_type type;
+    struct nn_shape shape;
+    void *data;
+};
+
+/* One line for a person: what, where (node, operator, attribute), what to do. */
+struct nn_error {
+    char text[320];
+};
+
+/* Bytes of one element, 0 for a type that is not supported. */
+size_t nn_type_size(enum nn_type type);
+
+/* "float32", "int64", ...; never NULL. */
+const char *nn_type_name(enum nn_type type);
+
+/* Number of elements; -1 when a dimension is dynamic or the product overflows. */
+int64_t nn_shape_count(const struct nn_shape *shape);
+
+#endif

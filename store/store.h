@@ -1,0 +1,87 @@
+/* What vigil remembers: streams and detections, in SQLite.
+ *
+ * One handle writes (SQLite before 3.51.3 has a WAL-reset race between two writing or
+ * checkpointing connections); any number of read-only handles query. WAL, synchronous=FULL,
+ * STRICT tables, numbered migrations (store/migrations/NNNN_name.sql). A record is
+ * acknowledged, and may be shown to anyone, only after store_append has returned 0.
+ *
+ * Two shapes of the same truth: every record, by seq (what SSE resumes from), and one row per
+ * detection with its latest record (what lists answer).
+ *
+ * Every call is synchronous and may wait for the disk: never on the event loop's thread.
+ * Thread: a handle belongs to one thread at a time; different handles are independent. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "record/query.h"
+
+struct store;
+
+struct store_error {
+    char text[256];
+};
+
+#define STORE_CONFIG_MAX (16 * 1024) /* bytes of a stream's JSON */
+
+/* Opens for writing, creating and migrating the file (mode 0600) as needed.
+ * -errno; -EPROTO when the file's schema is newer than this program; -EUCLEAN when damaged. */
+int store_open(const char *path, struct store **ret_store, struct store_error *err);
+
+/* Opens an existing, migrated file read-only. `query_ms` caps one call (0: no cap). */
+int store_open_reader(const char *path, int query_ms, struct store **ret_store,
+                      struct store_error *err);
+
+void store_close(struct store *store); /* NULL is fine; the writer checkpoints */
+
+/* --- detections: the writer ------------------------------------------------------------- */
+
+/* Commits `count` records in one transaction and writes each its seq (1, 2, 3, ... without
+ * gaps). A record equal in id and phase `started` to one stored is a repeat (a worker's replay
+ * after a crash): it updates the row. All or nothing. */
+int store_append(struct store *store, struct record *records, size_t count,
+                 struct store_error *err);
+
+/* Marks every detection that is still open as ended at its last record's time, writing ended
+ * records: what remains open after a crash has no one to end it. Returns how many, or -errno.
+ */
+int store_close_open_detections(struct store *store, int64_t now_ms, struct store_error *err);
+
+/* Deletes records and detections that ended before `before_ms`, at most `limit` detections a
+ * call. Returns how many, or -errno. */
+int store_expire(struct store *store, int64_t before_ms, int limit, struct store_error *err);
+
+/* --- detections: readers ---------------------------------------------------------------- */
+
+/* One row per detection, its latest record. Order: start time, then id. A cursor belongs to
+ * its query: -EINVAL with another order or damaged. -ETIMEDOUT over the query cap. */
+int store_query_detections(struct store *store, const struct record_query *query,
+                           struct record_page *ret_page, struct store_error *err);
+
+/* Latest record of one detection; caller frees *ret_text. -ENOENT. */
+int store_get_detection(struct store *store, const char *id, char **ret_text,
+                        struct store_error *err);
+
+/* Records with seq > after, in order, at most limit; texts as above. */
+int store_records_after(struct store *store, int64_t after, int limit,
+                        struct record_page *ret_page, struct store_error *err);
+
+/* Highest and lowest seq kept; both 0 when empty. */
+int store_seq_range(struct store *store, int64_t *ret_first, int64_t *ret_last,
+                    struct store_error *err);
+
+/* --- streams ------------------------------------------------------------------------------ */
+
+/* Streams made by the API: name and JSON text as the application gave it. */
+int store_put_stream(struct store *store, const char *name, const char *config,
+                     struct store_error *err);
+int store_delete_stream(struct store *store, const char *name, struct store_error *err);
+
+struct store_stream {
+    char name[RECORD_NAME_SIZE];
+    char *config;
+};
+int store_list_streams(struct store *store, struct store_stream **ret_streams,
+                       size_t *ret_count, struct store_error *err);
+void store_streams_free(struct store_stream *streams, size_t count);
+
+#endif
