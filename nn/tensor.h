@@ -7,6 +7,7 @@
 #ifndef NN_TENSOR_H
 #define NN_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,5 +51,14 @@ const char *nn_type_name(enum nn_type type);
 
 /* Number of elements; -1 when a dimension is dynamic or the product overflows. */
 int64_t nn_shape_count(const struct nn_shape *shape);
+
+/* Product of dimensions first..end-1 of a shape whose count is known. */
+int64_t nn_shape_extent(const struct nn_shape *shape, int first, int end);
+
+bool nn_shape_equal(const struct nn_shape *a, const struct nn_shape *b);
+
+/* The shape both broadcast to (NumPy's rule); false when they do not. */
+bool nn_shape_broadcast(const struct nn_shape *a, const struct nn_shape *b,
+                        struct nn_shape *ret_shape);
 
 #endif

@@ -1,0 +1,69 @@
+/* What a model is inside: nodes in topological order over numbered values. Private to nn/.
+ *
+ * Everything lives in the model's pool and is immutable after nn_model_load. */
+#ifndef NN_GRAPH_H
+#define NN_GRAPH_H
+
+#include <stdatomic.h>
+
+#include "nn/model.h"
+#include "nn/op.h"
+#include "nn/pool.h"
+
+/* An input or output of a node that the file leaves empty. */
+#define NN_VALUE_NONE (-1)
+
+enum { NN_MAX_NODES = 65536, NN_MAX_NODE_VALUES = NN_OP_VARIADIC };
+
+struct nn_attribute {
+    const char *name;
+    enum nn_attribute_type type;
+    int count; /* of ints, floats, strings */
+    union {
+        int64_t i;
+        float f;
+        const char *s;
+        const int64_t *ints;
+        const float *floats;
+        const char *const *strings;
+        struct nn_tensor tensor;
+    };
+};
+
+struct nn_node {
+    const char *name; /* never NULL; "#12" when the file has none */
+    const struct nn_op *op;
+    int input_count, output_count;
+    int *inputs, *outputs; /* values, or NN_VALUE_NONE */
+    int attribute_count;
+    struct nn_attribute *attributes;
+};
+
+struct nn_value {
+    const char *name;
+    /* Initializer when data is set; else what the file declares (graph inputs and outputs),
+     * type NN_TYPE_NONE when it says nothing. */
+    struct nn_tensor declared;
+};
+
+struct nn_model {
+    atomic_int references;
+    struct nn_pool pool;
+    int opset;
+    int node_count, value_count;
+    struct nn_node *nodes;
+    struct nn_value *values;
+    int input_count, output_count;
+    int *inputs, *outputs; /* values */
+    struct nn_value_info *input_info, *output_info;
+    int metadata_count;
+    struct nn_metadata {
+        const char *key, *value;
+    } * metadata;
+    int64_t parameter_count;
+};
+
+/* NULL when the node has no such attribute. */
+const struct nn_attribute *nn_node_attribute(const struct nn_node *node, const char *name);
+
+#endif

@@ -1,0 +1,165 @@
+/* What operators call: attributes, errors, memory, and the time rules most rows share. */
+#include "nn/op.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nn/graph.h"
+
+const struct nn_attribute *nn_node_attribute(const struct nn_node *node, const char *name)
+{
+    for (int i = 0; i < node->attribute_count; i++)
+        if (strcmp(node->attributes[i].name, name) == 0)
+            return &node->attributes[i];
+    return NULL;
+}
+
+bool nn_op_wants_output(const struct nn_op_call *call, int index)
+{
+    return index < call->node->output_count && call->node->outputs[index] != NN_VALUE_NONE;
+}
+
+bool nn_op_has(const struct nn_op_call *call, const char *name)
+{
+    return nn_node_attribute(call->node, name) != NULL;
+}
+
+int64_t nn_op_int(const struct nn_op_call *call, const char *name, int64_t otherwise)
+{
+    const struct nn_attribute *a = nn_node_attribute(call->node, name);
+    return a ? a->i : otherwise;
+}
+
+float nn_op_float(const struct nn_op_call *call, const char *name, float otherwise)
+{
+    const struct nn_attribute *a = nn_node_attribute(call->node, name);
+    return a ? a->f : otherwise;
+}
+
+const char *nn_op_string(const struct nn_op_call *call, const char *name, const char *otherwise)
+{
+    const struct nn_attribute *a = nn_node_attribute(call->node, name);
+    return a ? a->s : otherwise;
+}
+
+const int64_t *nn_op_ints(const struct nn_op_call *call, const char *name, int *ret_count)
+{
+    const struct nn_attribute *a = nn_node_attribute(call->node, name);
+    *ret_count = a ? a->count : 0;
+    return a ? a->ints : NULL;
+}
+
+const float *nn_op_floats(const struct nn_op_call *call, const char *name, int *ret_count)
+{
+    const struct nn_attribute *a = nn_node_attribute(call->node, name);
+    *ret_count = a ? a->count : 0;
+    return a ? a->floats : NULL;
+}
+
+const char *const *nn_op_strings(const struct nn_op_call *call, const char *name,
+                                 int *ret_count)
+{
+    const struct nn_attribute *a = nn_node_attribute(call->node, name);
+    *ret_count = a ? a->count : 0;
+    return a ? a->strings : NULL;
+}
+
+const struct nn_tensor *nn_op_tensor(const struct nn_op_call *call, const char *name)
+{
+    const struct nn_attribute *a = nn_node_attribute(call->node, name);
+    return a ? &a->tensor : NULL;
+}
+
+int nn_op_fail(const struct nn_op_call *call, int code, const char *format, ...)
+{
+    if (!call->err)
+        return code;
+    char *text = call->err->text;
+    size_t size = sizeof call->err->text;
+    int used = snprintf(text, size, "node '%.80s' (%s): ", call->node->name, call->op->name);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + used, size - (size_t)used, format, args);
+    va_end(args);
+    return code;
+}
+
+void *nn_op_alloc(struct nn_op_call *call, size_t bytes)
+{
+    return nn_pool_alloc(call->pool, bytes);
+}
+
+int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank)
+{
+    if (axis < -rank || axis >= rank)
+        return nn_op_fail(call, -EINVAL, "axis %lld is outside a tensor of rank %d",
+                          (long long)axis, rank);
+    return (int)(axis < 0 ? axis + rank : axis);
+}
+
+int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *what,
+                        int64_t *values, int limit)
+{
+    const struct nn_tensor *t = &call->inputs[index];
+    if (t->type != NN_TYPE_INT64 && t->type != NN_TYPE_INT32)
+        return nn_op_fail(call, -EINVAL, "%s must be int64 or int32, not %s", what,
+                          nn_type_name(t->type));
+    int64_t count = nn_shape_count(&t->shape);
+    if (t->shape.rank > 1 || count < 0 || count > limit)
+        return nn_op_fail(call, -EINVAL, "%s must be a list of at most %d numbers", what,
+                          limit);
+    if (!t->data)
+        return nn_op_fail(call, -ENOTSUP, "%s must be a constant, not computed at run time",
+                          what);
+    for (int64_t i = 0; i < count; i++)
+        values[i] = t->type == NN_TYPE_INT64 ? ((const int64_t *)t->data)[i]
+                                             : ((const int32_t *)t->data)[i];
+    return (int)count;
+}
+
+int nn_op_require_type(const struct nn_op_call *call, int index, enum nn_type type)
+{
+    if (call->inputs[index].type == type)
+        return 0;
+    return nn_op_fail(call, -ENOTSUP, "input %d is %s; only %s is supported here", index,
+                      nn_type_name(call->inputs[index].type), nn_type_name(type));
+}
+
+bool nn_op_time_same(const struct nn_op_call *call, const int *in, int *out)
+{
+    const struct nn_shape *whole = &call->outputs[0].shape;
+    int axis = NN_TIME_NONE;
+    for (int i = 0; i < call->input_count; i++) {
+        if (in[i] == NN_TIME_NONE)
+            continue;
+        int aligned = in[i] + whole->rank - call->inputs[i].shape.rank;
+        if (axis != NN_TIME_NONE && axis != aligned)
+            return false;
+        axis = aligned;
+        /* Broadcasting over the time axis itself: one frame would meet many. */
+        if (call->inputs[i].shape.dim[in[i]] != whole->dim[aligned])
+            return false;
+    }
+    for (int i = 0; i < call->input_count; i++) {
+        int own = axis - (whole->rank - call->inputs[i].shape.rank);
+        if (in[i] == NN_TIME_NONE && nn_op_has_input(call, i) && own >= 0 &&
+            call->inputs[i].shape.dim[own] != 1)
+            return false;
+    }
+    out[0] = axis;
+    return true;
+}
+
+bool nn_op_time_batch(const struct nn_op_call *call, const int *in, int *out)
+{
+    if (in[0] != 0)
+        return false;
+    for (int i = 1; i < call->input_count; i++)
+        if (in[i] != NN_TIME_NONE)
+            return false;
+    for (int i = 0; i < call->output_count; i++)
+        out[i] = 0;
+    return true;
+}

@@ -1,0 +1,200 @@
+/* Operators: one table row each, and what a row's callbacks see of the node they serve.
+ *
+ * A row is `const struct nn_op nn_op_conv = {...}` in nn/op_NAME.c, declared at the end of this
+ * header and listed in nn/ops.c. The planner calls, in this order:
+ *
+ *   infer    from input types and shapes (and the bytes of constant inputs) to output types and
+ *            shapes; checks everything that forward relies on. May run several times, with
+ *            whole-window shapes and with the shapes of one frame.
+ *   time     may this node run frame by frame? See struct nn_op.
+ *   prepare  once per planned node: packs weights, chooses kernels, states the workspace.
+ *   forward  at run time: allocates, locks and logs nothing.
+ *
+ * A node's whole inputs are constant: the planner runs forward once and keeps the result
+ * (constant folding); operators need not know.
+ *
+ * Thread: infer, time and prepare run in the thread that makes the plan. forward runs in any
+ * number of sessions at once on one shared `state`, which it must only read. */
+#ifndef NN_OP_H
+#define NN_OP_H
+
+#include <stdbool.h>
+
+#include "nn/tensor.h"
+
+struct nn_kernels; /* nn/kernels/kernels.h */
+struct nn_node;    /* nn/graph.h */
+struct nn_op;
+struct nn_pool;
+
+/* An activation that the planner folded into the node before it. */
+enum nn_activation {
+    NN_ACTIVATION_NONE = 0,
+    NN_ACTIVATION_RELU,
+    NN_ACTIVATION_LEAKY_RELU, /* activation_alpha is the slope below zero */
+    NN_ACTIVATION_SIGMOID,
+    NN_ACTIVATION_TANH,
+};
+
+struct nn_op_call {
+    const struct nn_op *op;
+    const struct nn_node *node; /* attributes: read through nn_op_int and its sisters */
+    int opset;                  /* of the default domain, as the model declares it */
+
+    /* input_count counts up to the last input the node names. An optional input that is left
+     * out has type NN_TYPE_NONE (nn_op_has_input). data is NULL until run time, except for
+     * constants, whose bytes are there from infer on and never move. */
+    int input_count;
+    const struct nn_tensor *inputs;
+
+    /* infer writes type and shape of every output of the row's max_outputs that
+     * nn_op_wants_output; an output nobody reads has data NULL at run time. */
+    int output_count;
+    struct nn_tensor *outputs;
+
+    enum nn_activation
+        activation; /* only rows with NN_OP_FUSES_ACTIVATION see another than NONE */
+    float activation_alpha;
+
+    const struct nn_kernels *kernels; /* the plan's choice */
+
+    /* Written by prepare, read by forward. Memory from nn_op_alloc lives as long as the plan.
+     */
+    void *state;
+    size_t workspace_bytes; /* scratch wanted by forward */
+    void *workspace;        /* forward: that many bytes, 64-byte aligned, content undefined */
+
+    struct nn_pool *pool;
+    struct nn_error *err; /* may be NULL; written through nn_op_fail */
+};
+
+/* No time axis: a constant, or an optional input that is absent. */
+#define NN_TIME_NONE (-1)
+
+enum nn_op_flags {
+    /* Element i of the output depends on element i of each input of the output's shape and
+     * type only, so the output may share bytes with such an input. */
+    NN_OP_ELEMENTWISE = 1,
+    /* The bytes of output 0 are those of input 0 (Reshape, Flatten, Identity, ...). The
+     * planner gives both the same place and skips forward; when it must call it, forward
+     * copies, looking at no shape but the output's. */
+    NN_OP_VIEW = 2,
+    /* forward applies call->activation to output 0. */
+    NN_OP_FUSES_ACTIVATION = 4,
+    /* Only the shapes of inputs matter, never their bytes: always folded (Shape). */
+    NN_OP_SHAPE_ONLY = 8,
+    /* An activation that can be folded into the node before it. */
+    NN_OP_IS_ACTIVATION = 16,
+};
+
+enum nn_attribute_type {
+    NN_ATTRIBUTE_NONE = 0,
+    NN_ATTRIBUTE_FLOAT = 1, /* numbers of ONNX's AttributeProto.AttributeType */
+    NN_ATTRIBUTE_INT = 2,
+    NN_ATTRIBUTE_STRING = 3,
+    NN_ATTRIBUTE_TENSOR = 4,
+    NN_ATTRIBUTE_FLOATS = 6,
+    NN_ATTRIBUTE_INTS = 7,
+    NN_ATTRIBUTE_STRINGS = 8,
+};
+
+/* An attribute the row understands, in opsets since..until (0: no bound). A node with any
+ * other attribute, or one of another type, is refused by name when the model is loaded. */
+struct nn_attribute_rule {
+    const char *name;
+    enum nn_attribute_type type;
+    int since, until;
+};
+
+#define NN_OP_VARIADIC 4096 /* most inputs of a variadic operator */
+
+struct nn_op {
+    const char *name; /* ONNX op_type, default domain */
+    int min_inputs, max_inputs;
+    int min_outputs, max_outputs;
+    unsigned flags;
+    const struct nn_attribute_rule *attributes; /* ends with a NULL name; NULL: none */
+
+    /* 0 or negative errno through nn_op_fail: -EINVAL (breaks the ONNX rules), -ENOTSUP (legal,
+     * but we cannot). */
+    int (*infer)(struct nn_op_call *call);
+    int (*prepare)(struct nn_op_call *call); /* NULL: nothing to prepare */
+    int (*forward)(struct nn_op_call *call); /* 0 or -EINVAL (a run-time value is impossible) */
+
+    /* The time axis. in[i] is the axis of input i that is time, NN_TIME_NONE for constants and
+     * absent inputs; at least one is an axis. A time axis has extent frames × k, time
+     * outermost in it (k > 1 after a Reshape that folded other axes in); shapes are those of
+     * the whole window.
+     * Returns true, with the axis for each output in out[j], only when for every frame t:
+     * forward over the t-th piece of each timed input (extent k there, constants as they are)
+     * gives the t-th piece of each output. In doubt false: the graph is cut before this node,
+     * which is always right. NULL: always cut. Rows with NN_OP_VIEW need none.
+     * Usual answers: nn_op_time_same, nn_op_time_batch. */
+    bool (*time)(const struct nn_op_call *call, const int *in, int *out);
+};
+
+/* Row for an op_type, NULL when there is none. */
+const struct nn_op *nn_op_find(const char *name);
+size_t nn_op_count(void);
+const struct nn_op *nn_op_at(size_t index);
+
+static inline bool nn_op_has_input(const struct nn_op_call *call, int index)
+{
+    return index < call->input_count && call->inputs[index].type != NN_TYPE_NONE;
+}
+
+/* Whether the node names this output. */
+bool nn_op_wants_output(const struct nn_op_call *call, int index);
+
+/* Attributes, checked against the row's rules at load; the default when absent. Arrays and
+ * strings are borrowed from the model; absent: NULL and count 0. Strings end with NUL. */
+bool nn_op_has(const struct nn_op_call *call, const char *name);
+int64_t nn_op_int(const struct nn_op_call *call, const char *name, int64_t otherwise);
+float nn_op_float(const struct nn_op_call *call, const char *name, float otherwise);
+const char *nn_op_string(const struct nn_op_call *call, const char *name,
+                         const char *otherwise);
+const int64_t *nn_op_ints(const struct nn_op_call *call, const char *name, int *ret_count);
+const float *nn_op_floats(const struct nn_op_call *call, const char *name, int *ret_count);
+const char *const *nn_op_strings(const struct nn_op_call *call, const char *name,
+                                 int *ret_count);
+const struct nn_tensor *nn_op_tensor(const struct nn_op_call *call, const char *name);
+
+/* Writes "node 'NAME' (OP): ..." to call->err when there is one; returns code. */
+int nn_op_fail(const struct nn_op_call *call, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* 64-byte aligned, zeroed, owned by the plan, counted as weight_bytes. NULL: out of memory or
+ * over the plan's limit. Only in prepare. */
+void *nn_op_alloc(struct nn_op_call *call, size_t bytes);
+
+/* Axis attribute or input in -rank..rank-1 to 0..rank-1; -EINVAL by name otherwise. */
+int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank);
+
+/* Elements of a constant int64 or int32 input (ReduceMean axes, Slice starts, ...), at most
+ * `limit`. Returns the count; -ENOTSUP by name when the input is computed at run time. */
+int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *what,
+                        int64_t *values, int limit);
+
+/* Refuses, by name, an input whose type is not the wanted one. */
+int nn_op_require_type(const struct nn_op_call *call, int index, enum nn_type type);
+
+/* time callbacks shared by many rows. same: any axis, every timed input and output 0 alike,
+ * with broadcasting (constants must not vary over time). batch: output axis 0 when input 0 is
+ * timed on axis 0 and nothing else is timed; what Conv and pooling need. */
+bool nn_op_time_same(const struct nn_op_call *call, const int *in, int *out);
+bool nn_op_time_batch(const struct nn_op_call *call, const int *in, int *out);
+
+/* The rows. */
+extern const struct nn_op nn_op_add, nn_op_sub, nn_op_mul, nn_op_div;
+extern const struct nn_op nn_op_relu, nn_op_leaky_relu, nn_op_sigmoid, nn_op_tanh;
+extern const struct nn_op nn_op_identity, nn_op_dropout, nn_op_reshape, nn_op_flatten;
+extern const struct nn_op nn_op_squeeze, nn_op_unsqueeze;
+extern const struct nn_op nn_op_concat, nn_op_transpose, nn_op_gather, nn_op_slice;
+extern const struct nn_op nn_op_constant, nn_op_shape, nn_op_reduce_mean;
+extern const struct nn_op nn_op_conv;
+extern const struct nn_op nn_op_max_pool, nn_op_average_pool, nn_op_global_average_pool;
+extern const struct nn_op nn_op_gemm, nn_op_matmul;
+extern const struct nn_op nn_op_batch_normalization, nn_op_softmax;
+extern const struct nn_op nn_op_lstm, nn_op_gru, nn_op_rnn;
+
+#endif

@@ -1,0 +1,84 @@
+#include "nn/pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64, CHUNK_BYTES = 32 * 1024 };
+
+struct nn_pool_chunk {
+    struct nn_pool_chunk *next;
+    size_t size, used;
+    _Alignas(ALIGNMENT) unsigned char bytes[];
+};
+
+void nn_pool_init(struct nn_pool *pool, size_t limit_bytes)
+{
+    *pool = (struct nn_pool){.limit_bytes = limit_bytes};
+}
+
+void nn_pool_finish(struct nn_pool *pool)
+{
+    while (pool->chunks) {
+        struct nn_pool_chunk *next = pool->chunks->next;
+        free(pool->chunks);
+        pool->chunks = next;
+    }
+    pool->used_bytes = 0;
+}
+
+void *nn_pool_alloc(struct nn_pool *pool, size_t bytes)
+{
+    if (bytes == 0)
+        bytes = 1;
+    if (bytes > pool->limit_bytes)
+        return NULL;
+    bytes = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (bytes > pool->limit_bytes - pool->used_bytes)
+        return NULL;
+
+    struct nn_pool_chunk *chunk = pool->chunks;
+    if (!chunk || chunk->size - chunk->used < bytes) {
+        size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
+        struct nn_pool_chunk *fresh = aligned_alloc(ALIGNMENT, sizeof *fresh + size);
+        if (!fresh)
+            return NULL;
+        *fresh = (struct nn_pool_chunk){.size = size};
+        /* A piece with its own chunk goes behind the first, whose rest stays in use. */
+        if (chunk && bytes >= CHUNK_BYTES) {
+            fresh->next = chunk->next;
+            chunk->next = fresh;
+        } else {
+            fresh->next = chunk;
+            pool->chunks = fresh;
+        }
+        chunk = fresh;
+    }
+    void *piece = chunk->bytes + chunk->used;
+    chunk->used += bytes;
+    pool->used_bytes += bytes;
+    return memset(piece, 0, bytes);
+}
+
+void *nn_pool_array(struct nn_pool *pool, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return NULL;
+    return nn_pool_alloc(pool, bytes);
+}
+
+char *nn_pool_string(struct nn_pool *pool, const void *bytes, size_t length)
+{
+    if (length == SIZE_MAX)
+        return NULL;
+    char *copy = nn_pool_alloc(pool, length + 1);
+    if (copy && length > 0)
+        memcpy(copy, bytes, length);
+    return copy;
+}
+
+int nn_pool_errno(const struct nn_pool *pool, size_t bytes)
+{
+    return bytes > pool->limit_bytes - pool->used_bytes ? -E2BIG : -ENOMEM;
+}

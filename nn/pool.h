@@ -1,0 +1,36 @@
+/* Memory that is freed all at once: what a model or a plan is made of.
+ *
+ * Pieces are 64-byte aligned and zeroed. The pool counts what it gave and refuses beyond a
+ * limit set at birth, so hostile input costs at most that.
+ *
+ * Thread: one at a time. */
+#ifndef NN_POOL_H
+#define NN_POOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct nn_pool_chunk;
+
+struct nn_pool {
+    struct nn_pool_chunk *chunks;
+    size_t limit_bytes;
+    size_t used_bytes;
+};
+
+void nn_pool_init(struct nn_pool *pool, size_t limit_bytes);
+void nn_pool_finish(struct nn_pool *pool);
+
+/* NULL: out of memory or over the limit (nn_pool_errno tells which). Zero bytes are one. */
+void *nn_pool_alloc(struct nn_pool *pool, size_t bytes);
+
+/* count * size bytes, NULL also when that overflows. */
+void *nn_pool_array(struct nn_pool *pool, size_t count, size_t size);
+
+/* A copy of `length` bytes with a NUL after them. */
+char *nn_pool_string(struct nn_pool *pool, const void *bytes, size_t length);
+
+/* Why the last piece of `bytes` was refused: -E2BIG or -ENOMEM. */
+int nn_pool_errno(const struct nn_pool *pool, size_t bytes);
+
+#endif
