@@ -152,6 +152,10 @@ struct message_stream_status {
     char model[RECORD_MODEL_SIZE];
 };
 
+/* Everything unknown: counts 0, times RECORD_NO_TIME, latencies -1. */
+void message_status_init(struct message_stream_status *status);
+
+/* Labels are distinct. */
 struct message_window {
     char stream[RECORD_NAME_SIZE];
     int64_t first_pts_ns, last_pts_ns;
@@ -181,15 +185,20 @@ struct message {
     };
 };
 
-/* JSON text without newline, NUL-terminated; caller frees. NULL without memory or when the
- * text would exceed MESSAGE_TEXT_MAX. */
+/* JSON text without newline, NUL-terminated; caller frees. The largest message of each type
+ * fits into MESSAGE_TEXT_MAX. Details are made printable on the way; NULL without memory, and
+ * for what no reader would take: other text that is not printable, reals that are not finite,
+ * a window with two equal labels. */
 char *message_to_text(const struct message *message);
 
 /* 0, or -EINVAL with one line naming the member. *ret_message is written only on success. */
 int message_from_text(const char *text, size_t size, struct message *ret_message,
                       struct record_error *err);
 
-/* The JSON objects the API and --windows show: status without "type", window with it. */
+/* The JSON objects the API and --windows show: status without "type", window with it. A status
+ * has the members of the struct, times as RFC 3339 ("connected", "first_packet", "first_key",
+ * "first_analysed", "last_frame") and null for what is unknown; a window's "scores" is an
+ * object by label, six decimals. Caller owns the reference; NULL as above. */
 json_t *message_status_to_json(const struct message_stream_status *status);
 json_t *message_window_to_json(const struct message_window *window);
 

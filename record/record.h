@@ -68,11 +68,16 @@ struct record {
     bool damaged;      /* pictures were damaged during the evidence; member only when true */
 };
 
+/* How every text here is dumped: compact, reals as short as their fixed decimals are. Whoever
+ * puts record_to_json into a larger object dumps that with these too. */
+#define RECORD_JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
 /* A record with everything absent: seq, track, latency -1, times RECORD_NO_TIME. */
 void record_init(struct record *record);
 
-/* The record as a JSON object (caller owns the reference); NULL only without memory. Byte-
- * identical text for equal records: members in the order of the struct, fixed precision. */
+/* The record as a JSON object (caller owns the reference). Byte-identical text for equal
+ * records: members in the order of the struct, fixed precision. NULL without memory, and for
+ * what no reader would take: text that is not printable, a score that is not finite. */
 json_t *record_to_json(const struct record *record);
 
 /* Compact text, NUL-terminated, without newline; caller frees with free(). */
@@ -89,15 +94,19 @@ bool record_id_is_valid(const char *id);
 
 /* ^[a-z0-9][a-z0-9_-]{0,63}$ */
 bool record_name_is_valid(const char *name);
+/* 1 to RECORD_LABEL_SIZE - 1 bytes of printable text (record/text.h). */
+bool record_label_is_valid(const char *label);
 
 const char *record_kind_name(enum record_kind kind);    /* "activity", ... */
 int record_kind_from_name(const char *name);            /* enum, or -EINVAL */
 const char *record_phase_name(enum record_phase phase); /* "started", ... */
 
 #define RECORD_TIME_SIZE 25
-/* RFC 3339 UTC with milliseconds, "2026-11-20T12:00:01.240Z"; years 1970-9999. */
+/* RFC 3339 UTC with milliseconds, "2026-11-20T12:00:01.240Z"; times outside the years 1970 to
+ * 9999 become the nearest within. */
 void record_time_format(int64_t ms, char ret_text[RECORD_TIME_SIZE]);
-/* Accepts that form, with any offset and 0-9 fraction digits. 0 or -EINVAL. */
+/* Accepts that form, with any offset and 0-9 fraction digits, of which three count. 0, or
+ * -EINVAL, also outside those years. */
 int record_time_parse(const char *text, int64_t *ret_ms);
 
 #endif
