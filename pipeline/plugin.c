@@ -1,5 +1,7 @@
 #include "pipeline/plugin.h"
 
+#include "pipeline/vigilscenesrc.h"
+
 #define DESCRIPTION "Analysis of video by CNN and LSTM networks"
 #define LICENSE     "Apache 2.0" /* as GStreamer's list of accepted licences spells it */
 #define ORIGIN      "Unknown package origin"
@@ -9,6 +11,7 @@ static const struct {
     const char *name;
     GType (*type)(void);
 } elements[] = {
+    {"vigilscenesrc", vigil_scene_src_get_type},
     {NULL, NULL},
 };
 
