@@ -24,8 +24,8 @@
  *   vigil.background       comma list of labels that make no event   quiet, if there is one
  *
  * Values marked * may differ by label: "0.6,covered:0.9" is 0.6 for all but covered.
- * Overrides may leave out "vigil."; an override that is none of these keys is an error, other
- * metadata of the model is left alone. x = (pixel - mean) x scale.
+ * An override that is none of these keys is an error; other metadata of the model is left
+ * alone. x = (pixel - mean) x scale.
  *
  * Strings come from the model and are hostile: bounded, checked, and escaped in messages.
  *
@@ -36,6 +36,7 @@
 #include <glib.h>
 
 #include "nn/plan.h"
+#include "pipeline/modelkeys.h"
 #include "record/record.h"
 
 #define MODELINFO_LABELS_MAX 256
@@ -89,13 +90,6 @@ int modelinfo_plan(const struct modelinfo *info, struct nn_model *model,
 /* Output 0 to scores as head says; writes label_count of them. */
 void modelinfo_scores(const struct modelinfo *info, const struct nn_tensor *output,
                       float *ret_scores);
-
-/* A table for overrides; frees its keys and values. */
-GHashTable *modelinfo_overrides_new(void);
-
-/* Adds the keys of MODEL.modelinfo, a GKeyFile with them in a group [vigil], to `overrides`,
- * which keeps the values it has. 0 also when there is no such file; -EINVAL with one line. */
-int modelinfo_read_sidecar(const char *model_path, GHashTable *overrides, struct nn_error *err);
 
 /* Names of the enumerations, as the keys spell them. */
 const char *modelinfo_task_name(enum modelinfo_task task);

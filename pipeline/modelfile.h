@@ -1,0 +1,23 @@
+/* The files of a model: MODEL.onnx, and MODEL.onnx.modelinfo beside it.
+ *
+ * Only regular files are read, and only up to a maximum: a pipe or a device would be read until
+ * memory ends.
+ *
+ * Thread: any. */
+#ifndef PIPELINE_MODELFILE_H
+#define PIPELINE_MODELFILE_H
+
+#include <glib.h>
+
+#include "nn/model.h"
+
+/* All of the file, at most 512 MiB. The caller owns *ret_bytes. Negative errno with one line
+ * that names the file. */
+int modelfile_read(const char *path, GBytes **ret_bytes, struct nn_error *err);
+
+/* Adds what MODEL.modelinfo says to overrides (pipeline/modelkeys.h), which keeps the values it
+ * has: a GKeyFile, at most 64 KiB, with the keys in a group [vigil]. 0 also when there is no
+ * such file; otherwise negative errno with one line that names it. */
+int modelfile_read_sidecar(const char *model_path, GHashTable *overrides, struct nn_error *err);
+
+#endif

@@ -1,0 +1,35 @@
+/* vigilanalyze: an element that watches video through a model and says what happens.
+ *
+ * Buffers pass through. Frames are sampled by pts, run through the network, and every window's
+ * scores become events; what is posted on the bus is in pipeline/vigilmessage.h. While an event
+ * is on, buffers carry a GstVideoRegionOfInterestMeta per label over the region looked at:
+ * roi_type is the label, its parameter structure "vigil-event" holds "score" (gdouble, of the
+ * last window) and "kind" (gchararray).
+ *
+ * The model is loaded when the element goes from READY to PAUSED; what is wrong with it is one
+ * line of GST_MESSAGE_ERROR. Properties are read then, but for post-windows, read per window.
+ *
+ * The network's state is reset, open events end and new ones are held off for one window after
+ * a discontinuity: pts back by a second or by any step into a new segment, pts forward by more
+ * than a second and a window, a flush, other caps, a new stream, or the custom downstream event
+ * VIGIL_ANALYZE_DISCONTINUITY, for whoever rebuilt a source.
+ *
+ * The read-only property stats is a GstStructure "vigil-stats", all of guint64:
+ *   received = analysed + skipped   frames; of those skipped, `stale` repeated a pts or were
+ * late windows, discontinuities convert-time, inference-time    nanoseconds spent so far
+ *   last-pts                        stream time of the last frame analysed, or NONE
+ *
+ * Thread: properties from any; no lock is held while the network runs. */
+#ifndef PIPELINE_VIGILANALYZE_H
+#define PIPELINE_VIGILANALYZE_H
+
+#include <gst/base/gstbasetransform.h>
+
+#include "pipeline/vigilmessage.h"
+
+#define VIGIL_ANALYZE_DISCONTINUITY "vigil-discontinuity"
+
+#define VIGIL_TYPE_ANALYZE (vigil_analyze_get_type())
+G_DECLARE_FINAL_TYPE(VigilAnalyze, vigil_analyze, VIGIL, ANALYZE, GstBaseTransform)
+
+#endif
