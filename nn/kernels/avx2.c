@@ -1,0 +1,138 @@
+/* AVX2 with FMA: eight floats in a vector, sixteen registers. */
+#include "nn/kernels/tables.h"
+
+#include <immintrin.h>
+
+#define TABLE      nn_kernels_table_avx2
+#define TABLE_NAME "avx2"
+
+/* 4 × 3 sums, 3 inputs and 1 weight fill the sixteen registers. */
+#define TILE_ROWS    4
+#define TILE_VECTORS 3
+
+#define LANES 8
+typedef __m256 vector;
+
+static inline __m256i lane_mask(size_t n)
+{
+    static const int32_t lanes[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    return _mm256_loadu_si256((const __m256i *)(lanes + LANES - n));
+}
+
+static inline vector v_set(float value)
+{
+    return _mm256_set1_ps(value);
+}
+
+static inline vector v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+
+/* The first n lanes, 0 in the others, which are not read. */
+static inline vector v_load_part(const float *p, size_t n)
+{
+    return _mm256_maskload_ps(p, lane_mask(n));
+}
+
+static inline void v_store(float *p, vector a)
+{
+    _mm256_storeu_ps(p, a);
+}
+
+static inline void v_store_part(float *p, vector a, size_t n)
+{
+    _mm256_maskstore_ps(p, lane_mask(n), a);
+}
+
+static inline vector v_add(vector a, vector b)
+{
+    return _mm256_add_ps(a, b);
+}
+
+static inline vector v_sub(vector a, vector b)
+{
+    return _mm256_sub_ps(a, b);
+}
+
+static inline vector v_mul(vector a, vector b)
+{
+    return _mm256_mul_ps(a, b);
+}
+
+static inline vector v_div(vector a, vector b)
+{
+    return _mm256_div_ps(a, b);
+}
+
+/* a · b + c */
+static inline vector v_fma(vector a, vector b, vector c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+
+/* Both give b when either is NaN. */
+static inline vector v_max(vector a, vector b)
+{
+    return _mm256_max_ps(a, b);
+}
+
+static inline vector v_min(vector a, vector b)
+{
+    return _mm256_min_ps(a, b);
+}
+
+/* a < b ? yes : no, lane by lane */
+static inline vector v_select_less(vector a, vector b, vector yes, vector no)
+{
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+
+/* The first n lanes of a, b in the others. */
+static inline vector v_select_first(size_t n, vector a, vector b)
+{
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(lane_mask(n)));
+}
+
+static inline vector v_abs(vector a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+
+static inline vector v_round(vector a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* a · 2^e for whole numbers e in -126..127 */
+static inline vector v_scale(vector a, vector e)
+{
+    __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(e), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+}
+
+static inline float v_sum(vector a)
+{
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
+static inline float v_largest(vector a)
+{
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+}
+
+/* p[0], p[2], ... p[14]; reads nothing behind p[14]. */
+static inline vector v_load_even(const float *p)
+{
+    /* The second half is read one float early, so that it ends at p[14]: its odd lanes. */
+    __m256 low = _mm256_loadu_ps(p), high = _mm256_loadu_ps(p + 7);
+    __m256 mixed = _mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 2, 0));
+    return _mm256_castpd_ps(
+        _mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
+#include "nn/kernels/simd_tmpl.c"

@@ -1,0 +1,131 @@
+/* AVX-512 (F, DQ, VL, BW): sixteen floats in a vector, thirty-two registers, masks. */
+#include "nn/kernels/tables.h"
+
+#include <immintrin.h>
+
+#define TABLE      nn_kernels_table_avx512
+#define TABLE_NAME "avx512"
+
+/* 8 × 3 sums and 3 inputs; weights come as broadcast memory operands. */
+#define TILE_ROWS    8
+#define TILE_VECTORS 3
+
+#define LANES 16
+typedef __m512 vector;
+
+static inline __mmask16 lane_mask(size_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+
+static inline vector v_set(float value)
+{
+    return _mm512_set1_ps(value);
+}
+
+static inline vector v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+/* The first n lanes, 0 in the others, which are not read. */
+static inline vector v_load_part(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(lane_mask(n), p);
+}
+
+static inline void v_store(float *p, vector a)
+{
+    _mm512_storeu_ps(p, a);
+}
+
+static inline void v_store_part(float *p, vector a, size_t n)
+{
+    _mm512_mask_storeu_ps(p, lane_mask(n), a);
+}
+
+static inline vector v_add(vector a, vector b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline vector v_sub(vector a, vector b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+static inline vector v_mul(vector a, vector b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline vector v_div(vector a, vector b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+/* a · b + c */
+static inline vector v_fma(vector a, vector b, vector c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* Both give b when either is NaN. */
+static inline vector v_max(vector a, vector b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+static inline vector v_min(vector a, vector b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+/* a < b ? yes : no, lane by lane */
+static inline vector v_select_less(vector a, vector b, vector yes, vector no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+
+/* The first n lanes of a, b in the others. */
+static inline vector v_select_first(size_t n, vector a, vector b)
+{
+    return _mm512_mask_blend_ps(lane_mask(n), b, a);
+}
+
+static inline vector v_abs(vector a)
+{
+    return _mm512_abs_ps(a);
+}
+
+static inline vector v_round(vector a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+/* a · 2^e for whole numbers e in -126..127 */
+static inline vector v_scale(vector a, vector e)
+{
+    return _mm512_scalef_ps(a, e);
+}
+
+static inline float v_sum(vector a)
+{
+    return _mm512_reduce_add_ps(a);
+}
+
+static inline float v_largest(vector a)
+{
+    return _mm512_reduce_max_ps(a);
+}
+
+/* p[0], p[2], ... p[30]; reads nothing behind p[30]. */
+static inline vector v_load_even(const float *p)
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(p), even,
+                                  _mm512_maskz_loadu_ps(lane_mask(15), p + 16));
+}
+
+#include "nn/kernels/simd_tmpl.c"

@@ -1,0 +1,47 @@
+#include "nn/kernels/tables.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Scalar first, fastest last. */
+#define TABLES_MAX 3
+static const struct nn_kernels *available[TABLES_MAX];
+static size_t available_count;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void find_tables(void)
+{
+    available[available_count++] = &nn_kernels_table_scalar;
+#if defined(__x86_64__)
+    /* The compiler's check also asks the operating system whether it saves the registers. */
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        available[available_count++] = &nn_kernels_table_avx2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        available[available_count++] = &nn_kernels_table_avx512;
+#endif
+    nn_kernels_blas_init();
+}
+
+const struct nn_kernels *nn_kernels_best(void)
+{
+    pthread_once(&once, find_tables);
+    const char *wanted = secure_getenv("VIGIL_KERNELS");
+    for (size_t i = 0; wanted && i < available_count; i++) {
+        if (strcmp(available[i]->name, wanted) == 0)
+            return available[i];
+    }
+    return available[available_count - 1];
+}
+
+const struct nn_kernels *nn_kernels_scalar(void)
+{
+    return &nn_kernels_table_scalar;
+}
+
+const struct nn_kernels *nn_kernels_at(size_t index)
+{
+    pthread_once(&once, find_tables);
+    return index < available_count ? available[index] : NULL;
+}

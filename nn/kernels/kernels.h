@@ -1,0 +1,86 @@
+/* The inner loops of the network: one constant table of functions per instruction set.
+ *
+ * The scalar table is the reference: plain loops and libm, nothing else, obviously right. The
+ * others compute the same within rounding; tests/nn/test_kernels.c holds every function of
+ * every table against it, and measures it.
+ *
+ * Convolution and pooling share one idea, the tap: an output is a sum (or maximum) over a few
+ * inputs at fixed distances from it. nn/spatial.h lays padded and strided inputs out so that
+ * neighbouring outputs read neighbouring inputs for every tap; the loops here then know
+ * nothing of pads, strides, dilations or the number of dimensions.
+ *
+ * Determinism: a result depends on the values and the counts only, never on the alignment of
+ * a pointer or on the number of threads. NaN goes in, NaN comes out, except in tap_max.
+ *
+ * Buffers: any alignment of floats. Where nothing else is said, y may be x (in place) but may
+ * not overlap it otherwise. Counts may be 0.
+ *
+ * Thread: the tables are constant; any thread. No function here allocates, apart from the work
+ * memory OpenBLAS keeps for itself at the first large product. */
+#ifndef NN_KERNELS_KERNELS_H
+#define NN_KERNELS_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* C = alpha · op(A) · op(B) + beta · C, row-major, op(X) = X or its transpose. op(A) is m×k,
+ * op(B) k×n. A step is the distance between rows as stored. With beta 0, C is only written.
+ * No count or step over INT32_MAX. */
+struct nn_gemm {
+    size_t m, n, k;
+    bool transpose_a, transpose_b;
+    const float *a, *b;
+    float *c;
+    size_t a_step, b_step, c_step;
+    float alpha, beta;
+};
+
+struct nn_kernels {
+    const char *name; /* "scalar", "avx2", "avx512" */
+
+    void (*gemm)(const struct nn_gemm *g);
+
+    /* tile_rows outputs (channels) at n positions, sharing what they read:
+     *     y[r·y_step + i] += Σ_t weight[t·tile_rows + r] · x[offset[t] + i]
+     * y overlaps nothing. */
+    size_t tile_rows;
+    void (*tile)(float *y, size_t y_step, const float *x, const int32_t *offset,
+                 const float *weight, size_t taps, size_t n);
+    /* One output: y[i] += Σ_t weight[t] · x[offset[t] + i]. */
+    void (*tap_sum)(float *y, const float *x, const int32_t *offset, const float *weight,
+                    size_t taps, size_t n);
+    /* y[i] = max_t x[offset[t] + i], -infinity without taps; NaN loses against any number. */
+    void (*tap_max)(float *y, const float *x, const int32_t *offset, size_t taps, size_t n);
+    /* y[i] = x[i·stride]; not in place. Reads nothing behind x[(n-1)·stride]. */
+    void (*gather)(float *y, const float *x, size_t stride, size_t n);
+
+    void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
+    void (*sub)(float *y, const float *a, const float *b, size_t n);
+    void (*mul)(float *y, const float *a, const float *b, size_t n);
+    void (*div)(float *y, const float *a, const float *b, size_t n);
+    void (*mul_add)(float *y, const float *a, const float *b, size_t n); /* y += a · b */
+    void (*affine)(float *y, const float *x, float scale, float shift, size_t n);
+    void (*clamp)(float *y, const float *x, float low, float high, size_t n);
+    void (*relu)(float *y, const float *x, size_t n);
+    void (*leaky_relu)(float *y, const float *x, float slope, size_t n);
+    /* Within 2e-7 (absolute) of the exact value; tanh also within 4 units in the last place. */
+    void (*sigmoid)(float *y, const float *x, size_t n);
+    void (*tanh)(float *y, const float *x, size_t n);
+
+    float (*sum)(const float *x, size_t n);
+    /* y = exp(x - max) / Σ exp(x - max); within 1e-6. */
+    void (*softmax)(float *y, const float *x, size_t n);
+};
+
+/* The fastest table this processor can run. The environment variable VIGIL_KERNELS names a
+ * slower one, for tests; a name that cannot be run here is ignored.
+ * OpenBLAS is told to use one thread: parallelism is over streams. */
+const struct nn_kernels *nn_kernels_best(void);
+
+const struct nn_kernels *nn_kernels_scalar(void);
+
+/* The tables this processor can run, scalar first, fastest last; NULL past the end. */
+const struct nn_kernels *nn_kernels_at(size_t index);
+
+#endif

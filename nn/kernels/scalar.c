@@ -1,0 +1,177 @@
+/* The reference: what every other table is held against. Kept plain on purpose. */
+#include "nn/kernels/tables.h"
+
+#include <math.h>
+
+static void scalar_gemm(const struct nn_gemm *g)
+{
+    for (size_t i = 0; i < g->m; i++) {
+        for (size_t j = 0; j < g->n; j++) {
+            float sum = 0;
+            for (size_t p = 0; p < g->k; p++) {
+                float a = g->transpose_a ? g->a[p * g->a_step + i] : g->a[i * g->a_step + p];
+                float b = g->transpose_b ? g->b[j * g->b_step + p] : g->b[p * g->b_step + j];
+                sum += a * b;
+            }
+            float *c = &g->c[i * g->c_step + j];
+            *c = g->alpha * sum + (g->beta != 0 ? g->beta * *c : 0);
+        }
+    }
+}
+
+#define SCALAR_TILE_ROWS 4
+
+static void scalar_tap_sum(float *y, const float *x, const int32_t *offset, const float *weight,
+                           size_t taps, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0;
+        for (size_t t = 0; t < taps; t++)
+            sum += weight[t] * x[offset[t] + (ptrdiff_t)i];
+        y[i] += sum;
+    }
+}
+
+static void scalar_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
+                        const float *weight, size_t taps, size_t n)
+{
+    for (size_t r = 0; r < SCALAR_TILE_ROWS; r++) {
+        for (size_t i = 0; i < n; i++) {
+            float sum = 0;
+            for (size_t t = 0; t < taps; t++)
+                sum += weight[t * SCALAR_TILE_ROWS + r] * x[offset[t] + (ptrdiff_t)i];
+            y[r * y_step + i] += sum;
+        }
+    }
+}
+
+static void scalar_tap_max(float *y, const float *x, const int32_t *offset, size_t taps,
+                           size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float max = -INFINITY;
+        for (size_t t = 0; t < taps; t++) {
+            float value = x[offset[t] + (ptrdiff_t)i];
+            max = value > max ? value : max;
+        }
+        y[i] = max;
+    }
+}
+
+static void scalar_gather(float *y, const float *x, size_t stride, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i * stride];
+}
+
+static void scalar_add(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] + b[i];
+}
+
+static void scalar_sub(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] - b[i];
+}
+
+static void scalar_mul(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] * b[i];
+}
+
+static void scalar_div(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] / b[i];
+}
+
+static void scalar_mul_add(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += a[i] * b[i];
+}
+
+static void scalar_affine(float *y, const float *x, float scale, float shift, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] * scale + shift;
+}
+
+static void scalar_clamp(float *y, const float *x, float low, float high, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float value = x[i] < low ? low : x[i];
+        y[i] = value > high ? high : value;
+    }
+}
+
+static void scalar_relu(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] < 0 ? 0 : x[i];
+}
+
+static void scalar_leaky_relu(float *y, const float *x, float slope, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] < 0 ? slope * x[i] : x[i];
+}
+
+static void scalar_sigmoid(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = 1 / (1 + expf(-x[i]));
+}
+
+static void scalar_tanh(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = tanhf(x[i]);
+}
+
+static float scalar_sum(const float *x, size_t n)
+{
+    float sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+
+static void scalar_softmax(float *y, const float *x, size_t n)
+{
+    float max = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (size_t i = 0; i < n; i++) {
+        y[i] = expf(x[i] - max);
+        sum += y[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        y[i] /= sum;
+}
+
+const struct nn_kernels nn_kernels_table_scalar = {
+    .name = "scalar",
+    .gemm = scalar_gemm,
+    .tile_rows = SCALAR_TILE_ROWS,
+    .tile = scalar_tile,
+    .tap_sum = scalar_tap_sum,
+    .tap_max = scalar_tap_max,
+    .gather = scalar_gather,
+    .add = scalar_add,
+    .sub = scalar_sub,
+    .mul = scalar_mul,
+    .div = scalar_div,
+    .mul_add = scalar_mul_add,
+    .affine = scalar_affine,
+    .clamp = scalar_clamp,
+    .relu = scalar_relu,
+    .leaky_relu = scalar_leaky_relu,
+    .sigmoid = scalar_sigmoid,
+    .tanh = scalar_tanh,
+    .sum = scalar_sum,
+    .softmax = scalar_softmax,
+};

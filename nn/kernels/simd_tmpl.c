@@ -1,0 +1,415 @@
+/* The body of every vector table, included at the end of avx2.c and avx512.c. What differs
+ * between instruction sets is their vocabulary: `vector`, LANES, v_load, v_fma, ... and the
+ * shape of the register tile. Tails are handled with partial loads and stores of the same
+ * formulas, so a value does not depend on where in an array it stands. */
+#include <math.h>
+#include <string.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* ---- Taps ---- */
+
+/* rows × vectors sums in registers over all taps; `last` lanes count in the last vector. */
+ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t last, float *y,
+                             size_t y_step, const float *x, const int32_t *offset,
+                             const float *weight, size_t taps)
+{
+    vector sum[TILE_ROWS][4];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++)
+            sum[r][v] = v_set(0);
+    for (size_t t = 0; t < taps; t++) {
+        const float *from = x + offset[t];
+        vector in[4];
+        for (size_t v = 0; v + 1 < vectors; v++)
+            in[v] = v_load(from + v * LANES);
+        in[vectors - 1] = last == LANES ? v_load(from + (vectors - 1) * LANES)
+                                        : v_load_part(from + (vectors - 1) * LANES, last);
+        for (size_t r = 0; r < rows; r++) {
+            vector w = v_set(weight[t * rows + r]);
+            for (size_t v = 0; v < vectors; v++)
+                sum[r][v] = v_fma(w, in[v], sum[r][v]);
+        }
+    }
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t v = 0; v + 1 < vectors; v++) {
+            float *to = y + r * y_step + v * LANES;
+            v_store(to, v_add(v_load(to), sum[r][v]));
+        }
+        float *to = y + r * y_step + (vectors - 1) * LANES;
+        v_store_part(to, v_add(v_load_part(to, last), sum[r][vectors - 1]), last);
+    }
+}
+
+static void simd_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
+                      const float *weight, size_t taps, size_t n)
+{
+    const size_t step = TILE_VECTORS * LANES;
+    for (; n >= step; n -= step, y += step, x += step)
+        sum_block(TILE_ROWS, TILE_VECTORS, LANES, y, y_step, x, offset, weight, taps);
+    if (n > 2 * LANES)
+        sum_block(TILE_ROWS, 3, n - 2 * LANES, y, y_step, x, offset, weight, taps);
+    else if (n > LANES)
+        sum_block(TILE_ROWS, 2, n - LANES, y, y_step, x, offset, weight, taps);
+    else if (n > 0)
+        sum_block(TILE_ROWS, 1, n, y, y_step, x, offset, weight, taps);
+}
+
+static void simd_tap_sum(float *y, const float *x, const int32_t *offset, const float *weight,
+                         size_t taps, size_t n)
+{
+    const size_t step = 4 * LANES;
+    for (; n >= step; n -= step, y += step, x += step)
+        sum_block(1, 4, LANES, y, 0, x, offset, weight, taps);
+    if (n > 3 * LANES)
+        sum_block(1, 4, n - 3 * LANES, y, 0, x, offset, weight, taps);
+    else if (n > 2 * LANES)
+        sum_block(1, 3, n - 2 * LANES, y, 0, x, offset, weight, taps);
+    else if (n > LANES)
+        sum_block(1, 2, n - LANES, y, 0, x, offset, weight, taps);
+    else if (n > 0)
+        sum_block(1, 1, n, y, 0, x, offset, weight, taps);
+}
+
+ALWAYS_INLINE void max_block(const size_t vectors, size_t last, float *y, const float *x,
+                             const int32_t *offset, size_t taps)
+{
+    vector max[4];
+    for (size_t v = 0; v < vectors; v++)
+        max[v] = v_set(-INFINITY);
+    for (size_t t = 0; t < taps; t++) {
+        const float *from = x + offset[t];
+        for (size_t v = 0; v < vectors; v++) {
+            vector in = last == LANES ? v_load(from + v * LANES) : v_load_part(from, last);
+            max[v] = v_max(in, max[v]);
+        }
+    }
+    for (size_t v = 0; v + 1 < vectors; v++)
+        v_store(y + v * LANES, max[v]);
+    v_store_part(y + (vectors - 1) * LANES, max[vectors - 1], last);
+}
+
+static void simd_tap_max(float *y, const float *x, const int32_t *offset, size_t taps, size_t n)
+{
+    const size_t step = 4 * LANES;
+    for (; n >= step; n -= step, y += step, x += step)
+        max_block(4, LANES, y, x, offset, taps);
+    for (; n >= LANES; n -= LANES, y += LANES, x += LANES)
+        max_block(1, LANES, y, x, offset, taps);
+    if (n > 0)
+        max_block(1, n, y, x, offset, taps);
+}
+
+static void simd_gather(float *y, const float *x, size_t stride, size_t n)
+{
+    size_t i = 0;
+    if (stride == 1) {
+        memcpy(y, x, n * sizeof *y);
+        return;
+    }
+    if (stride == 2) {
+        for (; i + LANES <= n; i += LANES)
+            v_store(y + i, v_load_even(x + 2 * i));
+    }
+    for (; i < n; i++)
+        y[i] = x[i * stride];
+}
+
+/* ---- Products ---- */
+
+/* y[i] += Σ_p a[i·a_step + p] · x[p] for `rows` rows, two running sums each: enough in flight
+ * to hide the latency of a product. */
+ALWAYS_INLINE void dot_rows(const size_t rows, float *y, const float *a, size_t a_step,
+                            const float *x, size_t k)
+{
+    vector even[4], odd[4];
+    for (size_t r = 0; r < rows; r++)
+        even[r] = odd[r] = v_set(0);
+    size_t p = 0;
+    for (; p + 2 * LANES <= k; p += 2 * LANES) {
+        vector x0 = v_load(x + p), x1 = v_load(x + p + LANES);
+        for (size_t r = 0; r < rows; r++) {
+            even[r] = v_fma(v_load(a + r * a_step + p), x0, even[r]);
+            odd[r] = v_fma(v_load(a + r * a_step + p + LANES), x1, odd[r]);
+        }
+    }
+    for (; p < k; p += LANES) {
+        size_t part = k - p < LANES ? k - p : LANES;
+        vector x0 = v_load_part(x + p, part);
+        for (size_t r = 0; r < rows; r++)
+            even[r] = v_fma(v_load_part(a + r * a_step + p, part), x0, even[r]);
+    }
+    for (size_t r = 0; r < rows; r++)
+        y[r] += v_sum(v_add(even[r], odd[r]));
+}
+
+/* y += A · x, A m×k */
+static void multiply_rows(float *y, const float *a, size_t a_step, const float *x, size_t m,
+                          size_t k)
+{
+    size_t i = 0;
+    for (; i + 4 <= m; i += 4)
+        dot_rows(4, y + i, a + i * a_step, a_step, x, k);
+    for (; i < m; i++)
+        dot_rows(1, y + i, a + i * a_step, a_step, x, k);
+}
+
+ALWAYS_INLINE void add_rows(const size_t rows, float *y, const float *x, const float *a,
+                            size_t a_step, size_t n)
+{
+    vector factor[8];
+    for (size_t r = 0; r < rows; r++)
+        factor[r] = v_set(x[r]);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vector sum = v_load(y + i);
+        for (size_t r = 0; r < rows; r++)
+            sum = v_fma(factor[r], v_load(a + r * a_step + i), sum);
+        v_store(y + i, sum);
+    }
+    if (i < n) {
+        vector sum = v_load_part(y + i, n - i);
+        for (size_t r = 0; r < rows; r++)
+            sum = v_fma(factor[r], v_load_part(a + r * a_step + i, n - i), sum);
+        v_store_part(y + i, sum, n - i);
+    }
+}
+
+/* y += x · A, A k×n. Eight rows at a time: each is read once, in order, as memory likes. */
+static void multiply_columns(float *y, const float *x, const float *a, size_t a_step, size_t k,
+                             size_t n)
+{
+    size_t p = 0;
+    for (; p + 8 <= k; p += 8)
+        add_rows(8, y, x + p, a + p * a_step, a_step, n);
+    for (; p < k; p++)
+        add_rows(1, y, x + p, a + p * a_step, a_step, n);
+}
+
+static void simd_affine(float *y, const float *x, float scale, float shift, size_t n);
+
+/* A product with a vector: true when it was one. */
+static bool multiply_vector(const struct nn_gemm *g)
+{
+    bool row = g->m == 1 && (!g->transpose_a || g->a_step == 1);
+    bool column = g->n == 1 && (g->transpose_b || g->b_step == 1) && g->c_step == 1;
+    if (g->alpha != 1 || (!row && !column))
+        return false;
+    size_t count = row ? g->n : g->m;
+    if (g->beta == 0)
+        memset(g->c, 0, count * sizeof *g->c);
+    else if (g->beta != 1)
+        simd_affine(g->c, g->c, g->beta, 0, count);
+    if (row && g->transpose_b)
+        multiply_rows(g->c, g->b, g->b_step, g->a, g->n, g->k);
+    else if (row)
+        multiply_columns(g->c, g->a, g->b, g->b_step, g->k, g->n);
+    else if (g->transpose_a)
+        multiply_columns(g->c, g->b, g->a, g->a_step, g->k, g->m);
+    else
+        multiply_rows(g->c, g->a, g->a_step, g->b, g->m, g->k);
+    return true;
+}
+
+static void simd_gemm(const struct nn_gemm *g)
+{
+    if (g->m > 0 && g->n > 0 && !multiply_vector(g))
+        nn_kernels_gemm_blas(g);
+}
+
+/* ---- Vectors ---- */
+
+ALWAYS_INLINE void map_two(float *y, const float *a, const float *b, size_t n,
+                           vector (*f)(vector, vector))
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(y + i, f(v_load(a + i), v_load(b + i)));
+    if (i < n)
+        v_store_part(y + i, f(v_load_part(a + i, n - i), v_load_part(b + i, n - i)), n - i);
+}
+
+ALWAYS_INLINE void map_one(float *y, const float *x, size_t n, float p, float q,
+                           vector (*f)(vector x, vector p, vector q))
+{
+    const vector vp = v_set(p), vq = v_set(q);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(y + i, f(v_load(x + i), vp, vq));
+    if (i < n)
+        v_store_part(y + i, f(v_load_part(x + i, n - i), vp, vq), n - i);
+}
+
+static void simd_add(float *y, const float *a, const float *b, size_t n)
+{
+    map_two(y, a, b, n, v_add);
+}
+
+static void simd_sub(float *y, const float *a, const float *b, size_t n)
+{
+    map_two(y, a, b, n, v_sub);
+}
+
+static void simd_mul(float *y, const float *a, const float *b, size_t n)
+{
+    map_two(y, a, b, n, v_mul);
+}
+
+static void simd_div(float *y, const float *a, const float *b, size_t n)
+{
+    map_two(y, a, b, n, v_div);
+}
+
+static void simd_mul_add(float *y, const float *a, const float *b, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        v_store(y + i, v_fma(v_load(a + i), v_load(b + i), v_load(y + i)));
+    if (i < n)
+        v_store_part(y + i,
+                     v_fma(v_load_part(a + i, n - i), v_load_part(b + i, n - i),
+                           v_load_part(y + i, n - i)),
+                     n - i);
+}
+
+static void simd_affine(float *y, const float *x, float scale, float shift, size_t n)
+{
+    map_one(y, x, n, scale, shift, v_fma);
+}
+
+ALWAYS_INLINE vector clamp_one(vector x, vector low, vector high)
+{
+    return v_min(high, v_max(low, x));
+}
+
+static void simd_clamp(float *y, const float *x, float low, float high, size_t n)
+{
+    map_one(y, x, n, low, high, clamp_one);
+}
+
+ALWAYS_INLINE vector relu_one(vector x, vector zero, vector unused)
+{
+    (void)unused;
+    return v_max(zero, x);
+}
+
+static void simd_relu(float *y, const float *x, size_t n)
+{
+    map_one(y, x, n, 0, 0, relu_one);
+}
+
+ALWAYS_INLINE vector leaky_relu_one(vector x, vector slope, vector zero)
+{
+    return v_select_less(x, zero, v_mul(slope, x), x);
+}
+
+static void simd_leaky_relu(float *y, const float *x, float slope, size_t n)
+{
+    map_one(y, x, n, slope, 0, leaky_relu_one);
+}
+
+/* exp(x) within 2 units in the last place for x in -87.3..88: 0 below, exp(88) above.
+ * x = e·ln 2 + r, the polynomial of Cephes' expf for r, and 2^e by the exponent. */
+ALWAYS_INLINE vector exponential(vector x)
+{
+    const vector lowest = v_set(-87.3f);
+    vector clamped = v_min(v_set(88.0f), v_max(lowest, x));
+    vector e = v_round(v_mul(clamped, v_set(1.44269504f)));
+    vector r = v_fma(e, v_set(-0.693359375f), clamped);
+    r = v_fma(e, v_set(2.12194440e-4f), r);
+    vector p = v_fma(v_set(1.9875691500e-4f), r, v_set(1.3981999507e-3f));
+    p = v_fma(p, r, v_set(8.3334519073e-3f));
+    p = v_fma(p, r, v_set(4.1665795894e-2f));
+    p = v_fma(p, r, v_set(1.6666665459e-1f));
+    p = v_fma(p, r, v_set(5.0000001201e-1f));
+    p = v_add(v_fma(v_mul(p, r), r, r), v_set(1));
+    return v_select_less(x, lowest, v_set(0), v_scale(p, e));
+}
+
+ALWAYS_INLINE vector sigmoid_one(vector x, vector zero, vector one)
+{
+    return v_div(one, v_add(one, exponential(v_sub(zero, x))));
+}
+
+static void simd_sigmoid(float *y, const float *x, size_t n)
+{
+    map_one(y, x, n, 0, 1, sigmoid_one);
+}
+
+/* Near 0 the polynomial of Cephes' tanhf, since 1 - 2 / (exp(2x) + 1) would cancel there. */
+ALWAYS_INLINE vector tanh_one(vector x, vector zero, vector one)
+{
+    vector size = v_abs(x), s = v_mul(x, x);
+    vector p = v_fma(v_set(-5.70498872745e-3f), s, v_set(2.06390887954e-2f));
+    p = v_fma(p, s, v_set(-5.37397155531e-2f));
+    p = v_fma(p, s, v_set(1.33314422036e-1f));
+    p = v_fma(p, s, v_set(-3.33332819422e-1f));
+    p = v_fma(v_mul(p, s), x, x);
+    vector far = v_div(v_set(2), v_add(exponential(v_add(size, size)), one));
+    far = v_sub(one, far);
+    far = v_select_less(x, zero, v_sub(zero, far), far);
+    return v_select_less(size, v_set(0.625f), p, far);
+}
+
+static void simd_tanh(float *y, const float *x, size_t n)
+{
+    map_one(y, x, n, 0, 1, tanh_one);
+}
+
+static float simd_sum(const float *x, size_t n)
+{
+    vector sum[4] = {v_set(0), v_set(0), v_set(0), v_set(0)};
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        for (size_t v = 0; v < 4; v++)
+            sum[v] = v_add(sum[v], v_load(x + i + v * LANES));
+    }
+    for (; i < n; i += LANES)
+        sum[0] = v_add(sum[0], v_load_part(x + i, n - i < LANES ? n - i : LANES));
+    return v_sum(v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])));
+}
+
+static void simd_softmax(float *y, const float *x, size_t n)
+{
+    const vector lowest = v_set(-INFINITY);
+    vector max = lowest, sum = v_set(0);
+    for (size_t i = 0; i < n; i += LANES) {
+        size_t part = n - i < LANES ? n - i : LANES;
+        max = v_max(v_select_first(part, v_load_part(x + i, part), lowest), max);
+    }
+    max = v_set(v_largest(max));
+    for (size_t i = 0; i < n; i += LANES) {
+        size_t part = n - i < LANES ? n - i : LANES;
+        vector e = exponential(v_sub(v_load_part(x + i, part), max));
+        v_store_part(y + i, e, part);
+        sum = v_add(sum, v_select_first(part, e, v_set(0)));
+    }
+    float total = v_sum(sum);
+    for (size_t i = 0; i < n; i += LANES) {
+        size_t part = n - i < LANES ? n - i : LANES;
+        v_store_part(y + i, v_div(v_load_part(y + i, part), v_set(total)), part);
+    }
+}
+
+const struct nn_kernels TABLE = {
+    .name = TABLE_NAME,
+    .gemm = simd_gemm,
+    .tile_rows = TILE_ROWS,
+    .tile = simd_tile,
+    .tap_sum = simd_tap_sum,
+    .tap_max = simd_tap_max,
+    .gather = simd_gather,
+    .add = simd_add,
+    .sub = simd_sub,
+    .mul = simd_mul,
+    .div = simd_div,
+    .mul_add = simd_mul_add,
+    .affine = simd_affine,
+    .clamp = simd_clamp,
+    .relu = simd_relu,
+    .leaky_relu = simd_leaky_relu,
+    .sigmoid = simd_sigmoid,
+    .tanh = simd_tanh,
+    .sum = simd_sum,
+    .softmax = simd_softmax,
+};

@@ -1,0 +1,640 @@
+/* Every function of every table this processor can run, against the scalar table, at odd
+ * sizes, with every array ending where its memory ends. With --bench, the speed of each. */
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nn/kernels/kernels.h"
+#include "tests/suite.h"
+
+enum { SIZES = 70 };
+
+/* n floats that end at an inaccessible page: one read too many is a crash. */
+static float *guarded(size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = (n * sizeof(float) + page - 1) / page * page + page;
+    char *memory =
+        mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(memory, MAP_FAILED);
+    ck_assert_int_eq(mprotect(memory + bytes, page, PROT_NONE), 0);
+    return (float *)(memory + bytes) - n;
+}
+
+static void release(float *p, size_t n)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t bytes = (n * sizeof(float) + page - 1) / page * page + page;
+    munmap((char *)(p + n) - bytes, bytes + page);
+}
+
+/* -1..1, the same numbers in every run. */
+static float next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (float)(*state >> 8) / 8388608.0f - 1.0f;
+}
+
+static float *guarded_random(size_t n, uint32_t seed)
+{
+    float *p = guarded(n);
+    for (size_t i = 0; i < n; i++)
+        p[i] = next_random(&seed);
+    return p;
+}
+
+/* Asserts only when something is wrong: each assertion that Check sees costs a message to its
+ * parent process, and there are millions of values. */
+static void check_close(const char *what, const float *got, const float *want, size_t n,
+                        double tolerance)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool close = isnan(want[i])   ? isnan(got[i])
+                     : isinf(want[i]) ? got[i] == want[i]
+                                      : fabs((double)got[i] - want[i]) <= tolerance;
+        if (!close)
+            ck_abort_msg("%s: [%zu] of %zu is %.9g, expected %.9g", what, i, n, got[i],
+                         want[i]);
+    }
+}
+
+/* Loop tests run once for each table after the scalar one. */
+static const struct nn_kernels *table(int loop)
+{
+    const struct nn_kernels *k = nn_kernels_at((size_t)loop);
+    ck_assert_ptr_nonnull(k);
+    return k;
+}
+
+START_TEST(products_agree_with_scalar_for_every_transposition_and_odd_size)
+{
+    const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
+    static const size_t sizes[] = {1, 2, 3, 7, 8, 9, 17, 33, 70};
+    enum { COUNT = sizeof sizes / sizeof sizes[0] };
+    static const float factors[][2] = {{1, 0}, {1, 1}, {1, 0.5f}, {-2, 0}, {0.5f, 3}};
+    for (int c = 0; c < COUNT * COUNT * COUNT * 4; c++) {
+        struct nn_gemm g = {
+            .m = sizes[c % COUNT],
+            .n = sizes[c / COUNT % COUNT],
+            .k = sizes[c / COUNT / COUNT % COUNT],
+            .transpose_a = c / COUNT / COUNT / COUNT % 2,
+            .transpose_b = c / COUNT / COUNT / COUNT / 2,
+            .alpha = factors[c % 5][0],
+            .beta = factors[c % 5][1],
+        };
+        size_t pad = (size_t)(c % 3); /* rows further apart than they are long */
+        g.a_step = (g.transpose_a ? g.m : g.k) + pad;
+        g.b_step = (g.transpose_b ? g.k : g.n) + pad;
+        g.c_step = g.n + pad;
+        size_t a_size = ((g.transpose_a ? g.k : g.m) - 1) * g.a_step + g.a_step - pad;
+        size_t b_size = ((g.transpose_b ? g.n : g.k) - 1) * g.b_step + g.b_step - pad;
+        size_t c_size = (g.m - 1) * g.c_step + g.n;
+        float *a = guarded_random(a_size, 1), *b = guarded_random(b_size, 2);
+        float *got = guarded_random(c_size, 3), *want = guarded_random(c_size, 3);
+        if (g.beta == 0)
+            got[0] = want[0] = NAN; /* must not be read */
+        g.a = a;
+        g.b = b;
+        g.c = want;
+        scalar->gemm(&g);
+        g.c = got;
+        k->gemm(&g);
+        check_close("gemm", got, want, c_size, 1e-6 * (double)(g.k + 2));
+        release(a, a_size);
+        release(b, b_size);
+        release(got, c_size);
+        release(want, c_size);
+    }
+}
+END_TEST
+
+START_TEST(a_product_gives_the_textbook_numbers)
+{
+    const struct nn_kernels *k = table(_i);
+    const float a[] = {1, 2, 3, 4, 5, 6}, b[] = {7, 8, 9, 10, 11, 12};
+    float c[4] = {1000, 1000, 1000, 1000};
+    struct nn_gemm g = {.m = 2,
+                        .n = 2,
+                        .k = 3,
+                        .a = a,
+                        .b = b,
+                        .c = c,
+                        .a_step = 3,
+                        .b_step = 2,
+                        .c_step = 2,
+                        .alpha = 1,
+                        .beta = 1};
+    k->gemm(&g);
+    check_close("gemm", c, (float[]){1058, 1064, 1139, 1154}, 4, 0);
+}
+END_TEST
+
+/* Taps at random distances over a window of `reach` inputs before the last output. */
+static void fill_taps(int32_t *offset, size_t taps, size_t reach, uint32_t seed)
+{
+    for (size_t t = 0; t < taps; t++)
+        offset[t] = (int32_t)((next_random(&seed) + 1) / 2 * (float)reach);
+    offset[taps - 1] = (int32_t)reach;
+}
+
+START_TEST(tap_sums_and_maxima_agree_with_scalar)
+{
+    const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
+    enum { REACH = 37 };
+    static const size_t tap_counts[] = {1, 2, 9, 25};
+    int32_t offset[25];
+    for (size_t n = 1; n <= SIZES; n++) {
+        for (size_t c = 0; c < 4; c++) {
+            size_t taps = tap_counts[c];
+            fill_taps(offset, taps, REACH, (uint32_t)n);
+            float *x = guarded_random(n + REACH, 5), *w = guarded_random(taps, 6);
+            float *got = guarded_random(n, 7), *want = guarded_random(n, 7);
+            k->tap_sum(got, x, offset, w, taps, n);
+            scalar->tap_sum(want, x, offset, w, taps, n);
+            check_close("tap_sum", got, want, n, 1e-6 * (double)(taps + 1));
+            x[n / 2] = NAN;
+            k->tap_max(got, x, offset, taps, n);
+            scalar->tap_max(want, x, offset, taps, n);
+            check_close("tap_max", got, want, n, 0);
+            release(x, n + REACH);
+            release(w, taps);
+            release(got, n);
+            release(want, n);
+        }
+    }
+}
+END_TEST
+
+START_TEST(tiles_give_what_their_rows_give_one_by_one)
+{
+    const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
+    enum { REACH = 37, TAPS = 27 };
+    const size_t rows = k->tile_rows;
+    int32_t offset[TAPS];
+    for (size_t n = 1; n <= 2 * SIZES; n++) {
+        size_t step = n + n % 3, size = (rows - 1) * step + n;
+        fill_taps(offset, TAPS, REACH, (uint32_t)n);
+        float *x = guarded_random(n + REACH, 8), *w = guarded_random(TAPS * rows, 9);
+        float *got = guarded_random(size, 10), *want = guarded_random(size, 10);
+        k->tile(got, step, x, offset, w, TAPS, n);
+        for (size_t r = 0; r < rows; r++) {
+            float row[TAPS];
+            for (size_t t = 0; t < TAPS; t++)
+                row[t] = w[t * rows + r];
+            scalar->tap_sum(want + r * step, x, offset, row, TAPS, n);
+        }
+        check_close("tile", got, want, size, 3e-6);
+        release(x, n + REACH);
+        release(w, TAPS * rows);
+        release(got, size);
+        release(want, size);
+    }
+}
+END_TEST
+
+START_TEST(gather_takes_every_stride_th_value_and_reads_no_further)
+{
+    const struct nn_kernels *k = table(_i);
+    for (size_t n = 1; n <= SIZES; n++) {
+        for (size_t stride = 1; stride <= 4; stride++) {
+            size_t size = (n - 1) * stride + 1;
+            float *x = guarded_random(size, 11), *got = guarded(n);
+            k->gather(got, x, stride, n);
+            for (size_t i = 0; i < n; i++)
+                check_close("gather", &got[i], &x[i * stride], 1, 0);
+            release(x, size);
+            release(got, n);
+        }
+    }
+}
+END_TEST
+
+static const float edges[] = {0.0f,   -0.0f,  1e-42f, -1e-42f,   1e-30f,   -1e-30f, 0.3f,
+                              0.624f, 0.626f, -0.7f,  5.0f,      -5.0f,    17.0f,   -20.0f,
+                              87.2f,  -87.5f, 88.1f,  -88.8f,    104.0f,   -104.0f, 1e30f,
+                              -1e30f, NAN,    -NAN,   -INFINITY, INFINITY, 1.0f,    -1.0f};
+enum { EDGES = sizeof edges / sizeof edges[0] };
+
+static float *guarded_edges(size_t n, size_t shift)
+{
+    float *p = guarded(n);
+    for (size_t i = 0; i < n; i++)
+        p[i] = edges[(i + shift) % EDGES];
+    return p;
+}
+
+START_TEST(elementwise_functions_agree_with_scalar_on_edge_values_too)
+{
+    const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
+    for (size_t n = 1; n <= SIZES; n++) {
+        float *a = guarded_edges(n, n), *b = guarded_edges(n, 3 * n + 1);
+        float *got = guarded(n), *want = guarded(n);
+        const struct {
+            const char *name;
+            void (*got)(float *, const float *, const float *, size_t);
+            void (*want)(float *, const float *, const float *, size_t);
+        } pairs[] = {
+            {"add", k->add, scalar->add},
+            {"sub", k->sub, scalar->sub},
+            {"mul", k->mul, scalar->mul},
+            {"div", k->div, scalar->div},
+        };
+        for (size_t p = 0; p < sizeof pairs / sizeof pairs[0]; p++) {
+            pairs[p].got(got, a, b, n);
+            pairs[p].want(want, a, b, n);
+            check_close(pairs[p].name, got, want, n, 0);
+        }
+        k->relu(got, a, n);
+        scalar->relu(want, a, n);
+        check_close("relu", got, want, n, 0);
+        k->leaky_relu(got, a, 0.1f, n);
+        scalar->leaky_relu(want, a, 0.1f, n);
+        check_close("leaky_relu", got, want, n, 0);
+        k->clamp(got, a, -0.5f, 6, n);
+        scalar->clamp(want, a, -0.5f, 6, n);
+        check_close("clamp", got, want, n, 0);
+        release(a, n);
+        release(b, n);
+
+        a = guarded_random(n, 20), b = guarded_random(n, 21);
+        k->affine(got, a, 1.5f, -0.25f, n);
+        scalar->affine(want, a, 1.5f, -0.25f, n);
+        check_close("affine", got, want, n, 2e-7);
+        memcpy(got, want, n * sizeof *got);
+        k->mul_add(got, a, b, n);
+        scalar->mul_add(want, a, b, n);
+        check_close("mul_add", got, want, n, 2e-7);
+        release(a, n);
+        release(b, n);
+        release(got, n);
+        release(want, n);
+    }
+}
+END_TEST
+
+START_TEST(functions_may_work_in_place)
+{
+    const struct nn_kernels *k = table(_i);
+    for (size_t n = 1; n <= SIZES; n++) {
+        float *x = guarded_random(n, 22), *y = guarded(n), *want = guarded(n);
+        void (*const unary[])(float *, const float *, size_t) = {k->relu, k->sigmoid, k->tanh,
+                                                                 k->softmax};
+        for (size_t u = 0; u < 4; u++) {
+            unary[u](want, x, n);
+            memcpy(y, x, n * sizeof *y);
+            unary[u](y, y, n);
+            check_close("in place", y, want, n, 0);
+        }
+        release(x, n);
+        release(y, n);
+        release(want, n);
+    }
+}
+END_TEST
+
+static void check_sigmoid(const struct nn_kernels *k, const float *x, size_t n)
+{
+    float y[64];
+    k->sigmoid(y, x, n);
+    for (size_t i = 0; i < n; i++) {
+        double want = 1 / (1 + exp(-(double)x[i]));
+        if (isnan(want) ? !isnan(y[i]) : !(fabs(y[i] - want) <= 2e-7))
+            ck_abort_msg("sigmoid(%.9g) = %.9g, not %.9g", x[i], y[i], want);
+    }
+}
+
+static void check_tanh(const struct nn_kernels *k, const float *x, size_t n)
+{
+    float y[64];
+    k->tanh(y, x, n);
+    for (size_t i = 0; i < n; i++) {
+        double want = tanh(x[i]), error = fabs(y[i] - want);
+        /* Four units in the last place, of a denormal number where it is one. */
+        double allowed = fmin(2e-7, 4 * fmax(fabs(want) * 0x1p-23, 0x1p-149));
+        if (isnan(want) ? !isnan(y[i]) : !(error <= allowed))
+            ck_abort_msg("tanh(%.9g) = %.9g, not %.9g", x[i], y[i], want);
+    }
+}
+
+/* The promises of the header, against double precision. */
+START_TEST(sigmoid_and_tanh_keep_their_promised_error)
+{
+    const struct nn_kernels *k = table(_i);
+    check_sigmoid(k, edges, EDGES);
+    check_tanh(k, edges, EDGES);
+    static const float ranges[] = {1, 100};
+    for (size_t r = 0; r < 2; r++) {
+        for (int i = 0; i < 4096; i++) {
+            float x[64];
+            for (int j = 0; j < 64; j++)
+                x[j] = ranges[r] * (float)((i * 64 + j) / (2048.0 * 64) - 1);
+            check_sigmoid(k, x, 64);
+            check_tanh(k, x, 64);
+        }
+    }
+}
+END_TEST
+
+START_TEST(sums_and_softmax_agree_with_scalar)
+{
+    const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
+    for (size_t n = 1; n <= 5 * SIZES; n++) {
+        float *x = guarded_random(n, (uint32_t)n), *got = guarded(n), *want = guarded(n);
+        float sum = k->sum(x, n), expected = scalar->sum(x, n);
+        check_close("sum", &sum, &expected, 1, 1e-7 * (double)n);
+        for (size_t i = 0; i < n; i++)
+            x[i] *= 90;
+        k->softmax(got, x, n);
+        scalar->softmax(want, x, n);
+        check_close("softmax", got, want, n, 1e-6);
+        x[n / 2] = -INFINITY;
+        x[0] = 1;
+        k->softmax(got, x, n);
+        ck_assert_msg(n == 1 || got[n / 2] == 0, "exp(-infinity) is %g", got[n / 2]);
+        x[n / 2] = NAN;
+        k->softmax(got, x, n);
+        ck_assert_msg(isnan(got[0]), "a NaN got lost");
+        release(x, n);
+        release(got, n);
+        release(want, n);
+    }
+}
+END_TEST
+
+START_TEST(counts_of_zero_touch_nothing)
+{
+    const struct nn_kernels *k = table(_i);
+    float y = 42;
+    int32_t offset = 0;
+    k->gemm(&(struct nn_gemm){.m = 0, .n = 1, .k = 1, .a_step = 1, .b_step = 1, .c_step = 1});
+    k->tile(&y, 1, &y, &offset, &y, 1, 0);
+    k->tap_sum(&y, &y, &offset, &y, 1, 0);
+    k->tap_max(&y, &y, &offset, 1, 0);
+    k->gather(&y, &y, 2, 0);
+    k->add(&y, &y, &y, 0);
+    k->affine(&y, &y, 2, 2, 0);
+    k->tanh(&y, &y, 0);
+    k->softmax(&y, &y, 0);
+    ck_assert(k->sum(&y, 0) == 0);
+    ck_assert(y == 42);
+}
+END_TEST
+
+START_TEST(results_do_not_depend_on_alignment)
+{
+    const struct nn_kernels *k = table(_i);
+    enum { N = 67, K = 130, SLACK = 16 };
+    static _Alignas(64) float a[N * K + SLACK], b[K * N + SLACK], c[N * N + SLACK];
+    static float first[N * N];
+    for (size_t shift = 0; shift < SLACK; shift++) {
+        uint32_t seed = 30;
+        for (size_t i = 0; i < N * K; i++)
+            a[shift + i] = next_random(&seed);
+        for (size_t i = 0; i < N * K; i++)
+            b[shift + i] = next_random(&seed);
+        static const size_t rows[] = {1, 2, 5, N};
+        for (size_t r = 0; r < 4; r++) {
+            struct nn_gemm g = {.m = rows[r],
+                                .n = N,
+                                .k = K,
+                                .a = a + shift,
+                                .b = b + shift,
+                                .c = c + shift,
+                                .a_step = K,
+                                .b_step = N,
+                                .c_step = N,
+                                .alpha = 1};
+            k->gemm(&g);
+            if (shift == 0 && r == 3)
+                memcpy(first, c, sizeof first);
+        }
+        ck_assert_msg(memcmp(first, c + shift, sizeof first) == 0, "gemm, shift %zu", shift);
+    }
+    static float sums[2], soft[2][N];
+    for (size_t shift = 0; shift < SLACK; shift++) {
+        memmove(c + shift, first, N * sizeof *c);
+        sums[shift > 0] = k->sum(c + shift, N);
+        k->softmax(soft[shift > 0], c + shift, N);
+        ck_assert(shift == 0 || memcmp(&sums[0], &sums[1], sizeof sums[0]) == 0);
+        ck_assert(shift == 0 || memcmp(soft[0], soft[1], sizeof soft[0]) == 0);
+    }
+}
+END_TEST
+
+START_TEST(the_environment_can_choose_a_slower_table)
+{
+    /* Each test is its own process: the setting ends with it. */
+    setenv("VIGIL_KERNELS", "scalar", 1);
+    ck_assert_str_eq(nn_kernels_best()->name, "scalar");
+}
+END_TEST
+
+START_TEST(an_unknown_table_name_is_ignored)
+{
+    setenv("VIGIL_KERNELS", "abacus", 1);
+    const struct nn_kernels *last = NULL;
+    for (size_t i = 0; nn_kernels_at(i); i++)
+        last = nn_kernels_at(i);
+    ck_assert_ptr_eq(nn_kernels_best(), last);
+}
+END_TEST
+
+/* ---- Bench ---- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+struct bench {
+    const struct nn_kernels *k;
+    float *x, *y, *w;
+    int32_t *offset;
+    size_t n, taps;
+};
+
+static void bench_gemm(struct bench *b)
+{
+    struct nn_gemm g = {.m = b->taps,
+                        .n = b->n,
+                        .k = b->n,
+                        .a = b->x,
+                        .b = b->w,
+                        .c = b->y,
+                        .a_step = b->n,
+                        .b_step = b->n,
+                        .c_step = b->n,
+                        .alpha = 1};
+    b->k->gemm(&g);
+}
+
+static void bench_gemm_transposed(struct bench *b)
+{
+    struct nn_gemm g = {.m = b->taps,
+                        .n = b->n,
+                        .k = b->n,
+                        .transpose_b = true,
+                        .a = b->x,
+                        .b = b->w,
+                        .c = b->y,
+                        .a_step = b->n,
+                        .b_step = b->n,
+                        .c_step = b->n,
+                        .alpha = 1};
+    b->k->gemm(&g);
+}
+
+static void bench_tile(struct bench *b)
+{
+    b->k->tile(b->y, b->n, b->x, b->offset, b->w, b->taps, b->n);
+}
+
+static void bench_tap_sum(struct bench *b)
+{
+    b->k->tap_sum(b->y, b->x, b->offset, b->w, b->taps, b->n);
+}
+
+static void bench_tap_max(struct bench *b)
+{
+    b->k->tap_max(b->y, b->x, b->offset, b->taps, b->n);
+}
+
+static void bench_gather(struct bench *b)
+{
+    b->k->gather(b->y, b->x, 2, b->n);
+}
+
+static void bench_add(struct bench *b)
+{
+    b->k->add(b->y, b->x, b->w, b->n);
+}
+
+static void bench_relu(struct bench *b)
+{
+    b->k->relu(b->y, b->x, b->n);
+}
+
+static void bench_sigmoid(struct bench *b)
+{
+    b->k->sigmoid(b->y, b->x, b->n);
+}
+
+static void bench_tanh(struct bench *b)
+{
+    b->k->tanh(b->y, b->x, b->n);
+}
+
+static void bench_softmax(struct bench *b)
+{
+    b->k->softmax(b->y, b->x, b->n);
+}
+
+static int bench_all(void)
+{
+    enum { FLOATS = 1 << 20, REACH = 4096 };
+    float *x = malloc(FLOATS * sizeof *x), *w = malloc(FLOATS * sizeof *w);
+    float *y = malloc(FLOATS * sizeof *y);
+    int32_t *offset = malloc(REACH * sizeof *offset);
+    if (!x || !w || !y || !offset)
+        return EXIT_FAILURE;
+    uint32_t seed = 1;
+    for (size_t i = 0; i < FLOATS; i++) {
+        x[i] = next_random(&seed);
+        w[i] = next_random(&seed);
+        y[i] = 0;
+    }
+    /* What a 3×3 convolution over many channels of 57×57 looks like. */
+    for (int t = 0; t < REACH; t++)
+        offset[t] = t / 9 * 57 * 57 + t % 9 / 3 * 57 + t % 3;
+    static const struct {
+        const char *name, *unit;
+        void (*run)(struct bench *b);
+        size_t n, taps;
+        double work; /* operations or bytes for one n·taps (or n, without taps) */
+        bool square, rows;
+    } benches[] = {
+        {"gemm 512x512x512", "GFLOP/s", bench_gemm, 512, 512, 2, .square = true},
+        {"gemm 8x512x512", "GFLOP/s", bench_gemm, 512, 8, 2, .square = true},
+        {"gemm 1x512x512", "GFLOP/s", bench_gemm, 512, 1, 2, .square = true},
+        {"gemm 1x512x512 transposed", "GFLOP/s", bench_gemm_transposed, 512, 1, 2,
+         .square = true},
+        {"tile, 256 taps, 192 wide", "GFLOP/s", bench_tile, 192, 256, 2, .rows = true},
+        {"tap_sum, 9 taps, 57 wide", "GFLOP/s", bench_tap_sum, 57, 9, 2},
+        {"tap_max, 4 taps, 57 wide", "GB/s", bench_tap_max, 57, 4, 4},
+        {"gather, stride 2", "GB/s", bench_gather, 4096, 0, 12},
+        {"add", "GB/s", bench_add, 4096, 0, 12},
+        {"relu", "GB/s", bench_relu, 4096, 0, 8},
+        {"sigmoid", "Gvalue/s", bench_sigmoid, 4096, 0, 1},
+        {"tanh", "Gvalue/s", bench_tanh, 4096, 0, 1},
+        {"softmax", "Gvalue/s", bench_softmax, 4096, 0, 1},
+    };
+    for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++) {
+        printf("%-28s", benches[i].name);
+        for (size_t t = 0; nn_kernels_at(t); t++) {
+            struct bench b = {.k = nn_kernels_at(t),
+                              .x = x,
+                              .y = y,
+                              .w = w,
+                              .offset = offset,
+                              .n = benches[i].n,
+                              .taps = benches[i].taps};
+            double work = benches[i].work * (double)b.n * (double)(b.taps ? b.taps : 1);
+            if (benches[i].square)
+                work *= (double)b.n;
+            if (benches[i].rows)
+                work *= (double)b.k->tile_rows;
+            double fastest = INFINITY, end = now() + 0.2;
+            while (now() < end) {
+                int repeat = (int)(1e6 / work) + 1;
+                double start = now();
+                for (int r = 0; r < repeat; r++)
+                    benches[i].run(&b);
+                fastest = fmin(fastest, (now() - start) / repeat);
+            }
+            printf("  %s %.2f", b.k->name, work / fastest * 1e-9);
+            memset(y, 0, FLOATS * sizeof *y);
+        }
+        printf("  %s\n", benches[i].unit);
+    }
+    free(x);
+    free(w);
+    free(y);
+    free(offset);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0)
+        return bench_all();
+    int tables = 0;
+    while (nn_kernels_at((size_t)tables))
+        tables++;
+    TCase *all = tcase_create("every table");
+    tcase_set_timeout(all, 120);
+    tcase_add_loop_test(all, a_product_gives_the_textbook_numbers, 0, tables);
+    tcase_add_loop_test(all, gather_takes_every_stride_th_value_and_reads_no_further, 0,
+                        tables);
+    tcase_add_loop_test(all, functions_may_work_in_place, 0, tables);
+    tcase_add_loop_test(all, sigmoid_and_tanh_keep_their_promised_error, 0, tables);
+    tcase_add_loop_test(all, counts_of_zero_touch_nothing, 0, tables);
+    tcase_add_loop_test(all, results_do_not_depend_on_alignment, 0, tables);
+    tcase_add_loop_test(all, tiles_give_what_their_rows_give_one_by_one, 0, tables);
+    TCase *fast = tcase_create("fast tables against scalar");
+    tcase_set_timeout(fast, 120);
+    tcase_add_loop_test(fast, products_agree_with_scalar_for_every_transposition_and_odd_size,
+                        1, tables);
+    tcase_add_loop_test(fast, tap_sums_and_maxima_agree_with_scalar, 1, tables);
+    tcase_add_loop_test(fast, elementwise_functions_agree_with_scalar_on_edge_values_too, 1,
+                        tables);
+    tcase_add_loop_test(fast, sums_and_softmax_agree_with_scalar, 1, tables);
+    TCase *choice = tcase_create("choice");
+    tcase_add_test(choice, the_environment_can_choose_a_slower_table);
+    tcase_add_test(choice, an_unknown_table_name_is_ignored);
+    TCase *cases[] = {all, fast, choice};
+    return suite_run("nn/kernels", cases, 3);
+}
