@@ -23,11 +23,14 @@ struct store_error {
 
 #define STORE_CONFIG_MAX (16 * 1024) /* bytes of a stream's JSON */
 
-/* Opens for writing, creating and migrating the file (mode 0600) as needed.
- * -errno; -EPROTO when the file's schema is newer than this program; -EUCLEAN when damaged. */
+/* Opens for writing, creating and migrating the file (mode 0600) as needed. Holds PATH-lock:
+ * -EBUSY while another program has the file open for writing. -EPROTO when its schema is newer
+ * than this program, -EUCLEAN when it is damaged or another program's (it is left as it is),
+ * -errno. */
 int store_open(const char *path, struct store **ret_store, struct store_error *err);
 
-/* Opens an existing, migrated file read-only. `query_ms` caps one call (0: no cap). */
+/* Opens an existing, migrated file read-only. `query_ms` caps one call (0: no cap). Errors as
+ * above; -ENOENT when there is no file. */
 int store_open_reader(const char *path, int query_ms, struct store **ret_store,
                       struct store_error *err);
 
@@ -36,8 +39,12 @@ void store_close(struct store *store); /* NULL is fine; the writer checkpoints *
 /* --- detections: the writer ------------------------------------------------------------- */
 
 /* Commits `count` records in one transaction and writes each its seq (1, 2, 3, ... without
- * gaps). A record equal in id and phase `started` to one stored is a repeat (a worker's replay
- * after a crash): it updates the row. All or nothing. */
+ * gaps, never one twice). A record equal in id and phase `started` to one stored is a repeat (a
+ * worker's replay after a crash): it updates the row. What the first record of an id said of
+ * stream, kind, label and start stays what lists filter and sort by; min_score means the best
+ * score, a zone any that one of the records named. All or nothing: on failure no seq is written
+ * and nothing is kept. -EINVAL for a record that record_to_text refuses, -ENOSPC, -EBUSY,
+ * -EROFS from a reader, -errno. */
 int store_append(struct store *store, struct record *records, size_t count,
                  struct store_error *err);
 
@@ -61,7 +68,8 @@ int store_query_detections(struct store *store, const struct record_query *query
 int store_get_detection(struct store *store, const char *id, char **ret_text,
                         struct store_error *err);
 
-/* Records with seq > after, in order, at most limit; texts as above. */
+/* Records with seq > after, in order, at most limit (1..RECORD_PAGE_MAX); texts as above, next
+ * always "": the last record's seq is where to go on. */
 int store_records_after(struct store *store, int64_t after, int limit,
                         struct record_page *ret_page, struct store_error *err);
 
@@ -71,7 +79,9 @@ int store_seq_range(struct store *store, int64_t *ret_first, int64_t *ret_last,
 
 /* --- streams ------------------------------------------------------------------------------ */
 
-/* Streams made by the API: name and JSON text as the application gave it. */
+/* Streams made by the API: name and JSON text as the application gave it. Put replaces; -EINVAL
+ * for a name that is none, -E2BIG over STORE_CONFIG_MAX. Delete: -ENOENT. The list is sorted by
+ * name. */
 int store_put_stream(struct store *store, const char *name, const char *config,
                      struct store_error *err);
 int store_delete_stream(struct store *store, const char *name, struct store_error *err);
