@@ -67,11 +67,8 @@ static int axis_init(struct axis *axis, double from, double to, int size, int co
             double low = from + i * step, high = from + (i + 1) * step;
             int first = CLAMP((int)floor(low), begin, end - 1);
             int last = CLAMP((int)ceil(high) - 1, first, end - 1);
-            double total = 0;
             for (int s = first; s <= last; s++)
-                total += MAX(0, MIN(high, s + 1) - MAX(low, s));
-            for (int s = first; s <= last; s++)
-                weight[s - first] = (float)(MAX(0, MIN(high, s + 1) - MAX(low, s)) / total);
+                weight[s - first] = (float)(MAX(0, MIN(high, s + 1) - MAX(low, s)) / step);
             axis->first[i] = first - begin;
             axis->used[i] = last - first + 1;
         } else {

@@ -48,9 +48,7 @@ enum sampler_verdict sampler_look(struct sampler *sampler, int64_t pts_ns)
     sampler->last_ns = pts_ns;
     if (sampler->fps <= 0)
         return SAMPLER_TAKE;
-    /* At high rates a millisecond is no longer small against the interval. */
-    double tolerance = fmin((double)TOLERANCE_NS, SECOND_NS / sampler->fps / 4);
-    double passed = ((double)(pts_ns - sampler->origin_ns) + tolerance) / SECOND_NS;
+    double passed = (double)(pts_ns - sampler->origin_ns + TOLERANCE_NS) / SECOND_NS;
     double k = floor(passed * sampler->fps);
     if (k < (double)sampler->next)
         return SAMPLER_SKIP;

@@ -92,6 +92,7 @@ struct colours {
 
 static const struct colours bt601 = {"bt601", 0.299, 0.114, false};
 static const struct colours bt709 = {"bt709", 0.2126, 0.0722, false};
+static const struct colours unknown = {"2:0:0:0", 0.299, 0.114, false}; /* taken for BT.601 */
 static const struct colours full601 = {"1:4:5:1", 0.299, 0.114, true};
 
 static void reference_pixel(const GstVideoFrame *frame, const struct colours *colours,
@@ -234,7 +235,7 @@ END_TEST
 
 START_TEST(colorimetry_of_the_frame_decides_the_colours)
 {
-    static const struct colours *const all[] = {&bt601, &bt709, &full601};
+    static const struct colours *const all[] = {&bt601, &bt709, &full601, &unknown};
     for (int f = 0; f < 2; f++) {
         struct check check = check_whole(formats[f], 21, 15, 8, 6, MODELINFO_RGB);
         check.colours = all[_i];
@@ -344,7 +345,7 @@ int main(void)
     gst_init(NULL, NULL);
     TCase *all = tcase_create("convert");
     tcase_add_loop_test(all, every_format_at_odd_sizes_equals_the_reference, 0, 8);
-    tcase_add_loop_test(all, colorimetry_of_the_frame_decides_the_colours, 0, 3);
+    tcase_add_loop_test(all, colorimetry_of_the_frame_decides_the_colours, 0, 4);
     tcase_add_test(all, gray_from_yuv_is_the_luma_as_stored_whatever_the_range);
     tcase_add_test(all, a_region_is_cut_at_fractions_of_a_pixel);
     tcase_add_test(all, letterbox_keeps_the_shape_and_pads_with_the_mean);

@@ -69,6 +69,33 @@ START_TEST(an_event_spans_the_centres_of_its_first_and_last_window)
 }
 END_TEST
 
+START_TEST(a_score_at_a_threshold_counts)
+{
+    struct log log = {0};
+    struct events_rule rule = {.enter = 0.5, .exit = 0.25};
+    struct events *events = events_create(&rule, 1, note, &log);
+    static const float scores[] = {0.5f, 0.25f, 0.2f};
+    push_all(events, scores, 3);
+    ck_assert_int_eq(log.count, 2);
+    expect(&log, 0, RECORD_STARTED, 500, -1, 0.5);
+    expect(&log, 1, RECORD_ENDED, 500, 1000, 0.5);
+    events_destroy(events);
+}
+END_TEST
+
+START_TEST(an_event_knows_nothing_of_the_one_before)
+{
+    struct log log = {0};
+    struct events *events = events_create(&plain, 1, note, &log);
+    static const float scores[] = {0.9f, 0, 0.7f, 0};
+    push_all(events, scores, 4);
+    ck_assert_int_eq(log.count, 4);
+    expect(&log, 2, RECORD_STARTED, 1500, -1, 0.7f);
+    ck_assert_int_eq(log.reports[2].first_pts_ns, 1000 * MS);
+    events_destroy(events);
+}
+END_TEST
+
 START_TEST(the_evidence_is_the_window_with_the_best_score)
 {
     struct log log = {0};
@@ -286,6 +313,8 @@ int main(void)
 {
     TCase *all = tcase_create("events");
     tcase_add_test(all, an_event_spans_the_centres_of_its_first_and_last_window);
+    tcase_add_test(all, a_score_at_a_threshold_counts);
+    tcase_add_test(all, an_event_knows_nothing_of_the_one_before);
     tcase_add_test(all, the_evidence_is_the_window_with_the_best_score);
     tcase_add_test(all, an_event_shorter_than_the_minimum_is_never_announced);
     tcase_add_test(all, an_event_is_announced_once_it_has_lasted_and_starts_where_it_began);
