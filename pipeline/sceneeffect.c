@@ -6,9 +6,9 @@
 
 #include "pipeline/scenerandom.h"
 
+/* The table is longer than its places to start by the widest picture's row. */
 #define NOISE_TABLE   65536
-#define NOISE_ROW_MAX 4096 /* the widest picture: the table has that much more behind its end  \
-                            */
+#define NOISE_ROW_MAX 4096
 
 #define DROPS  260
 #define FLAKES 320

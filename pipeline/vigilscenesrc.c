@@ -19,7 +19,7 @@
 #include "pipeline/vigilscenesrc.h"
 
 #include <errno.h>
-#include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <gst/video/video.h>
 #include <string.h>
 
@@ -52,7 +52,7 @@ struct _VigilSceneSrc {
     /* The streaming thread's, between start and stop. */
     struct scene *scene;
     GstVideoInfo info;
-    GFileOutputStream *truth_file;
+    FILE *truth_file;
     guint64 frame; /* the next one */
 };
 
@@ -230,12 +230,10 @@ static gboolean start(GstBaseSrc *base)
     GST_OBJECT_UNLOCK(src);
     if (!location || !*location)
         return TRUE;
-    g_autoptr(GFile) file = g_file_new_for_path(location);
-    g_autoptr(GError) error = NULL;
-    src->truth_file = g_file_replace(file, NULL, FALSE, G_FILE_CREATE_NONE, NULL, &error);
+    src->truth_file = g_fopen(location, "we");
     if (!src->truth_file) {
         GST_ELEMENT_ERROR(src, RESOURCE, OPEN_WRITE,
-                          ("Cannot write the truth to \"%s\": %s", location, error->message),
+                          ("Cannot write the truth to \"%s\": %s", location, g_strerror(errno)),
                           (NULL));
         return FALSE;
     }
@@ -247,12 +245,10 @@ static gboolean stop(GstBaseSrc *base)
     VigilSceneSrc *src = VIGIL_SCENE_SRC(base);
     scene_destroy(src->scene);
     src->scene = NULL;
-    if (src->truth_file) {
-        g_autoptr(GError) error = NULL;
-        if (!g_output_stream_close(G_OUTPUT_STREAM(src->truth_file), NULL, &error))
-            GST_WARNING_OBJECT(src, "the truth file is incomplete: %s", error->message);
-        g_clear_object(&src->truth_file);
-    }
+    if (src->truth_file && fclose(src->truth_file) != 0)
+        GST_ELEMENT_WARNING(src, RESOURCE, WRITE,
+                            ("The truth file is incomplete: %s", g_strerror(errno)), (NULL));
+    src->truth_file = NULL;
     return TRUE;
 }
 
@@ -404,12 +400,10 @@ static gboolean write_truth(VigilSceneSrc *src, const struct scene_truth *truth,
                             GstClockTime pts)
 {
     g_autofree gchar *line = scene_meta_to_json(truth, src->frame, pts);
-    g_autoptr(GError) error = NULL;
-    if (g_output_stream_write_all(G_OUTPUT_STREAM(src->truth_file), line, strlen(line), NULL,
-                                  NULL, &error))
+    if (fputs(line, src->truth_file) >= 0)
         return TRUE;
-    GST_ELEMENT_ERROR(src, RESOURCE, WRITE, ("Cannot write the truth file: %s", error->message),
-                      (NULL));
+    GST_ELEMENT_ERROR(src, RESOURCE, WRITE,
+                      ("Cannot write the truth file: %s", g_strerror(errno)), (NULL));
     return FALSE;
 }
 
