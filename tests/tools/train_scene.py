@@ -395,6 +395,240 @@ def command_train(root, path, epochs=14, per_epoch=9000, batch=48):
             torch.save(network.state_dict(), path)
 
 
+# --- ONNX: the few messages of its format that the network needs --------------------------------
+
+
+def varint(value):
+    out = bytearray()
+    value &= (1 << 64) - 1
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes(out + bytearray([value]))
+
+
+def field(number, value):
+    """One protobuf field: an integer, a float, or bytes, text and messages."""
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    if isinstance(value, (int, np.integer)):
+        return varint(number << 3) + varint(int(value))
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def tensor(name, array):
+    kind = 7 if array.dtype == np.int64 else 1
+    dims = b"".join(field(1, d) for d in array.shape)
+    return dims + field(2, kind) + field(8, name) + field(9, np.ascontiguousarray(array).tobytes())
+
+
+def attribute(name, value):
+    if isinstance(value, int):
+        return field(1, name) + field(3, value) + field(20, 2)
+    return field(1, name) + b"".join(field(8, v) for v in value) + field(20, 7)
+
+
+def value_info(name, shape):
+    dims = b"".join(field(1, field(1, d)) for d in shape)
+    return field(1, name) + field(2, field(1, field(1, 1) + field(2, dims)))
+
+
+class Graph:
+    def __init__(self):
+        self.nodes, self.constants = [], []
+
+    def constant(self, name, value):
+        value = np.asarray(value)
+        value = value.astype(np.int64 if value.dtype.kind == "i" else np.float32)
+        self.constants.append(tensor(name, value))
+        return name
+
+    def node(self, kind, inputs, output, **attributes):
+        outputs = [output] if isinstance(output, str) else output
+        self.nodes.append(b"".join(field(1, i) for i in inputs) +
+                          b"".join(field(2, o) for o in outputs) + field(3, outputs[-1]) +
+                          field(4, kind) +
+                          b"".join(field(5, attribute(k, v)) for k, v in attributes.items()))
+        return outputs[-1]
+
+
+def to_onnx(state, metadata):
+    graph = Graph()
+    weight = {name: value.numpy() for name, value in state.items()}
+
+    def convolve(x, name, stride, pad):
+        w = graph.constant(name + ".weight", weight[name + ".weight"])
+        b = graph.constant(name + ".bias", weight[name + ".bias"])
+        y = graph.node("Conv", [x, w, b], name, kernel_shape=weight[name + ".weight"].shape[2:],
+                       strides=[stride] * 2, pads=[pad] * 4)
+        return graph.node("Relu", [y], name + ".relu")
+
+    def flat(kind, x, name, **attributes):
+        return graph.node("Flatten", [graph.node(kind, [x], name + ".pool", **attributes)], name)
+
+    def steps(x, name, first):
+        """Time steps first .. first + WINDOW - 2 of a value whose axis 0 is time."""
+        return graph.node("Slice", [x, f"from{first}", f"to{first}", "axis0"], name)
+
+    graph.constant("axis0", [0])
+    graph.constant("axis1", [1])
+    for first in (0, 1):
+        graph.constant(f"from{first}", [first])
+        graph.constant(f"to{first}", [first + WINDOW - 1])
+    shape = graph.constant("frame.shape", [WINDOW, 1, HEIGHT, WIDTH])
+    frames = graph.node("Reshape", ["frames", shape], "frame")
+    look = frames
+    for name in ("look1", "look2", "look3"):
+        look = convolve(look, name, 2, 1)
+    look = flat("GlobalAveragePool", look, "look")
+    half = graph.node("AveragePool", [frames], "half", kernel_shape=[2, 2], strides=[2, 2])
+    change = graph.node("Sub", [steps(half, "half.now", 1), steps(half, "half.before", 0)],
+                        "change")
+    change = graph.node("Tanh", [convolve(change, "gain", 1, 0)], "change.tanh")
+    move = convolve(convolve(change, "move1", 2, 1), "move2", 2, 1)
+    parts = [steps(look, "look.now", 1), flat("GlobalAveragePool", change, "change.mean"),
+             flat("GlobalAveragePool", move, "move.mean"),
+             flat("MaxPool", move, "move.max", kernel_shape=[HEIGHT // 8, WIDTH // 8])]
+    features = graph.node("Concat", parts, "features", axis=1)
+    sequence = graph.node("Unsqueeze", [features, "axis1"], "sequence")
+
+    def gates(name):  # torch keeps input, forget, cell, output; ONNX input, output, forget, cell
+        i, f, c, o = np.split(weight[name], 4)
+        return np.concatenate([i, o, f, c])
+
+    graph.constant("lstm.W", gates("lstm.weight_ih_l0")[None])
+    graph.constant("lstm.R", gates("lstm.weight_hh_l0")[None])
+    graph.constant("lstm.B", np.concatenate([gates("lstm.bias_ih_l0"),
+                                             gates("lstm.bias_hh_l0")])[None])
+    last = graph.node("LSTM", [sequence, "lstm.W", "lstm.R", "lstm.B"], ["", "lstm"],
+                      hidden_size=weight["lstm.weight_hh_l0"].shape[1])
+    last = graph.node("Squeeze", [last, "axis0"], "last")
+    graph.constant("head.weight", weight["head.weight"])
+    graph.constant("head.bias", weight["head.bias"])
+    head = graph.node("Gemm", [last, "head.weight", "head.bias"], "head", transB=1)
+    graph.node("Softmax", [head], "scores", axis=1)
+
+    body = b"".join(field(1, n) for n in graph.nodes) + field(2, "scene")
+    body += b"".join(field(5, c) for c in graph.constants)
+    body += field(11, value_info("frames", [1, WINDOW, 1, HEIGHT, WIDTH]))
+    body += field(12, value_info("scores", [1, len(LABELS)]))
+    model = field(1, 8) + field(2, "vigil tests/tools/train_scene.py") + field(7, body)
+    model += field(8, field(1, "") + field(2, 13))
+    return model + b"".join(field(14, field(1, k) + field(2, v)) for k, v in metadata.items())
+
+
+# Hysteresis (DESIGN: events). A fault is no matter of half a second: it must last longer, and
+# `frozen`, which a still picture under a thrifty encoder can imitate, longest.
+ENTER = "0.6,lighting:0.8,weather:0.75,covered:0.8,moved:0.8,defocused:0.85,frozen:0.9"
+EXIT = "0.4,lighting:0.5,weather:0.5,covered:0.5,moved:0.5,defocused:0.6,frozen:0.6"
+MIN_DURATION_MS = "250,lighting:500,weather:2000,covered:1000,moved:250,defocused:2000,frozen:5000"
+
+
+def per_label(text):
+    parts = [part.split(":") for part in text.split(",")]
+    named = {part[0]: float(part[1]) for part in parts[1:]}
+    return [named.get(label, float(parts[0][0])) for label in LABELS]
+
+
+def load(path):
+    import torch
+    torch.set_num_threads(1)
+    network = build_network()
+    network.load_state_dict(torch.load(path))
+    return network.eval()
+
+
+def command_export(root, path, out):
+    network = load(path)
+    test = Windows(root, "test", 2)
+    train = Windows(root, "train", 1)
+    table = confusion(test.labels, predict(network, test))
+    recall = table.diagonal() / np.maximum(table.sum(1), 1)
+    accuracy = table.trace() / table.sum()
+    print("| true \\ said | " + " | ".join(LABELS) + " | recall |")
+    print("|---|" + "---|" * (len(LABELS) + 1))
+    for label, row, hit in zip(LABELS, table, recall):
+        print(f"| {label} | " + " | ".join(map(str, row)) + f" | {hit:.3f} |")
+    print(f"accuracy {accuracy:.4f} of {table.sum()} windows, mean recall {recall.mean():.4f}")
+    metrics = {"held_out_windows": int(table.sum()), "accuracy": round(accuracy, 4),
+               "recall": {label: round(hit, 4) for label, hit in zip(LABELS, recall)}}
+    metadata = {
+        "vigil.task": "classify-window", "vigil.labels": ",".join(LABELS),
+        "vigil.layout": "NTCHW", "vigil.pixels": "GRAY", "vigil.mean": f"{MEAN:g}",
+        "vigil.scale": f"{SCALE:g}", "vigil.resize": "stretch", "vigil.fps": str(FPS),
+        "vigil.window": str(WINDOW), "vigil.stride": str(STRIDE), "vigil.enter": ENTER,
+        "vigil.exit": EXIT, "vigil.min_duration_ms": MIN_DURATION_MS,
+        "vigil.background": "quiet", "vigil.metrics": json.dumps(metrics),
+        "vigil.data_sha256": train.digest.hexdigest(),
+    }
+    data = to_onnx(network.state_dict(), metadata)
+    with open(out, "wb") as file:
+        file.write(data)
+    print(f"{out}: {len(data)} bytes")
+
+
+# --- a video file: the events vigil should find --------------------------------------------------
+
+
+def read_video(path):
+    """Luma and time of each frame, of a file with a constant frame rate."""
+    source = ["gst-launch-1.0", "-q", "filesrc", f"location={path}", "!", "decodebin", "!",
+              "video/x-raw,format=I420", "!"]
+    said = subprocess.run(["gst-launch-1.0", "-v"] + source[2:] +
+                          ["fakesink", "num-buffers=1"], capture_output=True, text=True).stdout
+    width, height, rate, per = (
+        int(said.split(key)[1].split(end)[0]) for key, end in
+        (("width=(int)", ","), ("height=(int)", ","), ("framerate=(fraction)", "/"),
+         ("framerate=(fraction)" + said.split("framerate=(fraction)")[1].split("/")[0] + "/", ",")))
+    pixels = width * height
+    with subprocess.Popen(source + ["fdsink", "fd=1"], stdout=subprocess.PIPE) as process:
+        number = 0
+        while data := process.stdout.read(pixels * 3 // 2):
+            luma = np.frombuffer(data, np.uint8, pixels).reshape(height, width)
+            yield luma, number * per * 1_000_000_000 // rate
+            number += 1
+
+
+def find_events(centres, scores):
+    """(label, start, end, best score), by pipeline/events.h with a cool-down of one second."""
+    found = []
+    for label in range(1, len(LABELS)):
+        enter, leave = per_label(ENTER)[label], per_label(EXIT)[label]
+        lasts = per_label(MIN_DURATION_MS)[label] / 1000
+        start = last = None
+        on, best = False, 0.0
+        for t, s in list(zip(centres, scores[:, label])) + [(np.inf, 0.0)]:
+            if start is None:
+                if s >= enter:
+                    start, last, best, on = t, t, s, lasts == 0
+            elif s >= leave:
+                last, best = t, max(best, s)
+                on = on or t - start >= lasts
+            elif not on:
+                start = None
+            elif t - last > 1.0:
+                found.append((LABELS[label], start, last, float(best)))
+                start, on = None, False
+    return sorted(found, key=lambda event: event[1])
+
+
+def command_clip(path, file):
+    import torch
+    network = load(path)
+    small, times = zip(*[(shrink(luma), t) for luma, t in read_video(file)])
+    picked = sampled(times)
+    frames, times = np.stack([small[i] for i in picked]), np.array([times[i] for i in picked])
+    ends = list(range(WINDOW, len(frames) + 1, STRIDE))
+    with torch.no_grad():
+        scores = np.concatenate([torch.softmax(network(to_input(frames[None, e - WINDOW:e])),
+                                               1).numpy() for e in ends])
+    centres = np.array([(times[e - WINDOW] + times[e - 1]) / 2e9 for e in ends])
+    for label, start, end, best in find_events(centres, scores):
+        print(f"{label:10} {start:8.2f} .. {end:8.2f} s  {best:.3f}")
+    print("mean scores", dict(zip(LABELS, scores.mean(0).round(4).tolist())))
+
+
 if __name__ == "__main__":
     commands = {name[8:]: do for name, do in globals().items() if name.startswith("command_")}
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
