@@ -158,10 +158,11 @@ static float plan_passing(struct planner *planner, float start, float speed)
 static float plan_walk(struct planner *planner, float start)
 {
     float end = start;
-    int people = 1 + below(planner, 3) / 2 + below(planner, 3) / 2;
+    int ticket = below(planner, 9);
+    int people = ticket < 4 ? 1 : ticket < 8 ? 2 : 3;
     for (int i = 0; i < people; i++) {
-        float ends = plan_passing(planner, start + range(planner, 0.0f, 3.0f) * (float)i,
-                                  walking_pace(planner));
+        float later = range(planner, 0.0f, 3.0f) * (float)i;
+        float ends = plan_passing(planner, start + later, walking_pace(planner));
         end = ends > end ? ends : end;
     }
     return end;
@@ -228,7 +229,9 @@ static float plan_loiter(struct planner *planner, float start)
 static float plan_meet(struct planner *planner, float start)
 {
     struct spot at = spot_inside(planner);
-    struct spot ways[2] = {spot_outside(planner, at), spot_outside(planner, at)};
+    struct spot ways[2];
+    ways[0] = spot_outside(planner, at);
+    ways[1] = spot_outside(planner, at);
     float end = start, met = start;
     struct scene_actor *pair[2];
     for (int i = 0; i < 2; i++) {

@@ -300,17 +300,19 @@ void scene_world_paint_post(const struct scene_world *world, const struct scene_
                       post->colour, 1.0f);
 }
 
+/* Each draw is a statement of its own, here and everywhere: C leaves the order open in which
+ * arguments and initializers are evaluated, and compilers differ. */
 static struct surfaces street_surfaces(struct scene_random *random)
 {
     int asphalt = 58 + scene_random_below(random, 50);
     struct surfaces surfaces = {
-        .pavement = random_colour(random, 120, 185, 3),
         .road = scene_colour_rgb(asphalt, asphalt, asphalt + 4),
         .marking = scene_colour_rgb(225, 225, 215),
         .kerb = scene_colour_rgb(180, 180, 176),
-        .grain = scene_random_range(random, 0.08f, 0.35f),
-        .crossing = scene_random_range(random, -6.0f, 18.0f),
     };
+    surfaces.pavement = random_colour(random, 120, 185, 3);
+    surfaces.grain = scene_random_range(random, 0.08f, 0.35f);
+    surfaces.crossing = scene_random_range(random, -6.0f, 18.0f);
     return surfaces;
 }
 
@@ -395,12 +397,10 @@ static void paint_room(struct painter *painter, struct scene_world *world)
 {
     struct scene_random *random = &painter->random;
     int wood = 70 + scene_random_below(random, 100);
-    struct surfaces surfaces = {
-        .grain = scene_random_range(random, 0.02f, 0.3f),
-        .plank = scene_random_range(random, 0.08f, 0.2f),
-        .boards = scene_random_below(random, 2) == 0,
-        .tiles = scene_random_below(random, 2) == 0,
-    };
+    struct surfaces surfaces = {.boards = scene_random_below(random, 2) == 0};
+    surfaces.tiles = scene_random_below(random, 2) == 0;
+    surfaces.grain = scene_random_range(random, 0.02f, 0.3f);
+    surfaces.plank = scene_random_range(random, 0.08f, 0.2f);
     for (int i = 0; i < 3; i++) {
         int tone = wood + (surfaces.boards ? scene_random_below(random, 30) : 0);
         surfaces.board[i] = scene_colour_rgb(tone, tone * 9 / 10, tone * 3 / 4);
@@ -439,10 +439,12 @@ static void paint_room(struct painter *painter, struct scene_world *world)
         }
         at += width + scene_random_range(random, 0.3f, 2.0f);
     }
-    if (scene_random_below(random, 2) == 0)
-        paint_table(painter, scene_random_range(random, -0.6f * side, 0.6f * side),
-                    scene_random_range(random, 0.7f, 0.9f) * back,
-                    random_colour(random, 60, 230, 20));
+    if (scene_random_below(random, 2) == 0) {
+        float x = scene_random_range(random, -0.6f, 0.6f) * side;
+        float depth = scene_random_range(random, 0.7f, 0.9f) * back;
+        struct scene_colour top = random_colour(random, 60, 230, 20);
+        paint_table(painter, x, depth, top);
+    }
 }
 
 /* A last pass: the hour's light and a contrast of its own for each place. */
