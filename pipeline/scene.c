@@ -165,7 +165,7 @@ static void add_motion_of_camera(const struct scene *scene, const struct scene_e
         float phase = rate * (time - episode->start);
         x = side * swing * 0.07f * (float)scene->params.width * scene_sine(phase);
         y = swing * 0.05f * (float)scene->params.height * scene_sine(phase * 1.3f);
-        moves = swing > 0.08f;
+        moves = swing > 0.15f;
     }
     moment->view_x = ((int)x / 2) * 2;
     moment->view_y = ((int)y / 2) * 2;
@@ -185,8 +185,8 @@ static void add_lens(const struct scene_episode *episode, float time, struct mom
         if (part > COVERED_MIN)
             moment->labels |= 1u << SCENE_LABEL_COVERED;
     } else {
-        moment->blur = part * scene_random_range(&random, 0.014f, 0.035f);
-        if (moment->blur > 0.008f)
+        moment->blur = part * scene_random_range(&random, 0.02f, 0.045f);
+        if (moment->blur > 0.012f)
             moment->labels |= 1u << SCENE_LABEL_DEFOCUSED;
     }
 }

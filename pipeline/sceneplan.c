@@ -262,11 +262,11 @@ static const struct {
     float (*plan)(struct planner *planner, float start);
     float shortest, longest;
 } kinds[SCENE_EPISODE_KINDS] = {
-    [SCENE_WALK] = {SCENE_FEATURE_MOVEMENT, 6, false, plan_walk},
-    [SCENE_RUN] = {SCENE_FEATURE_MOVEMENT, 2, false, plan_run},
-    [SCENE_DRIVE] = {SCENE_FEATURE_MOVEMENT, 4, true, plan_drive},
-    [SCENE_LOITER] = {SCENE_FEATURE_MOVEMENT, 3, false, plan_loiter},
-    [SCENE_MEET] = {SCENE_FEATURE_MOVEMENT, 2, false, plan_meet},
+    [SCENE_WALK] = {SCENE_FEATURE_MOVEMENT, 9, false, plan_walk},
+    [SCENE_RUN] = {SCENE_FEATURE_MOVEMENT, 3, false, plan_run},
+    [SCENE_DRIVE] = {SCENE_FEATURE_MOVEMENT, 7, true, plan_drive},
+    [SCENE_LOITER] = {SCENE_FEATURE_MOVEMENT, 4, false, plan_loiter},
+    [SCENE_MEET] = {SCENE_FEATURE_MOVEMENT, 3, false, plan_meet},
     [SCENE_CLOUD] = {SCENE_FEATURE_LIGHTING, 2, false, NULL, 6.0f, 10.0f},
     [SCENE_SWITCH] = {SCENE_FEATURE_LIGHTING, 2, false, NULL, 5.0f, 8.0f},
     [SCENE_HEADLIGHTS] = {SCENE_FEATURE_LIGHTING, 1, true, NULL, 2.5f, 5.0f},

@@ -129,9 +129,9 @@ START_TEST(pictures_are_the_same_bytes_on_every_machine)
         int width, height;
         uint64_t frame, sum;
     } known[] = {
-        {1, false, 640, 360, 333, UINT64_C(16230576641012639705)},
-        {4, false, 321, 181, 777, UINT64_C(343071475356312762)},
-        {7, true, 128, 72, 100, UINT64_C(5925241168875579277)},
+        {1, false, 640, 360, 333, UINT64_C(12583938087267247833)},
+        {4, false, 321, 181, 777, UINT64_C(13695798490320886495)},
+        {7, true, 128, 72, 100, UINT64_C(11624808109612940136)},
     };
     struct scene *scene = scene_with(known[_i].seed, known[_i].indoors, known[_i].width,
                                      known[_i].height, 15, 1.5, SCENE_FEATURES_ALL);

@@ -25,7 +25,7 @@ INSECT, UNCLEAR = 1 << 8, 1 << 9  # bits beside the labels' own
 WIDTH, HEIGHT, FPS, WINDOW, STRIDE = 128, 72, 8, 8, 2
 MEAN, SCALE = 112.0, 1.0 / 64.0
 # Visible area of all that moves, as a part of the picture: less is unclear, none is not movement.
-AREA_CLEAR = 0.0014
+AREA_CLEAR = 0.003
 
 # --- pixels, as vigilanalyze makes them -------------------------------------------------------
 
@@ -123,8 +123,9 @@ def render(plan, truth_path):
 
 
 def view_of(plan, rng):
-    """A random part of the picture, at least a third wide: near figures for distant ones."""
-    part = rng.uniform(0.3, 0.9)
+    """A random part of the picture: near figures for distant ones. Never enlarged: that would
+    look like a lens out of focus."""
+    part = rng.uniform(max(0.3, WIDTH / plan["width"], HEIGHT / plan["height"]), 0.9)
     w, h = int(plan["width"] * part), int(plan["height"] * part)
     return (int(rng.integers(plan["width"] - w + 1)), int(rng.integers(plan["height"] - h + 1)),
             w, h)
@@ -303,7 +304,7 @@ def build_network():
             self.gain = nn.Conv2d(1, 6, 1)
             self.move1 = nn.Conv2d(6, 12, 3, 2, 1)
             self.move2 = nn.Conv2d(12, 20, 3, 2, 1)
-            self.lstm = nn.LSTM(16 + 6 + 2 * 20, 32)
+            self.lstm = nn.LSTM(2 * 6 + 10 + 16 + 6 + 2 * 20, 32)
             self.head = nn.Linear(32, len(LABELS))
             with torch.no_grad():
                 gains = torch.tensor([4.0, -4.0, 24.0, -24.0, 400.0, -400.0])
@@ -313,9 +314,11 @@ def build_network():
         def forward(self, x):  # (B, T, H, W)
             b, t, h, w = x.shape
             frames = x.reshape(b * t, 1, h, w)
-            f = torch.relu(self.look1(frames))
-            f = torch.relu(self.look2(f))
-            f = torch.relu(self.look3(f)).mean((2, 3)).view(b, t, 16)[:, 1:]
+            f1 = torch.relu(self.look1(frames))
+            f2 = torch.relu(self.look2(f1))
+            f3 = torch.relu(self.look3(f2))
+            f = torch.cat([f1.amax((2, 3))] + [f.mean((2, 3)) for f in (f1, f2, f3)], 1)
+            f = f.view(b, t, -1)[:, 1:]
             p = nn.functional.avg_pool2d(frames, 2).view(b, t, h // 2, w // 2)
             d = (p[:, 1:] - p[:, :-1]).reshape(b * (t - 1), 1, h // 2, w // 2)
             d = torch.tanh(torch.relu(self.gain(d)))
@@ -478,10 +481,13 @@ def to_onnx(state, metadata):
         graph.constant(f"to{first}", [first + WINDOW - 1])
     shape = graph.constant("frame.shape", [WINDOW, 1, HEIGHT, WIDTH])
     frames = graph.node("Reshape", ["frames", shape], "frame")
-    look = frames
+    looks, look = [], frames
     for name in ("look1", "look2", "look3"):
         look = convolve(look, name, 2, 1)
-    look = flat("GlobalAveragePool", look, "look")
+        looks.append(flat("GlobalAveragePool", look, name + ".mean"))
+    looks.insert(0, flat("MaxPool", "look1.relu", "look1.max",
+                         kernel_shape=[HEIGHT // 2, WIDTH // 2]))
+    look = graph.node("Concat", looks, "look", axis=1)
     half = graph.node("AveragePool", [frames], "half", kernel_shape=[2, 2], strides=[2, 2])
     change = graph.node("Sub", [steps(half, "half.now", 1), steps(half, "half.before", 0)],
                         "change")
