@@ -1,0 +1,35 @@
+/* What every verb of `vigil` shares: exit codes, how an error is told, where to find the rest.
+ *
+ * A verb is a function of its own file; main.c has the table. A verb gets argc and argv with
+ * its own name first and returns the exit code.
+ *
+ * Thread: single-threaded. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <glib.h>
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_CHECK_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_NO_INPUT = 66,    /* a file or model that cannot be read */
+    CLI_UNAVAILABLE = 69, /* a camera or daemon that does not answer */
+    CLI_INTERNAL = 70,
+    CLI_CONFIG = 78, /* a model or configuration that is wrong */
+};
+
+int cli_run(int argc, char **argv);
+int cli_streams(int argc, char **argv);
+int cli_detections(int argc, char **argv);
+int cli_watch(int argc, char **argv);
+
+/* Prints "vigil: ..." on stderr as one line, whatever the text holds, and returns `code`. */
+int cli_fail(enum cli_exit code, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* Parses options with GOption; `summary` and `parameters` are for --help. 0, or the exit code
+ * plus one when the verb is over (help was shown, or the usage was wrong). */
+int cli_parse(int *argc, char ***argv, const char *parameters, const char *summary,
+              const GOptionEntry *entries);
+
+#endif

@@ -1,0 +1,258 @@
+#include "cli/client.h"
+
+#include <curl/curl.h>
+#include <glib.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "record/message.h"
+
+/* An answer larger than this is not one of ours: a page is at most 500 records. */
+#define ANSWER_MAX (16u << 20)
+
+struct client {
+    CURL *curl;
+    char *base;
+    char detail[CURL_ERROR_SIZE];
+};
+
+struct client *client_create(void)
+{
+    const char *url = g_getenv("VIGIL_URL");
+    if (!url || !*url)
+        url = "http://127.0.0.1:8470";
+    if (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://")) {
+        cli_fail(CLI_USAGE, "VIGIL_URL is \"%s\", but must start with http://", url);
+        return NULL;
+    }
+    struct client *client = g_new0(struct client, 1);
+    client->base = g_strdup(url);
+    while (g_str_has_suffix(client->base, "/"))
+        client->base[strlen(client->base) - 1] = '\0';
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    client->curl = curl_easy_init();
+    if (!client->curl) {
+        cli_fail(CLI_INTERNAL, "no HTTP client: out of memory");
+        client_destroy(client);
+        return NULL;
+    }
+    return client;
+}
+
+void client_destroy(struct client *client)
+{
+    if (!client)
+        return;
+    curl_easy_cleanup(client->curl);
+    curl_global_cleanup();
+    g_free(client->base);
+    g_free(client);
+}
+
+static size_t keep_answer(char *data, size_t size, size_t count, void *context)
+{
+    GString *answer = context;
+    if (size * count > ANSWER_MAX - answer->len)
+        return 0;
+    g_string_append_len(answer, data, (gssize)(size * count));
+    return size * count;
+}
+
+/* Everything a request has in common. The environment's proxies do not apply: the daemon is on
+ * this machine or named by its address. */
+static void prepare(struct client *client, const char *path)
+{
+    g_autofree char *url = g_strconcat(client->base, "/api/v1", path, NULL);
+    curl_easy_reset(client->curl);
+    client->detail[0] = '\0';
+    curl_easy_setopt(client->curl, CURLOPT_URL, url);
+    curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, client->detail);
+    curl_easy_setopt(client->curl, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(client->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(client->curl, CURLOPT_USERAGENT, "vigil/" VIGIL_VERSION);
+    curl_easy_setopt(client->curl, CURLOPT_CONNECTTIMEOUT, 5L);
+    curl_easy_setopt(client->curl, CURLOPT_NOSIGNAL, 1L);
+}
+
+static int fail_transport(struct client *client, CURLcode code)
+{
+    return cli_fail(CLI_UNAVAILABLE,
+                    "no answer from %s: %s (is vigild running? VIGIL_URL says "
+                    "where)",
+                    client->base,
+                    client->detail[0] ? client->detail : curl_easy_strerror(code));
+}
+
+/* The daemon's problem+json, in its own words. 4xx is the caller's doing, 5xx is not. */
+static int fail_status(long status, const json_t *problem)
+{
+    const char *detail = json_string_value(json_object_get(problem, "detail"));
+    const char *code = json_string_value(json_object_get(problem, "code"));
+    enum cli_exit exit_code = status >= 500   ? CLI_UNAVAILABLE
+                              : status == 404 ? CLI_CHECK_FAILED
+                                              : CLI_USAGE;
+    return cli_fail(exit_code, "%s (%ld %s)", detail ? detail : "the daemon refused", status,
+                    code ? code : "without a reason");
+}
+
+int client_request(struct client *client, const char *method, const char *path,
+                   const json_t *body, json_t **ret_answer)
+{
+    g_autoptr(GString) answer = g_string_new(NULL);
+    struct curl_slist *headers = NULL;
+    char *text = NULL;
+
+    prepare(client, path);
+    curl_easy_setopt(client->curl, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(client->curl, CURLOPT_TIMEOUT, 30L);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, keep_answer);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, answer);
+    if (body) {
+        text = json_dumps(body, JSON_COMPACT);
+        headers = curl_slist_append(NULL, "Content-Type: application/json");
+        curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+        curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, text ? text : "");
+    }
+    CURLcode code = curl_easy_perform(client->curl);
+    long status = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(headers);
+    free(text);
+    if (code != CURLE_OK)
+        return fail_transport(client, code);
+
+    json_t *value = json_loadb(answer->str, answer->len, JSON_REJECT_DUPLICATES, NULL);
+    int result = CLI_OK;
+    if (status >= 400)
+        result = fail_status(status, value);
+    else if (!value && answer->len > 0)
+        result = cli_fail(CLI_UNAVAILABLE, "%s does not speak vigil's API", client->base);
+    if (result == CLI_OK && ret_answer)
+        *ret_answer = g_steal_pointer(&value);
+    json_decref(value);
+    return result;
+}
+
+char *client_query(const char *name, ...)
+{
+    GString *query = g_string_new(NULL);
+    va_list arguments;
+    va_start(arguments, name);
+    for (; name; name = va_arg(arguments, const char *)) {
+        const char *value = va_arg(arguments, const char *);
+        if (!value || !*value)
+            continue;
+        g_autofree char *escaped = g_uri_escape_string(value, NULL, FALSE);
+        g_string_append_printf(query, "%c%s=%s", query->len ? '&' : '?', name, escaped);
+    }
+    va_end(arguments);
+    return g_string_free(query, FALSE);
+}
+
+/* --- the event stream -------------------------------------------------------------------- */
+
+struct follower {
+    bool (*on_record)(void *context, const json_t *record);
+    void *context;
+    GString *line;
+    GString *data;
+    int64_t seq;  /* of the event being read */
+    int64_t seen; /* of the last record handed on, -1 before any */
+    bool reached; /* the daemon has answered once */
+    bool over;    /* on_record has had enough */
+};
+
+/* An event of an id alone says where the stream stands: a reconnect resumes from there. */
+static void take_event(struct follower *follower)
+{
+    if (follower->data->len == 0) {
+        follower->seen = MAX(follower->seen, follower->seq);
+    } else {
+        json_t *record = json_loadb(follower->data->str, follower->data->len, 0, NULL);
+        if (record && follower->seq > follower->seen) {
+            follower->seen = follower->seq;
+            follower->over = !follower->on_record(follower->context, record);
+        }
+        json_decref(record);
+    }
+    g_string_truncate(follower->data, 0);
+}
+
+/* The event stream format of the HTML standard, as far as the daemon uses it. */
+static void take_line(struct follower *follower)
+{
+    const char *line = follower->line->str;
+    if (!*line)
+        take_event(follower);
+    else if (g_str_has_prefix(line, "id:"))
+        follower->seq = g_ascii_strtoll(line + 3, NULL, 10);
+    else if (g_str_has_prefix(line, "data:"))
+        g_string_append(follower->data, line + 5);
+    g_string_truncate(follower->line, 0);
+}
+
+static size_t take_bytes(char *data, size_t size, size_t count, void *context)
+{
+    struct follower *follower = context;
+    for (size_t i = 0; i < size * count && !follower->over; i++) {
+        if (data[i] == '\n')
+            take_line(follower);
+        else if (data[i] != '\r' && follower->line->len < MESSAGE_TEXT_MAX)
+            g_string_append_c(follower->line, data[i]);
+    }
+    return follower->over ? 0 : size * count;
+}
+
+static int follow_once(struct client *client, const char *path, struct follower *follower)
+{
+    struct curl_slist *headers = curl_slist_append(NULL, "Accept: text/event-stream");
+    prepare(client, path);
+    if (follower->seen >= 0) {
+        g_autofree char *resume =
+            g_strdup_printf("Last-Event-ID: %" G_GINT64_FORMAT, follower->seen);
+        headers = curl_slist_append(headers, resume);
+    }
+    curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(client->curl, CURLOPT_FAILONERROR, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_bytes);
+    curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, follower);
+    /* The daemon sends a comment every 15 s: silence for 45 s is a dead connection. */
+    curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(client->curl, CURLOPT_LOW_SPEED_TIME, 45L);
+    CURLcode code = curl_easy_perform(client->curl);
+    long status = 0;
+    curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(headers);
+    if (status >= 400)
+        return cli_fail(CLI_USAGE, "%s refused to be watched (%ld)", client->base, status);
+    if (status == 200)
+        follower->reached = true;
+    if (!follower->reached)
+        return fail_transport(client, code);
+    return CLI_OK;
+}
+
+int client_follow(struct client *client, const char *query, int64_t after,
+                  bool (*on_record)(void *context, const json_t *record), void *context)
+{
+    struct follower follower = {.on_record = on_record,
+                                .context = context,
+                                .line = g_string_new(NULL),
+                                .data = g_string_new(NULL),
+                                .seen = after};
+    g_autofree char *path = g_strconcat("/events", query, NULL);
+    int result = CLI_OK;
+    while (result == CLI_OK && !follower.over) {
+        result = follow_once(client, path, &follower);
+        g_string_truncate(follower.line, 0);
+        g_string_truncate(follower.data, 0);
+        if (result == CLI_OK && !follower.over)
+            g_usleep(G_USEC_PER_SEC);
+    }
+    g_string_free(follower.line, TRUE);
+    g_string_free(follower.data, TRUE);
+    return result;
+}

@@ -1,0 +1,30 @@
+/* What `vigil run` is given, made a stream.start: an address or a path, a model, their
+ * descriptors. Everything is checked and opened here, before a worker is started, so that a
+ * mistake is one line and no process.
+ *
+ * Thread: plain data. */
+#ifndef CLI_INPUT_H
+#define CLI_INPUT_H
+
+#include "record/message.h"
+
+struct input {
+    struct message_stream_start start;
+    int fds[2]; /* model, media; -1: none */
+    int fd_count;
+};
+
+struct input_options {
+    const char *uri;        /* rtsp, rtsps, scene, file, or a path */
+    const char *model;      /* a path; NULL: the scene model that comes with vigil */
+    const char *name;       /* of the stream; NULL: made from the address */
+    const char *start_time; /* RFC 3339; NULL: the epoch */
+    const char *const *set; /* "vigil.key=value" or "key=value"; NULL-terminated, may be NULL */
+    bool loop, windows;
+};
+
+/* 0, or an exit code of cli.h with a line said on stderr. */
+int input_init(struct input *input, const struct input_options *options);
+void input_finish(struct input *input); /* closes the descriptors */
+
+#endif

@@ -1,0 +1,72 @@
+#include "cli/output.h"
+
+#include <glib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+char *output_printable(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    GString *line = g_string_sized_new(strlen(valid));
+    for (const char *at = valid; *at; at = g_utf8_next_char(at)) {
+        gunichar character = g_utf8_get_char(at);
+        if (character == '\n' || character == '\t')
+            g_string_append_c(line, ' ');
+        else
+            g_string_append_unichar(line, g_unichar_isprint(character) ? character : 0xFFFD);
+    }
+    return g_string_free(line, FALSE);
+}
+
+/* "2026-11-20T12:00:01.240Z" is cut where a terminal wants it: the day, the time of day. */
+static void print_time(int64_t ms, bool date)
+{
+    char text[RECORD_TIME_SIZE];
+    record_time_format(ms, text);
+    if (date)
+        printf("%.10s ", text);
+    printf("%.12s", text + 11);
+}
+
+void output_record(const struct record *record, bool date)
+{
+    g_autofree char *label = output_printable(record->label);
+    print_time(record->phase == RECORD_STARTED ? record->start_ms : record->time_ms, date);
+    printf("  %s  %s %s  %.2f", record->stream, label, record_phase_name(record->phase),
+           record->score);
+    if (record->phase == RECORD_ENDED && record->end_ms != RECORD_NO_TIME)
+        printf("  lasted %.1f s", (double)(record->end_ms - record->start_ms) / 1000);
+    for (int i = 0; i < record->zone_count; i++)
+        printf("  %s", record->zones[i]);
+    putchar('\n');
+    fflush(stdout);
+}
+
+void output_json_line(const json_t *value)
+{
+    json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+    putchar('\n');
+    fflush(stdout);
+}
+
+void output_table(const char *const *cells, size_t rows, size_t columns)
+{
+    g_autofree glong *width = g_new0(glong, columns);
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    for (size_t i = 0; i < rows * columns; i++) {
+        char *text = output_printable(cells[i] ? cells[i] : "");
+        width[i % columns] = MAX(width[i % columns], g_utf8_strlen(text, -1));
+        g_ptr_array_add(texts, text);
+    }
+    for (size_t i = 0; i < rows * columns; i++) {
+        const char *text = g_ptr_array_index(texts, i);
+        bool last = i % columns == columns - 1;
+        fputs(text, stdout);
+        if (last)
+            putchar('\n');
+        else
+            printf("%*s", (int)(width[i % columns] - g_utf8_strlen(text, -1)) + 2, "");
+    }
+    fflush(stdout);
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""The command line itself: help, usage errors and exit codes, without a daemon."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+from harness import PATIENCE, VIGIL, expect, run_tests  # noqa: E402
+
+
+def vigil(*arguments, **environment):
+    result = subprocess.run([VIGIL, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                            timeout=30 * PATIENCE, check=False, text=True,
+                            env={**os.environ, **environment})
+    return result.returncode, result.stdout, result.stderr
+
+
+def help_names_every_verb():
+    """--help names the verbs, and each verb has a help of its own"""
+    code, output, _ = vigil('--help')
+    expect(code == 0, f'exit {code}')
+    for verb in ('run', 'streams', 'detections', 'watch'):
+        expect(f'  {verb} ' in output, f'no {verb} in {output}')
+        code, text, error = vigil(verb, '--help')
+        expect(code == 0 and f'vigil {verb}' in text and not error, f'{verb}: {code} {text}')
+
+
+def usage_errors_are_one_line():
+    """a wrong verb, option or argument is told in one line and exits 2"""
+    for arguments in (('frobnicate',), ('run',), ('run', 'a', 'b'), ('run', '--colour', 'x'),
+                      ('streams', 'add', 'front'), ('streams', 'add', 'Bad Name', 'scene://street'),
+                      ('streams', 'frobnicate'), ('detections', 'x'), ('watch', 'x'),
+                      ('run', 'scene://street', '--set', 'enter'),
+                      ('run', 'scene://street', '--start-time', 'noon'),
+                      ('run', 'scene://street', '--name', 'Front Door')):
+        code, output, error = vigil(*arguments)
+        expect(code == 2, f'{arguments}: exit {code}: {error}')
+        expect(len(error.splitlines()) == 1 and error.startswith('vigil: ') and not output,
+               f'{arguments}: {error!r} {output!r}')
+
+
+def an_absent_daemon_is_named():
+    """without a daemon the verbs exit 69 and say where they looked"""
+    for arguments in (('streams', 'ls'), ('detections',), ('watch',)):
+        code, output, error = vigil(*arguments, VIGIL_URL='http://127.0.0.1:9')
+        expect(code == 69, f'{arguments}: exit {code}: {error}')
+        expect('127.0.0.1:9' in error and len(error.splitlines()) == 1 and not output,
+               f'{arguments}: {error!r}')
+    code, _, error = vigil('streams', 'ls', VIGIL_URL='camera')
+    expect(code == 2 and 'VIGIL_URL' in error, f'{code} {error}')
+
+
+def a_worker_that_cannot_start_is_named():
+    """vigil run says which worker program it could not start"""
+    code, _, error = vigil('run', 'scene://street', VIGIL_WORKER='/nonexistent/worker')
+    expect(code == 70 and '/nonexistent/worker' in error, f'{code} {error}')
+
+
+def control_characters_are_not_printed():
+    """an argument's escape sequence does not reach the terminal"""
+    code, _, error = vigil('frob\x1b[31mnicate')
+    expect(code == 2 and '\x1b' not in error and '\ufffd' in error, repr(error))
+
+
+run_tests([help_names_every_verb, usage_errors_are_one_line, an_absent_daemon_is_named,
+           a_worker_that_cannot_start_is_named, control_characters_are_not_printed])
