@@ -19,7 +19,8 @@ struct nn_model;
 struct nn_value_info {
     const char *name;
     enum nn_type type;
-    struct nn_shape shape; /* NN_DIM_DYNAMIC where the file gives a name or nothing */
+    struct nn_shape shape; /* NN_DIM_DYNAMIC where the file gives a name or nothing; rank -1
+                            * for an output whose shape the file does not give at all */
 };
 
 /* Parses and validates `size` bytes of ONNX. Borrows `data` for the call only: what is kept

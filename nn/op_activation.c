@@ -1,6 +1,5 @@
 /* Relu, LeakyRelu, Sigmoid, Tanh. */
-#include <math.h>
-
+#include "nn/kernels/kernels.h"
 #include "nn/op.h"
 
 static int infer(struct nn_op_call *call)
@@ -13,40 +12,33 @@ static int infer(struct nn_op_call *call)
     return 0;
 }
 
+static size_t count(const struct nn_op_call *call)
+{
+    return (size_t)nn_shape_count(&call->outputs[0].shape);
+}
+
 static int relu(struct nn_op_call *call)
 {
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data;
-    for (int64_t i = 0, n = nn_shape_count(&call->outputs[0].shape); i < n; i++)
-        y[i] = x[i] < 0 ? 0 : x[i];
+    call->kernels->relu(call->outputs[0].data, call->inputs[0].data, count(call));
     return 0;
 }
 
 static int leaky_relu(struct nn_op_call *call)
 {
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data;
-    float alpha = nn_op_float(call, "alpha", 0.01f);
-    for (int64_t i = 0, n = nn_shape_count(&call->outputs[0].shape); i < n; i++)
-        y[i] = x[i] < 0 ? alpha * x[i] : x[i];
+    call->kernels->leaky_relu(call->outputs[0].data, call->inputs[0].data,
+                              nn_op_float(call, "alpha", 0.01f), count(call));
     return 0;
 }
 
 static int sigmoid(struct nn_op_call *call)
 {
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data;
-    for (int64_t i = 0, n = nn_shape_count(&call->outputs[0].shape); i < n; i++)
-        y[i] = 1 / (1 + expf(-x[i]));
+    call->kernels->sigmoid(call->outputs[0].data, call->inputs[0].data, count(call));
     return 0;
 }
 
 static int hyperbolic_tangent(struct nn_op_call *call)
 {
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data;
-    for (int64_t i = 0, n = nn_shape_count(&call->outputs[0].shape); i < n; i++)
-        y[i] = tanhf(x[i]);
+    call->kernels->tanh(call->outputs[0].data, call->inputs[0].data, count(call));
     return 0;
 }
 

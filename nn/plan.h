@@ -31,17 +31,27 @@ enum nn_kernel_choice {
 };
 
 struct nn_plan_options {
-    /* Shape of every input, in the model's order, without dynamic dimensions; NULL: take the
-     * model's own, with NN_DIM_DYNAMIC in the first (batch) place read as 1. */
+    /* Shape of every input, in the model's order, without dynamic dimensions; the first (batch)
+     * dimension may differ from what the model declares, no other may. NULL: take the model's
+     * own, with NN_DIM_DYNAMIC in the first (batch) place read as 1. */
     const struct nn_shape *input_shapes;
+    /* Inputs whose values are known already (shapes and axes some exporters feed from outside):
+     * one tensor for each input, data NULL for those given at run time; NULL: all are. The
+     * bytes are copied, and writing the session's input has no effect. */
+    const struct nn_tensor *input_values;
     enum nn_kernel_choice kernels;
     /* Axis of input 0 that is time, or -1 for a plan that only runs whole. With an axis, the
-     * input's extent there is the window length, and batch must be 1. */
+     * input's extent there is the window length and its type must be float32. Batch should be
+     * 1: where a graph folds time into a larger batch, frames are no longer apart in memory,
+     * and the graph is cut there. */
     int time_axis;
+    /* Most bytes that the plan's constants may take, and most that the activations of a
+     * session may take; 0: 1 GiB each. */
+    size_t limit_bytes;
 };
 
 /* Returns 0, -EINVAL (shapes do not fit), -ENOTSUP (cannot be planned: the message names node,
- * operator and attribute), -E2BIG (arena over 1 GiB), -ENOMEM. The plan holds its own
+ * operator and attribute), -E2BIG (over limit_bytes), -ENOMEM. The plan holds its own
  * reference to the model. options may be NULL: whole run, best kernels, the model's shapes. */
 int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options,
                    struct nn_plan **ret_plan, struct nn_error *err);
@@ -55,8 +65,8 @@ const struct nn_value_info *nn_plan_output(const struct nn_plan *plan, size_t in
 
 struct nn_plan_info {
     const char *kernels;   /* "scalar", "avx2", "avx512": for logs and bench */
-    size_t arena_bytes;    /* activations of one session */
-    size_t weight_bytes;   /* packed constants, shared by all sessions */
+    size_t arena_bytes;    /* memory of one session: inputs, activations, ring */
+    size_t weight_bytes;   /* packed and folded constants, shared by all sessions */
     int window;            /* frames in one window; 0 without a time axis */
     size_t frame_elements; /* floats of one input frame; 0 without a time axis */
     int frame_nodes;       /* nodes before the cut */

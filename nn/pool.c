@@ -31,11 +31,12 @@ void *nn_pool_alloc(struct nn_pool *pool, size_t bytes)
 {
     if (bytes == 0)
         bytes = 1;
-    if (bytes > pool->limit_bytes)
+    size_t left = pool->limit_bytes - pool->used_bytes;
+    if (bytes > left || left - bytes < ALIGNMENT) {
+        pool->full = true;
         return NULL;
+    }
     bytes = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    if (bytes > pool->limit_bytes - pool->used_bytes)
-        return NULL;
 
     struct nn_pool_chunk *chunk = pool->chunks;
     if (!chunk || chunk->size - chunk->used < bytes) {
@@ -64,21 +65,19 @@ void *nn_pool_array(struct nn_pool *pool, size_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
-        return NULL;
+        bytes = SIZE_MAX;
     return nn_pool_alloc(pool, bytes);
 }
 
 char *nn_pool_string(struct nn_pool *pool, const void *bytes, size_t length)
 {
-    if (length == SIZE_MAX)
-        return NULL;
-    char *copy = nn_pool_alloc(pool, length + 1);
+    char *copy = nn_pool_alloc(pool, length < SIZE_MAX ? length + 1 : length);
     if (copy && length > 0)
         memcpy(copy, bytes, length);
     return copy;
 }
 
-int nn_pool_errno(const struct nn_pool *pool, size_t bytes)
+int nn_pool_errno(const struct nn_pool *pool)
 {
-    return bytes > pool->limit_bytes - pool->used_bytes ? -E2BIG : -ENOMEM;
+    return pool->full ? -E2BIG : -ENOMEM;
 }

@@ -7,6 +7,7 @@
 #ifndef NN_POOL_H
 #define NN_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ struct nn_pool {
     struct nn_pool_chunk *chunks;
     size_t limit_bytes;
     size_t used_bytes;
+    bool full; /* the limit refused a piece */
 };
 
 void nn_pool_init(struct nn_pool *pool, size_t limit_bytes);
@@ -30,7 +32,7 @@ void *nn_pool_array(struct nn_pool *pool, size_t count, size_t size);
 /* A copy of `length` bytes with a NUL after them. */
 char *nn_pool_string(struct nn_pool *pool, const void *bytes, size_t length);
 
-/* Why the last piece of `bytes` was refused: -E2BIG or -ENOMEM. */
-int nn_pool_errno(const struct nn_pool *pool, size_t bytes);
+/* Why a piece was refused: -E2BIG by the limit, -ENOMEM by the system. */
+int nn_pool_errno(const struct nn_pool *pool);
 
 #endif

@@ -22,15 +22,18 @@ int nn_session_create(struct nn_plan *plan, struct nn_session **ret_session,
                       struct nn_error *err);
 void nn_session_destroy(struct nn_session *session); /* NULL is fine */
 
-/* View of input `index`, to be written before nn_session_run. Its bytes belong to the session
- * and may be overwritten by a run: fill all of it each time. */
+/* View of input `index`, to be written before nn_session_run (and before
+ * nn_session_run_window, for inputs other than the frames). Its bytes belong to the session; no
+ * run changes them. */
 const struct nn_tensor *nn_session_input(struct nn_session *session, size_t index);
 
-/* View of output `index`, valid until the next call that runs anything. */
+/* View of output `index`, valid until the next call that runs anything. An output that is an
+ * input unchanged is that input's bytes. */
 const struct nn_tensor *nn_session_output(const struct nn_session *session, size_t index);
 
 /* The whole graph over the inputs. 0, or -EINVAL when a value computed at run time cannot be
- * honoured (a Gather index out of range); err may be NULL. */
+ * honoured (a Gather index out of range); err may be NULL. A plan with a time axis runs input 0
+ * frame by frame, and forgets the frames pushed before. */
 int nn_session_run(struct nn_session *session, struct nn_error *err);
 
 /* Where the caller writes the next frame: frame_elements floats, in the model's order of the

@@ -1,5 +1,19 @@
 #include "nn/tensor.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
+int nn_error_set(struct nn_error *err, int code, const char *format, ...)
+{
+    if (!err)
+        return code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    return code;
+}
+
 size_t nn_type_size(enum nn_type type)
 {
     switch (type) {
@@ -41,6 +55,8 @@ const char *nn_type_name(enum nn_type type)
 
 int64_t nn_shape_count(const struct nn_shape *shape)
 {
+    if (shape->rank < 0)
+        return -1;
     int64_t count = 1;
     for (int i = 0; i < shape->rank; i++)
         if (shape->dim[i] < 0 || __builtin_mul_overflow(count, shape->dim[i], &count))

@@ -43,13 +43,18 @@ struct nn_error {
     char text[320];
 };
 
+/* Writes err (NULL is fine) and returns code, a negative errno. */
+int nn_error_set(struct nn_error *err, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Bytes of one element, 0 for a type that is not supported. */
 size_t nn_type_size(enum nn_type type);
 
 /* "float32", "int64", ...; never NULL. */
 const char *nn_type_name(enum nn_type type);
 
-/* Number of elements; -1 when a dimension is dynamic or the product overflows. */
+/* Number of elements; -1 when the rank is unknown (negative), a dimension is dynamic or the
+ * product overflows. */
 int64_t nn_shape_count(const struct nn_shape *shape);
 
 /* Product of dimensions first..end-1 of a shape whose count is known. */

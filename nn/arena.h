@@ -1,0 +1,28 @@
+/* Offsets for pieces with known lifetimes: a best-fit free list that never touches memory.
+ * Private to nn/. */
+#ifndef NN_ARENA_H
+#define NN_ARENA_H
+
+#include <stddef.h>
+
+enum { NN_ARENA_ALIGNMENT = 64 };
+
+struct nn_arena_hole {
+    size_t offset, bytes;
+};
+
+struct nn_arena {
+    struct nn_arena_hole *holes; /* sorted by offset, never adjacent */
+    size_t hole_count, hole_capacity;
+    size_t end, limit;
+    size_t peak; /* bytes a session must have */
+};
+
+void nn_arena_init(struct nn_arena *arena, size_t limit_bytes);
+void nn_arena_finish(struct nn_arena *arena);
+
+/* 0, -E2BIG (over the limit), -ENOMEM. */
+int nn_arena_take(struct nn_arena *arena, size_t bytes, size_t *ret_offset);
+int nn_arena_give_back(struct nn_arena *arena, size_t offset, size_t bytes);
+
+#endif

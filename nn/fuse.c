@@ -1,0 +1,172 @@
+/* Merges what exporters keep apart: BatchNormalization into the weights of the Conv before it,
+ * and an activation into the node whose result it alone reads. The reference kernels run the
+ * graph as it is written, so that a comparison also covers this file. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/planner.h"
+
+static bool is_op(const struct nn_plan_node *node, const char *name)
+{
+    return strcmp(node->op->name, name) == 0;
+}
+
+struct fuser {
+    struct nn_planner *p;
+    int *readers;  /* of each value; graph outputs count as one more */
+    int *producer; /* of each value: index into p->nodes, -1 */
+};
+
+/* The node that makes input 0 of `node`, when nobody else reads that value. */
+static struct nn_plan_node *sole_producer(const struct fuser *f,
+                                          const struct nn_plan_node *node)
+{
+    int value = node->inputs[0];
+    if (f->producer[value] < 0 || f->readers[value] != 1)
+        return NULL;
+    struct nn_plan_node *before = f->p->nodes[f->producer[value]];
+    return before && before->activation == NN_ACTIVATION_NONE && before->outputs[0] == value
+               ? before
+               : NULL;
+}
+
+/* `before` takes over the output of `node`, which is dropped. */
+static void absorb(struct fuser *f, struct nn_plan_node *before, int index)
+{
+    struct nn_plan_node *node = f->p->nodes[index];
+    int value = node->outputs[0];
+    f->producer[value] = f->producer[before->outputs[0]];
+    before->outputs[0] = value;
+    f->p->nodes[index] = NULL;
+}
+
+static const float *constant_floats(const struct fuser *f, const struct nn_plan_node *node,
+                                    int index, int64_t count)
+{
+    if (index >= node->input_count || node->inputs[index] == NN_VALUE_NONE)
+        return NULL;
+    const struct nn_tensor *t = &f->p->values[node->inputs[index]].tensor;
+    return t->type == NN_TYPE_FLOAT && nn_shape_count(&t->shape) == count ? t->data : NULL;
+}
+
+/* Conv's output channel c is scaled by s = scale/sqrt(var + epsilon) and shifted by
+ * bias - mean·s: the same convolution with weights·s and bias·s + that shift. */
+static int fuse_batch_normalization(struct fuser *f, int index)
+{
+    struct nn_planner *p = f->p;
+    struct nn_plan_node *node = p->nodes[index];
+    struct nn_plan_node *conv = sole_producer(f, node);
+    if (!conv || !is_op(conv, "Conv") || p->value_capacity - p->value_count < 2)
+        return 0;
+    for (int j = 1; j < node->output_count; j++)
+        if (node->outputs[j] != NN_VALUE_NONE)
+            return 0;
+    const struct nn_tensor *weight = &p->values[conv->inputs[1]].tensor;
+    int64_t channels = weight->shape.rank > 0 ? weight->shape.dim[0] : 0;
+    const float *scale = constant_floats(f, node, 1, channels);
+    const float *shift = constant_floats(f, node, 2, channels);
+    const float *mean = constant_floats(f, node, 3, channels);
+    const float *variance = constant_floats(f, node, 4, channels);
+    const float *bias = constant_floats(f, conv, 2, channels);
+    bool has_bias = conv->input_count > 2 && conv->inputs[2] != NN_VALUE_NONE;
+    if (channels == 0 || !scale || !shift || !mean || !variance || !weight->data ||
+        (has_bias && !bias))
+        return 0;
+
+    const struct nn_attribute *attribute = nn_node_attribute(node->node, "epsilon");
+    double epsilon = attribute ? attribute->f : 1e-5f;
+    int64_t taps = nn_shape_count(&weight->shape) / channels;
+    struct nn_tensor w = *weight;
+    struct nn_tensor b = {.type = NN_TYPE_FLOAT, .shape = {.rank = 1, .dim = {channels}}};
+    w.data = nn_pool_array(p->pool, (size_t)(channels * taps), sizeof(float));
+    b.data = nn_pool_array(p->pool, (size_t)channels, sizeof(float));
+    int *inputs = nn_pool_array(&p->scratch, 3, sizeof *inputs);
+    if (!w.data || !b.data || !inputs)
+        return nn_planner_no_memory(p);
+    for (int64_t c = 0; c < channels; c++) {
+        double s = scale[c] / sqrt(variance[c] + epsilon);
+        for (int64_t i = 0; i < taps; i++)
+            ((float *)w.data)[c * taps + i] =
+                (float)(s * ((const float *)weight->data)[c * taps + i]);
+        ((float *)b.data)[c] = (float)(((bias ? bias[c] : 0.0) - mean[c]) * s + shift[c]);
+    }
+    inputs[0] = conv->inputs[0];
+    inputs[1] = nn_planner_add_constant(p, &w);
+    inputs[2] = nn_planner_add_constant(p, &b);
+    conv->inputs = inputs;
+    conv->input_count = 3;
+    absorb(f, conv, index);
+    return 0;
+}
+
+static void fuse_activation(struct fuser *f, int index)
+{
+    static const struct {
+        const struct nn_op *op;
+        enum nn_activation activation;
+    } activations[] = {
+        {&nn_op_relu, NN_ACTIVATION_RELU},
+        {&nn_op_leaky_relu, NN_ACTIVATION_LEAKY_RELU},
+        {&nn_op_sigmoid, NN_ACTIVATION_SIGMOID},
+        {&nn_op_tanh, NN_ACTIVATION_TANH},
+    };
+    struct nn_plan_node *node = f->p->nodes[index];
+    struct nn_plan_node *before = sole_producer(f, node);
+    if (!before || !(before->op->flags & NN_OP_FUSES_ACTIVATION))
+        return;
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
+        if (node->op != activations[i].op)
+            continue;
+        const struct nn_attribute *alpha = nn_node_attribute(node->node, "alpha");
+        before->activation = activations[i].activation;
+        before->activation_alpha = alpha ? alpha->f : 0.01f;
+        absorb(f, before, index);
+        return;
+    }
+}
+
+static int fuse_all(struct fuser *f)
+{
+    struct nn_planner *p = f->p;
+    for (int i = 0; i < p->value_capacity; i++)
+        f->producer[i] = -1;
+    for (int i = 0; i < p->model->output_count; i++)
+        f->readers[p->model->outputs[i]]++;
+    for (int i = 0; i < p->node_count; i++) {
+        const struct nn_plan_node *node = p->nodes[i];
+        for (int j = 0; j < node->input_count; j++)
+            if (node->inputs[j] != NN_VALUE_NONE)
+                f->readers[node->inputs[j]]++;
+        for (int j = 0; j < node->output_count; j++)
+            if (node->outputs[j] != NN_VALUE_NONE)
+                f->producer[node->outputs[j]] = i;
+    }
+    for (int i = 0; i < p->node_count; i++) {
+        if (is_op(p->nodes[i], "BatchNormalization")) {
+            int r = fuse_batch_normalization(f, i);
+            if (r < 0)
+                return r;
+        } else if (p->nodes[i]->op->flags & NN_OP_IS_ACTIVATION) {
+            fuse_activation(f, i);
+        }
+    }
+    int kept = 0;
+    for (int i = 0; i < p->node_count; i++)
+        if (p->nodes[i])
+            p->nodes[kept++] = p->nodes[i];
+    p->node_count = kept;
+    return 0;
+}
+
+int nn_fuse(struct nn_planner *p)
+{
+    struct fuser f = {.p = p};
+    f.readers = calloc((size_t)p->value_capacity + 1, sizeof *f.readers);
+    f.producer = calloc((size_t)p->value_capacity + 1, sizeof *f.producer);
+    int r = f.readers && f.producer ? fuse_all(&f) : nn_planner_no_memory(p);
+    free(f.readers);
+    free(f.producer);
+    return r;
+}

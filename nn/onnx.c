@@ -1,0 +1,252 @@
+#include "nn/onnx.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "raw tensor data is little endian and is copied as it is"
+#endif
+
+enum {
+    MIB = 1024 * 1024,
+    MAX_FILE_BYTES = 512 * MIB,
+    /* An empty node costs 2 bytes in a file and about 130 in memory; graphs of real models
+     * cost 3 to 5 bytes a byte. Weights cost one. */
+    STRUCTURE_FACTOR = 16,
+    MAX_STRUCTURE_BYTES = 128 * MIB,
+    LEAST_BYTES = 64 * 1024,
+};
+
+/* Frees are not credited: merging a repeated submessage allocates again and again, and this
+ * bounds the time it may take as well. */
+static void *budget_alloc(void *data, size_t size)
+{
+    struct nn_onnx_budget *budget = data;
+    size_t cost = size + 2 * sizeof(size_t); /* what malloc adds */
+    if (cost < size || cost > budget->left_bytes) {
+        budget->over = true;
+        return NULL;
+    }
+    budget->left_bytes -= cost;
+    return malloc(size);
+}
+
+static void budget_free(void *data, void *pointer)
+{
+    (void)data;
+    free(pointer);
+}
+
+int nn_onnx_open(struct nn_onnx *onnx, const void *data, size_t size, struct nn_error *err)
+{
+    if (size == 0)
+        return nn_error_set(err, -EINVAL, "not an ONNX model: the file is empty");
+    if (size > MAX_FILE_BYTES)
+        return nn_error_set(err, -E2BIG, "the model is over %d MiB", MAX_FILE_BYTES / MIB);
+    size_t structure = size < MAX_STRUCTURE_BYTES / STRUCTURE_FACTOR ? size * STRUCTURE_FACTOR
+                                                                     : MAX_STRUCTURE_BYTES;
+    onnx->budget = (struct nn_onnx_budget){.left_bytes = 2 * size + structure + LEAST_BYTES};
+    onnx->allocator = (ProtobufCAllocator){
+        .alloc = budget_alloc, .free = budget_free, .allocator_data = &onnx->budget};
+    onnx->proto = onnx__model_proto__unpack(&onnx->allocator, size, data);
+    if (!onnx->proto && onnx->budget.over)
+        return nn_error_set(err, -E2BIG, "the model expands to too much memory");
+    if (!onnx->proto)
+        return nn_error_set(err, -EINVAL, "not an ONNX model, or cut short");
+    if (!onnx->proto->graph) {
+        nn_onnx_close(onnx);
+        return nn_error_set(err, -EINVAL, "not an ONNX model: it has no graph");
+    }
+    return 0;
+}
+
+void nn_onnx_close(struct nn_onnx *onnx)
+{
+    if (onnx->proto)
+        onnx__model_proto__free_unpacked(onnx->proto, &onnx->allocator);
+    onnx->proto = NULL;
+}
+
+/* Well-formed UTF-8 (RFC 3629) without NUL; control characters only when allowed. */
+static bool text_valid(const uint8_t *s, size_t length, bool controls)
+{
+    for (size_t i = 0; i < length;) {
+        uint8_t c = s[i];
+        if (c == 0 || (!controls && (c < 0x20 || c == 0x7f)))
+            return false;
+        if (c < 0x80) {
+            i++;
+            continue;
+        }
+        size_t more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+        if (c < 0xc2 || c > 0xf4 || length - i <= more)
+            return false;
+        uint32_t code = c & (0x3fu >> more);
+        for (size_t j = 1; j <= more; j++) {
+            if ((s[i + j] & 0xc0) != 0x80)
+                return false;
+            code = code << 6 | (s[i + j] & 0x3f);
+        }
+        static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+        if (code < least[more] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ||
+            (!controls && code < 0xa0))
+            return false;
+        i += more + 1;
+    }
+    return true;
+}
+
+static const char *copy_text(const ProtobufCBinaryData *bytes, struct nn_pool *pool,
+                             int *ret_error)
+{
+    const char *copy = nn_pool_string(pool, bytes->data, bytes->len);
+    if (!copy)
+        *ret_error = nn_pool_errno(pool);
+    return copy;
+}
+
+const char *nn_onnx_name(const ProtobufCBinaryData *bytes, struct nn_pool *pool, int *ret_error)
+{
+    if (bytes->len > NN_ONNX_MAX_NAME || !text_valid(bytes->data, bytes->len, false)) {
+        *ret_error = -EINVAL;
+        return NULL;
+    }
+    return copy_text(bytes, pool, ret_error);
+}
+
+const char *nn_onnx_text(const ProtobufCBinaryData *bytes, struct nn_pool *pool, int *ret_error)
+{
+    if (!text_valid(bytes->data, bytes->len, true)) {
+        *ret_error = -EINVAL;
+        return NULL;
+    }
+    return copy_text(bytes, pool, ret_error);
+}
+
+enum nn_type nn_onnx_type(int32_t data_type)
+{
+    switch (data_type) {
+    case NN_TYPE_FLOAT:
+    case NN_TYPE_UINT8:
+    case NN_TYPE_INT8:
+    case NN_TYPE_INT32:
+    case NN_TYPE_INT64:
+    case NN_TYPE_BOOL:
+        return (enum nn_type)data_type;
+    default:
+        return NN_TYPE_NONE;
+    }
+}
+
+const char *nn_onnx_type_name(int32_t data_type)
+{
+    static const char *const names[] = {
+        "undefined", "float32", "uint8",     "int8",       "uint16",  "int16",
+        "int32",     "int64",   "string",    "bool",       "float16", "float64",
+        "uint32",    "uint64",  "complex64", "complex128", "bfloat16"};
+    if (data_type < 0 || (size_t)data_type >= sizeof names / sizeof names[0])
+        return "an unknown type";
+    return names[data_type];
+}
+
+static int tensor_shape(const Onnx__TensorProto *proto, const char *what,
+                        struct nn_shape *shape, int64_t *count, struct nn_error *err)
+{
+    if (proto->n_dims > NN_MAX_RANK)
+        return nn_error_set(err, -ENOTSUP,
+                            "tensor '%.80s' has %zu dimensions; %d are supported", what,
+                            proto->n_dims, NN_MAX_RANK);
+    *shape = (struct nn_shape){.rank = (int)proto->n_dims};
+    for (int i = 0; i < shape->rank; i++)
+        shape->dim[i] = proto->dims[i];
+    *count = nn_shape_count(shape);
+    if (*count < 0)
+        return nn_error_set(err, -EINVAL, "tensor '%.80s' has an impossible shape", what);
+    return 0;
+}
+
+/* Elements kept in int32_data, each checked to fit the narrower type. */
+static bool narrow(const int32_t *from, size_t count, enum nn_type type, void *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        int32_t v = from[i];
+        switch (type) {
+        case NN_TYPE_INT32:
+            ((int32_t *)to)[i] = v;
+            break;
+        case NN_TYPE_INT8:
+            if (v < INT8_MIN || v > INT8_MAX)
+                return false;
+            ((int8_t *)to)[i] = (int8_t)v;
+            break;
+        default:
+            if (v < 0 || v > UINT8_MAX)
+                return false;
+            ((uint8_t *)to)[i] = (uint8_t)v;
+        }
+    }
+    return true;
+}
+
+int nn_onnx_tensor(const Onnx__TensorProto *proto, const char *what, struct nn_pool *pool,
+                   struct nn_tensor *ret_tensor, struct nn_error *err)
+{
+    if (proto->data_location != 0 || proto->n_external_data > 0)
+        return nn_error_set(
+            err, -ENOTSUP,
+            "tensor '%.80s' lies in an external file; save the model as one file", what);
+    if (proto->has_segment)
+        return nn_error_set(err, -ENOTSUP, "tensor '%.80s' is stored in segments", what);
+    struct nn_tensor tensor = {.type = nn_onnx_type(proto->data_type)};
+    if (tensor.type == NN_TYPE_NONE)
+        return nn_error_set(err, -ENOTSUP, "tensor '%.80s' is %s, which is not supported", what,
+                            nn_onnx_type_name(proto->data_type));
+    int64_t count = 0;
+    int r = tensor_shape(proto, what, &tensor.shape, &count, err);
+    if (r < 0)
+        return r;
+
+    /* Exactly one field may hold elements, the one that belongs to the type; how many there
+     * are is compared with the shape before anything is allocated by it. */
+    size_t size = nn_type_size(tensor.type);
+    size_t stored = tensor.type == NN_TYPE_FLOAT   ? proto->n_float_data
+                    : tensor.type == NN_TYPE_INT64 ? proto->n_int64_data
+                                                   : proto->n_int32_data;
+    size_t others = proto->n_float_data + proto->n_int64_data + proto->n_int32_data - stored;
+    if (others > 0 || (stored > 0 && proto->has_raw_data && proto->raw_data.len > 0))
+        return nn_error_set(err, -EINVAL, "tensor '%.80s' holds elements of two kinds", what);
+    bool raw = stored == 0;
+    size_t raw_bytes = proto->has_raw_data ? proto->raw_data.len : 0;
+    if (raw && raw_bytes % size != 0)
+        return nn_error_set(err, -EINVAL, "tensor '%.80s' is cut short", what);
+    if (raw)
+        stored = raw_bytes / size;
+    if (stored != (uint64_t)count)
+        return nn_error_set(err, -EINVAL,
+                            "tensor '%.80s' holds %zu elements, its shape says %lld", what,
+                            stored, (long long)count);
+
+    tensor.data = nn_pool_array(pool, stored, size);
+    if (!tensor.data)
+        return nn_error_set(err, nn_pool_errno(pool), "no room for tensor '%.80s' of %zu bytes",
+                            what, stored * size);
+    if (stored == 0) {
+        *ret_tensor = tensor;
+        return 0;
+    }
+    if (raw)
+        memcpy(tensor.data, proto->raw_data.data, raw_bytes);
+    else if (tensor.type == NN_TYPE_FLOAT)
+        memcpy(tensor.data, proto->float_data, stored * size);
+    else if (tensor.type == NN_TYPE_INT64)
+        memcpy(tensor.data, proto->int64_data, stored * size);
+    else if (!narrow(proto->int32_data, stored, tensor.type, tensor.data))
+        return nn_error_set(err, -EINVAL, "tensor '%.80s' has elements outside %s", what,
+                            nn_type_name(tensor.type));
+    if (tensor.type == NN_TYPE_BOOL)
+        for (size_t i = 0; i < stored; i++)
+            ((uint8_t *)tensor.data)[i] = ((uint8_t *)tensor.data)[i] != 0;
+    *ret_tensor = tensor;
+    return 0;
+}

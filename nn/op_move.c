@@ -1,0 +1,412 @@
+/* Operators that move elements without computing: Concat, Transpose, Slice, Gather. */
+#include <errno.h>
+#include <string.h>
+
+#include "nn/op.h"
+#include "nn/walk.h"
+
+/* --- Concat ----------------------------------------------------------------------------- */
+
+static int concat_axis(const struct nn_op_call *call)
+{
+    if (call->opset >= 4 && !nn_op_has(call, "axis"))
+        return nn_op_fail(call, -EINVAL, "attribute 'axis' is missing");
+    return nn_op_axis(call, nn_op_int(call, "axis", 1), call->inputs[0].shape.rank);
+}
+
+static int infer_concat(struct nn_op_call *call)
+{
+    int axis = concat_axis(call);
+    if (axis < 0)
+        return axis;
+    struct nn_shape shape = call->inputs[0].shape;
+    for (int i = 1; i < call->input_count; i++) {
+        const struct nn_tensor *in = &call->inputs[i];
+        if (in->type != call->inputs[0].type)
+            return nn_op_fail(call, -EINVAL, "input %d is %s, not %s", i,
+                              nn_type_name(in->type), nn_type_name(call->inputs[0].type));
+        for (int d = 0; d < shape.rank; d++)
+            if (in->shape.rank != shape.rank || (d != axis && in->shape.dim[d] != shape.dim[d]))
+                return nn_op_fail(call, -EINVAL, "input %d has another shape than input 0", i);
+        if (__builtin_add_overflow(shape.dim[axis], in->shape.dim[axis], &shape.dim[axis]))
+            return nn_op_fail(call, -EINVAL, "the result would be too large");
+    }
+    call->outputs[0].type = call->inputs[0].type;
+    call->outputs[0].shape = shape;
+    return 0;
+}
+
+static int concat(struct nn_op_call *call)
+{
+    const struct nn_tensor *out = &call->outputs[0];
+    int rank = out->shape.rank;
+    int64_t given = nn_op_int(call, "axis", 1);
+    int axis = (int)(given < 0 ? given + rank : given);
+    size_t size = nn_type_size(out->type);
+    size_t row = (size_t)nn_shape_extent(&out->shape, axis, rank) * size;
+    size_t rows = (size_t)nn_shape_extent(&out->shape, 0, axis);
+    char *to = out->data;
+    for (int i = 0; i < call->input_count; i++) {
+        const struct nn_tensor *in = &call->inputs[i];
+        size_t piece = (size_t)nn_shape_extent(&in->shape, axis, rank) * size;
+        const char *from = in->data;
+        for (size_t r = 0; r < rows && piece > 0; r++)
+            memcpy(to + r * row, from + r * piece, piece);
+        to += piece;
+    }
+    return 0;
+}
+
+static bool concat_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    int axis = concat_axis(call);
+    for (int i = 0; i < call->input_count; i++)
+        if (in[i] != in[0] || in[i] == axis)
+            return false;
+    out[0] = in[0];
+    return true;
+}
+
+/* --- Transpose -------------------------------------------------------------------------- */
+
+/* perm[d] is the input axis that becomes axis d. */
+static int transpose_perm(const struct nn_op_call *call, int *perm)
+{
+    int rank = call->inputs[0].shape.rank, count;
+    const int64_t *given = nn_op_ints(call, "perm", &count);
+    if (nn_op_has(call, "perm") && count != rank)
+        return nn_op_fail(call, -EINVAL, "perm has %d entries for a tensor of rank %d", count,
+                          rank);
+    bool seen[NN_MAX_RANK] = {false};
+    for (int d = 0; d < rank; d++) {
+        perm[d] = given ? nn_op_axis(call, given[d], rank) : rank - 1 - d;
+        if (perm[d] < 0)
+            return perm[d];
+        if (seen[perm[d]])
+            return nn_op_fail(call, -EINVAL, "perm names axis %d twice", perm[d]);
+        seen[perm[d]] = true;
+    }
+    return 0;
+}
+
+static int infer_transpose(struct nn_op_call *call)
+{
+    int perm[NN_MAX_RANK];
+    int r = transpose_perm(call, perm);
+    if (r < 0)
+        return r;
+    const struct nn_shape *from = &call->inputs[0].shape;
+    call->outputs[0].type = call->inputs[0].type;
+    call->outputs[0].shape.rank = from->rank;
+    for (int d = 0; d < from->rank; d++)
+        call->outputs[0].shape.dim[d] = from->dim[perm[d]];
+    return 0;
+}
+
+static int prepare_transpose(struct nn_op_call *call)
+{
+    int perm[NN_MAX_RANK];
+    const struct nn_shape *from = &call->inputs[0].shape;
+    int64_t step[NN_MAX_RANK][2] = {{0}};
+    struct nn_walk *walk = nn_op_alloc(call, sizeof *walk);
+    if (!walk)
+        return nn_op_fail(call, -ENOMEM, "no memory");
+    int r = transpose_perm(call, perm);
+    if (r < 0)
+        return r;
+    for (int d = 0; d < from->rank; d++)
+        step[d][0] = nn_shape_extent(from, perm[d] + 1, from->rank);
+    nn_walk_make(walk, &call->outputs[0].shape, step);
+    call->state = walk;
+    return 0;
+}
+
+static int transpose(struct nn_op_call *call)
+{
+    nn_walk_copy(call->state, call->outputs[0].data, call->inputs[0].data,
+                 nn_type_size(call->outputs[0].type));
+    return 0;
+}
+
+static bool transpose_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    int perm[NN_MAX_RANK];
+    if (transpose_perm(call, perm) < 0)
+        return false;
+    for (int d = 0; d < call->inputs[0].shape.rank; d++)
+        if (perm[d] == in[0])
+            out[0] = d;
+    return true;
+}
+
+/* --- Slice ------------------------------------------------------------------------------ */
+
+struct slice {
+    int64_t start[NN_MAX_RANK], step[NN_MAX_RANK];
+    struct nn_shape shape; /* of the result */
+};
+
+/* The list `index`: an input since opset 10, an attribute before. -1: not given. */
+static int slice_list(const struct nn_op_call *call, int index, int64_t *values)
+{
+    static const char *const names[] = {NULL, "starts", "ends", "axes", "steps"};
+    if (call->opset >= 10)
+        return nn_op_has_input(call, index)
+                   ? nn_op_constant_ints(call, index, names[index], values, NN_MAX_RANK)
+                   : -1;
+    if (!nn_op_has(call, names[index]))
+        return -1;
+    int count;
+    const int64_t *given = nn_op_ints(call, names[index], &count);
+    if (count > NN_MAX_RANK)
+        return nn_op_fail(call, -EINVAL, "%s has %d entries", names[index], count);
+    if (count > 0)
+        memcpy(values, given, (size_t)count * sizeof *values);
+    return count;
+}
+
+static int64_t clamp(int64_t value, int64_t low, int64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* One axis: where it starts and how many elements it has. */
+static int slice_axis(const struct nn_op_call *call, struct slice *s, int axis, int64_t start,
+                      int64_t end, int64_t step)
+{
+    int64_t dim = call->inputs[0].shape.dim[axis];
+    if (step == 0)
+        return nn_op_fail(call, -EINVAL, "steps has a zero");
+    /* Beyond these bounds nothing changes any more, and the sums below cannot overflow. */
+    start = clamp(start, -INT32_MAX - (int64_t)1, INT32_MAX);
+    end = clamp(end, -INT32_MAX - (int64_t)1, INT32_MAX);
+    step = clamp(step, -INT32_MAX, INT32_MAX);
+    start += start < 0 ? dim : 0;
+    end += end < 0 ? dim : 0;
+    int64_t count;
+    if (step > 0) {
+        start = clamp(start, 0, dim);
+        end = clamp(end, 0, dim);
+        count = end > start ? (end - start + step - 1) / step : 0;
+    } else {
+        start = clamp(start, 0, dim - 1);
+        end = clamp(end, -1, dim - 1);
+        count = start > end ? (start - end - step - 1) / -step : 0;
+    }
+    s->start[axis] = count > 0 ? start : 0;
+    s->step[axis] = step;
+    s->shape.dim[axis] = count;
+    return 0;
+}
+
+static int read_slice(const struct nn_op_call *call, struct slice *s)
+{
+    const struct nn_shape *from = &call->inputs[0].shape;
+    *s = (struct slice){.shape = *from};
+    for (int d = 0; d < NN_MAX_RANK; d++)
+        s->step[d] = 1;
+    int64_t starts[NN_MAX_RANK], ends[NN_MAX_RANK], axes[NN_MAX_RANK], steps[NN_MAX_RANK];
+    int count = slice_list(call, 1, starts), end_count = slice_list(call, 2, ends);
+    int axis_count = slice_list(call, 3, axes), step_count = slice_list(call, 4, steps);
+    if (count < -1 || end_count < -1 || axis_count < -1 || step_count < -1)
+        return count < -1        ? count
+               : end_count < -1  ? end_count
+               : axis_count < -1 ? axis_count
+                                 : step_count;
+    if (count < 0 || end_count != count || count > from->rank ||
+        (axis_count >= 0 && axis_count != count) || (step_count >= 0 && step_count != count))
+        return nn_op_fail(call, -EINVAL, "starts, ends, axes and steps do not match");
+    bool seen[NN_MAX_RANK] = {false};
+    for (int i = 0; i < count; i++) {
+        int axis = axis_count < 0 ? i : nn_op_axis(call, axes[i], from->rank);
+        if (axis < 0)
+            return axis;
+        if (seen[axis])
+            return nn_op_fail(call, -EINVAL, "axes names axis %d twice", axis);
+        seen[axis] = true;
+        int r = slice_axis(call, s, axis, starts[i], ends[i], step_count < 0 ? 1 : steps[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int infer_slice(struct nn_op_call *call)
+{
+    struct slice s;
+    int r = read_slice(call, &s);
+    if (r < 0)
+        return r;
+    call->outputs[0].type = call->inputs[0].type;
+    call->outputs[0].shape = s.shape;
+    return 0;
+}
+
+struct slice_state {
+    struct nn_walk walk;
+    int64_t first; /* element of the input where the slice starts */
+};
+
+static int prepare_slice(struct nn_op_call *call)
+{
+    struct slice s;
+    struct slice_state *state = nn_op_alloc(call, sizeof *state);
+    if (!state)
+        return nn_op_fail(call, -ENOMEM, "no memory");
+    int r = read_slice(call, &s);
+    if (r < 0)
+        return r;
+    const struct nn_shape *from = &call->inputs[0].shape;
+    int64_t step[NN_MAX_RANK][2] = {{0}};
+    for (int d = 0; d < from->rank; d++) {
+        int64_t stride = nn_shape_extent(from, d + 1, from->rank);
+        state->first += s.start[d] * stride;
+        step[d][0] = s.shape.dim[d] > 1 ? s.step[d] * stride : 0;
+    }
+    nn_walk_make(&state->walk, &s.shape, step);
+    call->state = state;
+    return 0;
+}
+
+static int slice(struct nn_op_call *call)
+{
+    const struct slice_state *state = call->state;
+    size_t size = nn_type_size(call->outputs[0].type);
+    nn_walk_copy(&state->walk, call->outputs[0].data,
+                 (const char *)call->inputs[0].data + (size_t)state->first * size, size);
+    return 0;
+}
+
+/* Frames stay apart as long as all of them stay, in order. */
+static bool slice_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    struct slice s;
+    if (in[0] == NN_TIME_NONE || read_slice(call, &s) < 0)
+        return false;
+    out[0] = in[0];
+    return s.start[in[0]] == 0 && s.step[in[0]] == 1 &&
+           s.shape.dim[in[0]] == call->inputs[0].shape.dim[in[0]];
+}
+
+/* --- Gather ----------------------------------------------------------------------------- */
+
+static int infer_gather(struct nn_op_call *call)
+{
+    const struct nn_tensor *data = &call->inputs[0], *indices = &call->inputs[1];
+    if (indices->type != NN_TYPE_INT64 && indices->type != NN_TYPE_INT32)
+        return nn_op_fail(call, -EINVAL, "indices are %s, not int64 or int32",
+                          nn_type_name(indices->type));
+    int axis = nn_op_axis(call, nn_op_int(call, "axis", 0), data->shape.rank);
+    if (axis < 0)
+        return axis;
+    int rank = data->shape.rank - 1 + indices->shape.rank;
+    if (rank > NN_MAX_RANK)
+        return nn_op_fail(call, -ENOTSUP, "the result has %d dimensions; %d are supported",
+                          rank, NN_MAX_RANK);
+    struct nn_shape *to = &call->outputs[0].shape;
+    *to = (struct nn_shape){0};
+    for (int d = 0; d < axis; d++)
+        to->dim[to->rank++] = data->shape.dim[d];
+    for (int d = 0; d < indices->shape.rank; d++)
+        to->dim[to->rank++] = indices->shape.dim[d];
+    for (int d = axis + 1; d < data->shape.rank; d++)
+        to->dim[to->rank++] = data->shape.dim[d];
+    call->outputs[0].type = data->type;
+    return 0;
+}
+
+static int gather(struct nn_op_call *call)
+{
+    const struct nn_tensor *data = &call->inputs[0], *indices = &call->inputs[1];
+    int rank = data->shape.rank;
+    int64_t given = nn_op_int(call, "axis", 0);
+    int axis = (int)(given < 0 ? given + rank : given);
+    int64_t before = nn_shape_extent(&data->shape, 0, axis), dim = data->shape.dim[axis];
+    int64_t count = nn_shape_count(&indices->shape);
+    size_t piece =
+        (size_t)nn_shape_extent(&data->shape, axis + 1, rank) * nn_type_size(data->type);
+    const char *from = data->data;
+    char *to = call->outputs[0].data;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t index = indices->type == NN_TYPE_INT64 ? ((const int64_t *)indices->data)[i]
+                                                       : ((const int32_t *)indices->data)[i];
+        if (index < -dim || index >= dim)
+            return nn_op_fail(call, -EINVAL, "index %lld is outside an axis of extent %lld",
+                              (long long)index, (long long)dim);
+        index += index < 0 ? dim : 0;
+        for (int64_t b = 0; b < before && piece > 0; b++)
+            memcpy(to + (size_t)(b * count + i) * piece,
+                   from + (size_t)(b * dim + index) * piece, piece);
+    }
+    return 0;
+}
+
+/* Gathering the same places of every frame, or each frame's own places of a constant table. */
+static bool gather_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    int axis = nn_op_axis(call, nn_op_int(call, "axis", 0), call->inputs[0].shape.rank);
+    if (in[0] != NN_TIME_NONE && in[1] != NN_TIME_NONE)
+        return false;
+    if (in[0] == NN_TIME_NONE)
+        out[0] = axis + in[1];
+    else
+        out[0] = in[0] < axis ? in[0] : in[0] + call->inputs[1].shape.rank - 1;
+    return in[0] != axis;
+}
+
+static const struct nn_attribute_rule axis_rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 0}, {0}};
+static const struct nn_attribute_rule perm_rules[] = {{"perm", NN_ATTRIBUTE_INTS, 1, 0}, {0}};
+static const struct nn_attribute_rule slice_rules[] = {{"starts", NN_ATTRIBUTE_INTS, 1, 9},
+                                                       {"ends", NN_ATTRIBUTE_INTS, 1, 9},
+                                                       {"axes", NN_ATTRIBUTE_INTS, 1, 9},
+                                                       {0}};
+
+const struct nn_op nn_op_concat = {
+    .name = "Concat",
+    .min_inputs = 1,
+    .max_inputs = NN_OP_VARIADIC,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .attributes = axis_rules,
+    .infer = infer_concat,
+    .forward = concat,
+    .time = concat_time,
+};
+
+const struct nn_op nn_op_transpose = {
+    .name = "Transpose",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .attributes = perm_rules,
+    .infer = infer_transpose,
+    .prepare = prepare_transpose,
+    .forward = transpose,
+    .time = transpose_time,
+};
+
+const struct nn_op nn_op_slice = {
+    .name = "Slice",
+    .min_inputs = 1,
+    .max_inputs = 5,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .attributes = slice_rules,
+    .infer = infer_slice,
+    .prepare = prepare_slice,
+    .forward = slice,
+    .time = slice_time,
+};
+
+const struct nn_op nn_op_gather = {
+    .name = "Gather",
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .attributes = axis_rules,
+    .infer = infer_gather,
+    .forward = gather,
+    .time = gather_time,
+};

@@ -1,0 +1,338 @@
+#include "nn/plan_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/kernels/kernels.h"
+#include "nn/planner.h"
+
+#define DEFAULT_LIMIT_BYTES ((size_t)1 << 30)
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+static int input_shape(const struct nn_value_info *info, const struct nn_shape *given,
+                       struct nn_shape *ret_shape, struct nn_error *err)
+{
+    struct nn_shape shape = given ? *given : info->shape;
+    if (given && given->rank != info->shape.rank)
+        return nn_error_set(err, -EINVAL, "input '%.80s' has %d dimensions, not %d", info->name,
+                            info->shape.rank, given->rank);
+    for (int d = 0; d < shape.rank; d++) {
+        if (!given && d == 0 && shape.dim[d] == NN_DIM_DYNAMIC)
+            shape.dim[d] = 1;
+        if (shape.dim[d] < 0)
+            return nn_error_set(err, -EINVAL,
+                                "input '%.80s': dimension %d is open, give a shape", info->name,
+                                d);
+        if (info->shape.dim[d] != NN_DIM_DYNAMIC && info->shape.dim[d] != shape.dim[d] &&
+            !(given && d == 0))
+            return nn_error_set(
+                err, -EINVAL, "input '%.80s': dimension %d is %lld in the model, not %lld",
+                info->name, d, (long long)info->shape.dim[d], (long long)shape.dim[d]);
+    }
+    *ret_shape = shape;
+    return 0;
+}
+
+/* An input that the caller fixed becomes a constant of the plan. */
+static int fix_input(struct nn_planner *p, int value, const struct nn_value_info *info,
+                     const struct nn_tensor *given)
+{
+    if (given->type != info->type || !nn_shape_equal(&given->shape, &info->shape))
+        return nn_error_set(p->err, -EINVAL, "the value of input '%.80s' has another shape",
+                            info->name);
+    size_t bytes = (size_t)nn_shape_count(&info->shape) * nn_type_size(info->type);
+    void *copy = nn_pool_alloc(p->pool, bytes);
+    if (!copy)
+        return nn_planner_no_memory(p);
+    memcpy(copy, given->data, bytes);
+    p->values[value].tensor.data = copy;
+    p->values[value].place = (struct nn_place){.kind = NN_PLACE_CONSTANT, .constant = copy};
+    return 0;
+}
+
+/* Types, shapes and places of the inputs, one behind the other. */
+static int plan_inputs(struct nn_plan *plan, struct nn_planner *p,
+                       const struct nn_plan_options *options, size_t limit)
+{
+    const struct nn_model *m = p->model;
+    plan->inputs = nn_pool_array(&plan->pool, (size_t)m->input_count, sizeof *plan->inputs);
+    plan->input_places =
+        nn_pool_array(&plan->pool, (size_t)m->input_count, sizeof *plan->input_places);
+    if (!plan->inputs || !plan->input_places)
+        return nn_planner_no_memory(p);
+    plan->input_count = m->input_count;
+    for (int i = 0; i < m->input_count; i++) {
+        struct nn_value_info *info = &plan->inputs[i];
+        *info = m->input_info[i];
+        const struct nn_shape *given = options->input_shapes ? &options->input_shapes[i] : NULL;
+        int r = input_shape(&m->input_info[i], given, &info->shape, p->err);
+        if (r < 0)
+            return r;
+        int64_t count = nn_shape_count(&info->shape);
+        size_t bytes = aligned((size_t)count * nn_type_size(info->type));
+        if (count < 0 || count > INT32_MAX || bytes > limit - plan->input_bytes)
+            return nn_error_set(p->err, -E2BIG, "input '%.80s' is too large", info->name);
+        plan->input_places[i] =
+            (struct nn_place){.kind = NN_PLACE_INPUT, .offset = plan->input_bytes};
+        plan->input_bytes += bytes;
+        p->values[m->inputs[i]].tensor.type = info->type;
+        p->values[m->inputs[i]].tensor.shape = info->shape;
+        p->values[m->inputs[i]].place = plan->input_places[i];
+        if (options->input_values && options->input_values[i].data)
+            r = fix_input(p, m->inputs[i], info, &options->input_values[i]);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int check_time_axis(struct nn_plan *plan, const struct nn_plan_options *options,
+                           struct nn_error *err)
+{
+    const struct nn_value_info *input = plan->input_count > 0 ? &plan->inputs[0] : NULL;
+    int axis = options->time_axis;
+    if (!input)
+        return nn_error_set(err, -EINVAL, "a model without inputs has no time axis");
+    if (axis >= input->shape.rank)
+        return nn_error_set(err, -EINVAL, "input '%.80s' has %d dimensions, no time axis %d",
+                            input->name, input->shape.rank, axis);
+    if (input->type != NN_TYPE_FLOAT)
+        return nn_error_set(err, -ENOTSUP, "frames are float32, input '%.80s' is %s",
+                            input->name, nn_type_name(input->type));
+    if (nn_shape_count(&input->shape) == 0)
+        return nn_error_set(err, -EINVAL, "input '%.80s' is empty", input->name);
+    if (options->input_values && options->input_values[0].data)
+        return nn_error_set(err, -EINVAL, "input '%.80s' is the frames, not a constant",
+                            input->name);
+    plan->time_axis = axis;
+    plan->frames = (int)input->shape.dim[axis];
+    plan->frame_elements = (size_t)(nn_shape_count(&input->shape) / plan->frames);
+    plan->frame_offset = plan->input_bytes;
+    plan->input_bytes += aligned(plan->frame_elements * sizeof(float));
+    return 0;
+}
+
+/* One program over the nodes of one side of the cut. Its values are a copy: shapes, places and
+ * reads belong to that side. */
+static int build_program(struct nn_planner *p, bool frame, const struct nn_place *frame_input,
+                         size_t limit, struct nn_plan_value **ret_values,
+                         struct nn_program *ret_program)
+{
+    size_t count = (size_t)p->value_count;
+    struct nn_plan_value *values = nn_pool_array(&p->scratch, count, sizeof *values);
+    const struct nn_plan_node **nodes =
+        nn_pool_array(&p->scratch, (size_t)p->node_count, sizeof *nodes);
+    if (!values || !nodes)
+        return nn_planner_no_memory(p);
+    memcpy(values, p->values, count * sizeof *values);
+    int node_count = 0;
+    for (int i = 0; i < p->node_count; i++) {
+        if (p->in_frame && p->in_frame[i] != frame)
+            continue;
+        nodes[node_count++] = p->nodes[i];
+        for (int j = 0; j < p->nodes[i]->input_count; j++)
+            if (p->nodes[i]->inputs[j] != NN_VALUE_NONE)
+                values[p->nodes[i]->inputs[j]].reads++;
+    }
+    if (frame) {
+        for (size_t v = 0; v < count; v++)
+            values[v].tensor = nn_planner_frame_tensor(p, (int)v);
+        for (int i = 0; i < p->crossing_count; i++)
+            values[p->crossing[i]].reads++;
+        values[p->model->inputs[0]].place = *frame_input;
+    } else {
+        for (int i = 0; i < p->crossing_count; i++)
+            values[p->crossing[i]].place = (struct nn_place){0};
+        for (int i = 0; i < p->model->output_count; i++)
+            values[p->model->outputs[i]].reads++;
+    }
+    struct nn_program_parts parts = {
+        .nodes = nodes,
+        .node_count = node_count,
+        .values = values,
+        .value_count = p->value_count,
+        .sources = p->crossing,
+        .source_count = frame ? 0 : p->crossing_count,
+        .opset = p->model->opset,
+        .kernels = p->kernels,
+        .pool = p->pool,
+        .arena_limit_bytes = limit,
+        .err = p->err,
+    };
+    *ret_values = values;
+    return nn_program_build(&parts, ret_program);
+}
+
+static int plan_rings(struct nn_plan *plan, struct nn_planner *p, size_t limit,
+                      const struct nn_plan_value *in_frame,
+                      const struct nn_plan_value *in_window)
+{
+    plan->rings = nn_pool_array(&plan->pool, (size_t)p->crossing_count, sizeof *plan->rings);
+    if (!plan->rings)
+        return nn_planner_no_memory(p);
+    for (int i = 0; i < p->crossing_count; i++) {
+        int value = p->crossing[i];
+        const struct nn_tensor *piece = &in_frame[value].tensor;
+        int axis = p->axis[value];
+        struct nn_ring *ring = &plan->rings[plan->ring_count++];
+        *ring = (struct nn_ring){
+            .from = in_frame[value].place,
+            .to = in_window[value].place,
+            .before = (size_t)nn_shape_extent(&piece->shape, 0, axis),
+            .piece_bytes = (size_t)nn_shape_extent(&piece->shape, axis, piece->shape.rank) *
+                           nn_type_size(piece->type),
+            .offset = plan->ring_bytes,
+        };
+        /* Fits: the whole value is in the arena of the window program. */
+        plan->ring_bytes += aligned(ring->before * ring->piece_bytes * (size_t)plan->frames);
+        if (plan->ring_bytes > limit)
+            return nn_error_set(p->err, -E2BIG, "one window of features needs over %zu MiB",
+                                limit >> 20);
+    }
+    return 0;
+}
+
+static int plan_outputs(struct nn_plan *plan, struct nn_planner *p,
+                        const struct nn_plan_value *values)
+{
+    const struct nn_model *m = p->model;
+    plan->outputs = nn_pool_array(&plan->pool, (size_t)m->output_count, sizeof *plan->outputs);
+    plan->output_places =
+        nn_pool_array(&plan->pool, (size_t)m->output_count, sizeof *plan->output_places);
+    if (!plan->outputs || !plan->output_places)
+        return nn_planner_no_memory(p);
+    plan->output_count = m->output_count;
+    for (int i = 0; i < m->output_count; i++) {
+        const struct nn_plan_value *value = &values[m->outputs[i]];
+        plan->outputs[i] = (struct nn_value_info){.name = m->output_info[i].name,
+                                                  .type = value->tensor.type,
+                                                  .shape = value->tensor.shape};
+        plan->output_places[i] = value->place;
+    }
+    return 0;
+}
+
+static int plan_programs(struct nn_plan *plan, struct nn_planner *p, size_t limit)
+{
+    struct nn_plan_value *in_frame = NULL, *in_window = NULL;
+    struct nn_place frame_input = {.kind = NN_PLACE_INPUT, .offset = plan->frame_offset};
+    int r = 0;
+    if (plan->frames > 0)
+        r = build_program(p, true, &frame_input, limit, &in_frame, &plan->frame);
+    if (r == 0)
+        r = build_program(p, false, NULL, limit, &in_window, &plan->window);
+    if (r == 0 && plan->frames > 0)
+        r = plan_rings(plan, p, limit, in_frame, in_window);
+    if (r == 0)
+        r = plan_outputs(plan, p, in_window);
+    plan->arena_bytes = plan->frame.arena_bytes > plan->window.arena_bytes
+                            ? plan->frame.arena_bytes
+                            : plan->window.arena_bytes;
+    return r;
+}
+
+static int make_plan(struct nn_plan *plan, struct nn_planner *p,
+                     const struct nn_plan_options *options, size_t limit)
+{
+    const struct nn_model *m = p->model;
+    /* Fusing Conv with BatchNormalization adds two constants. */
+    p->value_count = m->value_count;
+    p->value_capacity = m->value_count + 2 * m->node_count;
+    p->values = nn_pool_array(&p->scratch, (size_t)p->value_capacity, sizeof *p->values);
+    if (!p->values)
+        return nn_planner_no_memory(p);
+    for (int i = 0; i < m->value_count; i++)
+        if (m->values[i].declared.data)
+            p->values[i] = (struct nn_plan_value){
+                .tensor = m->values[i].declared,
+                .place = {.kind = NN_PLACE_CONSTANT, .constant = m->values[i].declared.data}};
+
+    int r = plan_inputs(plan, p, options, limit);
+    if (r == 0 && options->time_axis >= 0)
+        r = check_time_axis(plan, options, p->err);
+    if (r == 0)
+        r = nn_trace(p);
+    if (r == 0 && options->kernels == NN_KERNELS_BEST)
+        r = nn_fuse(p);
+    if (r == 0 && plan->frames > 0)
+        r = nn_cut_time(p, m->inputs[0], plan->time_axis);
+    if (r == 0)
+        r = plan_programs(plan, p, limit);
+    for (int i = 0; i < p->node_count && r == 0; i++) {
+        if (p->in_frame && p->in_frame[i])
+            plan->frame_nodes++;
+        else
+            plan->window_nodes++;
+    }
+    return r;
+}
+
+int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options,
+                   struct nn_plan **ret_plan, struct nn_error *err)
+{
+    static const struct nn_plan_options defaults = {.time_axis = -1};
+    if (!options)
+        options = &defaults;
+    size_t limit = options->limit_bytes ? options->limit_bytes : DEFAULT_LIMIT_BYTES;
+    struct nn_plan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return nn_error_set(err, -ENOMEM, "no memory for a plan");
+    atomic_init(&plan->references, 1);
+    plan->model = nn_model_ref(model);
+    plan->kernels =
+        options->kernels == NN_KERNELS_REFERENCE ? nn_kernels_scalar() : nn_kernels_best();
+    nn_pool_init(&plan->pool, limit);
+    struct nn_planner planner = {
+        .model = model, .kernels = plan->kernels, .pool = &plan->pool, .err = err};
+    nn_pool_init(&planner.scratch, DEFAULT_LIMIT_BYTES);
+    int r = make_plan(plan, &planner, options, limit);
+    nn_pool_finish(&planner.scratch);
+    if (r < 0)
+        nn_plan_unref(plan);
+    else
+        *ret_plan = plan;
+    return r;
+}
+
+struct nn_plan *nn_plan_ref(struct nn_plan *plan)
+{
+    atomic_fetch_add(&plan->references, 1);
+    return plan;
+}
+
+void nn_plan_unref(struct nn_plan *plan)
+{
+    if (!plan || atomic_fetch_sub(&plan->references, 1) > 1)
+        return;
+    nn_pool_finish(&plan->pool);
+    nn_model_unref(plan->model);
+    free(plan);
+}
+
+const struct nn_value_info *nn_plan_input(const struct nn_plan *plan, size_t index)
+{
+    return &plan->inputs[index];
+}
+
+const struct nn_value_info *nn_plan_output(const struct nn_plan *plan, size_t index)
+{
+    return &plan->outputs[index];
+}
+
+void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
+{
+    *ret_info = (struct nn_plan_info){
+        .kernels = plan->kernels->name,
+        .arena_bytes = plan->input_bytes + plan->arena_bytes + plan->ring_bytes,
+        .weight_bytes = plan->pool.used_bytes,
+        .window = plan->frames,
+        .frame_elements = plan->frame_elements,
+        .frame_nodes = plan->frame_nodes,
+        .window_nodes = plan->window_nodes,
+    };
+}

@@ -1,0 +1,54 @@
+/* The steps from a model's graph to a plan's programs. Private to nn/.
+ *
+ *   nn_trace      shapes of every value, constants folded, dead nodes left out
+ *   nn_fuse       Conv+BatchNormalization and activations merged into the node before
+ *   nn_cut_time   which nodes run per frame, which per window, and what crosses
+ *
+ * All work on one struct nn_planner, in this order. */
+#ifndef NN_PLANNER_H
+#define NN_PLANNER_H
+
+#include "nn/graph.h"
+#include "nn/program.h"
+
+struct nn_planner {
+    const struct nn_model *model;
+    const struct nn_kernels *kernels;
+    struct nn_pool *pool;   /* the plan's: folded constants, packed weights */
+    struct nn_pool scratch; /* freed when the plan is made */
+    struct nn_error *err;
+
+    struct nn_plan_value *values; /* room for value_capacity */
+    int value_count, value_capacity;
+    struct nn_plan_node **nodes; /* what is left to run, in order */
+    int node_count;
+
+    /* Of the time cut. */
+    int64_t frames;
+    int *axis;      /* of each value: time axis, or NN_TIME_NONE */
+    bool *in_frame; /* of each node */
+    int *crossing;  /* values made per frame and read per window or by the caller */
+    int crossing_count;
+};
+
+/* values[i].tensor of graph inputs is set by the caller; all else is found here. */
+int nn_trace(struct nn_planner *p);
+
+int nn_fuse(struct nn_planner *p);
+
+/* `input` is the value that is fed frame by frame, `axis` its time axis. */
+int nn_cut_time(struct nn_planner *p, int input, int axis);
+
+/* A tensor's shape for one frame: its extent on the time axis divided by the frames. */
+struct nn_tensor nn_planner_frame_tensor(const struct nn_planner *p, int value);
+
+/* A new value of the plan; NN_VALUE_NONE when memory is short. */
+int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor);
+
+/* Tensors of a node's inputs, for calls. Written to `tensors`. */
+void nn_planner_inputs(const struct nn_planner *p, const struct nn_plan_node *node,
+                       struct nn_tensor *tensors);
+
+int nn_planner_no_memory(struct nn_planner *p);
+
+#endif

@@ -1,0 +1,273 @@
+#include "nn/program.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/arena.h"
+#include "nn/graph.h"
+
+/* Several values may share bytes. The first of them is their root; it counts the reads left
+ * of all of them, and its bytes are free when none is left. */
+struct builder {
+    const struct nn_program_parts *parts;
+    struct nn_arena arena;
+    int *root;
+    int *left;
+    struct nn_tensor *inputs, *outputs; /* of the node at hand */
+};
+
+static int fail_arena(const struct builder *b, int code)
+{
+    if (code == -E2BIG)
+        return nn_error_set(b->parts->err, code,
+                            "activations need more than %zu MiB; use smaller inputs",
+                            b->parts->arena_limit_bytes >> 20);
+    return nn_error_set(b->parts->err, code, "no memory for the plan");
+}
+
+static size_t value_bytes(const struct builder *b, int value)
+{
+    const struct nn_tensor *t = &b->parts->values[value].tensor;
+    return (size_t)nn_shape_count(&t->shape) * nn_type_size(t->type);
+}
+
+static int place_in_arena(struct builder *b, int value)
+{
+    struct nn_place *place = &b->parts->values[value].place;
+    int64_t count = nn_shape_count(&b->parts->values[value].tensor.shape);
+    if (count < 0 || (size_t)count > b->parts->arena_limit_bytes)
+        return fail_arena(b, -E2BIG);
+    int r = nn_arena_take(&b->arena, value_bytes(b, value), &place->offset);
+    if (r < 0)
+        return fail_arena(b, r);
+    place->kind = NN_PLACE_ARENA;
+    return 0;
+}
+
+/* One read of a value is over; at the last one its bytes are free. */
+static int finish_read(struct builder *b, int value)
+{
+    int root = b->root[value];
+    const struct nn_place *place = &b->parts->values[root].place;
+    if (b->left[root] != 0 || place->kind != NN_PLACE_ARENA)
+        return 0;
+    b->left[root] = -1; /* given back; a second input with the same root must not do it again */
+    int r = nn_arena_give_back(&b->arena, place->offset, value_bytes(b, root));
+    return r < 0 ? fail_arena(b, r) : 0;
+}
+
+static void share(struct builder *b, int value, int with)
+{
+    struct nn_plan_value *values = b->parts->values;
+    int root = b->root[with];
+    b->root[value] = root;
+    b->left[root] += values[value].reads;
+    values[value].place = values[with].place;
+}
+
+/* A view gets its input's bytes and needs no step. Not when it would make an output of the
+ * program out of bytes the program does not own. */
+static bool try_view(struct builder *b, const struct nn_plan_node *node)
+{
+    if (!(node->op->flags & NN_OP_VIEW))
+        return false;
+    enum nn_place_kind kind = b->parts->values[b->root[node->inputs[0]]].place.kind;
+    if (kind != NN_PLACE_ARENA && kind != NN_PLACE_INPUT)
+        return false;
+    for (int j = 1; j < node->output_count; j++)
+        if (node->outputs[j] != NN_VALUE_NONE && b->parts->values[node->outputs[j]].reads > 0)
+            return false;
+    share(b, node->outputs[0], node->inputs[0]);
+    return true;
+}
+
+static bool try_in_place(struct builder *b, const struct nn_plan_node *node)
+{
+    if (!(node->op->flags & NN_OP_ELEMENTWISE))
+        return false;
+    const struct nn_tensor *out = &b->parts->values[node->outputs[0]].tensor;
+    for (int i = 0; i < node->input_count; i++) {
+        int value = node->inputs[i];
+        if (value == NN_VALUE_NONE)
+            continue;
+        const struct nn_plan_value *in = &b->parts->values[value];
+        if (in->place.kind == NN_PLACE_ARENA && b->left[b->root[value]] == 0 &&
+            in->tensor.type == out->type && nn_shape_equal(&in->tensor.shape, &out->shape)) {
+            share(b, node->outputs[0], value);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int place_outputs(struct builder *b, const struct nn_plan_node *node)
+{
+    bool shared = try_in_place(b, node);
+    for (int j = 0; j < node->output_count; j++) {
+        int value = node->outputs[j];
+        if (value == NN_VALUE_NONE || b->parts->values[value].reads == 0 || (shared && j == 0))
+            continue;
+        b->left[value] = b->parts->values[value].reads;
+        int r = place_in_arena(b, value);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
+                                    const struct nn_kernels *kernels,
+                                    const struct nn_tensor *inputs, struct nn_tensor *outputs,
+                                    struct nn_pool *pool, struct nn_error *err)
+{
+    return (struct nn_op_call){
+        .op = node->op,
+        .node = node->node,
+        .opset = opset,
+        .input_count = node->input_count,
+        .inputs = inputs,
+        .output_count = node->output_count,
+        .outputs = outputs,
+        .activation = node->activation,
+        .activation_alpha = node->activation_alpha,
+        .kernels = kernels,
+        .pool = pool,
+        .err = err,
+    };
+}
+
+/* The step's own copy of tensors and places, and what the operator prepares. */
+static int make_step(struct builder *b, const struct nn_plan_node *node, struct nn_step *step)
+{
+    const struct nn_program_parts *parts = b->parts;
+    size_t count = (size_t)(node->input_count + node->output_count);
+    struct nn_tensor *tensors = nn_pool_array(parts->pool, count, sizeof *tensors);
+    step->places = nn_pool_array(parts->pool, count, sizeof *step->places);
+    if (!tensors || !step->places)
+        return nn_error_set(parts->err, nn_pool_errno(parts->pool), "no memory for the plan");
+    for (size_t i = 0; i < count; i++) {
+        int value = i < (size_t)node->input_count
+                        ? node->inputs[i]
+                        : node->outputs[i - (size_t)node->input_count];
+        if (value == NN_VALUE_NONE)
+            continue;
+        tensors[i] = parts->values[value].tensor;
+        step->places[i] = parts->values[value].place;
+    }
+    step->call = nn_plan_node_call(node, parts->opset, parts->kernels, tensors,
+                                   tensors + node->input_count, parts->pool, parts->err);
+    int r = node->op->prepare ? node->op->prepare(&step->call) : 0;
+    step->call.pool = NULL;
+    step->call.err = NULL;
+    return r;
+}
+
+static int build_node(struct builder *b, const struct nn_plan_node *node,
+                      struct nn_program *program)
+{
+    for (int i = 0; i < node->input_count; i++)
+        if (node->inputs[i] != NN_VALUE_NONE)
+            b->left[b->root[node->inputs[i]]]--;
+    if (try_view(b, node))
+        return 0;
+    int r = place_outputs(b, node);
+    if (r < 0)
+        return r;
+    struct nn_step *step = &program->steps[program->step_count++];
+    program->tensor_count += node->input_count + node->output_count;
+    r = make_step(b, node, step);
+    if (r < 0)
+        return r;
+    if (step->call.workspace_bytes > 0) {
+        r = nn_arena_take(&b->arena, step->call.workspace_bytes, &step->workspace_offset);
+        if (r == 0)
+            r = nn_arena_give_back(&b->arena, step->workspace_offset,
+                                   step->call.workspace_bytes);
+        if (r < 0)
+            return fail_arena(b, r);
+    }
+    for (int i = 0; i < node->input_count && r == 0; i++)
+        if (node->inputs[i] != NN_VALUE_NONE)
+            r = finish_read(b, node->inputs[i]);
+    return r;
+}
+
+static int build_all(struct builder *b, struct nn_program *program)
+{
+    const struct nn_program_parts *parts = b->parts;
+    for (int i = 0; i < parts->value_count; i++) {
+        b->root[i] = i;
+        b->left[i] = parts->values[i].reads;
+    }
+    for (int i = 0; i < parts->source_count; i++) {
+        int r = place_in_arena(b, parts->sources[i]);
+        if (r < 0)
+            return r;
+    }
+    for (int i = 0; i < parts->node_count; i++) {
+        int r = build_node(b, parts->nodes[i], program);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int nn_program_build(const struct nn_program_parts *parts, struct nn_program *ret_program)
+{
+    struct builder b = {.parts = parts};
+    struct nn_program program = {0};
+    nn_arena_init(&b.arena, parts->arena_limit_bytes);
+    b.root = calloc(2 * (size_t)parts->value_count + 1, sizeof *b.root);
+    program.steps =
+        nn_pool_array(parts->pool, (size_t)parts->node_count, sizeof *program.steps);
+    int r;
+    if (b.root && program.steps) {
+        b.left = b.root + parts->value_count;
+        r = build_all(&b, &program);
+    } else {
+        r = nn_error_set(parts->err, b.root ? nn_pool_errno(parts->pool) : -ENOMEM,
+                         "no memory for the plan");
+    }
+    program.arena_bytes = b.arena.peak;
+    nn_arena_finish(&b.arena);
+    free(b.root);
+    if (r == 0)
+        *ret_program = program;
+    return r;
+}
+
+void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs)
+{
+    switch (place->kind) {
+    case NN_PLACE_CONSTANT:
+        return (void *)(uintptr_t)place->constant; /* operators only read their inputs */
+    case NN_PLACE_ARENA:
+        return (char *)arena + place->offset;
+    case NN_PLACE_INPUT:
+        return (char *)inputs + place->offset;
+    case NN_PLACE_NOWHERE:
+        break;
+    }
+    return NULL;
+}
+
+void nn_program_bind(const struct nn_program *program, void *arena, void *inputs,
+                     struct nn_op_call *calls, struct nn_tensor *tensors)
+{
+    for (int s = 0; s < program->step_count; s++) {
+        const struct nn_step *step = &program->steps[s];
+        struct nn_op_call *call = &calls[s];
+        *call = step->call;
+        for (int i = 0; i < call->input_count + call->output_count; i++) {
+            tensors[i] = i < call->input_count ? step->call.inputs[i]
+                                               : step->call.outputs[i - call->input_count];
+            tensors[i].data = nn_place_resolve(&step->places[i], arena, inputs);
+        }
+        call->inputs = tensors;
+        call->outputs = tensors + call->input_count;
+        tensors += call->input_count + call->output_count;
+        if (call->workspace_bytes > 0)
+            call->workspace = (char *)arena + step->workspace_offset;
+    }
+}

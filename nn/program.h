@@ -1,0 +1,91 @@
+/* A straight line of operator calls over one arena: what a plan runs. Private to nn/.
+ *
+ * A plan has one program (whole run) or two (per frame, per window). Building it decides where
+ * every value lives: views share their input's bytes, elementwise operators write over an
+ * input that nobody reads again, everything else gets a place in the arena for as long as it
+ * is read. */
+#ifndef NN_PROGRAM_H
+#define NN_PROGRAM_H
+
+#include "nn/op.h"
+#include "nn/pool.h"
+
+enum nn_place_kind {
+    NN_PLACE_NOWHERE = 0, /* not computed, or nobody reads it */
+    NN_PLACE_CONSTANT,    /* bytes in the plan or the model */
+    NN_PLACE_ARENA,       /* offset in the arena that the session's programs share */
+    NN_PLACE_INPUT,       /* offset in the session's input buffer; never written by a program */
+};
+
+struct nn_place {
+    enum nn_place_kind kind;
+    size_t offset;
+    const void *constant;
+};
+
+/* A value of a plan; model values keep their number, rewriting adds more. */
+struct nn_plan_value {
+    struct nn_tensor tensor; /* data: constants only */
+    int reads;               /* by nodes of this program, and by whoever wants it at the end */
+    struct nn_place place;
+};
+
+/* A node as planned: the model's, or several fused into one. */
+struct nn_plan_node {
+    const struct nn_op *op;
+    const struct nn_node *node;
+    int input_count, output_count;
+    int *inputs, *outputs; /* plan values or NN_VALUE_NONE */
+    enum nn_activation activation;
+    float activation_alpha;
+};
+
+struct nn_step {
+    struct nn_op_call call;  /* inputs, outputs: types and shapes; data is each session's */
+    struct nn_place *places; /* of inputs, then outputs */
+    size_t workspace_offset;
+};
+
+struct nn_program {
+    int step_count;
+    int tensor_count; /* inputs and outputs of all steps */
+    size_t arena_bytes;
+    struct nn_step *steps;
+};
+
+struct nn_program_parts {
+    const struct nn_plan_node *const *nodes; /* in running order */
+    int node_count;
+    /* Values of the program, its own copy: shapes may be those of one frame. Those with a
+     * place (constants, inputs) keep it. Values read at the end have one read too many. */
+    struct nn_plan_value *values;
+    int value_count;
+    /* Values in the arena before the first step. */
+    const int *sources;
+    int source_count;
+    int opset;
+    const struct nn_kernels *kernels;
+    struct nn_pool *pool;
+    size_t arena_limit_bytes;
+    struct nn_error *err;
+};
+
+/* Places values, prepares every step. 0 or negative errno with err written. */
+int nn_program_build(const struct nn_program_parts *parts, struct nn_program *ret_program);
+
+/* The calls of one session: program->step_count calls over program->tensor_count tensors, in
+ * memory the session owns. */
+void nn_program_bind(const struct nn_program *program, void *arena, void *inputs,
+                     struct nn_op_call *calls, struct nn_tensor *tensors);
+
+/* Where a place is in a session. */
+void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs);
+
+/* Fills a call for one node over tensors given by the caller; infer, prepare, time and forward
+ * of constant folding start from it. */
+struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
+                                    const struct nn_kernels *kernels,
+                                    const struct nn_tensor *inputs, struct nn_tensor *outputs,
+                                    struct nn_pool *pool, struct nn_error *err);
+
+#endif

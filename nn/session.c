@@ -1,0 +1,209 @@
+#include "nn/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/plan_parts.h"
+
+struct nn_session {
+    struct nn_plan *plan;
+    struct nn_tensor *inputs, *outputs;
+    struct nn_op_call *window_calls, *frame_calls;
+    struct nn_tensor *window_tensors, *frame_tensors;
+    void *memory; /* as allocated; the three parts below are 64-byte aligned in it */
+    char *input_bytes, *arena, *rings;
+    int kept; /* frames in the rings */
+    int next; /* slot of the next frame */
+};
+
+/* calloc, so that pages nobody writes (the whole-run input of a streaming session) cost
+ * nothing. */
+static int allocate(struct nn_session *s)
+{
+    const struct nn_plan *plan = s->plan;
+    size_t inputs = plan->input_bytes;
+    s->memory = calloc(1, inputs + plan->arena_bytes + plan->ring_bytes + 64);
+    s->inputs = calloc((size_t)plan->input_count + 1, sizeof *s->inputs);
+    s->outputs = calloc((size_t)plan->output_count, sizeof *s->outputs);
+    s->window_calls = calloc((size_t)plan->window.step_count + 1, sizeof *s->window_calls);
+    s->frame_calls = calloc((size_t)plan->frame.step_count + 1, sizeof *s->frame_calls);
+    s->window_tensors = calloc((size_t)plan->window.tensor_count + 1, sizeof(struct nn_tensor));
+    s->frame_tensors = calloc((size_t)plan->frame.tensor_count + 1, sizeof(struct nn_tensor));
+    if (!s->memory || !s->inputs || !s->outputs || !s->window_calls || !s->frame_calls ||
+        !s->window_tensors || !s->frame_tensors)
+        return -ENOMEM;
+    s->input_bytes = (char *)(((uintptr_t)s->memory + 63) & ~(uintptr_t)63);
+    s->arena = s->input_bytes + inputs;
+    s->rings = s->arena + plan->arena_bytes;
+    return 0;
+}
+
+static struct nn_tensor view(const struct nn_session *s, const struct nn_value_info *info,
+                             const struct nn_place *place)
+{
+    return (struct nn_tensor){.type = info->type,
+                              .shape = info->shape,
+                              .data = nn_place_resolve(place, s->arena, s->input_bytes)};
+}
+
+int nn_session_create(struct nn_plan *plan, struct nn_session **ret_session,
+                      struct nn_error *err)
+{
+    struct nn_session *s = calloc(1, sizeof *s);
+    if (!s)
+        return nn_error_set(err, -ENOMEM, "no memory for a session");
+    s->plan = nn_plan_ref(plan);
+    if (allocate(s) < 0) {
+        nn_session_destroy(s);
+        return nn_error_set(err, -ENOMEM, "no memory for a session");
+    }
+    nn_program_bind(&plan->window, s->arena, s->input_bytes, s->window_calls,
+                    s->window_tensors);
+    nn_program_bind(&plan->frame, s->arena, s->input_bytes, s->frame_calls, s->frame_tensors);
+    for (int i = 0; i < plan->input_count; i++)
+        s->inputs[i] = view(s, &plan->inputs[i], &plan->input_places[i]);
+    for (int i = 0; i < plan->output_count; i++)
+        s->outputs[i] = view(s, &plan->outputs[i], &plan->output_places[i]);
+    *ret_session = s;
+    return 0;
+}
+
+void nn_session_destroy(struct nn_session *session)
+{
+    if (!session)
+        return;
+    nn_plan_unref(session->plan);
+    free(session->memory);
+    free(session->inputs);
+    free(session->outputs);
+    free(session->window_calls);
+    free(session->frame_calls);
+    free(session->window_tensors);
+    free(session->frame_tensors);
+    free(session);
+}
+
+const struct nn_tensor *nn_session_input(struct nn_session *session, size_t index)
+{
+    return &session->inputs[index];
+}
+
+const struct nn_tensor *nn_session_output(const struct nn_session *session, size_t index)
+{
+    return &session->outputs[index];
+}
+
+static int run_calls(struct nn_op_call *calls, int count, struct nn_error *err)
+{
+    for (int i = 0; i < count; i++) {
+        calls[i].err = err;
+        int r = calls[i].op->forward(&calls[i]);
+        calls[i].err = NULL;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static char *ring_slot(const struct nn_session *s, const struct nn_ring *ring, int slot)
+{
+    return s->rings + ring->offset + (size_t)slot * ring->before * ring->piece_bytes;
+}
+
+static const char *place_bytes(const struct nn_session *s, const struct nn_place *place)
+{
+    return nn_place_resolve(place, s->arena, s->input_bytes);
+}
+
+float *nn_session_frame_buffer(struct nn_session *session)
+{
+    if (session->plan->frames == 0)
+        return NULL;
+    return (float *)(void *)(session->input_bytes + session->plan->frame_offset);
+}
+
+int nn_session_push_frame(struct nn_session *session, struct nn_error *err)
+{
+    const struct nn_plan *plan = session->plan;
+    if (plan->frames == 0)
+        return nn_error_set(err, -EINVAL, "this plan has no time axis");
+    int r = run_calls(session->frame_calls, plan->frame.step_count, err);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < plan->ring_count; i++) {
+        const struct nn_ring *ring = &plan->rings[i];
+        memcpy(ring_slot(session, ring, session->next), place_bytes(session, &ring->from),
+               ring->before * ring->piece_bytes);
+    }
+    session->next = (session->next + 1) % plan->frames;
+    if (session->kept < plan->frames)
+        session->kept++;
+    return 0;
+}
+
+int nn_session_frames(const struct nn_session *session)
+{
+    return session->kept;
+}
+
+/* Slots, oldest first, to [before, frames, piece]. */
+static void unroll(const struct nn_session *s, const struct nn_ring *ring)
+{
+    char *to = nn_place_resolve(&ring->to, s->arena, s->input_bytes);
+    size_t frames = (size_t)s->plan->frames;
+    for (size_t t = 0; t < frames; t++) {
+        const char *slot = ring_slot(s, ring, (int)(((size_t)s->next + t) % frames));
+        for (size_t b = 0; b < ring->before; b++)
+            memcpy(to + (b * frames + t) * ring->piece_bytes, slot + b * ring->piece_bytes,
+                   ring->piece_bytes);
+    }
+}
+
+int nn_session_run_window(struct nn_session *session, struct nn_error *err)
+{
+    const struct nn_plan *plan = session->plan;
+    if (plan->frames == 0)
+        return nn_error_set(err, -EINVAL, "this plan has no time axis");
+    if (session->kept < plan->frames)
+        return nn_error_set(err, -EAGAIN, "%d of %d frames are there", session->kept,
+                            plan->frames);
+    for (int i = 0; i < plan->ring_count; i++)
+        unroll(session, &plan->rings[i]);
+    return run_calls(session->window_calls, plan->window.step_count, err);
+}
+
+/* Frame t of the whole input [before, frames, after] to the frame buffer. */
+static void take_frame(struct nn_session *s, size_t t)
+{
+    const struct nn_shape *shape = &s->inputs[0].shape;
+    size_t before = (size_t)nn_shape_extent(shape, 0, s->plan->time_axis);
+    size_t frames = (size_t)s->plan->frames, after = s->plan->frame_elements / before;
+    const float *whole = s->inputs[0].data;
+    float *frame = nn_session_frame_buffer(s);
+    for (size_t b = 0; b < before; b++)
+        memcpy(frame + b * after, whole + (b * frames + t) * after, after * sizeof *frame);
+}
+
+int nn_session_run(struct nn_session *session, struct nn_error *err)
+{
+    const struct nn_plan *plan = session->plan;
+    if (plan->frames == 0)
+        return run_calls(session->window_calls, plan->window.step_count, err);
+    nn_session_reset(session);
+    int r = 0;
+    for (int t = 0; t < plan->frames && r == 0; t++) {
+        take_frame(session, (size_t)t);
+        r = nn_session_push_frame(session, err);
+    }
+    if (r == 0)
+        r = nn_session_run_window(session, err);
+    nn_session_reset(session);
+    return r;
+}
+
+void nn_session_reset(struct nn_session *session)
+{
+    session->kept = 0;
+    session->next = 0;
+}

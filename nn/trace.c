@@ -1,0 +1,189 @@
+/* Walks the graph once in order, giving every value its type and shape. A node whose inputs
+ * are all constants is run on the spot and its outputs become constants, so that what exporters
+ * compute with Shape, Gather, Concat and the like is gone before anything is planned. */
+#include "nn/planner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int nn_planner_no_memory(struct nn_planner *p)
+{
+    bool full = p->pool->full || p->scratch.full;
+    return nn_error_set(p->err, full ? -E2BIG : -ENOMEM,
+                        full ? "the plan's constants need too much memory"
+                             : "no memory for the plan");
+}
+
+int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor)
+{
+    if (p->value_count == p->value_capacity)
+        return NN_VALUE_NONE;
+    int value = p->value_count++;
+    p->values[value] = (struct nn_plan_value){
+        .tensor = *tensor, .place = {.kind = NN_PLACE_CONSTANT, .constant = tensor->data}};
+    return value;
+}
+
+void nn_planner_inputs(const struct nn_planner *p, const struct nn_plan_node *node,
+                       struct nn_tensor *tensors)
+{
+    for (int i = 0; i < node->input_count; i++)
+        tensors[i] = node->inputs[i] == NN_VALUE_NONE ? (struct nn_tensor){0}
+                                                      : p->values[node->inputs[i]].tensor;
+}
+
+/* Nodes that some graph output depends on. */
+static int mark_live(const struct nn_model *m, bool *live)
+{
+    bool *wanted = calloc((size_t)m->value_count + 1, sizeof *wanted);
+    if (!wanted)
+        return -ENOMEM;
+    for (int i = 0; i < m->output_count; i++)
+        wanted[m->outputs[i]] = true;
+    for (int i = m->node_count - 1; i >= 0; i--) {
+        const struct nn_node *node = &m->nodes[i];
+        for (int j = 0; j < node->output_count; j++)
+            live[i] |= node->outputs[j] != NN_VALUE_NONE && wanted[node->outputs[j]];
+        for (int j = 0; live[i] && j < node->input_count; j++)
+            if (node->inputs[j] != NN_VALUE_NONE)
+                wanted[node->inputs[j]] = true;
+    }
+    free(wanted);
+    return 0;
+}
+
+static bool foldable(const struct nn_op_call *call)
+{
+    if (call->op->flags & NN_OP_SHAPE_ONLY)
+        return true;
+    for (int i = 0; i < call->input_count; i++)
+        if (nn_op_has_input(call, i) && !call->inputs[i].data)
+            return false;
+    return true;
+}
+
+/* Runs the node now; what it prepares is not kept. */
+static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_plan_node *node)
+{
+    struct nn_pool temporary;
+    nn_pool_init(&temporary, p->scratch.limit_bytes);
+    call->pool = &temporary;
+    int r = call->op->prepare ? call->op->prepare(call) : 0;
+    for (int j = 0; j < node->output_count && r == 0; j++) {
+        struct nn_tensor *out = &call->outputs[j];
+        if (node->outputs[j] == NN_VALUE_NONE)
+            continue;
+        int64_t count = nn_shape_count(&out->shape);
+        out->data = nn_pool_array(p->pool, (size_t)count, nn_type_size(out->type));
+        if (!out->data)
+            r = nn_planner_no_memory(p);
+    }
+    if (r == 0 && call->workspace_bytes > 0) {
+        call->workspace = nn_pool_alloc(&temporary, call->workspace_bytes);
+        if (!call->workspace)
+            r = nn_planner_no_memory(p);
+    }
+    if (r == 0)
+        r = call->op->forward(call);
+    nn_pool_finish(&temporary);
+    return r;
+}
+
+static int check_outputs(const struct nn_op_call *call, const struct nn_plan_node *node)
+{
+    for (int j = 0; j < node->output_count; j++) {
+        const struct nn_tensor *out = &call->outputs[j];
+        if (node->outputs[j] == NN_VALUE_NONE)
+            continue;
+        int64_t count = nn_shape_count(&out->shape);
+        if (out->type == NN_TYPE_NONE || count < 0 || count > INT32_MAX)
+            return nn_op_fail(call, -E2BIG, "output %d would be too large", j);
+    }
+    return 0;
+}
+
+static int trace_node(struct nn_planner *p, const struct nn_node *model_node)
+{
+    struct nn_plan_node *node = nn_pool_alloc(&p->scratch, sizeof *node);
+    size_t count = (size_t)(model_node->input_count + model_node->output_count);
+    int *edges = nn_pool_array(&p->scratch, count, sizeof *edges);
+    struct nn_tensor *tensors = nn_pool_array(&p->scratch, count, sizeof *tensors);
+    if (!node || !edges || !tensors)
+        return nn_planner_no_memory(p);
+    *node = (struct nn_plan_node){
+        .op = model_node->op,
+        .node = model_node,
+        .input_count = model_node->input_count,
+        .output_count = model_node->output_count,
+        .inputs = edges,
+        .outputs = edges + model_node->input_count,
+    };
+    for (int i = 0; i < node->input_count; i++)
+        node->inputs[i] = model_node->inputs[i];
+    for (int j = 0; j < node->output_count; j++)
+        node->outputs[j] = model_node->outputs[j];
+
+    nn_planner_inputs(p, node, tensors);
+    struct nn_op_call call = nn_plan_node_call(node, p->model->opset, p->kernels, tensors,
+                                               tensors + node->input_count, p->pool, p->err);
+    int r = node->op->infer(&call);
+    if (r == 0)
+        r = check_outputs(&call, node);
+    bool constant = r == 0 && foldable(&call);
+    if (constant)
+        r = fold(p, &call, node);
+    if (r < 0)
+        return r;
+    for (int j = 0; j < node->output_count; j++) {
+        if (node->outputs[j] == NN_VALUE_NONE)
+            continue;
+        struct nn_plan_value *value = &p->values[node->outputs[j]];
+        value->tensor = call.outputs[j];
+        if (constant)
+            value->place =
+                (struct nn_place){.kind = NN_PLACE_CONSTANT, .constant = call.outputs[j].data};
+    }
+    if (!constant)
+        p->nodes[p->node_count++] = node;
+    return 0;
+}
+
+/* After folding, nodes that only fed folded ones (Shape of a computed value) are dead too. */
+static int drop_unread(struct nn_planner *p)
+{
+    bool *wanted = calloc((size_t)p->value_count + 1, sizeof *wanted);
+    if (!wanted)
+        return nn_planner_no_memory(p);
+    for (int i = 0; i < p->model->output_count; i++)
+        wanted[p->model->outputs[i]] = true;
+    int kept = p->node_count;
+    for (int i = p->node_count - 1; i >= 0; i--) {
+        struct nn_plan_node *node = p->nodes[i];
+        bool live = false;
+        for (int j = 0; j < node->output_count; j++)
+            live |= node->outputs[j] != NN_VALUE_NONE && wanted[node->outputs[j]];
+        for (int j = 0; live && j < node->input_count; j++)
+            if (node->inputs[j] != NN_VALUE_NONE)
+                wanted[node->inputs[j]] = true;
+        if (live)
+            p->nodes[--kept] = node;
+    }
+    memmove(p->nodes, p->nodes + kept, (size_t)(p->node_count - kept) * sizeof *p->nodes);
+    p->node_count -= kept;
+    free(wanted);
+    return 0;
+}
+
+int nn_trace(struct nn_planner *p)
+{
+    const struct nn_model *m = p->model;
+    bool *live = calloc((size_t)m->node_count + 1, sizeof *live);
+    p->nodes = nn_pool_array(&p->scratch, (size_t)m->node_count, sizeof *p->nodes);
+    int r = live && p->nodes && mark_live(m, live) == 0 ? 0 : nn_planner_no_memory(p);
+    for (int i = 0; i < m->node_count && r == 0; i++)
+        if (live[i])
+            r = trace_node(p, &m->nodes[i]);
+    free(live);
+    return r < 0 ? r : drop_unread(p);
+}

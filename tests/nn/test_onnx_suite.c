@@ -1,0 +1,323 @@
+/* Runs the ONNX tests of the shared data: every directory with a model.onnx and data sets.
+ * A test counts when its graph is made of the operators listed here; those that ask for what
+ * vigil refuses on purpose (an element type, a training mode) must be refused with -ENOTSUP,
+ * never answered wrongly. One TAP line each.
+ *
+ *     test_onnx_suite FOLDER AT_LEAST
+ *
+ * fails when fewer than AT_LEAST tests pass, or when one is wrong. */
+#include <dirent.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "nn/onnx.h"
+#include "nn/session.h"
+
+enum { MAX_TENSORS = 32, MAX_PATH = 4096 };
+
+static const char *const operators[] = {
+    "Add",       "AveragePool", "BatchNormalization",
+    "Concat",    "Constant",    "Conv",
+    "Div",       "Dropout",     "Flatten",
+    "GRU",       "Gather",      "Gemm",
+    "Identity",  "LSTM",        "GlobalAveragePool",
+    "LeakyRelu", "MatMul",      "MaxPool",
+    "Mul",       "RNN",         "ReduceMean",
+    "Relu",      "Reshape",     "Shape",
+    "Sigmoid",   "Slice",       "Softmax",
+    "Squeeze",   "Sub",         "Tanh",
+    "Transpose", "Unsqueeze",
+};
+
+struct file {
+    void *bytes;
+    size_t size;
+};
+
+struct data_set {
+    struct nn_pool pool;
+    struct nn_tensor inputs[MAX_TENSORS], outputs[MAX_TENSORS];
+    char names[MAX_TENSORS][128]; /* of inputs */
+    int input_count, output_count;
+};
+
+static int count, passed, refused, failed;
+
+static struct file read_file(const char *path)
+{
+    struct file f = {0};
+    FILE *stream = fopen(path, "rb");
+    struct stat st;
+    if (stream && fstat(fileno(stream), &st) == 0) {
+        f.size = (size_t)st.st_size;
+        f.bytes = malloc(f.size + 1);
+        if (f.bytes && fread(f.bytes, 1, f.size, stream) != f.size) {
+            free(f.bytes);
+            f.bytes = NULL;
+        }
+    }
+    if (stream)
+        fclose(stream);
+    return f;
+}
+
+static bool only_our_operators(const struct file *model)
+{
+    Onnx__ModelProto *proto = onnx__model_proto__unpack(NULL, model->size, model->bytes);
+    bool ours = proto && proto->graph;
+    for (size_t i = 0; ours && i < proto->graph->n_node; i++) {
+        const ProtobufCBinaryData *type = &proto->graph->node[i]->op_type;
+        ours = false;
+        for (size_t o = 0; o < sizeof operators / sizeof operators[0] && !ours; o++)
+            ours = strlen(operators[o]) == type->len &&
+                   memcmp(operators[o], type->data, type->len) == 0;
+    }
+    if (proto)
+        onnx__model_proto__free_unpacked(proto, NULL);
+    return ours;
+}
+
+/* 1 read, 0 no such file, negative: unreadable. */
+static int read_tensor(struct data_set *set, const char *directory, const char *kind, int index,
+                       struct nn_tensor *tensor, char *name, size_t name_size)
+{
+    char path[MAX_PATH];
+    snprintf(path, sizeof path, "%s/%s_%d.pb", directory, kind, index);
+    struct file f = read_file(path);
+    if (!f.bytes)
+        return 0;
+    Onnx__TensorProto *proto = onnx__tensor_proto__unpack(NULL, f.size, f.bytes);
+    free(f.bytes);
+    if (!proto)
+        return -EINVAL;
+    snprintf(name, name_size, "%.*s", (int)proto->name.len,
+             proto->name.data ? (const char *)proto->name.data : "");
+    int r = nn_onnx_tensor(proto, path, &set->pool, tensor, NULL);
+    onnx__tensor_proto__free_unpacked(proto, NULL);
+    return r < 0 ? r : 1;
+}
+
+static int read_data_set(struct data_set *set, const char *directory)
+{
+    int r = 0;
+    char ignored[128];
+    while (set->input_count < MAX_TENSORS &&
+           (r = read_tensor(set, directory, "input", set->input_count,
+                            &set->inputs[set->input_count], set->names[set->input_count],
+                            sizeof set->names[0])) == 1)
+        set->input_count++;
+    if (r < 0)
+        return r;
+    while (set->output_count < MAX_TENSORS &&
+           (r = read_tensor(set, directory, "output", set->output_count,
+                            &set->outputs[set->output_count], ignored, sizeof ignored)) == 1)
+        set->output_count++;
+    return r;
+}
+
+static double element(const struct nn_tensor *t, int64_t i)
+{
+    switch (t->type) {
+    case NN_TYPE_FLOAT:
+        return ((const float *)t->data)[i];
+    case NN_TYPE_INT64:
+        return (double)((const int64_t *)t->data)[i];
+    case NN_TYPE_INT32:
+        return ((const int32_t *)t->data)[i];
+    case NN_TYPE_INT8:
+        return ((const int8_t *)t->data)[i];
+    default:
+        return ((const uint8_t *)t->data)[i];
+    }
+}
+
+static bool close_enough(const struct nn_tensor *got, const struct nn_tensor *want, char *why,
+                         size_t why_size)
+{
+    if (got->type != want->type || !nn_shape_equal(&got->shape, &want->shape)) {
+        snprintf(why, why_size, "wrong type or shape");
+        return false;
+    }
+    for (int64_t i = 0; i < nn_shape_count(&want->shape); i++) {
+        double a = element(got, i), b = element(want, i);
+        if (isnan(a) && isnan(b))
+            continue;
+        if (!(a == b || fabs(a - b) <= 1e-5 + 1e-3 * fabs(b))) {
+            snprintf(why, why_size, "element %lld is %g, not %g", (long long)i, a, b);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Which tensor of the data set feeds model input `index`: by name where they have names. */
+static const struct nn_tensor *input_for(const struct data_set *set,
+                                         const struct nn_model *model, size_t index)
+{
+    for (int i = 0; i < set->input_count; i++)
+        if (strcmp(set->names[i], nn_model_input(model, index)->name) == 0)
+            return &set->inputs[i];
+    return index < (size_t)set->input_count ? &set->inputs[index] : NULL;
+}
+
+static int run_session(struct nn_plan *plan, const struct nn_model *model,
+                       const struct data_set *set, char *why, size_t why_size)
+{
+    struct nn_session *session = NULL;
+    struct nn_error err = {{0}};
+    int r = nn_session_create(plan, &session, &err);
+    for (size_t i = 0; r == 0 && i < nn_model_input_count(model); i++) {
+        const struct nn_tensor *from = input_for(set, model, i);
+        memcpy(nn_session_input(session, i)->data, from->data,
+               (size_t)nn_shape_count(&from->shape) * nn_type_size(from->type));
+    }
+    if (r == 0)
+        r = nn_session_run(session, &err);
+    if (r < 0)
+        snprintf(why, why_size, "%s", err.text);
+    for (int i = 0; r == 0 && i < set->output_count; i++)
+        if (!close_enough(nn_session_output(session, (size_t)i), &set->outputs[i], why,
+                          why_size))
+            r = -EDOM;
+    nn_session_destroy(session);
+    return r;
+}
+
+/* 0 passed, -ENOTSUP refused, else wrong. Inputs of integers that are shapes or axes are fixed
+ * when planning; a plan that needs none of them is tried first. */
+static int run_data_set(struct nn_model *model, const struct data_set *set,
+                        enum nn_kernel_choice kernels, char *why, size_t why_size)
+{
+    struct nn_shape shapes[MAX_TENSORS];
+    struct nn_tensor values[MAX_TENSORS];
+    size_t inputs = nn_model_input_count(model);
+    for (size_t i = 0; i < inputs; i++) {
+        const struct nn_tensor *from = i < MAX_TENSORS ? input_for(set, model, i) : NULL;
+        if (!from || from->type != nn_model_input(model, i)->type) {
+            snprintf(why, why_size, "the data set does not fit the model");
+            return -EINVAL;
+        }
+        shapes[i] = from->shape;
+        values[i] = *from;
+        if (from->type == NN_TYPE_FLOAT && from->shape.rank > 0)
+            values[i].data = NULL;
+    }
+    struct nn_error err = {{0}};
+    struct nn_plan *plan = NULL;
+    struct nn_plan_options options = {
+        .input_shapes = shapes, .kernels = kernels, .time_axis = -1};
+    int r = nn_plan_create(model, &options, &plan, &err);
+    if (r == -ENOTSUP) {
+        options.input_values = values;
+        r = nn_plan_create(model, &options, &plan, &err);
+    }
+    if (r < 0) {
+        snprintf(why, why_size, "%s", err.text);
+        return r;
+    }
+    r = run_session(plan, model, set, why, why_size);
+    nn_plan_unref(plan);
+    return r;
+}
+
+static int run_test(const struct file *file, const char *directory, char *why, size_t why_size)
+{
+    struct nn_model *model = NULL;
+    struct nn_error err = {{0}};
+    int r = nn_model_load(file->bytes, file->size, &model, &err);
+    if (r < 0) {
+        snprintf(why, why_size, "%s", err.text);
+        return r;
+    }
+    int sets = 0;
+    for (; r == 0; sets++) {
+        char path[MAX_PATH];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/test_data_set_%d", directory, sets);
+        if (stat(path, &st) < 0)
+            break;
+        struct data_set *set = calloc(1, sizeof *set);
+        if (!set)
+            abort();
+        nn_pool_init(&set->pool, (size_t)1 << 30);
+        r = read_data_set(set, path);
+        if (r == 0)
+            r = run_data_set(model, set, NN_KERNELS_BEST, why, why_size);
+        if (r == 0)
+            r = run_data_set(model, set, NN_KERNELS_REFERENCE, why, why_size);
+        nn_pool_finish(&set->pool);
+        free(set);
+    }
+    nn_model_unref(model);
+    if (r == 0 && sets == 0) {
+        snprintf(why, why_size, "no data sets");
+        return -ENOENT;
+    }
+    return r;
+}
+
+static void report(const char *name, int r, const char *why)
+{
+    count++;
+    if (r == 0)
+        printf("ok %d - %s\n", count, name);
+    else if (r == -ENOTSUP)
+        printf("ok %d - %s # SKIP refused: %s\n", count, name, why);
+    else
+        printf("not ok %d - %s\n# %s\n", count, name, why);
+    passed += r == 0;
+    refused += r == -ENOTSUP;
+    failed += r != 0 && r != -ENOTSUP;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void walk(const char *directory, const char *name)
+{
+    char path[MAX_PATH];
+    snprintf(path, sizeof path, "%s/model.onnx", directory);
+    struct file model = read_file(path);
+    if (model.bytes && only_our_operators(&model)) {
+        char why[512] = "";
+        report(name, run_test(&model, directory, why, sizeof why), why);
+    }
+    bool leaf = model.bytes != NULL;
+    free(model.bytes);
+    struct dirent **entries = NULL;
+    int n = leaf ? 0 : scandir(directory, &entries, NULL, by_name);
+    for (int i = 0; i < n; i++) {
+        if (entries[i]->d_name[0] != '.' && entries[i]->d_type == DT_DIR) {
+            snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
+            walk(path, entries[i]->d_name);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+int main(int argc, char **argv)
+{
+    const char *root = getenv("VIGIL_TEST_DATA");
+    char path[MAX_PATH];
+    struct stat st;
+    if (argc != 3)
+        return 2;
+    snprintf(path, sizeof path, "%s/%s", root ? root : "", argv[1]);
+    if (!root || !*root || stat(path, &st) < 0) {
+        printf("1..0 # SKIP no shared data here\n");
+        return 0;
+    }
+    walk(path, argv[1]);
+    int wanted = atoi(argv[2]);
+    printf("%s %d - at least %d tests pass\n", passed >= wanted ? "ok" : "not ok", count + 1,
+           wanted);
+    printf("1..%d\n# %d passed, %d refused, %d wrong\n", count + 1, passed, refused, failed);
+    return failed || passed < wanted;
+}
