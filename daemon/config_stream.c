@@ -1,0 +1,438 @@
+#include "daemon/config_stream.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const scheme_names[] = {"rtsp", "rtsps", "scene", "file", NULL};
+static const char *const member_names[] = {"uri",     "user", "password", "model",
+                                           "enabled", "loop", "name",     NULL};
+
+/* Whole numbers a scene:// address may carry. */
+static const struct scene_parameter {
+    const char *name;
+    guint64 min, max;
+} scene_parameters[] = {
+    {"seed", 0, INT64_MAX}, {"width", 16, 4096},       {"height", 16, 2304},
+    {"fps", 1, 60},         {"duration", 0, 31536000},
+};
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct config_error *err,
+                                                        const char *key, const char *format,
+                                                        ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(err->text, sizeof err->text, format, arguments);
+    va_end(arguments);
+    g_strlcpy(err->key, key, sizeof err->key);
+    return -EINVAL;
+}
+
+const char *config_nearest(const char *name, const char *const *names)
+{
+    enum { LONGEST = 32 };
+    size_t length = strlen(name);
+    if (length > LONGEST)
+        return NULL;
+    const char *best = NULL;
+    size_t best_distance = length / 3 + 2; /* further off than this is no help */
+    for (; *names; names++) {
+        size_t other = strlen(*names);
+        if (other > LONGEST)
+            continue;
+        size_t row[LONGEST + 1];
+        for (size_t j = 0; j <= other; j++)
+            row[j] = j;
+        for (size_t i = 1; i <= length; i++) {
+            size_t diagonal = row[0];
+            row[0] = i;
+            for (size_t j = 1; j <= other; j++) {
+                size_t substitute = diagonal + (name[i - 1] != (*names)[j - 1]);
+                diagonal = row[j];
+                row[j] = MIN(substitute, MIN(row[j], row[j - 1]) + 1);
+            }
+        }
+        if (row[other] < best_distance) {
+            best_distance = row[other];
+            best = *names;
+        }
+    }
+    return best;
+}
+
+/* Percent-decodes [from, to); a malformed escape or one of a control character is refused. */
+static int decode(const char *from, const char *to, char *ret_text, size_t size)
+{
+    size_t length = 0;
+    for (; from < to; from++) {
+        unsigned char c = (unsigned char)*from;
+        if (c == '%') {
+            int high = to - from > 2 ? g_ascii_xdigit_value(from[1]) : -1;
+            int low = to - from > 2 ? g_ascii_xdigit_value(from[2]) : -1;
+            if (high < 0 || low < 0)
+                return -EINVAL;
+            c = (unsigned char)(high * 16 + low);
+            from += 2;
+        }
+        if (c < 0x20 || c == 0x7f || length + 1 >= size)
+            return -EINVAL;
+        ret_text[length++] = (char)c;
+    }
+    ret_text[length] = '\0';
+    return g_utf8_validate(ret_text, (gssize)length, NULL) ? 0 : -EINVAL;
+}
+
+static bool port_is_valid(const char *text, const char *end)
+{
+    if (text == end || end - text > 5)
+        return false;
+    int port = 0;
+    for (; text < end; text++) {
+        if (!g_ascii_isdigit(*text))
+            return false;
+        port = port * 10 + (*text - '0');
+    }
+    return port >= 1 && port <= 65535;
+}
+
+/* host, host:port, [v6] or [v6]:port in [at, end). */
+static bool host_is_valid(const char *at, const char *end)
+{
+    const char *host_end;
+    if (at < end && *at == '[') {
+        host_end = memchr(at, ']', (size_t)(end - at));
+        if (!host_end || host_end - at < 3)
+            return false;
+        for (const char *p = at + 1; p < host_end; p++)
+            if (!g_ascii_isxdigit(*p) && *p != ':' && *p != '.')
+                return false;
+        host_end++;
+    } else {
+        host_end = memchr(at, ':', (size_t)(end - at));
+        host_end = host_end ? host_end : end;
+        if (host_end == at || host_end - at >= MESSAGE_HOST_SIZE)
+            return false;
+        for (const char *p = at; p < host_end; p++)
+            if (!g_ascii_isalnum(*p) && *p != '.' && *p != '-' && *p != '_')
+                return false;
+    }
+    return host_end == end || (*host_end == ':' && port_is_valid(host_end + 1, end));
+}
+
+/* Fills uri, user and password of `stream` from an rtsp address; `rest` follows "://". */
+static int make_rtsp(const char *rest, struct config_stream *stream, struct config_error *err)
+{
+    const char *authority_end = rest + strcspn(rest, "/?");
+    /* The last @ counts: people write passwords that hold one. */
+    const char *at = memrchr(rest, '@', (size_t)(authority_end - rest));
+    const char *host = at ? at + 1 : rest;
+    if (!host_is_valid(host, authority_end))
+        return refuse(err, "uri",
+                      "the host or port of the address is not valid; write "
+                      "rtsp://host:port/path (a '/' in a password must be %%2F)");
+    if (at) {
+        if (*stream->user || *stream->password)
+            return refuse(err, "user",
+                          "credentials are given twice, in the address and "
+                          "apart; remove one");
+        const char *colon = memchr(rest, ':', (size_t)(at - rest));
+        const char *user_end = colon ? colon : at;
+        if (decode(rest, user_end, stream->user, sizeof stream->user) < 0 ||
+            (colon && decode(colon + 1, at, stream->password, sizeof stream->password) < 0))
+            return refuse(err, "uri",
+                          "the user or password in the address is too long or "
+                          "holds characters that are not valid");
+    }
+    snprintf(stream->uri, sizeof stream->uri, "%s://%s", scheme_names[stream->scheme], host);
+    return 0;
+}
+
+static int check_scene_parameter(const char *pair, struct config_error *err)
+{
+    const char *names[G_N_ELEMENTS(scene_parameters) + 1] = {NULL};
+    size_t length = strcspn(pair, "=");
+    for (size_t i = 0; i < G_N_ELEMENTS(scene_parameters); i++) {
+        const struct scene_parameter *parameter = &scene_parameters[i];
+        names[i] = parameter->name;
+        if (strlen(parameter->name) != length || strncmp(pair, parameter->name, length) != 0)
+            continue;
+        guint64 value;
+        const char *text = pair[length] ? pair + length + 1 : "";
+        if (!g_ascii_string_to_unsigned(text, 10, parameter->min, parameter->max, &value, NULL))
+            return refuse(err, "uri",
+                          "scene parameter %s must be a whole number from %" PRIu64
+                          " to %" PRIu64,
+                          parameter->name, parameter->min, parameter->max);
+        return 0;
+    }
+    g_autofree char *name = g_strndup(pair, length);
+    const char *nearest = config_nearest(name, names);
+    return refuse(err, "uri", "unknown scene parameter \"%.40s\"; %s%s", name,
+                  nearest ? "did you mean " : "known: seed, width, height, fps, duration",
+                  nearest ? nearest : "");
+}
+
+static int make_scene(const char *rest, struct config_stream *stream, struct config_error *err)
+{
+    char name[RECORD_NAME_SIZE];
+    size_t length = strcspn(rest, "?");
+    if (length >= sizeof name)
+        return refuse(err, "uri", "the name of the scene is too long");
+    memcpy(name, rest, length);
+    name[length] = '\0';
+    if (!record_name_is_valid(name))
+        return refuse(err, "uri",
+                      "a scene address is scene://NAME?seed=1&width=640, with a "
+                      "NAME such as street");
+    if (rest[length]) {
+        g_auto(GStrv) pairs = g_strsplit(rest + length + 1, "&", 0);
+        for (char **pair = pairs; *pair; pair++) {
+            int r = check_scene_parameter(*pair, err);
+            if (r < 0)
+                return r;
+        }
+    }
+    snprintf(stream->uri, sizeof stream->uri, "scene://%s", rest);
+    return 0;
+}
+
+int config_stream_media(const char *uri, const struct config_roots *roots,
+                        size_t *ret_root_index, char *ret_below, size_t below_size)
+{
+    char path[MESSAGE_URI_SIZE];
+    if (!g_str_has_prefix(uri, "file:///") ||
+        decode(uri + strlen("file://"), uri + strlen(uri), path, sizeof path) < 0)
+        return -EINVAL;
+    /* The kernel decides at the open (RESOLVE_BENEATH); this only answers early and clearly. */
+    g_auto(GStrv) parts = g_strsplit(path + 1, "/", 0);
+    for (char **part = parts; *part; part++)
+        if (!**part || strcmp(*part, ".") == 0 || strcmp(*part, "..") == 0)
+            return -EINVAL;
+    for (size_t i = 0; i < roots->count; i++) {
+        size_t length = strlen(roots->paths[i]);
+        if (strncmp(path, roots->paths[i], length) == 0 && path[length] == '/') {
+            if (g_strlcpy(ret_below, path + length + 1, below_size) >= below_size)
+                return -EINVAL;
+            *ret_root_index = i;
+            return 0;
+        }
+    }
+    return -EACCES;
+}
+
+static int make_file(const char *rest, const struct config_roots *roots,
+                     struct config_stream *stream, struct config_error *err)
+{
+    snprintf(stream->uri, sizeof stream->uri, "file://%s", rest);
+    size_t root_index;
+    char below[MESSAGE_URI_SIZE];
+    switch (config_stream_media(stream->uri, roots, &root_index, below, sizeof below)) {
+    case 0:
+        return 0;
+    case -EACCES:
+        return refuse(err, "uri",
+                      roots->count ? "the file is not under any folder of media_roots in "
+                                     "[server]"
+                                   : "file:// streams need media_roots in [server]: name "
+                                     "the folders they may come from");
+    default:
+        return refuse(err, "uri", "a file address is file:///absolute/path, without . or ..");
+    }
+}
+
+static int make_uri(const char *uri, const struct config_roots *roots,
+                    struct config_stream *stream, struct config_error *err)
+{
+    if (strlen(uri) >= sizeof stream->uri)
+        return refuse(err, "uri", "the address is longer than %zu bytes",
+                      sizeof stream->uri - 1);
+    for (const char *p = uri; *p; p++)
+        if (!g_ascii_isgraph(*p) || *p == '#' || *p == '\\')
+            return refuse(err, "uri",
+                          "the address holds a character that must be written as "
+                          "%%XX, at position %td",
+                          p - uri + 1);
+    const char *colon = strstr(uri, "://");
+    if (!colon)
+        return refuse(err, "uri",
+                      "the address has no scheme; write rtsp://, rtsps://, "
+                      "scene:// or file:// before it");
+    g_autofree char *scheme = g_ascii_strdown(uri, colon - uri);
+    for (size_t i = 0; scheme_names[i]; i++) {
+        if (strcmp(scheme, scheme_names[i]) != 0)
+            continue;
+        stream->scheme = (enum config_scheme)i;
+        switch (stream->scheme) {
+        case CONFIG_RTSP:
+        case CONFIG_RTSPS:
+            return make_rtsp(colon + 3, stream, err);
+        case CONFIG_SCENE:
+            return make_scene(colon + 3, stream, err);
+        case CONFIG_FILE:
+            return make_file(colon + 3, roots, stream, err);
+        }
+    }
+    return refuse(err, "uri", "unknown scheme \"%.20s\"; known: rtsp, rtsps, scene, file",
+                  scheme);
+}
+
+static int copy_credential(const char *key, const char *text, char *ret_text,
+                           struct config_error *err)
+{
+    if (!text)
+        return 0;
+    size_t length = strlen(text);
+    if (length >= MESSAGE_CREDENTIAL_SIZE || !g_utf8_validate(text, (gssize)length, NULL))
+        return refuse(err, key, "%s is too long or not UTF-8", key);
+    for (const char *p = text; *p; p++)
+        if (g_ascii_iscntrl(*p))
+            return refuse(err, key, "%s holds a control character", key);
+    memcpy(ret_text, text, length + 1);
+    return 0;
+}
+
+int config_stream_make(const char *name, const struct config_stream_fields *fields,
+                       const struct config_roots *roots, struct config_stream *ret_stream,
+                       struct config_error *err)
+{
+    struct config_stream stream = {
+        .enabled = fields->enabled != 0,
+        .loop = fields->loop > 0,
+    };
+    if (!record_name_is_valid(name))
+        return refuse(err, "name",
+                      "a stream's name is 1 to 64 of a-z, 0-9, _ and -, and "
+                      "starts with a letter or digit");
+    g_strlcpy(stream.name, name, sizeof stream.name);
+    if (!fields->uri || !*fields->uri)
+        return refuse(err, "uri",
+                      "uri is missing; give the stream's address, such as "
+                      "rtsp://host/path");
+    int r = copy_credential("user", fields->user, stream.user, err);
+    if (r == 0)
+        r = copy_credential("password", fields->password, stream.password, err);
+    if (r == 0)
+        r = make_uri(fields->uri, roots, &stream, err);
+    if (r < 0)
+        return r;
+    bool rtsp = stream.scheme == CONFIG_RTSP || stream.scheme == CONFIG_RTSPS;
+    if (!rtsp && config_stream_has_credentials(&stream))
+        return refuse(err, *stream.user ? "user" : "password",
+                      "only rtsp and rtsps streams take a user and a password");
+    if (*stream.password && !*stream.user)
+        return refuse(err, "password", "a password is given without a user");
+    if (stream.loop && rtsp)
+        return refuse(err, "loop", "only file and scene streams can loop");
+    const char *model = fields->model ? fields->model : "scene";
+    if (!record_name_is_valid(model))
+        return refuse(err, "model", "\"%.70s\" is no valid model name", model);
+    g_strlcpy(stream.model, model, sizeof stream.model);
+    *ret_stream = stream;
+    return 0;
+}
+
+static int take_text(const char *key, const json_t *value, const char **ret_text,
+                     struct config_error *err)
+{
+    if (!json_is_string(value))
+        return refuse(err, key, "%s must be a string", key);
+    if (strlen(json_string_value(value)) != json_string_length(value))
+        return refuse(err, key, "%s holds a zero byte", key);
+    *ret_text = json_string_value(value);
+    return 0;
+}
+
+static int take_flag(const char *key, const json_t *value, int *ret_flag,
+                     struct config_error *err)
+{
+    if (!json_is_boolean(value))
+        return refuse(err, key, "%s must be true or false", key);
+    *ret_flag = json_is_true(value);
+    return 0;
+}
+
+int config_stream_from_json(const char *name, const json_t *object,
+                            const struct config_roots *roots, struct config_stream *ret_stream,
+                            struct config_error *err)
+{
+    if (!json_is_object(object))
+        return refuse(err, "", "a stream must be a JSON object");
+    struct config_stream_fields fields = {.enabled = -1, .loop = -1};
+    const char *own_name = name;
+    const char *key;
+    json_t *value;
+    json_object_foreach ((json_t *)object, key, value) {
+        int r;
+        if (strcmp(key, "uri") == 0)
+            r = take_text(key, value, &fields.uri, err);
+        else if (strcmp(key, "user") == 0)
+            r = take_text(key, value, &fields.user, err);
+        else if (strcmp(key, "password") == 0)
+            r = take_text(key, value, &fields.password, err);
+        else if (strcmp(key, "model") == 0)
+            r = take_text(key, value, &fields.model, err);
+        else if (strcmp(key, "name") == 0)
+            r = take_text(key, value, &own_name, err);
+        else if (strcmp(key, "enabled") == 0)
+            r = take_flag(key, value, &fields.enabled, err);
+        else if (strcmp(key, "loop") == 0)
+            r = take_flag(key, value, &fields.loop, err);
+        else {
+            const char *nearest = config_nearest(key, member_names);
+            r = refuse(err, key, "unknown member \"%.40s\"; %s%s", key,
+                       nearest ? "did you mean "
+                               : "known: uri, user, password, model, "
+                                 "enabled, loop",
+                       nearest ? nearest : "");
+        }
+        if (r < 0)
+            return r;
+    }
+    if (strcmp(own_name, name) != 0)
+        return refuse(err, "name",
+                      "the name in the body is not the one in the address; "
+                      "a stream cannot be renamed");
+    return config_stream_make(name, &fields, roots, ret_stream, err);
+}
+
+json_t *config_stream_to_json(const struct config_stream *stream, bool with_credentials)
+{
+    json_t *object = json_pack("{s:s, s:s, s:b, s:b}", "uri", stream->uri, "model",
+                               stream->model, "enabled", stream->enabled, "loop", stream->loop);
+    if (object && with_credentials && config_stream_has_credentials(stream) &&
+        (json_object_set_new(object, "user", json_string(stream->user)) < 0 ||
+         json_object_set_new(object, "password", json_string(stream->password)) < 0)) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+bool config_stream_has_credentials(const struct config_stream *stream)
+{
+    return *stream->user || *stream->password;
+}
+
+bool config_stream_names_host(const struct config_stream *stream, const char *host)
+{
+    if (stream->scheme != CONFIG_RTSP && stream->scheme != CONFIG_RTSPS)
+        return false;
+    const char *own = strstr(stream->uri, "://") + 3;
+    size_t length = strcspn(own, *own == '[' ? "]" : ":/?");
+    if (*own == '[') {
+        own++;
+        length--;
+    }
+    return strlen(host) == length && g_ascii_strncasecmp(own, host, length) == 0;
+}
+
+bool config_stream_equal(const struct config_stream *a, const struct config_stream *b)
+{
+    return strcmp(a->name, b->name) == 0 && strcmp(a->uri, b->uri) == 0 &&
+           strcmp(a->user, b->user) == 0 && strcmp(a->password, b->password) == 0 &&
+           strcmp(a->model, b->model) == 0 && a->enabled == b->enabled && a->loop == b->loop;
+}

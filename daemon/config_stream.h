@@ -1,0 +1,74 @@
+/* One stream's configuration, wherever it comes from: a [stream NAME] section, the body of
+ * PUT /streams/{name}, or the row the store kept. All three pass config_stream_make.
+ *
+ * Credentials are taken out of the address as soon as it is read and are never part of it
+ * again: nothing that prints an address can print a password.
+ *
+ * Thread: plain data. */
+#ifndef DAEMON_CONFIG_STREAM_H
+#define DAEMON_CONFIG_STREAM_H
+
+#include "record/message.h"
+
+#define CONFIG_ROOTS_MAX 16
+
+struct config_error {
+    char key[32];   /* the member or key at fault, "" when it is none in particular */
+    char text[512]; /* what, where, what to do; no credentials */
+};
+
+/* Folders that file:// streams may come from: absolute, without a trailing slash. */
+struct config_roots {
+    size_t count;
+    char *paths[CONFIG_ROOTS_MAX];
+};
+
+enum config_scheme { CONFIG_RTSP, CONFIG_RTSPS, CONFIG_SCENE, CONFIG_FILE };
+
+struct config_stream {
+    char name[RECORD_NAME_SIZE];
+    enum config_scheme scheme;
+    char uri[MESSAGE_URI_SIZE]; /* without credentials */
+    char user[MESSAGE_CREDENTIAL_SIZE];
+    char password[MESSAGE_CREDENTIAL_SIZE];
+    char model[RECORD_NAME_SIZE];
+    bool enabled;
+    bool loop;
+};
+
+/* What someone wrote, unchecked; NULL and -1 are absent. */
+struct config_stream_fields {
+    const char *uri, *user, *password, *model;
+    int enabled, loop;
+};
+
+/* Checks every field, splits credentials off the address, fills in defaults. `roots` bounds
+ * file:// addresses. 0 or -EINVAL with err->key set. */
+int config_stream_make(const char *name, const struct config_stream_fields *fields,
+                       const struct config_roots *roots, struct config_stream *ret_stream,
+                       struct config_error *err);
+
+/* From a JSON object: uri (required), user, password, model, enabled, loop; `name` may stand
+ * there when it is the same. Other members are refused. 0 or -EINVAL. */
+int config_stream_from_json(const char *name, const json_t *object,
+                            const struct config_roots *roots, struct config_stream *ret_stream,
+                            struct config_error *err);
+
+/* The same members again, credentials only for the store's own row. NULL without memory. */
+json_t *config_stream_to_json(const struct config_stream *stream, bool with_credentials);
+
+bool config_stream_equal(const struct config_stream *a, const struct config_stream *b);
+bool config_stream_has_credentials(const struct config_stream *stream);
+
+/* Whether `host` is the host of an rtsp(s) address. */
+bool config_stream_names_host(const struct config_stream *stream, const char *host);
+
+/* The path of a file:// address, percent-decoded: which root it is under and the rest below
+ * it. 0; -EINVAL; -EACCES when it is under none. */
+int config_stream_media(const char *uri, const struct config_roots *roots,
+                        size_t *ret_root_index, char *ret_below, size_t below_size);
+
+/* Of `names` (NULL-terminated) the one most like `name`, NULL when none is near. */
+const char *config_nearest(const char *name, const char *const *names);
+
+#endif

@@ -1,0 +1,449 @@
+#include "tests/suite.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+#include "daemon/config.h"
+
+static char *folder;
+static struct config config;
+static struct config_error err;
+
+static void setup(void)
+{
+    folder = g_dir_make_tmp("vigil-config-XXXXXX", NULL);
+    ck_assert_ptr_nonnull(folder);
+    memset(&config, 0, sizeof config);
+    memset(&err, 0, sizeof err);
+}
+
+static void remove_tree(const char *path)
+{
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *child = g_build_filename(path, name, NULL);
+        remove_tree(child);
+    }
+    g_remove(path);
+}
+
+static void teardown(void)
+{
+    config_finish(&config);
+    remove_tree(folder);
+    g_free(folder);
+}
+
+static void write_text(const char *name, const char *text)
+{
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autofree char *parent = g_path_get_dirname(path);
+    ck_assert_int_eq(g_mkdir_with_parents(parent, 0700), 0);
+    ck_assert(g_file_set_contents(path, text, -1, NULL));
+}
+
+static int load_with(const char *text, const char *const *environment, const char *listen)
+{
+    g_autofree char *path = g_build_filename(folder, "vigil.conf", NULL);
+    if (text)
+        write_text("vigil.conf", text);
+    struct config_options options = {
+        .file = path, .environment = environment, .listen = listen};
+    return config_load(&options, &config, &err);
+}
+
+static int load(const char *text)
+{
+    return load_with(text, NULL, NULL);
+}
+
+/* A text with one mistake, the line it is on, and what the message must hold. */
+static const struct {
+    const char *text;
+    int line; /* 0: no line is named */
+    const char *says;
+} mistakes[] = {
+    {"[server]\nlisten = \n", 2, "listen must be"},
+    {"[server]\n\n# note\nlissen = 127.0.0.1:1\n", 4, "did you mean listen"},
+    {"[sever]\nlisten = 127.0.0.1:1\n", 1, "did you mean [server]"},
+    {"[kitchen]\n", 1, "known: server, store"},
+    {"listen = 127.0.0.1:1\n", 1, "before any [section]"},
+    {"[server\n", 1, "[name]"},
+    {"[server]\nthis is no pair\n", 2, "key = value"},
+    {"[server]\n= 5\n", 2, "key = value"},
+    {"[server x]\n", 1, "takes no name"},
+    {"[stream]\nuri = scene://street\n", 1, "needs a name"},
+    {"[stream Front Door]\nuri = scene://street\n", 1, "a name is"},
+    {"[server]\nnode = a\nnode = b\n", 3, "already set on line 2"},
+    {"[server]\nnode = a\n[store]\n[server]\nnode = b\n", 5, "already set on line 2"},
+    {"[server]\nnode = \\q\n", 2, "escape"},
+    {"[server]\nnode = Not Valid\n", 2, "node must be"},
+    {"[server]\nmedia_roots = /\n", 2, "whole file system"},
+    {"[store]\npath =\n", 2, "path is empty"},
+    {"[store]\nretention_days = -1\n", 2, "whole number from 0"},
+    {"[store]\nretention_days = 3 weeks\n", 2, "whole number from 0"},
+    {"[worker]\nprogram =\n", 2, "program is empty"},
+    {"[model person]\nlabels = a,b\n", 2, "has no path"},
+    {"[model person]\npath = m.onnx\nlabel = a,b\n", 3, "did you mean labels"},
+    {"[stream a]\nmodel = scene\n", 2, "uri is missing"},
+    {"[stream a]\nuri = scene://street\nmodel = scenes\n", 3, "did you mean scene"},
+    {"[stream a]\nuri = scene://street\nenabled = yes\n", 3, "true or false"},
+    {"[stream a]\nuri = scene://street\nuser = joe\n", 3, "only rtsp and rtsps"},
+    {"[stream a]\nuri = rtsp://h/\nloop = true\n", 3, "only file and scene"},
+    {"[stream a]\n\nuri = rtsp://joe:x@h/\nuser = joe\n", 4, "given twice"},
+    {"[stream a]\nuri = http://h/\n", 2, "unknown scheme \"http\""},
+};
+
+START_TEST(a_mistake_is_refused_with_its_line_and_cure)
+{
+    char place[32];
+    snprintf(place, sizeof place, "vigil.conf:%d: ", mistakes[_i].line);
+    ck_assert_int_eq(load(mistakes[_i].text), -EINVAL);
+    ck_assert_msg(strstr(err.text, place), "\"%s\" does not name %s", err.text, place);
+    ck_assert_msg(strstr(err.text, mistakes[_i].says), "\"%s\" does not say %s", err.text,
+                  mistakes[_i].says);
+    ck_assert_ptr_null(strchr(err.text, '\n'));
+    ck_assert_ptr_null(config.models); /* nothing is returned */
+}
+END_TEST
+
+START_TEST(without_a_file_there_are_defaults)
+{
+    struct config_options options = {0};
+    ck_assert_int_eq(config_load(&options, &config, &err), 0);
+    ck_assert_str_eq(config.listen, "127.0.0.1:8470");
+    ck_assert(record_name_is_valid(config.node));
+    ck_assert_int_eq(config.retention_days, 30);
+    ck_assert(g_str_has_suffix(config.database, "/vigil.db"));
+    ck_assert(g_str_has_suffix(config.worker, "/vigil-worker"));
+    ck_assert_uint_eq(config.model_count, 1);
+    ck_assert_str_eq(config.models[0].name, "scene");
+    ck_assert(g_str_has_suffix(config.models[0].path, "/scene.onnx"));
+    ck_assert_uint_eq(config.stream_count, 0);
+}
+END_TEST
+
+START_TEST(a_full_file_is_read_with_paths_beside_it)
+{
+    ck_assert_int_eq(
+        load("[server]\nlisten=127.0.0.1:9000\nnode=nvr1\nmedia_roots=media;/srv/x/\n"
+             "[store]\npath=v.db\nretention_days=0\n[worker]\nprogram=bin/w\n"
+             "[model people]\npath=m.onnx\nlabels=a, b\nenter=0.7\n"
+             "[stream door]\nuri=rtsp://joe:p%40ss@cam.lan:554/s?x=1\nmodel=people\n"
+             "[stream film]\nuri=file:///srv/x/a%20b.mp4\nloop=true\nenabled=0\n"),
+        0);
+    ck_assert_str_eq(config.listen, "127.0.0.1:9000");
+    ck_assert_str_eq(config.node, "nvr1");
+    ck_assert_uint_eq(config.media_roots.count, 2);
+    ck_assert(g_str_has_prefix(config.media_roots.paths[0], folder));
+    ck_assert_str_eq(config.media_roots.paths[1], "/srv/x");
+    ck_assert(g_str_has_prefix(config.database, folder));
+    ck_assert_int_eq(config.retention_days, 0);
+    ck_assert(g_str_has_prefix(config.worker, folder));
+    const struct config_model *people = config_find_model(&config, "people");
+    ck_assert_ptr_nonnull(people);
+    ck_assert_int_eq(people->override_count, 2);
+    ck_assert_str_eq(people->overrides[0].key, "vigil.labels");
+    ck_assert_str_eq(people->overrides[0].value, "a, b");
+    ck_assert_ptr_nonnull(config_find_model(&config, "scene"));
+    ck_assert_uint_eq(config.stream_count, 2);
+    const struct config_stream *door = &config.streams[0], *film = &config.streams[1];
+    ck_assert_str_eq(door->name, "door");
+    ck_assert_str_eq(door->uri, "rtsp://cam.lan:554/s?x=1");
+    ck_assert_str_eq(door->user, "joe");
+    ck_assert_str_eq(door->password, "p@ss");
+    ck_assert_str_eq(door->model, "people");
+    ck_assert(door->enabled && !door->loop);
+    ck_assert_int_eq(film->scheme, CONFIG_FILE);
+    ck_assert(!film->enabled && film->loop);
+}
+END_TEST
+
+START_TEST(flag_wins_over_environment_over_folder_over_file)
+{
+    static const char *const environment[] = {
+        "VIGIL_SERVER_NODE=from-env", "VIGIL_URL=http://x", "VIGIL_SERVER_LISTEN=127.0.0.1:3",
+        "PATH=/bin", NULL};
+    write_text("conf.d/10-a.conf", "[server]\nnode = ten\n[store]\nretention_days = 10\n");
+    write_text("conf.d/20-b.conf", "[store]\nretention_days = 20\n");
+    write_text("conf.d/ignored.txt", "[nonsense]\n");
+    ck_assert_int_eq(load_with("[server]\nlisten = 127.0.0.1:1\nnode = file\n[store]\n"
+                               "retention_days = 1\npath = p.db\n",
+                               environment, "127.0.0.1:4"),
+                     0);
+    ck_assert_str_eq(config.listen, "127.0.0.1:4");
+    ck_assert_str_eq(config.node, "from-env");
+    ck_assert_int_eq(config.retention_days, 20);
+    ck_assert(g_str_has_suffix(config.database, "/p.db"));
+}
+END_TEST
+
+START_TEST(a_mistake_in_the_folder_names_that_file)
+{
+    write_text("conf.d/10-a.conf", "[stream a]\n\nuri = gopher://x\n");
+    ck_assert_int_eq(load("[server]\n"), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "conf.d/10-a.conf:3: "));
+}
+END_TEST
+
+START_TEST(a_mistake_in_the_environment_names_the_variable)
+{
+    static const char *const unknown[] = {"VIGIL_STORE_PAHT=x", NULL};
+    static const char *const wrong[] = {"VIGIL_STORE_RETENTION_DAYS=many", NULL};
+    ck_assert_int_eq(load_with("", unknown, NULL), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "VIGIL_STORE_PAHT: "));
+    ck_assert_ptr_nonnull(strstr(err.text, "did you mean path"));
+    ck_assert_int_eq(load_with("", wrong, NULL), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "VIGIL_STORE_RETENTION_DAYS: "));
+}
+END_TEST
+
+START_TEST(a_file_that_is_missing_or_no_text_is_refused)
+{
+    ck_assert_int_eq(load(NULL), -ENOENT);
+    g_autofree char *path = g_build_filename(folder, "vigil.conf", NULL);
+    ck_assert(g_file_set_contents(path, "[server]\0x", 10, NULL));
+    ck_assert_int_eq(load(NULL), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "zero byte"));
+    g_autofree char *large = g_strnfill(CONFIG_FILE_MAX + 1, '\n');
+    ck_assert_int_eq(load(large), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "1 MiB"));
+    ck_assert(g_file_set_contents(path, "[server]\nnode = \xff\xfe\n", -1, NULL));
+    ck_assert_int_eq(load(NULL), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "vigil.conf"));
+}
+END_TEST
+
+START_TEST(a_file_cut_at_any_byte_never_crashes_the_reader)
+{
+    static const char text[] = "[server]\nlisten=127.0.0.1:9\n[model m]\npath=m.onnx\n"
+                               "[stream a]\nuri=rtsp://u:p@[::1]:8554/x\nmodel=m\n";
+    for (size_t size = 0; size < sizeof text; size++) {
+        g_autofree char *cut = g_strndup(text, size);
+        if (load(cut) == 0)
+            config_finish(&config);
+        else
+            ck_assert_ptr_nonnull(strstr(err.text, "vigil.conf"));
+    }
+}
+END_TEST
+
+/* --- addresses ---------------------------------------------------------------------------- */
+
+static char *root_paths[] = {(char *)"/srv/media", (char *)"/home/films"};
+
+static int make(const char *uri, struct config_stream *ret_stream)
+{
+    struct config_roots roots = {.count = 2, .paths = {root_paths[0], root_paths[1]}};
+    struct config_stream_fields fields = {.uri = uri, .enabled = -1, .loop = -1};
+    return config_stream_make("a", &fields, &roots, ret_stream, &err);
+}
+
+static const struct {
+    const char *uri, *kept, *user, *password;
+} good_addresses[] = {
+    {"rtsp://cam/", "rtsp://cam/", "", ""},
+    {"RTSP://cam", "rtsp://cam", "", ""},
+    {"rtsps://10.0.0.1:322/a/b?c=d", "rtsps://10.0.0.1:322/a/b?c=d", "", ""},
+    {"rtsp://joe@cam/x", "rtsp://cam/x", "joe", ""},
+    {"rtsp://joe:secret@cam/x", "rtsp://cam/x", "joe", "secret"},
+    {"rtsp://joe:s@cr:et@cam/x", "rtsp://cam/x", "joe", "s@cr:et"},
+    {"rtsp://j%20e:%2F%3F@[fe80::1]:554/x", "rtsp://[fe80::1]:554/x", "j e", "/?"},
+    {"rtsp://cam/user@home", "rtsp://cam/user@home", "", ""},
+    {"scene://street", "scene://street", "", ""},
+    {"scene://street?seed=1&width=640&height=360&fps=15&duration=60",
+     "scene://street?seed=1&width=640&height=360&fps=15&duration=60", "", ""},
+    {"file:///srv/media/a.mp4", "file:///srv/media/a.mp4", "", ""},
+    {"file:///home/films/b%20c/d.mkv", "file:///home/films/b%20c/d.mkv", "", ""},
+};
+
+START_TEST(a_good_address_is_kept_without_its_credentials)
+{
+    struct config_stream stream;
+    ck_assert_msg(make(good_addresses[_i].uri, &stream) == 0, "%s", err.text);
+    ck_assert_str_eq(stream.uri, good_addresses[_i].kept);
+    ck_assert_str_eq(stream.user, good_addresses[_i].user);
+    ck_assert_str_eq(stream.password, good_addresses[_i].password);
+    ck_assert_str_eq(stream.model, "scene");
+    ck_assert(stream.enabled);
+}
+END_TEST
+
+static const struct {
+    const char *uri, *says;
+} bad_addresses[] = {
+    {"", "missing"},
+    {"cam", "no scheme"},
+    {"://cam", "unknown scheme"},
+    {"http://cam/", "unknown scheme"},
+    {"javascript://x", "unknown scheme"},
+    {"rtsp://", "host or port"},
+    {"rtsp:///x", "host or port"},
+    {"rtsp://cam:0/", "host or port"},
+    {"rtsp://cam:65536/", "host or port"},
+    {"rtsp://cam:/", "host or port"},
+    {"rtsp://cam:5x/", "host or port"},
+    {"rtsp://[::1/", "host or port"},
+    {"rtsp://[]/", "host or port"},
+    {"rtsp://ca!m/", "host or port"},
+    {"rtsp://joe:pa/ss@cam/", "%2F"},
+    {"rtsp://j%zz@cam/", "user or password"},
+    {"rtsp://j%00@cam/", "user or password"},
+    {"rtsp://:secret@cam/", "without a user"},
+    {"rtsp://cam/a b", "position 13"},
+    {"rtsp://cam/\n", "position 12"},
+    {"rtsp://cam/#x", "position 12"},
+    {"rtsp://c\xc3\xa4m/", "position 9"},
+    {"scene://", "scene://NAME"},
+    {"scene://Street", "scene://NAME"},
+    {"scene://../etc", "scene://NAME"},
+    {"scene://street?sed=1", "did you mean seed"},
+    {"scene://street?width=8", "16 to 4096"},
+    {"scene://street?fps=", "1 to 60"},
+    {"scene://street?fps", "1 to 60"},
+    {"scene://street?seed=-1", "whole number"},
+    {"file://srv/media/a.mp4", "file:///absolute"},
+    {"file:///etc/passwd", "not under"},
+    {"file:///srv/mediaX/a.mp4", "not under"},
+    {"file:///srv/media/../../etc/passwd", "without . or .."},
+    {"file:///srv/media/%2e%2e/x", "without . or .."},
+    {"file:///srv/media/./x", "without . or .."},
+    {"file:///srv/media//x", "without . or .."},
+    {"file:///srv/media/", "without . or .."},
+    {"file:///srv/media/a%00b", "file:///absolute"},
+    {"file:///srv/media/a%2", "file:///absolute"},
+};
+
+START_TEST(a_bad_address_is_refused_without_showing_credentials)
+{
+    struct config_stream stream = {.name = "untouched"};
+    ck_assert_int_eq(make(bad_addresses[_i].uri, &stream), -EINVAL);
+    ck_assert_msg(strstr(err.text, bad_addresses[_i].says), "%s: \"%s\"", bad_addresses[_i].uri,
+                  err.text);
+    ck_assert_ptr_null(strstr(err.text, "joe"));
+    ck_assert_ptr_null(strstr(err.text, "secret"));
+    ck_assert_str_eq(stream.name, "untouched");
+}
+END_TEST
+
+START_TEST(an_address_as_long_as_allowed_is_taken_and_one_longer_is_not)
+{
+    struct config_stream stream;
+    char uri[MESSAGE_URI_SIZE + 1] = "rtsp://cam/";
+    memset(uri + strlen(uri), 'x', MESSAGE_URI_SIZE - 1 - strlen(uri));
+    ck_assert_int_eq(make(uri, &stream), 0);
+    ck_assert_str_eq(stream.uri, uri);
+    uri[MESSAGE_URI_SIZE - 1] = 'x';
+    ck_assert_int_eq(make(uri, &stream), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "longer than"));
+}
+END_TEST
+
+START_TEST(only_its_own_host_is_a_streams_host)
+{
+    struct config_stream stream;
+    make("rtsp://u:p@Cam.lan:554/x", &stream);
+    ck_assert(config_stream_names_host(&stream, "cam.lan"));
+    ck_assert(!config_stream_names_host(&stream, "cam.lan.evil"));
+    ck_assert(!config_stream_names_host(&stream, "cam"));
+    ck_assert(!config_stream_names_host(&stream, ""));
+    make("rtsp://[fe80::1]/x", &stream);
+    ck_assert(config_stream_names_host(&stream, "fe80::1"));
+    make("scene://street", &stream);
+    ck_assert(!config_stream_names_host(&stream, "street"));
+}
+END_TEST
+
+/* --- JSON --------------------------------------------------------------------------------- */
+
+static int from_json(const char *text, struct config_stream *ret_stream)
+{
+    struct config_roots roots = {.count = 2, .paths = {root_paths[0], root_paths[1]}};
+    json_t *object = json_loads(text, JSON_DECODE_ANY, NULL);
+    ck_assert_ptr_nonnull(object);
+    int r = config_stream_from_json("a", object, &roots, ret_stream, &err);
+    json_decref(object);
+    return r;
+}
+
+static const struct {
+    const char *text, *key, *says;
+} bad_bodies[] = {
+    {"[]", "", "JSON object"},
+    {"{}", "uri", "missing"},
+    {"{\"uri\": 5}", "uri", "must be a string"},
+    {"{\"uri\": null}", "uri", "must be a string"},
+    {"{\"uri\": \"scene://street\", \"enabled\": 1}", "enabled", "true or false"},
+    {"{\"uri\": \"scene://street\", \"loop\": \"yes\"}", "loop", "true or false"},
+    {"{\"uri\": \"scene://street\", \"modle\": \"x\"}", "modle", "did you mean model"},
+    {"{\"uri\": \"scene://street\", \"status\": {}}", "status", "unknown member"},
+    {"{\"uri\": \"scene://street\", \"model\": \"../x\"}", "model", "no valid model"},
+    {"{\"uri\": \"scene://street\", \"name\": \"b\"}", "name", "cannot be renamed"},
+    {"{\"uri\": \"rtsp://h/\", \"user\": \"a\\nb\"}", "user", "control"},
+    {"{\"uri\": \"rtsp://h/\", \"user\": \"a\", \"password\": \"\\u007f\"}", "password",
+     "control"},
+};
+
+START_TEST(a_bad_body_is_refused_naming_the_member)
+{
+    struct config_stream stream;
+    ck_assert_int_eq(from_json(bad_bodies[_i].text, &stream), -EINVAL);
+    ck_assert_str_eq(err.key, bad_bodies[_i].key);
+    ck_assert_msg(strstr(err.text, bad_bodies[_i].says), "\"%s\"", err.text);
+}
+END_TEST
+
+START_TEST(a_stream_survives_the_store_and_shows_no_credentials_elsewhere)
+{
+    struct config_stream stream, again;
+    ck_assert_int_eq(from_json("{\"uri\": \"rtsp://cam/x\", \"user\": \"joe\", \"password\": "
+                               "\"secret\", \"name\": \"a\", \"enabled\": false}",
+                               &stream),
+                     0);
+    json_t *stored = config_stream_to_json(&stream, true);
+    json_t *shown = config_stream_to_json(&stream, false);
+    char *stored_text = json_dumps(stored, 0), *shown_text = json_dumps(shown, 0);
+    ck_assert_ptr_null(strstr(shown_text, "joe"));
+    ck_assert_ptr_null(strstr(shown_text, "secret"));
+    ck_assert_int_eq(from_json(stored_text, &again), 0);
+    ck_assert(config_stream_equal(&stream, &again));
+    ck_assert(config_stream_has_credentials(&again));
+    again.loop = true;
+    ck_assert(!config_stream_equal(&stream, &again));
+    free(stored_text);
+    free(shown_text);
+    json_decref(stored);
+    json_decref(shown);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *files = tcase_create("files");
+    tcase_add_checked_fixture(files, setup, teardown);
+    tcase_set_timeout(files, 30);
+    tcase_add_loop_test(files, a_mistake_is_refused_with_its_line_and_cure, 0,
+                        (int)G_N_ELEMENTS(mistakes));
+    tcase_add_test(files, without_a_file_there_are_defaults);
+    tcase_add_test(files, a_full_file_is_read_with_paths_beside_it);
+    tcase_add_test(files, flag_wins_over_environment_over_folder_over_file);
+    tcase_add_test(files, a_mistake_in_the_folder_names_that_file);
+    tcase_add_test(files, a_mistake_in_the_environment_names_the_variable);
+    tcase_add_test(files, a_file_that_is_missing_or_no_text_is_refused);
+    tcase_add_test(files, a_file_cut_at_any_byte_never_crashes_the_reader);
+    TCase *streams = tcase_create("streams");
+    tcase_add_loop_test(streams, a_good_address_is_kept_without_its_credentials, 0,
+                        (int)G_N_ELEMENTS(good_addresses));
+    tcase_add_loop_test(streams, a_bad_address_is_refused_without_showing_credentials, 0,
+                        (int)G_N_ELEMENTS(bad_addresses));
+    tcase_add_test(streams, an_address_as_long_as_allowed_is_taken_and_one_longer_is_not);
+    tcase_add_test(streams, only_its_own_host_is_a_streams_host);
+    tcase_add_loop_test(streams, a_bad_body_is_refused_naming_the_member, 0,
+                        (int)G_N_ELEMENTS(bad_bodies));
+    tcase_add_test(streams, a_stream_survives_the_store_and_shows_no_credentials_elsewhere);
+    TCase *cases[] = {files, streams};
+    return suite_run("daemon/config", cases, 2);
+}
