@@ -1,0 +1,411 @@
+/* The writer sleeps on one condition. It serves jobs first, then a batch of records, then a
+ * step of retention. What it has finished goes to a second list, drained on the loop by one
+ * uv_async (which coalesces: the callback empties the list, whatever the number of sends).
+ *
+ * `outstanding` counts a record from post to its `committed`, so the bound holds for both lists
+ * together: a loop that is slow to drain cannot make memory grow. */
+#include "daemon/mailbox.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+
+#include "daemon/log.h"
+
+#define EXPIRE_STEP        100
+#define EXPIRE_INTERVAL_NS (60 * UINT64_C(1000000000))
+#define EXPIRE_PAUSE_NS    (50 * UINT64_C(1000000))
+#define MS                 UINT64_C(1000000)
+
+struct letter {
+    struct record record;
+    char *text;
+    uint64_t posted_ns;
+};
+
+struct job {
+    char *name, *config;
+    mailbox_done *done;
+    void *data;
+    int result;
+    struct store_error err;
+};
+
+struct mailbox {
+    struct mailbox_options options;
+    struct store_stream *streams;
+    size_t stream_count;
+    uv_thread_t thread;
+    bool thread_runs;
+    uv_async_t *async; /* apart: outlives us until its close callback */
+    void (*closed)(void *owner);
+
+    uv_mutex_t lock; /* guards what follows up to the blank line */
+    uv_cond_t wake;
+    GQueue letters, committed; /* struct letter */
+    GQueue jobs, done_jobs;    /* struct job */
+    size_t outstanding;
+    bool closing, writer_done;
+    uint64_t close_by_ns;
+    struct mailbox_stats stats;
+
+    /* The writer's own. */
+    struct store *store;
+    GQueue batch; /* taken from letters, not yet committed */
+    uint64_t retry_ns;
+    uint64_t expire_ns;
+    bool failing;
+};
+
+static void letter_free(gpointer data)
+{
+    struct letter *letter = data;
+    free(letter->text);
+    g_free(letter);
+}
+
+static void job_free(gpointer data)
+{
+    struct job *job = data;
+    g_free(job->name);
+    g_free(job->config);
+    g_free(job);
+}
+
+/* --- the writer ------------------------------------------------------------------------- */
+
+static void run_job(struct mailbox *mailbox, struct job *job)
+{
+    job->result = job->config
+                      ? store_put_stream(mailbox->store, job->name, job->config, &job->err)
+                      : store_delete_stream(mailbox->store, job->name, &job->err);
+    uv_mutex_lock(&mailbox->lock);
+    g_queue_push_tail(&mailbox->done_jobs, job);
+    uv_mutex_unlock(&mailbox->lock);
+    uv_async_send(mailbox->async);
+}
+
+static void note_failure(struct mailbox *mailbox, const char *problem)
+{
+    if (!mailbox->failing)
+        log_error("the store fails: %s; records wait", problem);
+    mailbox->failing = true;
+    mailbox->retry_ns = uv_hrtime() + MAILBOX_RETRY_MS * MS;
+    uv_mutex_lock(&mailbox->lock);
+    mailbox->stats.failures++;
+    g_strlcpy(mailbox->stats.problem, problem, sizeof mailbox->stats.problem);
+    uv_mutex_unlock(&mailbox->lock);
+}
+
+/* Hands the first `count` letters of the batch to the loop. */
+static void note_commit(struct mailbox *mailbox, const struct record *records, guint count,
+                        uint64_t took_ns)
+{
+    if (mailbox->failing)
+        log_info("the store works again");
+    mailbox->failing = false;
+    for (guint i = 0; i < count; i++) {
+        struct letter *letter = g_queue_peek_nth(&mailbox->batch, i);
+        letter->record = records[i];
+        letter->text = record_to_text(&letter->record);
+    }
+    uv_mutex_lock(&mailbox->lock);
+    for (guint i = 0; i < count; i++)
+        g_queue_push_tail(&mailbox->committed, g_queue_pop_head(&mailbox->batch));
+    mailbox->stats.committed += count;
+    mailbox->stats.commits++;
+    mailbox->stats.commit_seconds += (double)took_ns / 1e9;
+    mailbox->stats.problem[0] = '\0';
+    uv_mutex_unlock(&mailbox->lock);
+    uv_async_send(mailbox->async);
+}
+
+static void drop_head(struct mailbox *mailbox, int64_t *counter)
+{
+    letter_free(g_queue_pop_head(&mailbox->batch));
+    uv_mutex_lock(&mailbox->lock);
+    ++*counter;
+    mailbox->outstanding--;
+    uv_mutex_unlock(&mailbox->lock);
+}
+
+/* Commits the batch, or its first `count`. A record the store refuses for what it is would hold
+ * up all behind it for ever: then they go one by one, and that one is dropped. */
+static int commit(struct mailbox *mailbox, guint count)
+{
+    g_autofree struct record *records = g_new(struct record, count);
+    guint i = 0;
+    for (GList *item = mailbox->batch.head; i < count; item = item->next)
+        records[i++] = ((struct letter *)item->data)->record;
+    struct store_error err = {{0}};
+    uint64_t start = uv_hrtime();
+    int r = store_append(mailbox->store, records, count, &err);
+    if (r >= 0) {
+        note_commit(mailbox, records, count, uv_hrtime() - start);
+        return 0;
+    }
+    if (r != -EINVAL) {
+        note_failure(mailbox, err.text);
+        return r;
+    }
+    if (count == 1) {
+        log_error("the store refuses a record of stream %s: %s", records[0].stream, err.text);
+        drop_head(mailbox, &mailbox->stats.refused);
+        return 0;
+    }
+    for (r = 0; r == 0 && mailbox->batch.length > 0;)
+        r = commit(mailbox, 1);
+    return r;
+}
+
+/* One small step; the next time to look. */
+static void expire(struct mailbox *mailbox)
+{
+    uint64_t now = uv_hrtime();
+    int64_t before_ms =
+        g_get_real_time() / 1000 - (int64_t)mailbox->options.retention_days * 86400000;
+    struct store_error err = {{0}};
+    int count = store_expire(mailbox->store, before_ms, EXPIRE_STEP, &err);
+    if (count < 0 && !mailbox->failing)
+        log_warning("old detections cannot be removed: %s", err.text);
+    mailbox->expire_ns = now + (count == EXPIRE_STEP ? EXPIRE_PAUSE_NS : EXPIRE_INTERVAL_NS);
+    uv_mutex_lock(&mailbox->lock);
+    mailbox->stats.expired += MAX(count, 0);
+    uv_mutex_unlock(&mailbox->lock);
+}
+
+/* With the lock held: how long there is nothing to do, 0 when there is. */
+static uint64_t idle_ns(struct mailbox *mailbox, uint64_t now)
+{
+    uint64_t wait = UINT64_MAX;
+    if (mailbox->jobs.length > 0)
+        return 0;
+    if (mailbox->batch.length > 0) {
+        wait = mailbox->retry_ns > now ? mailbox->retry_ns - now : 0;
+    } else if (mailbox->letters.length > 0) {
+        const struct letter *first = g_queue_peek_head(&mailbox->letters);
+        uint64_t due = first->posted_ns + MAILBOX_BATCH_MS * MS;
+        bool full = mailbox->letters.length >= MAILBOX_BATCH_MAX;
+        wait = full || mailbox->closing || due <= now ? 0 : due - now;
+    } else if (mailbox->closing) {
+        return 0;
+    }
+    if (mailbox->options.retention_days > 0)
+        wait = MIN(wait, mailbox->expire_ns > now ? mailbox->expire_ns - now : 0);
+    return mailbox->closing ? MIN(wait, 50 * MS) : wait;
+}
+
+static void writer_main(void *argument)
+{
+    struct mailbox *mailbox = argument;
+    for (;;) {
+        uv_mutex_lock(&mailbox->lock);
+        uint64_t now = uv_hrtime();
+        uint64_t wait = idle_ns(mailbox, now);
+        if (wait == UINT64_MAX)
+            uv_cond_wait(&mailbox->wake, &mailbox->lock);
+        else if (wait > 0)
+            uv_cond_timedwait(&mailbox->wake, &mailbox->lock, wait);
+        struct job *job = g_queue_pop_head(&mailbox->jobs);
+        now = uv_hrtime();
+        bool closing = mailbox->closing;
+        bool empty = !job && mailbox->letters.length == 0 && mailbox->batch.length == 0;
+        bool give_up = closing && (empty || now > mailbox->close_by_ns);
+        if (!job && mailbox->batch.length == 0 && (closing || idle_ns(mailbox, now) == 0))
+            while (mailbox->letters.length > 0 && mailbox->batch.length < MAILBOX_BATCH_MAX)
+                g_queue_push_tail(&mailbox->batch, g_queue_pop_head(&mailbox->letters));
+        uv_mutex_unlock(&mailbox->lock);
+        if (job)
+            run_job(mailbox, job);
+        else if (give_up)
+            break;
+        else if (mailbox->batch.length > 0 && (now >= mailbox->retry_ns || closing))
+            commit(mailbox, mailbox->batch.length);
+        else if (mailbox->options.retention_days > 0 && now >= mailbox->expire_ns && !closing)
+            expire(mailbox);
+    }
+    while (mailbox->batch.length > 0)
+        drop_head(mailbox, &mailbox->stats.dropped);
+    store_close(mailbox->store);
+    mailbox->store = NULL;
+    uv_mutex_lock(&mailbox->lock);
+    while (mailbox->letters.length > 0) {
+        letter_free(g_queue_pop_head(&mailbox->letters));
+        mailbox->stats.dropped++;
+    }
+    mailbox->writer_done = true;
+    uv_mutex_unlock(&mailbox->lock);
+    uv_async_send(mailbox->async);
+}
+
+/* --- the loop's side -------------------------------------------------------------------- */
+
+static void drain(uv_async_t *async)
+{
+    struct mailbox *mailbox = async->data;
+    uv_mutex_lock(&mailbox->lock);
+    GQueue letters = mailbox->committed;
+    GQueue jobs = mailbox->done_jobs;
+    g_queue_init(&mailbox->committed);
+    g_queue_init(&mailbox->done_jobs);
+    mailbox->outstanding -= letters.length;
+    bool finished = mailbox->writer_done;
+    uv_mutex_unlock(&mailbox->lock);
+
+    struct job *job;
+    while ((job = g_queue_pop_head(&jobs))) {
+        job->done(job->data, job->result, job->err.text);
+        job_free(job);
+    }
+    struct letter *letter;
+    while ((letter = g_queue_pop_head(&letters))) {
+        if (letter->text)
+            mailbox->options.committed(mailbox->options.owner, &letter->record, letter->text);
+        letter_free(letter);
+    }
+    if (finished && mailbox->closed) {
+        void (*closed)(void *) = mailbox->closed;
+        mailbox->closed = NULL;
+        closed(mailbox->options.owner);
+    }
+}
+
+static void async_closed(uv_handle_t *handle)
+{
+    g_free(handle);
+}
+
+int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_mailbox,
+                   struct store_error *err)
+{
+    struct mailbox *mailbox = g_new0(struct mailbox, 1);
+    mailbox->options = *options;
+    if (mailbox->options.records_max == 0)
+        mailbox->options.records_max = MAILBOX_RECORDS_MAX;
+    int r = store_open(options->path, &mailbox->store, err);
+    if (r < 0)
+        goto fail_store;
+    r = store_close_open_detections(mailbox->store, g_get_real_time() / 1000, err);
+    if (r >= 0)
+        r = store_list_streams(mailbox->store, &mailbox->streams, &mailbox->stream_count, err);
+    if (r < 0)
+        goto fail_store;
+    mailbox->async = g_new0(uv_async_t, 1);
+    uv_mutex_init(&mailbox->lock);
+    uv_cond_init(&mailbox->wake);
+    r = uv_async_init(options->loop, mailbox->async, drain);
+    if (r < 0) {
+        g_clear_pointer(&mailbox->async, g_free);
+        goto fail;
+    }
+    mailbox->async->data = mailbox;
+    r = uv_thread_create(&mailbox->thread, writer_main, mailbox);
+    if (r < 0)
+        goto fail;
+    mailbox->thread_runs = true;
+    *ret_mailbox = mailbox;
+    return 0;
+
+fail:
+    g_strlcpy(err->text, uv_strerror(r), sizeof err->text);
+    mailbox_destroy(mailbox);
+    return r;
+
+fail_store:
+    store_close(mailbox->store);
+    g_free(mailbox);
+    return r;
+}
+
+const struct store_stream *mailbox_streams(const struct mailbox *mailbox, size_t *ret_count)
+{
+    *ret_count = mailbox->stream_count;
+    return mailbox->streams;
+}
+
+int mailbox_post(struct mailbox *mailbox, const struct record *record)
+{
+    size_t limit = (size_t)mailbox->options.records_max;
+    if (record->phase == RECORD_UPDATED)
+        limit = limit * 3 / 4;
+    int r = 0;
+    uv_mutex_lock(&mailbox->lock);
+    if (mailbox->closing || mailbox->outstanding >= limit) {
+        mailbox->stats.dropped += record->phase != RECORD_ENDED;
+        r = -ENOBUFS;
+    } else {
+        struct letter *letter = g_new0(struct letter, 1);
+        letter->record = *record;
+        letter->posted_ns = uv_hrtime();
+        g_queue_push_tail(&mailbox->letters, letter);
+        mailbox->outstanding++;
+        uv_cond_signal(&mailbox->wake);
+    }
+    uv_mutex_unlock(&mailbox->lock);
+    return r;
+}
+
+int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *config,
+                       mailbox_done *done, void *data)
+{
+    int r = 0;
+    uv_mutex_lock(&mailbox->lock);
+    if (mailbox->closing || mailbox->jobs.length >= MAILBOX_JOBS_MAX) {
+        r = -ENOBUFS;
+    } else {
+        struct job *job = g_new0(struct job, 1);
+        job->name = g_strdup(name);
+        job->config = g_strdup(config);
+        job->done = done;
+        job->data = data;
+        g_queue_push_tail(&mailbox->jobs, job);
+        uv_cond_signal(&mailbox->wake);
+    }
+    uv_mutex_unlock(&mailbox->lock);
+    return r;
+}
+
+void mailbox_get_stats(struct mailbox *mailbox, struct mailbox_stats *ret_stats)
+{
+    uv_mutex_lock(&mailbox->lock);
+    *ret_stats = mailbox->stats;
+    ret_stats->waiting = (int)mailbox->outstanding;
+    uv_mutex_unlock(&mailbox->lock);
+}
+
+void mailbox_close(struct mailbox *mailbox, void (*closed)(void *owner))
+{
+    uv_mutex_lock(&mailbox->lock);
+    mailbox->closing = true;
+    mailbox->closed = closed;
+    mailbox->close_by_ns = uv_hrtime() + MAILBOX_CLOSE_MS * MS;
+    uv_cond_signal(&mailbox->wake);
+    uv_mutex_unlock(&mailbox->lock);
+}
+
+void mailbox_destroy(struct mailbox *mailbox)
+{
+    if (!mailbox)
+        return;
+    if (mailbox->thread_runs) {
+        uv_mutex_lock(&mailbox->lock);
+        if (!mailbox->closing)
+            mailbox->close_by_ns = uv_hrtime() + MAILBOX_CLOSE_MS * MS;
+        mailbox->closing = true;
+        uv_cond_signal(&mailbox->wake);
+        uv_mutex_unlock(&mailbox->lock);
+        uv_thread_join(&mailbox->thread);
+    }
+    store_close(mailbox->store);
+    if (mailbox->async)
+        uv_close((uv_handle_t *)mailbox->async, async_closed);
+    g_queue_clear_full(&mailbox->letters, letter_free);
+    g_queue_clear_full(&mailbox->committed, letter_free);
+    g_queue_clear_full(&mailbox->batch, letter_free);
+    g_queue_clear_full(&mailbox->jobs, job_free);
+    g_queue_clear_full(&mailbox->done_jobs, job_free);
+    store_streams_free(mailbox->streams, mailbox->stream_count);
+    uv_mutex_destroy(&mailbox->lock);
+    uv_cond_destroy(&mailbox->wake);
+    g_free(mailbox);
+}

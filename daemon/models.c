@@ -1,0 +1,347 @@
+#include "daemon/models.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/media.h"
+#include "daemon/worker.h"
+
+#define PROBLEM_MAX 512 /* bytes of stderr that are looked at */
+
+struct waiter {
+    size_t model;
+    models_answer *answer;
+    void *data;
+};
+
+struct file_state {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec changed;
+};
+
+struct cached {
+    struct file_state file;
+    json_t *info; /* NULL: not inspected yet */
+};
+
+/* A one-shot worker. */
+struct inspection {
+    struct models *models;
+    size_t model;
+    struct file_state file;
+    uv_process_t process;
+    uv_pipe_t output, errors;
+    uv_timer_t deadline;
+    int open_handles, unfinished; /* unfinished: the exit and two ends of file */
+    GString *text, *problem;
+    bool too_late, too_long;
+    int64_t status;
+    char chunk[4096];
+};
+
+struct models {
+    uv_loop_t *loop;
+    const struct config *config;
+    struct cached cached[CONFIG_MODELS_MAX];
+    GQueue waiting; /* struct waiter */
+    struct inspection *inspection;
+    bool stopping;
+};
+
+static void advance(struct models *models);
+
+static struct file_state state_of(const struct stat *status)
+{
+    return (struct file_state){status->st_dev, status->st_ino, status->st_size,
+                               status->st_mtim};
+}
+
+static bool state_equal(const struct file_state *a, const struct file_state *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* Takes info. */
+static json_t *make_info(const struct config_model *model, json_t *info, const char *problem)
+{
+    json_t *object = json_object();
+    if (!object || json_object_set_new(object, "name", json_string(model->name)) < 0 ||
+        json_object_set_new(object, "problem",
+                            problem ? json_stringn_nocheck(problem, strlen(problem))
+                                    : json_null()) < 0 ||
+        (info && json_object_update_missing(object, info) < 0))
+        g_clear_pointer(&object, json_decref);
+    json_decref(info);
+    return object;
+}
+
+static void answer_waiters(struct models *models, size_t model, json_t *info)
+{
+    GList *following;
+    for (GList *item = models->waiting.head; item; item = following) {
+        struct waiter *waiter = item->data;
+        following = item->next;
+        if (waiter->model != model)
+            continue;
+        g_queue_delete_link(&models->waiting, item);
+        waiter->answer(waiter->data, info);
+        g_free(waiter);
+    }
+}
+
+static void keep(struct models *models, size_t model, const struct file_state *file,
+                 json_t *info)
+{
+    json_decref(models->cached[model].info);
+    models->cached[model] = (struct cached){*file, info};
+    answer_waiters(models, model, info);
+}
+
+/* --- the one-shot worker ------------------------------------------------------------------ */
+
+static void handle_closed(uv_handle_t *handle)
+{
+    struct inspection *inspection = handle->data;
+    if (--inspection->open_handles > 0)
+        return;
+    struct models *models = inspection->models;
+    g_string_free(inspection->text, TRUE);
+    g_string_free(inspection->problem, TRUE);
+    g_free(inspection);
+    models->inspection = NULL;
+    advance(models);
+}
+
+static void close_all(struct inspection *inspection)
+{
+    uv_handle_t *handles[] = {
+        (uv_handle_t *)&inspection->process, (uv_handle_t *)&inspection->output,
+        (uv_handle_t *)&inspection->errors, (uv_handle_t *)&inspection->deadline};
+    for (size_t i = 0; i < G_N_ELEMENTS(handles); i++)
+        uv_close(handles[i], handle_closed);
+}
+
+/* Printable, one line: a hostile file had a hand in it. */
+static void clean_line(GString *text)
+{
+    g_strstrip(text->str);
+    text->str[strcspn(text->str, "\n")] = '\0';
+    for (char *p = text->str; *p; p++)
+        if (g_ascii_iscntrl(*p))
+            *p = '?';
+    if (!g_utf8_validate(text->str, -1, NULL)) {
+        g_autofree char *valid = g_utf8_make_valid(text->str, -1);
+        g_string_assign(text, valid);
+    }
+}
+
+static void finish(struct inspection *inspection)
+{
+    struct models *models = inspection->models;
+    const struct config_model *model = &models->config->models[inspection->model];
+    json_t *info = NULL;
+    const char *problem = NULL;
+    clean_line(inspection->problem);
+    if (inspection->too_late) {
+        problem = "the model could not be inspected in time";
+    } else if (inspection->too_long) {
+        problem = "the model has more to say than is accepted";
+    } else if (inspection->status != 0) {
+        problem = *inspection->problem->str ? inspection->problem->str
+                                            : "the worker that inspected the model died";
+    } else {
+        info = json_loadb(inspection->text->str, inspection->text->len, JSON_REJECT_DUPLICATES,
+                          NULL);
+        if (!json_is_object(info)) {
+            g_clear_pointer(&info, json_decref);
+            problem = "the worker that inspected the model did not answer with JSON";
+        }
+    }
+    if (!models->stopping)
+        keep(models, inspection->model, &inspection->file, make_info(model, info, problem));
+    else
+        json_decref(info);
+    close_all(inspection);
+}
+
+static void part_finished(struct inspection *inspection)
+{
+    if (--inspection->unfinished == 0)
+        finish(inspection);
+}
+
+static void process_exited(uv_process_t *process, int64_t status, int signal_number)
+{
+    struct inspection *inspection = process->data;
+    inspection->status = signal_number ? -1 : status;
+    part_finished(inspection);
+}
+
+static void deadline_passed(uv_timer_t *timer)
+{
+    struct inspection *inspection = timer->data;
+    inspection->too_late = true;
+    uv_process_kill(&inspection->process, SIGKILL);
+}
+
+static void get_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    (void)suggested;
+    struct inspection *inspection = handle->data;
+    *buffer = uv_buf_init(inspection->chunk, sizeof inspection->chunk);
+}
+
+static void part_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
+{
+    struct inspection *inspection = stream->data;
+    bool output = stream == (uv_stream_t *)&inspection->output;
+    GString *text = output ? inspection->text : inspection->problem;
+    size_t room = (output ? MODELS_OUTPUT_MAX : PROBLEM_MAX) - text->len;
+    if (size < 0) {
+        uv_read_stop(stream);
+        part_finished(inspection);
+        return;
+    }
+    g_string_append_len(text, buffer->base, (gssize)MIN((size_t)size, room));
+    if (output && (size_t)size > room) {
+        inspection->too_long = true;
+        uv_process_kill(&inspection->process, SIGKILL);
+    }
+}
+
+static int inspect(struct models *models, size_t model, int fd, const struct file_state *file)
+{
+    struct inspection *inspection = g_new0(struct inspection, 1);
+    inspection->models = models;
+    inspection->model = model;
+    inspection->file = *file;
+    inspection->text = g_string_new(NULL);
+    inspection->problem = g_string_new(NULL);
+    inspection->process.data = inspection->output.data = inspection->errors.data =
+        inspection->deadline.data = inspection;
+    /* None of these three can fail on Linux: they only fill in memory. */
+    uv_pipe_init(models->loop, &inspection->output, 0);
+    uv_pipe_init(models->loop, &inspection->errors, 0);
+    uv_timer_init(models->loop, &inspection->deadline);
+    inspection->open_handles = 4;
+    inspection->unfinished = 3;
+    models->inspection = inspection;
+    char *arguments[] = {models->config->worker, (char *)"--inspect", NULL};
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_INHERIT_FD, .data.fd = fd},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+         .data.stream = (uv_stream_t *)&inspection->output},
+        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+         .data.stream = (uv_stream_t *)&inspection->errors},
+    };
+    g_auto(GStrv) environment = worker_environment();
+    uv_process_options_t process = {
+        .exit_cb = process_exited,
+        .file = models->config->worker,
+        .args = arguments,
+        .env = environment,
+        .stdio_count = G_N_ELEMENTS(stdio),
+        .stdio = stdio,
+        .flags = UV_PROCESS_DETACHED,
+    };
+    int r = uv_spawn(models->loop, &inspection->process, &process);
+    if (r < 0) {
+        close_all(inspection);
+        return r;
+    }
+    uv_read_start((uv_stream_t *)&inspection->output, get_buffer, part_read);
+    uv_read_start((uv_stream_t *)&inspection->errors, get_buffer, part_read);
+    uv_timer_start(&inspection->deadline, deadline_passed, MODELS_DEADLINE_MS, 0);
+    return 0;
+}
+
+/* --- questions ---------------------------------------------------------------------------- */
+
+/* Answers from what is kept or from the file's failure, else starts the inspection. */
+static void serve(struct models *models, size_t index)
+{
+    const struct config_model *model = &models->config->models[index];
+    struct file_state none = {0};
+    int fd = media_open_file(model->path);
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0) {
+        keep(models, index, &none,
+             make_info(model, NULL,
+                       "the file of the model cannot be opened; see its path in the "
+                       "configuration"));
+    } else {
+        struct file_state file = state_of(&status);
+        const struct cached *cached = &models->cached[index];
+        if (cached->info && state_equal(&cached->file, &file))
+            answer_waiters(models, index, cached->info);
+        else if (inspect(models, index, fd, &file) < 0)
+            keep(models, index, &none,
+                 make_info(model, NULL, "the worker that inspects models does not start"));
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void advance(struct models *models)
+{
+    const struct waiter *waiter;
+    while (!models->inspection && (waiter = g_queue_peek_head(&models->waiting)))
+        serve(models, waiter->model);
+}
+
+int models_create(uv_loop_t *loop, const struct config *config, struct models **ret_models)
+{
+    struct models *models = g_new0(struct models, 1);
+    models->loop = loop;
+    models->config = config;
+    g_queue_init(&models->waiting);
+    *ret_models = models;
+    return 0;
+}
+
+int models_ask(struct models *models, const char *name, models_answer *answer, void *data)
+{
+    const struct config_model *model = config_find_model(models->config, name);
+    if (!model)
+        return -ENOENT;
+    if (models->stopping || models->waiting.length >= MODELS_WAITING_MAX)
+        return -ENOBUFS;
+    struct waiter *waiter = g_new0(struct waiter, 1);
+    *waiter = (struct waiter){(size_t)(model - models->config->models), answer, data};
+    g_queue_push_tail(&models->waiting, waiter);
+    advance(models);
+    return 0;
+}
+
+void models_stop(struct models *models)
+{
+    models->stopping = true;
+    struct waiter *waiter;
+    while ((waiter = g_queue_pop_head(&models->waiting))) {
+        waiter->answer(waiter->data, NULL);
+        g_free(waiter);
+    }
+    if (models->inspection && models->inspection->unfinished > 0)
+        uv_process_kill(&models->inspection->process, SIGKILL);
+}
+
+bool models_stopped(const struct models *models)
+{
+    return !models->inspection;
+}
+
+void models_destroy(struct models *models)
+{
+    if (!models)
+        return;
+    for (size_t i = 0; i < CONFIG_MODELS_MAX; i++)
+        json_decref(models->cached[i].info);
+    g_free(models);
+}

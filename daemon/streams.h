@@ -1,0 +1,53 @@
+/* The streams vigild knows: configuration, where it came from, and how each is doing.
+ *
+ * Thread: the loop's. */
+#ifndef DAEMON_STREAMS_H
+#define DAEMON_STREAMS_H
+
+#include "daemon/config_stream.h"
+
+/* A stream's own bucket of records: a worker gone wild must not fill the disk. */
+#define STREAMS_RECORDS_PER_SECOND 20
+#define STREAMS_RECORDS_BURST      400
+
+struct stream_totals {
+    int64_t received, analysed, skipped, dropped, damaged, windows, reconnects;
+};
+
+struct stream_entry {
+    struct config_stream config;
+    bool from_file;
+    struct message_stream_status status;
+    struct stream_totals before; /* of workers that are gone: `status` counts from its own */
+    int64_t restarts;            /* workers that died */
+    double bucket;
+    uint64_t bucket_ms;
+    uint64_t logged_ms; /* of the state lines in the current minute */
+    int logged;
+};
+
+struct streams;
+
+struct streams *streams_create(void);
+void streams_destroy(struct streams *streams);
+
+struct stream_entry *streams_find(struct streams *streams, const char *name);
+/* New, or the one of that name with the new configuration; its status is reset. */
+struct stream_entry *streams_put(struct streams *streams, const struct config_stream *config,
+                                 bool from_file);
+void streams_remove(struct streams *streams, const char *name);
+size_t streams_count(const struct streams *streams);
+struct stream_entry *streams_at(struct streams *streams, size_t index); /* in order of name */
+
+/* Takes the status in; folds the counters of a worker that is gone. */
+void stream_entry_set_status(struct stream_entry *entry,
+                             const struct message_stream_status *status);
+struct stream_totals stream_entry_totals(const struct stream_entry *entry);
+
+/* False when the stream has used up its records for now. */
+bool stream_entry_allows_record(struct stream_entry *entry, uint64_t now_ms);
+
+/* As GET /streams/{name} answers; NULL without memory. */
+json_t *stream_entry_to_json(const struct stream_entry *entry);
+
+#endif

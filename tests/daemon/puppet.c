@@ -1,0 +1,227 @@
+/* A worker process for tests: speaks record/channel.h like a real one and misbehaves on demand.
+ *
+ * How it starts is chosen by the name it is called under (a symbolic link): puppet, slow,
+ * stuck, dead, unlocked, early. What it does with a stream is chosen by the stream's name, up
+ * to the first dash: "crash-2" crashes. */
+#include <errno.h>
+#include <libgen.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "record/channel.h"
+
+static char stream[RECORD_NAME_SIZE];
+
+static void send_message(const struct message *message)
+{
+    if (channel_send(3, message, NULL, 0) < 0)
+        exit(1);
+}
+
+/* detail: shorter than MESSAGE_DETAIL_SIZE */
+static void send_status(enum stream_state state, const char *detail)
+{
+    struct message message = {.type = MESSAGE_STREAM_STATUS};
+    message_status_init(&message.status);
+    snprintf(message.status.stream, sizeof message.status.stream, "%s", stream);
+    message.status.state = state;
+    message.status.received = 7;
+    memcpy(message.status.detail, detail, strnlen(detail, sizeof message.status.detail - 1));
+    send_message(&message);
+}
+
+static void send_record(const char *of_stream, const char *id, enum record_phase phase)
+{
+    struct message message = {.type = MESSAGE_RECORD};
+    struct record *record = &message.record;
+    record_init(record);
+    record->phase = phase;
+    snprintf(record->id, sizeof record->id, "%s", id);
+    snprintf(record->stream, sizeof record->stream, "%s", of_stream);
+    snprintf(record->label, sizeof record->label, "movement");
+    snprintf(record->model, sizeof record->model, "scene@01234567");
+    record->score = 0.75;
+    record->time_ms = record->start_ms = 1700000000000;
+    record->pts_ns = record->window_first_pts_ns = record->window_last_pts_ns = 0;
+    record->window_frames = 1;
+    if (phase == RECORD_ENDED)
+        record->end_ms = record->time_ms;
+    send_message(&message);
+}
+
+static void send_plain(enum message_type type)
+{
+    struct message message = {.type = type};
+    snprintf(message.stop.stream, sizeof message.stop.stream, "%s", stream);
+    send_message(&message);
+}
+
+static bool acts(const char *what)
+{
+    size_t length = strcspn(stream, "-");
+    return strlen(what) == length && strncmp(stream, what, length) == 0;
+}
+
+static void take_start(const struct message_stream_start *start, int fd_count)
+{
+    snprintf(stream, sizeof stream, "%s", start->stream);
+    char detail[MESSAGE_DETAIL_SIZE];
+    snprintf(detail, sizeof detail, "%d descriptors, user %.40s", fd_count, start->user);
+    if (acts("crash"))
+        raise(SIGSEGV);
+    if (acts("exit"))
+        exit(3);
+    if (acts("silent"))
+        return;
+    if (acts("garbage") && write(3, "{\"type\":", 8) == 8)
+        return;
+    if (acts("foreign"))
+        send_record("someone-else", "01ARYZ6S410000000000000000", RECORD_STARTED);
+    if (acts("parent"))
+        send_plain(MESSAGE_STREAM_STOP);
+    if (acts("twice"))
+        send_message(
+            &(struct message){.type = MESSAGE_READY, .ready = {.pid = 1, .locked = true}});
+    if (acts("record"))
+        send_record(stream, "01ARYZ6S410000000000000000", RECORD_STARTED);
+    if (acts("flood"))
+        for (int i = 0; i < 20000; i++)
+            send_status(STREAM_LIVE, "");
+    if (acts("descriptor")) {
+        struct message message = {.type = MESSAGE_WINDOW};
+        int fd = 0;
+        snprintf(message.window.stream, sizeof message.window.stream, "%s", stream);
+        channel_send(3, &message, &fd, 1);
+    }
+    if (acts("resolve")) {
+        struct message message = {.type = MESSAGE_RESOLVE, .resolve = {.request = 42}};
+        snprintf(message.resolve.stream, sizeof message.resolve.stream, "%s", stream);
+        snprintf(message.resolve.host, sizeof message.resolve.host, "camera.test");
+        send_message(&message);
+    }
+    if (acts("shout"))
+        fprintf(stderr, "one\033[31m line\n");
+    send_status(STREAM_LIVE, detail);
+    if (acts("ended")) {
+        send_status(STREAM_ENDED, "");
+        send_plain(MESSAGE_STREAM_DONE);
+    }
+    if (acts("orphan"))
+        send_plain(MESSAGE_STREAM_DONE);
+}
+
+static void take_snapshot(const struct message_snapshot *snapshot, int fd)
+{
+    static const unsigned char jpeg[] = {0xff, 0xd8, 0xff, 0xe0, 1, 2, 3, 0xff, 0xd9};
+    struct message message = {.type = MESSAGE_SNAPSHOT_DONE};
+    message.snapshot_done.request = snapshot->request;
+    if (acts("mute"))
+        return;
+    if (acts("blind")) {
+        snprintf(message.snapshot_done.detail, sizeof message.snapshot_done.detail, "no light");
+    } else {
+        size_t size = acts("liar") ? 4 : sizeof jpeg;
+        message.snapshot_done.size_bytes = write(fd, jpeg, size);
+    }
+    send_message(&message);
+}
+
+/* False when it is time to go. */
+static bool take_message(void)
+{
+    struct message message;
+    struct record_error err;
+    int fds[CHANNEL_FDS_MAX];
+    int fd_count = 0;
+    if (channel_receive(3, &message, fds, &fd_count, &err) <= 0)
+        return false;
+    switch (message.type) {
+    case MESSAGE_STREAM_START:
+        take_start(&message.start, fd_count);
+        break;
+    case MESSAGE_STREAM_STOP:
+        if (acts("deaf"))
+            break;
+        if (acts("record"))
+            send_record(stream, "01ARYZ6S410000000000000000", RECORD_ENDED);
+        send_plain(MESSAGE_STREAM_DONE);
+        break;
+    case MESSAGE_SNAPSHOT:
+        take_snapshot(&message.snapshot, fds[0]);
+        break;
+    case MESSAGE_RESOLVED:
+        send_status(STREAM_LIVE, message.resolved.address_count > 0
+                                     ? message.resolved.addresses[0]
+                                     : "no address");
+        break;
+    case MESSAGE_QUIT:
+        return acts("deaf");
+    default:
+        break;
+    }
+    for (int i = 0; i < fd_count; i++)
+        close(fds[i]);
+    return true;
+}
+
+static int inspect(void)
+{
+    char model[64] = "";
+    if (read(STDIN_FILENO, model, sizeof model - 1) < 0)
+        return 66;
+    if (strncmp(model, "good", 4) == 0) {
+        printf("{\"labels\": [\"a\"], \"name\": \"not yours to say\", \"pid\": %d}\n",
+               getpid());
+        return 0;
+    }
+    if (strncmp(model, "bad", 3) == 0) {
+        fputs("not an ONNX file\033[0m\nsecond line\n", stderr);
+        return 66;
+    }
+    if (strncmp(model, "hang", 4) == 0)
+        pause();
+    if (strncmp(model, "crash", 5) == 0)
+        raise(SIGSEGV);
+    if (strncmp(model, "junk", 4) == 0)
+        puts("[1, 2");
+    while (strncmp(model, "huge", 4) == 0)
+        puts("\"0123456789012345678901234567890123456789\",");
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = basename(argv[0]);
+    if (argc == 2 && strcmp(argv[1], "--inspect") == 0)
+        return inspect();
+    if (argc != 2 || strcmp(argv[1], "--control-fd=3") != 0)
+        return 2;
+    if (strcmp(name, "dead") == 0)
+        return 9;
+    if (strcmp(name, "stuck") == 0)
+        pause();
+    if (strcmp(name, "slow") == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    if (strcmp(name, "early") == 0) {
+        snprintf(stream, sizeof stream, "none");
+        send_status(STREAM_LIVE, "");
+    }
+    struct message ready = {
+        .type = MESSAGE_READY,
+        .ready = {.pid = getpid(), .locked = strcmp(name, "unlocked") != 0}};
+    snprintf(ready.ready.version, sizeof ready.ready.version, "test");
+    send_message(&ready);
+    for (;;) {
+        struct pollfd control = {.fd = 3, .events = POLLIN};
+        int r = poll(&control, 1, *stream && !acts("silent") ? 50 : -1);
+        if (r > 0 && !take_message())
+            return 0;
+        if (r == 0)
+            send_status(STREAM_LIVE, "");
+    }
+}

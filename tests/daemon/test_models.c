@@ -1,0 +1,176 @@
+/* A real one-shot process (tests/daemon/puppet.c) that obeys the first word of the "model". */
+#include "tests/suite.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+
+#include "daemon/models.h"
+#include "tests/daemon/loop.h"
+#include "tests/daemon/records.h"
+
+static uv_loop_t loop;
+static struct config config;
+static struct models *models;
+static char *folder;
+static int answers, empty;
+static json_t *last;
+
+static void answer(void *data, json_t *model)
+{
+    (void)data;
+    answers++;
+    empty += model == NULL;
+    json_decref(last);
+    last = json_incref(model);
+}
+
+static bool answered(void *data)
+{
+    return answers >= *(int *)data;
+}
+
+static void wait_for(int count)
+{
+    ck_assert(loop_until(&loop, answered, &count, 20000));
+}
+
+static bool at_rest(void *data)
+{
+    (void)data;
+    return models_stopped(models);
+}
+
+static void write_model(const char *text)
+{
+    g_autofree char *path = g_build_filename(folder, "m.onnx", NULL);
+    ck_assert(g_file_set_contents(path, text, -1, NULL));
+}
+
+static void setup(void)
+{
+    folder = g_dir_make_tmp("vigil-models-XXXXXX", NULL);
+    g_autofree char *path = g_build_filename(folder, "vigil.conf", NULL);
+    g_autofree char *text =
+        g_strdup_printf("[worker]\nprogram = %s/tests/daemon/puppet\n[model m]\npath = m.onnx\n"
+                        "[model gone]\npath = missing.onnx\n",
+                        g_getenv("VIGIL_BUILD_ROOT"));
+    ck_assert(g_file_set_contents(path, text, -1, NULL));
+    struct config_options options = {.file = path};
+    struct config_error err;
+    ck_assert_msg(config_load(&options, &config, &err) == 0, "%s", err.text);
+    ck_assert_int_eq(uv_loop_init(&loop), 0);
+    ck_assert_int_eq(models_create(&loop, &config, &models), 0);
+    answers = empty = 0;
+    last = NULL;
+}
+
+static void teardown(void)
+{
+    models_stop(models);
+    ck_assert(loop_until(&loop, at_rest, NULL, 15000));
+    models_destroy(models);
+    loop_finish(&loop);
+    config_finish(&config);
+    json_decref(last);
+    records_remove_tree(folder);
+    g_free(folder);
+}
+
+static const char *text_of(const char *member)
+{
+    return json_string_value(json_object_get(last, member));
+}
+
+START_TEST(a_good_model_is_described_under_the_configurations_name)
+{
+    write_model("good");
+    ck_assert_int_eq(models_ask(models, "m", answer, NULL), 0);
+    wait_for(1);
+    ck_assert_str_eq(text_of("name"), "m");
+    ck_assert(json_is_null(json_object_get(last, "problem")));
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(last, "labels"), 0)),
+                     "a");
+}
+END_TEST
+
+START_TEST(an_answer_is_kept_until_the_file_changes)
+{
+    write_model("good");
+    models_ask(models, "m", answer, NULL);
+    models_ask(models, "m", answer, NULL); /* shares the first one's inspection */
+    wait_for(2);
+    json_int_t pid = json_integer_value(json_object_get(last, "pid"));
+    ck_assert_int_gt(pid, 0);
+    models_ask(models, "m", answer, NULL);
+    wait_for(3);
+    ck_assert_int_eq(json_integer_value(json_object_get(last, "pid")), pid);
+    write_model("good and longer");
+    models_ask(models, "m", answer, NULL);
+    wait_for(4);
+    ck_assert_int_ne(json_integer_value(json_object_get(last, "pid")), pid);
+}
+END_TEST
+
+static const struct {
+    const char *model, *problem;
+} broken[] = {
+    {"bad", "not an ONNX file?[0m"},
+    {"crash", "the worker that inspected the model died"},
+    {"junk", "the worker that inspected the model did not answer with JSON"},
+    {"huge", "the model has more to say than is accepted"},
+    {"hang", "the model could not be inspected in time"},
+};
+
+START_TEST(a_bad_model_has_a_problem_and_harms_nothing)
+{
+    write_model(broken[_i].model);
+    models_ask(models, "m", answer, NULL);
+    wait_for(1);
+    ck_assert_str_eq(text_of("name"), "m");
+    ck_assert_str_eq(text_of("problem"), broken[_i].problem);
+    write_model("good now");
+    models_ask(models, "m", answer, NULL);
+    wait_for(2);
+    ck_assert(json_is_null(json_object_get(last, "problem")));
+}
+END_TEST
+
+START_TEST(a_missing_file_is_a_problem_and_an_unknown_name_an_error)
+{
+    ck_assert_int_eq(models_ask(models, "gone", answer, NULL), 0);
+    wait_for(1);
+    ck_assert_ptr_nonnull(strstr(text_of("problem"), "cannot be opened"));
+    ck_assert_int_eq(models_ask(models, "nobody", answer, NULL), -ENOENT);
+    ck_assert_int_eq(answers, 1);
+}
+END_TEST
+
+START_TEST(stopping_answers_those_that_wait_and_ends_the_process)
+{
+    write_model("hang");
+    models_ask(models, "m", answer, NULL);
+    models_ask(models, "gone", answer, NULL);
+    int64_t begin = g_get_monotonic_time();
+    models_stop(models);
+    ck_assert_int_eq(answers, 2);
+    ck_assert_int_eq(empty, 2);
+    ck_assert(loop_until(&loop, at_rest, NULL, 15000));
+    ck_assert_int_lt(g_get_monotonic_time() - begin, 3000000);
+    ck_assert_int_eq(models_ask(models, "m", answer, NULL), -ENOBUFS);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("models");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_good_model_is_described_under_the_configurations_name);
+    tcase_add_test(tests, an_answer_is_kept_until_the_file_changes);
+    tcase_add_loop_test(tests, a_bad_model_has_a_problem_and_harms_nothing, 0,
+                        (int)G_N_ELEMENTS(broken));
+    tcase_add_test(tests, a_missing_file_is_a_problem_and_an_unknown_name_an_error);
+    tcase_add_test(tests, stopping_answers_those_that_wait_and_ends_the_process);
+    return suite_run("daemon/models", &tests, 1);
+}

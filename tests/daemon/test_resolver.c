@@ -1,0 +1,153 @@
+/* Names that need no network: those of /etc/hosts, numbers, and what is no name at all. A name
+ * server that does not answer is a pool whose threads are all held. */
+#include "tests/suite.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <string.h>
+
+#include "daemon/resolver.h"
+#include "tests/daemon/loop.h"
+
+static uv_loop_t loop;
+static struct resolver *resolver;
+static int answers;
+static struct message_resolved last;
+static struct resolver_question last_question;
+
+static void answer(void *owner, const struct resolver_question *question,
+                   const struct message_resolved *resolved)
+{
+    (void)owner;
+    answers++;
+    last = *resolved;
+    last_question = *question;
+}
+
+static bool answered(void *data)
+{
+    return answers >= *(int *)data;
+}
+
+static void wait_for(int count)
+{
+    ck_assert_msg(loop_until(&loop, answered, &count, 10000), "%d of %d", answers, count);
+}
+
+static int ask(const char *host)
+{
+    struct resolver_question question = {.run = 3, .request = 77};
+    g_strlcpy(question.stream, "a", sizeof question.stream);
+    g_strlcpy(question.host, host, sizeof question.host);
+    return resolver_ask(resolver, &question);
+}
+
+static void setup(void)
+{
+    g_setenv("UV_THREADPOOL_SIZE", "1", TRUE);
+    ck_assert_int_eq(uv_loop_init(&loop), 0);
+    ck_assert_int_eq(resolver_create(&loop, answer, NULL, &resolver), 0);
+    answers = 0;
+}
+
+static void teardown(void)
+{
+    resolver_close(resolver);
+    loop_finish(&loop);
+}
+
+START_TEST(a_known_name_gets_its_addresses)
+{
+    ck_assert_int_eq(ask("localhost"), 0);
+    ck_assert_int_eq(answers, 0); /* never from inside */
+    wait_for(1);
+    ck_assert_int_ge(last.address_count, 1);
+    ck_assert(strcmp(last.addresses[0], "127.0.0.1") == 0 ||
+              strcmp(last.addresses[0], "::1") == 0);
+    ck_assert_int_eq(last.request, 77);
+    ck_assert_uint_eq(last_question.run, 3);
+    ck_assert_str_eq(last_question.stream, "a");
+}
+END_TEST
+
+static const char *const no_names[] = {"", "a..b", "bad name", "-", ".."};
+
+START_TEST(what_is_no_name_gets_no_address)
+{
+    ck_assert_int_eq(ask(no_names[_i]), 0);
+    wait_for(1);
+    ck_assert_int_eq(last.address_count, 0);
+    ck_assert_int_eq(last.request, 77);
+}
+END_TEST
+
+static void hold(uv_work_t *work)
+{
+    uv_sem_wait(work->data);
+}
+
+static void released(uv_work_t *work, int status)
+{
+    (void)work;
+    (void)status;
+}
+
+START_TEST(a_question_is_answered_in_time_even_when_no_one_looks)
+{
+    uv_sem_t gate;
+    uv_work_t work = {.data = &gate};
+    uv_sem_init(&gate, 0);
+    uv_queue_work(&loop, &work, hold, released);
+    int64_t start = g_get_monotonic_time();
+    for (int i = 0; i < RESOLVER_PARALLEL + 2; i++)
+        ck_assert_int_eq(ask("localhost"), 0);
+    wait_for(RESOLVER_PARALLEL + 2);
+    int64_t took_ms = (g_get_monotonic_time() - start) / 1000;
+    ck_assert_int_ge(took_ms, RESOLVER_DEADLINE_MS - 10);
+    ck_assert_int_lt(took_ms, RESOLVER_DEADLINE_MS + 1500);
+    ck_assert_int_eq(last.address_count, 0);
+    uv_sem_post(&gate);
+    ask("localhost"); /* and those that were late are not answered twice */
+    wait_for(RESOLVER_PARALLEL + 3);
+    ck_assert_int_ge(last.address_count, 1);
+    for (int i = 0; i < 5; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    ck_assert_int_eq(answers, RESOLVER_PARALLEL + 3);
+    uv_sem_destroy(&gate);
+}
+END_TEST
+
+START_TEST(too_many_questions_are_refused)
+{
+    for (int i = 0; i < RESOLVER_WAITING_MAX; i++)
+        ck_assert_int_eq(ask("localhost"), 0);
+    ck_assert_int_eq(ask("localhost"), -ENOBUFS);
+    wait_for(RESOLVER_WAITING_MAX);
+}
+END_TEST
+
+START_TEST(closing_with_questions_open_answers_none)
+{
+    for (int i = 0; i < 20; i++)
+        ask("localhost");
+    uv_run(&loop, UV_RUN_NOWAIT);
+    answers = 0;
+    resolver_close(resolver);
+    resolver = NULL;
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(answers, 0);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("resolver");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_set_timeout(tests, 60);
+    tcase_add_test(tests, a_known_name_gets_its_addresses);
+    tcase_add_loop_test(tests, what_is_no_name_gets_no_address, 0, (int)G_N_ELEMENTS(no_names));
+    tcase_add_test(tests, a_question_is_answered_in_time_even_when_no_one_looks);
+    tcase_add_test(tests, too_many_questions_are_refused);
+    tcase_add_test(tests, closing_with_questions_open_answers_none);
+    return suite_run("daemon/resolver", &tests, 1);
+}
