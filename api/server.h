@@ -2,16 +2,19 @@
  *
  * It has no thread and no loop of its own. The owner watches api_server_fd (readable), calls
  * api_server_run when it is readable, when the timeout has passed and after completing requests
- * from elsewhere, and asks for the timeout again after each call.
+ * from elsewhere, and asks for the timeout again after each call. Backend functions are called
+ * from api_server_run, and may complete their request at once.
  *
  * Limits (docs/architecture.md, "HTTP"): loopback only; 256 connections, 16 per address;
  * header pool 16 KiB, URI 2 KiB, body 64 KiB, JSON depth 16; 10 s absolute per request (the
  * event stream excepted, which must take what is written to it); Content-Length together with
- * Transfer-Encoding is refused; Host must name loopback or this listener.
+ * Transfer-Encoding is refused; Host must name loopback and this port.
  *
  * Thread: every call on the thread that created it. */
 #ifndef API_SERVER_H
 #define API_SERVER_H
+
+#include <stdbool.h>
 
 #include "api/backend.h"
 
@@ -24,21 +27,24 @@ struct api_error {
 struct api_server_options {
     const char *listen; /* "127.0.0.1:8470", "[::1]:0"; port 0: any free one */
     const char *version;
-    const struct api_backend *backend;
-    void *app;               /* first argument of every backend function */
-    int request_deadline_ms; /* 0: 10 000 */
-    int heartbeat_ms;        /* of the event stream; 0: 15 000 */
+    const struct api_backend *backend; /* borrowed until destroy */
+    void *app;                         /* first argument of every backend function */
+    int request_deadline_ms;           /* 0: 10 000 */
+    int heartbeat_ms;                  /* of the event stream; 0: 15 000 */
 };
 
-/* -EINVAL for an address that does not parse or is not loopback, -EADDRINUSE, -errno. */
+/* -EINVAL for an address that does not parse or is not loopback, -EADDRINUSE, -errno; each with
+ * one line. */
 int api_server_create(const struct api_server_options *options, struct api_server **ret_server,
                       struct api_error *err);
 
-/* Closes the listener and every connection. Requests still with the backend must be completed
- * before: see api_server_pending. NULL is fine. */
+/* Closes the listener and every connection. Requests that the backend has not completed stay
+ * valid until it does; their answers go nowhere. Not from inside a backend function. NULL is
+ * fine. */
 void api_server_destroy(struct api_server *server);
 
-/* Stops accepting and ends event streams; what is being answered may finish. */
+/* Stops accepting, ends event streams and closes idle connections; what is being asked and
+ * answered may finish. */
 void api_server_drain(struct api_server *server);
 
 /* Requests the backend has not completed. */
@@ -51,23 +57,31 @@ int api_server_timeout_ms(struct api_server *server); /* -1: none; call after ev
 /* "http://127.0.0.1:8470": where it really listens. */
 const char *api_server_url(const struct api_server *server);
 
-/* Tells subscribers of GET /events a record that the store has committed. In order of seq. */
-void api_server_publish(struct api_server *server, int64_t seq, const char *text);
+/* Tells subscribers of GET /events a record that the store has committed: its text, in order of
+ * seq. -EINVAL for text that is no record, -ENOMEM; subscribers then get it from the store. */
+int api_server_publish(struct api_server *server, int64_t seq, const char *text);
 
-/* For /metrics: counters since creation. */
+/* For /metrics. The first three count since creation, the last two are now. */
 struct api_server_stats {
     int64_t requests;
-    int64_t responses[6]; /* by status class, [2] = 2xx */
+    int64_t responses[6];    /* by status class, [2] = 2xx */
+    int64_t deadline_closed; /* requests cut off or given up at the deadline */
     int64_t connections, subscribers;
-    int64_t deadline_closed;
 };
 void api_server_get_stats(const struct api_server *server, struct api_server_stats *ret_stats);
 
-/* The route table as data, for the contract test: NULL-terminated method and path pairs. */
+/* The route table as data, for the test that holds it against openapi.yaml. */
+#define API_ROUTE_PARAMETERS_MAX 16
 struct api_route_info {
     const char *method;
-    const char *path; /* as in openapi.yaml: /api/v1/streams/{name} */
+    const char *path;  /* as in openapi.yaml: /api/v1/streams/{name} */
+    const char *scope; /* what a key will have to allow: open, read, events, control */
+    bool has_body;
+    int parameter_count;
+    const char *parameters[API_ROUTE_PARAMETERS_MAX]; /* of the query */
 };
-const struct api_route_info *api_server_routes(size_t *ret_count);
+
+/* 0, or -ENOENT after the last. */
+int api_server_get_route(size_t index, struct api_route_info *ret_info);
 
 #endif

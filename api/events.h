@@ -1,0 +1,54 @@
+/* The event stream: records as server-sent events, to any number of subscribers.
+ *
+ * Each subscriber is a cursor over one sequence of records that exists twice: the newest
+ * API_EVENTS_RING of them here in memory, all of them in the store. Whoever is near the end
+ * reads from memory; whoever resumes from an older event, or reads so slowly that memory has
+ * moved on, reads pages from the store until memory takes over again. No record is left out or
+ * sent twice, and no subscriber holds more than one page.
+ *
+ * Source: HTML Living Standard, section 9.2 (Server-sent events).
+ * Thread: the server's. */
+#ifndef API_EVENTS_H
+#define API_EVENTS_H
+
+#include "api/timers.h"
+#include "record/record.h"
+
+#define API_EVENTS_RING 512
+#define API_EVENTS_PAGE 64
+
+struct api_frame;
+struct api_request;
+struct api_subscriber;
+
+struct api_events {
+    struct api_frame *ring[API_EVENTS_RING];
+    uint64_t oldest, published;  /* positions: of the first frame kept, and after the last */
+    int64_t first_seq, last_seq; /* ever published; 0: none yet */
+    struct api_subscriber *subscribers;
+    size_t subscriber_count;
+    struct api_timers heartbeats;
+};
+
+void api_events_init(struct api_events *events, int heartbeat_ms);
+void api_events_finish(struct api_events *events); /* after every subscriber has left */
+
+/* As api_server_publish. */
+int api_events_publish(struct api_events *events, int64_t seq, const char *text);
+
+/* Completes a GET /events with a response that goes on until either side ends it. */
+void api_events_subscribe(struct api_request *request);
+
+/* The subscriber's connection has finished with it: frees it. */
+void api_events_leave(struct api_subscriber *subscriber);
+
+/* The client has closed its end. */
+void api_events_hang_up(struct api_subscriber *subscriber);
+
+/* Sends the heartbeats that are due. */
+void api_events_tick(struct api_events *events, int64_t now_ms);
+
+/* Ends every stream. */
+void api_events_end(struct api_events *events);
+
+#endif

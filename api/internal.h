@@ -1,0 +1,129 @@
+/* What the files of this folder share: one server, its connections and the requests on them.
+ *
+ * A connection (server.c) lives as long as its socket. A request (request.c) begins with its
+ * request line and is freed when both have let go of it: its connection, because the answer is
+ * sent or the client has left, and the backend, because it has completed it.
+ *
+ *     request line    server.c   target parsed, request made
+ *     headers         admit.c    refused, or a route with valid parameters
+ *     body            server.c   collected, at most API_BODY_MAX
+ *     all received    routes.c   body parsed, backend asked; suspended unless answered at once
+ *     completed       request.c  response made, connection resumed
+ *
+ * Thread: the server's. */
+#ifndef API_INTERNAL_H
+#define API_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "api/address.h"
+#include "api/events.h"
+#include "api/query.h"
+#include "api/target.h"
+#include "api/timers.h"
+
+struct api_route;
+
+struct api_connection {
+    struct api_server *server;
+    struct MHD_Connection *mhd;
+    int fd;
+    struct api_timer deadline;   /* of the request, or of waiting for one */
+    struct api_request *request; /* NULL between requests */
+    bool used;                   /* a request has ended on it */
+};
+
+struct api_request {
+    struct api_server *server;         /* NULL once it is gone */
+    struct api_connection *connection; /* NULL: nobody waits for an answer */
+    struct api_request *prev, *next;   /* among the server's pending ones */
+    bool with_backend;
+
+    const struct api_route *route;
+    struct api_target target;
+    int target_status; /* of api_target_parse */
+    struct api_error target_error;
+    struct api_query query;
+    const char *name; /* the {name} or {id} of the path, valid */
+    bool admitted, head;
+    bool must_close; /* what follows on the connection cannot be trusted */
+
+    char *body;
+    size_t body_size, body_capacity;
+
+    bool dispatched, suspended, answered;
+    int status;
+    struct MHD_Response *response;     /* until it is queued; NULL without memory */
+    struct api_subscriber *subscriber; /* of an event stream */
+
+    /* A question of the event stream's own: told the page, or NULL when it failed. */
+    void (*on_page)(void *arg, const struct record_page *page);
+    void *on_page_arg;
+};
+
+struct api_server {
+    const struct api_backend *backend;
+    void *app;
+    char version[32];
+    char url[API_URL_SIZE];
+    uint16_t port;
+    int listen_fd; /* -1 once closed */
+    int epoll_fd;  /* libmicrohttpd's own, and sockets of subscribers for their hang-up */
+    struct MHD_Daemon *daemon;
+    bool draining;
+    struct api_timers deadlines;
+    struct api_request *pending;
+    size_t pending_count;
+    struct api_events events;
+    struct api_server_stats stats;
+};
+
+/* --- request.c --- */
+
+struct api_request *api_request_create(struct api_server *server);
+
+/* The backend has it from here until it completes it. */
+void api_request_hand_over(struct api_request *request);
+
+/* Completes with a response of libmicrohttpd's; takes it. NULL: no memory, which closes the
+ * connection. */
+void api_request_reply_response(struct api_request *request, int status,
+                                struct MHD_Response *response);
+
+/* Its connection has finished with it. */
+void api_request_release(struct api_request *request);
+
+/* The deadline: the client is answered with 504 while the backend keeps the request. */
+void api_request_give_up(struct api_request *request);
+
+/* A response with the headers every answer has; takes `data` (malloc), also on failure. */
+struct MHD_Response *api_response_create(const struct api_server *server, int status,
+                                         const char *content_type, void *data, size_t size);
+int api_response_add_headers(const struct api_server *server, int status,
+                             const char *content_type, struct MHD_Response *response);
+
+/* A whole 413 answer as bytes, for when libmicrohttpd cannot send one. Caller frees. */
+char *api_response_format_too_large(void);
+
+/* --- admit.c --- */
+
+/* Checks everything that the request line and headers say. An inadmissible request is completed
+ * with a problem. *ret_has_body: a body is to come. */
+void api_request_admit(struct api_request *request, const char *method, bool *ret_has_body);
+
+/* --- routes.c --- */
+
+/* Finds the route; NULL with *ret_known telling whether another method has the path. ret_name
+ * is the {name} segment or NULL. */
+const struct api_route *api_route_find(const char *method, const struct api_target *target,
+                                       bool *ret_known, const char **ret_name);
+const struct api_parameter_rule *api_route_parameters(const struct api_route *route);
+bool api_route_has_body(const struct api_route *route);
+bool api_route_name_is_valid(const struct api_route *route, const char *name);
+/* "GET, HEAD, PUT" */
+void api_route_format_allow(const struct api_target *target, char *ret_text, size_t size);
+
+/* Parses the body where there is one and asks whoever answers. */
+void api_route_dispatch(struct api_request *request);
+
+#endif

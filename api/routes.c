@@ -1,0 +1,266 @@
+/* The route table: one row per method and path, in the order of openapi.yaml. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api/body.h"
+#include "api/internal.h"
+#include "api/openapi.h"
+
+/* What a key will have to allow. Until there are keys everyone on this machine may do all. */
+enum scope { SCOPE_OPEN, SCOPE_READ, SCOPE_EVENTS, SCOPE_CONTROL };
+static const char *const scope_names[] = {"open", "read", "events", "control"};
+
+enum body { BODY_NONE, BODY_JSON };
+
+struct api_route {
+    const char *method;
+    const char *path;
+    enum scope scope;
+    void (*answer)(struct api_server *server, struct api_request *request, const json_t *body);
+    const struct api_parameter_rule *parameters;
+    enum body body;
+};
+
+/* --- who answers ------------------------------------------------------------------------ */
+
+static void list_streams(struct api_server *server, struct api_request *request,
+                         const json_t *body)
+{
+    (void)body;
+    server->backend->list_streams(server->app, request);
+}
+
+static void get_stream(struct api_server *server, struct api_request *request,
+                       const json_t *body)
+{
+    (void)body;
+    server->backend->get_stream(server->app, request, request->name);
+}
+
+static void put_stream(struct api_server *server, struct api_request *request,
+                       const json_t *body)
+{
+    server->backend->put_stream(server->app, request, request->name, body);
+}
+
+static void delete_stream(struct api_server *server, struct api_request *request,
+                          const json_t *body)
+{
+    (void)body;
+    server->backend->delete_stream(server->app, request, request->name);
+}
+
+static void get_snapshot(struct api_server *server, struct api_request *request,
+                         const json_t *body)
+{
+    (void)body;
+    server->backend->get_snapshot(server->app, request, request->name);
+}
+
+static void list_detections(struct api_server *server, struct api_request *request,
+                            const json_t *body)
+{
+    (void)body;
+    server->backend->list_detections(server->app, request, &request->query.detections);
+}
+
+static void get_detection(struct api_server *server, struct api_request *request,
+                          const json_t *body)
+{
+    (void)body;
+    server->backend->get_detection(server->app, request, request->name);
+}
+
+static void get_events(struct api_server *server, struct api_request *request,
+                       const json_t *body)
+{
+    (void)server;
+    (void)body;
+    api_events_subscribe(request);
+}
+
+static void list_models(struct api_server *server, struct api_request *request,
+                        const json_t *body)
+{
+    (void)body;
+    server->backend->list_models(server->app, request);
+}
+
+static void get_model(struct api_server *server, struct api_request *request,
+                      const json_t *body)
+{
+    (void)body;
+    server->backend->get_model(server->app, request, request->name);
+}
+
+static void get_version(struct api_server *server, struct api_request *request,
+                        const json_t *body)
+{
+    (void)body;
+    api_request_reply_json(request, 200,
+                           json_pack("{s:s, s:s}", "version", server->version, "api", "v1"));
+}
+
+static void get_liveness(struct api_server *server, struct api_request *request,
+                         const json_t *body)
+{
+    (void)server;
+    (void)body;
+    api_request_reply_json(request, 200, json_pack("{s:s}", "status", "alive"));
+}
+
+static void get_readiness(struct api_server *server, struct api_request *request,
+                          const json_t *body)
+{
+    (void)body;
+    server->backend->get_readiness(server->app, request);
+}
+
+static void get_metrics(struct api_server *server, struct api_request *request,
+                        const json_t *body)
+{
+    (void)body;
+    server->backend->get_metrics(server->app, request);
+}
+
+static void get_contract(struct api_server *server, struct api_request *request,
+                         const json_t *body)
+{
+    (void)body;
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        api_openapi_size, (void *)api_openapi, MHD_RESPMEM_PERSISTENT);
+    if (response && api_response_add_headers(server, 200, "application/json", response) < 0) {
+        MHD_destroy_response(response);
+        response = NULL;
+    }
+    api_request_reply_response(request, 200, response);
+}
+
+/* --- the table -------------------------------------------------------------------------- */
+
+/* Six columns and no defaults: a route without a scope does not compile. */
+#define ROUTE(method, path, scope, answer, parameters, body)                                   \
+    {                                                                                          \
+        method, path, SCOPE_##scope, answer, api_query_##parameters, BODY_##body               \
+    }
+
+static const struct api_route routes[] = {
+    ROUTE("GET", "/api/v1/streams", READ, list_streams, none, NONE),
+    ROUTE("GET", "/api/v1/streams/{name}", READ, get_stream, none, NONE),
+    ROUTE("PUT", "/api/v1/streams/{name}", CONTROL, put_stream, none, JSON),
+    ROUTE("DELETE", "/api/v1/streams/{name}", CONTROL, delete_stream, none, NONE),
+    ROUTE("GET", "/api/v1/streams/{name}/snapshot.jpg", READ, get_snapshot, none, NONE),
+    ROUTE("GET", "/api/v1/detections", READ, list_detections, detections, NONE),
+    ROUTE("GET", "/api/v1/detections/{id}", READ, get_detection, none, NONE),
+    ROUTE("GET", "/api/v1/events", EVENTS, get_events, events, NONE),
+    ROUTE("GET", "/api/v1/models", READ, list_models, none, NONE),
+    ROUTE("GET", "/api/v1/models/{name}", READ, get_model, none, NONE),
+    ROUTE("GET", "/api/v1/version", READ, get_version, none, NONE),
+    ROUTE("GET", "/livez", OPEN, get_liveness, none, NONE),
+    ROUTE("GET", "/readyz", OPEN, get_readiness, none, NONE),
+    ROUTE("GET", "/metrics", READ, get_metrics, none, NONE),
+    ROUTE("GET", "/openapi.json", OPEN, get_contract, none, NONE),
+};
+#define ROUTE_COUNT (sizeof routes / sizeof routes[0])
+
+/* *ret_name is left alone by a path without a name. */
+static bool matches(const char *path, const struct api_target *target, const char **ret_name)
+{
+    for (int i = 0; i < target->segment_count; i++) {
+        if (*path++ != '/')
+            return false;
+        size_t length = strcspn(path, "/");
+        if (*path == '{')
+            *ret_name = target->segments[i];
+        else if (strlen(target->segments[i]) != length ||
+                 memcmp(target->segments[i], path, length) != 0)
+            return false;
+        path += length;
+    }
+    return *path == '\0';
+}
+
+const struct api_route *api_route_find(const char *method, const struct api_target *target,
+                                       bool *ret_known, const char **ret_name)
+{
+    *ret_known = false;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        const char *name = NULL;
+        if (!matches(routes[i].path, target, &name))
+            continue;
+        *ret_known = true;
+        if (strcmp(routes[i].method, method) == 0) {
+            *ret_name = name;
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+const struct api_parameter_rule *api_route_parameters(const struct api_route *route)
+{
+    return route->parameters;
+}
+
+bool api_route_has_body(const struct api_route *route)
+{
+    return route->body == BODY_JSON;
+}
+
+bool api_route_name_is_valid(const struct api_route *route, const char *name)
+{
+    return strstr(route->path, "{id}") ? record_id_is_valid(name) : record_name_is_valid(name);
+}
+
+void api_route_format_allow(const struct api_target *target, char *ret_text, size_t size)
+{
+    size_t used = 0;
+    ret_text[0] = '\0';
+    for (size_t i = 0; i < ROUTE_COUNT && used < size; i++) {
+        const char *name;
+        if (matches(routes[i].path, target, &name))
+            used += (size_t)snprintf(ret_text + used, size - used, "%s%s%s", used ? ", " : "",
+                                     routes[i].method,
+                                     strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
+    }
+}
+
+void api_route_dispatch(struct api_request *request)
+{
+    const struct api_route *route = request->route;
+    json_t *body = NULL;
+    if (route->body == BODY_JSON) {
+        struct api_error err;
+        int status =
+            api_body_parse(request->body ? request->body : "", request->body_size, &body, &err);
+        if (status == -ENOMEM)
+            api_request_reply_problem(request, 500, "no_memory", "no memory for the body");
+        else if (status < 0)
+            api_request_reply_problem(request, 400, "body_invalid", "%s", err.text);
+        if (status < 0)
+            return;
+    }
+    api_request_hand_over(request);
+    /* The request may be gone when this returns; the route is not. */
+    route->answer(request->server, request, body);
+    json_decref(body);
+}
+
+int api_server_get_route(size_t index, struct api_route_info *ret_info)
+{
+    if (index >= ROUTE_COUNT)
+        return -ENOENT;
+    const struct api_route *route = &routes[index];
+    struct api_route_info info = {.method = route->method,
+                                  .path = route->path,
+                                  .scope = scope_names[route->scope],
+                                  .has_body = route->body == BODY_JSON};
+    for (const struct api_parameter_rule *rule = route->parameters; rule->name; rule++) {
+        assert(info.parameter_count < API_ROUTE_PARAMETERS_MAX);
+        info.parameters[info.parameter_count++] = rule->name;
+    }
+    *ret_info = info;
+    return 0;
+}
