@@ -1,5 +1,6 @@
 #include "pipeline/plugin.h"
 
+#include "pipeline/vigilanalyze.h"
 #include "pipeline/vigilscenesrc.h"
 
 #define DESCRIPTION "Analysis of video by CNN and LSTM networks"
@@ -11,6 +12,7 @@ static const struct {
     const char *name;
     GType (*type)(void);
 } elements[] = {
+    {"vigilanalyze", vigil_analyze_get_type},
     {"vigilscenesrc", vigil_scene_src_get_type},
     {NULL, NULL},
 };
