@@ -259,52 +259,46 @@ static void note_object(const struct scene *scene, const struct scene_actor *act
         truth->labels |= 1u << SCENE_LABEL_MOVEMENT;
 }
 
-/* Actors and posts, farthest first, so that the near hide the far. */
+/* Actors, farthest first, so that the near hide the far. A post is painted again where it stands
+ * before somebody, and only there: its smooth edges would grow darker each time. */
 static void paint_actors(struct scene *scene, float time, const struct moment *moment,
                          struct scene_truth *truth)
 {
     struct {
-        float depth;
-        const struct scene_actor *actor; /* NULL: a post */
-        const struct scene_post *post;
+        const struct scene_actor *actor;
         struct scene_pose pose;
-    } row[SCENE_ACTORS_MAX + SCENE_POSTS_MAX], key;
+        struct scene_extent extent;
+    } row[SCENE_ACTORS_MAX], key;
     int count = 0;
     for (int i = 0; i < scene->chapter.actor_count; i++) {
-        const struct scene_actor *actor = &scene->chapter.actors[i];
-        struct scene_pose pose;
-        if (!scene_actor_pose(actor, time, &pose))
-            continue;
-        row[count].depth = pose.depth;
-        row[count].actor = actor;
-        row[count].pose = pose;
-        count++;
-    }
-    if (count == 0)
-        return; /* the posts are in the backdrop already */
-    for (int i = 0; i < scene->world.post_count; i++) {
-        row[count].depth = scene->world.posts[i].depth;
-        row[count].actor = NULL;
-        row[count].post = &scene->world.posts[i];
-        count++;
+        row[count].actor = &scene->chapter.actors[i];
+        count += scene_actor_pose(row[count].actor, time, &row[count].pose);
     }
     for (int i = 1; i < count; i++) {
         key = row[i];
         int at = i;
-        for (; at > 0 && row[at - 1].depth < key.depth; at--)
+        for (; at > 0 && row[at - 1].pose.depth < key.pose.depth; at--)
             row[at] = row[at - 1];
         row[at] = key;
     }
     for (int i = 0; i < count; i++) {
-        if (!row[i].actor) {
-            scene_world_paint_post(&scene->world, row[i].post, &scene->canvas, moment->view_x,
-                                   moment->view_y);
-            continue;
-        }
-        struct scene_extent extent;
         scene_actor_paint(row[i].actor, &row[i].pose, &scene->world, &scene->canvas,
-                          moment->view_x, moment->view_y, &extent);
-        note_object(scene, row[i].actor, &row[i].pose, &extent, truth);
+                          moment->view_x, moment->view_y, &row[i].extent);
+        note_object(scene, row[i].actor, &row[i].pose, &row[i].extent, truth);
+        float nearer = i + 1 < count ? row[i + 1].pose.depth : 0.0f;
+        for (int k = 0; k < scene->world.post_count; k++) {
+            const struct scene_post *post = &scene->world.posts[k];
+            if (post->depth >= row[i].pose.depth || post->depth < nearer)
+                continue;
+            struct scene_extent stands =
+                scene_world_post_extent(&scene->world, post, moment->view_x, moment->view_y);
+            bool hides = false;
+            for (int behind = 0; behind <= i; behind++)
+                hides |= stands.x0 < row[behind].extent.x1 && stands.x1 > row[behind].extent.x0;
+            if (hides)
+                scene_world_paint_post(&scene->world, post, &scene->canvas, moment->view_x,
+                                       moment->view_y);
+        }
     }
 }
 
@@ -324,7 +318,7 @@ static void paint(struct scene *scene, uint64_t index, float time, struct scene_
     if (moment.has_beam)
         scene_canvas_glow(canvas,
                           (struct scene_point){moment.beam.x * width, moment.beam.y * height},
-                          0.22f * width, 0.12f * height, 120.0f);
+                          0.22f * width, 0.12f * height, 150.0f - 90.0f * world->light);
     if (moment.rain > 0.0f)
         scene_effect_rain(canvas, moment.wet->look, time, moment.rain);
     if (moment.snow > 0.0f)

@@ -287,17 +287,26 @@ static void add_post(struct scene_world *world, float x, float depth, float up, 
         world->posts[world->post_count++] = (struct scene_post){x, depth, up, radius, colour};
 }
 
-void scene_world_paint_post(const struct scene_world *world, const struct scene_post *post,
-                            struct scene_canvas *canvas, int view_x, int view_y)
+struct scene_extent scene_world_post_extent(const struct scene_world *world,
+                                            const struct scene_post *post, int view_x,
+                                            int view_y)
 {
-    float metre = world->camera.focal / post->depth;
+    float radius = post->radius * world->camera.focal / post->depth;
     struct scene_point foot = scene_camera_project(&world->camera, post->x, 0.0f, post->depth);
     struct scene_point head =
         scene_camera_project(&world->camera, post->x, post->up, post->depth);
-    struct scene_point at[2] = {{foot.x - (float)view_x, foot.y - (float)view_y},
-                                {head.x - (float)view_x, head.y - (float)view_y}};
-    scene_canvas_limb(canvas, at[0], post->radius * metre, at[1], 0.7f * post->radius * metre,
-                      post->colour, 1.0f);
+    float x = foot.x - (float)view_x;
+    return (struct scene_extent){x - radius, head.y - (float)view_y, x + radius,
+                                 foot.y - (float)view_y};
+}
+
+void scene_world_paint_post(const struct scene_world *world, const struct scene_post *post,
+                            struct scene_canvas *canvas, int view_x, int view_y)
+{
+    struct scene_extent stands = scene_world_post_extent(world, post, view_x, view_y);
+    float x = 0.5f * (stands.x0 + stands.x1), radius = 0.5f * (stands.x1 - stands.x0);
+    scene_canvas_limb(canvas, (struct scene_point){x, stands.y1}, radius,
+                      (struct scene_point){x, stands.y0}, 0.7f * radius, post->colour, 1.0f);
 }
 
 /* Each draw is a statement of its own, here and everywhere: C leaves the order open in which
@@ -530,8 +539,11 @@ int scene_world_init(struct scene_world *world, uint64_t seed, bool indoors, int
     else
         paint_street_across(&painter, world);
     light_canvas(&world->backdrop, world->light, scene_random_range(&random, 0.65f, 1.05f));
-    for (int i = 0; i < world->post_count; i++)
+    for (int i = 0; i < world->post_count; i++) {
         world->posts[i].colour = scene_colour_lit(world->posts[i].colour, world->light);
+        scene_world_paint_post(world, &world->posts[i], &world->backdrop, -world->margin_x,
+                               -world->margin_y);
+    }
     return 0;
 }
 

@@ -58,7 +58,10 @@ struct scene_point scene_camera_project(const struct scene_camera *camera, float
 /* How far to the side, in metres, the picture's edge lies at a depth. */
 float scene_world_reach(const struct scene_world *world, float depth);
 
-/* Paints a post where the view stands. */
+/* Where a post is on a canvas whose (0, 0) is at (view_x, view_y) of the world's picture. */
+struct scene_extent scene_world_post_extent(const struct scene_world *world,
+                                            const struct scene_post *post, int view_x,
+                                            int view_y);
 void scene_world_paint_post(const struct scene_world *world, const struct scene_post *post,
                             struct scene_canvas *canvas, int view_x, int view_y);
 

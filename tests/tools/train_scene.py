@@ -365,8 +365,6 @@ def command_train(root, path, epochs=14, per_epoch=9000, batch=48):
     share = np.array([0.34, 0.26] + [0.4 / 6] * 6)
     members = [np.flatnonzero(train.labels == label) for label in range(8)]
     network = build_network()
-    if os.path.exists(path + ".start"):
-        network.load_state_dict(torch.load(path + ".start"))
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
     steps = int(epochs) * per_epoch // batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
