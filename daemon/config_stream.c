@@ -9,7 +9,7 @@
 
 static const char *const scheme_names[] = {"rtsp", "rtsps", "scene", "file", NULL};
 static const char *const member_names[] = {"uri",     "user", "password", "model",
-                                           "enabled", "loop", "name",     NULL};
+                                           "enabled", "loop", NULL};
 
 /* Whole numbers a scene:// address may carry. */
 static const struct scene_parameter {
@@ -362,7 +362,6 @@ int config_stream_from_json(const char *name, const json_t *object,
     if (!json_is_object(object))
         return refuse(err, "", "a stream must be a JSON object");
     struct config_stream_fields fields = {.enabled = -1, .loop = -1};
-    const char *own_name = name;
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)object, key, value) {
@@ -375,8 +374,6 @@ int config_stream_from_json(const char *name, const json_t *object,
             r = take_text(key, value, &fields.password, err);
         else if (strcmp(key, "model") == 0)
             r = take_text(key, value, &fields.model, err);
-        else if (strcmp(key, "name") == 0)
-            r = take_text(key, value, &own_name, err);
         else if (strcmp(key, "enabled") == 0)
             r = take_flag(key, value, &fields.enabled, err);
         else if (strcmp(key, "loop") == 0)
@@ -392,10 +389,6 @@ int config_stream_from_json(const char *name, const json_t *object,
         if (r < 0)
             return r;
     }
-    if (strcmp(own_name, name) != 0)
-        return refuse(err, "name",
-                      "the name in the body is not the one in the address; "
-                      "a stream cannot be renamed");
     return config_stream_make(name, &fields, roots, ret_stream, err);
 }
 

@@ -48,8 +48,8 @@ int config_stream_make(const char *name, const struct config_stream_fields *fiel
                        const struct config_roots *roots, struct config_stream *ret_stream,
                        struct config_error *err);
 
-/* From a JSON object: uri (required), user, password, model, enabled, loop; `name` may stand
- * there when it is the same. Other members are refused. 0 or -EINVAL. */
+/* From a JSON object: uri (required), user, password, model, enabled, loop. Other members are
+ * refused. 0 or -EINVAL. */
 int config_stream_from_json(const char *name, const json_t *object,
                             const struct config_roots *roots, struct config_stream *ret_stream,
                             struct config_error *err);

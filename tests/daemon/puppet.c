@@ -197,6 +197,7 @@ static int inspect(void)
 int main(int argc, char **argv)
 {
     const char *name = basename(argv[0]);
+    signal(SIGSEGV, SIG_DFL); /* a sanitizer would turn the death into an exit */
     if (argc == 2 && strcmp(argv[1], "--inspect") == 0)
         return inspect();
     if (argc != 2 || strcmp(argv[1], "--control-fd=3") != 0)

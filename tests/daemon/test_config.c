@@ -381,7 +381,7 @@ static const struct {
     {"{\"uri\": \"scene://street\", \"modle\": \"x\"}", "modle", "did you mean model"},
     {"{\"uri\": \"scene://street\", \"status\": {}}", "status", "unknown member"},
     {"{\"uri\": \"scene://street\", \"model\": \"../x\"}", "model", "no valid model"},
-    {"{\"uri\": \"scene://street\", \"name\": \"b\"}", "name", "cannot be renamed"},
+    {"{\"uri\": \"scene://street\", \"name\": \"a\"}", "name", "unknown member"},
     {"{\"uri\": \"rtsp://h/\", \"user\": \"a\\nb\"}", "user", "control"},
     {"{\"uri\": \"rtsp://h/\", \"user\": \"a\", \"password\": \"\\u007f\"}", "password",
      "control"},
@@ -400,7 +400,7 @@ START_TEST(a_stream_survives_the_store_and_shows_no_credentials_elsewhere)
 {
     struct config_stream stream, again;
     ck_assert_int_eq(from_json("{\"uri\": \"rtsp://cam/x\", \"user\": \"joe\", \"password\": "
-                               "\"secret\", \"name\": \"a\", \"enabled\": false}",
+                               "\"secret\", \"enabled\": false}",
                                &stream),
                      0);
     json_t *stored = config_stream_to_json(&stream, true);

@@ -1,0 +1,428 @@
+#include "daemon/app_private.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/log.h"
+#include "daemon/media.h"
+
+#define TICK_MS          1000
+#define SPARE_WORKERS    1 /* a worker takes longer to warm up than a camera may be left alone */
+#define LINES_PER_MINUTE 20
+
+__attribute__((format(printf, 2, 3))) static void explain(struct app_error *err,
+                                                          const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(err->text, sizeof err->text, format, arguments);
+    va_end(arguments);
+}
+
+/* --- detections --------------------------------------------------------------------------- */
+
+static int post(void *owner, const struct record *record)
+{
+    struct app *app = owner;
+    return mailbox_post(app->mailbox, record);
+}
+
+static void flush_ends(struct app *app)
+{
+    detections_flush(app->detections, post, app);
+}
+
+static void take_record(void *owner, const struct record *sent)
+{
+    struct app *app = owner;
+    struct stream_entry *entry = streams_find(app->streams, sent->stream);
+    struct record record = *sent;
+    /* The worker says what it saw; who and where is ours to say. */
+    g_strlcpy(record.node, app->config->node, sizeof record.node);
+    record.seq = -1;
+    if (record.phase != RECORD_ENDED && entry &&
+        !stream_entry_allows_record(entry, uv_now(app->loop))) {
+        app->records_over_rate++;
+        return;
+    }
+    int r = detections_apply(app->detections, &record);
+    if (r < 0)
+        app->records_refused++;
+    else if (r > 0)
+        flush_ends(app);
+    else
+        mailbox_post(app->mailbox, &record); /* refused: the mailbox counts it */
+}
+
+static void record_committed(void *owner, const struct record *record, const char *text)
+{
+    struct app *app = owner;
+    if (app->server)
+        api_server_publish(app->server, record->seq, text);
+}
+
+/* --- workers ------------------------------------------------------------------------------ */
+
+static bool may_log(struct app *app, struct stream_entry *entry)
+{
+    uint64_t now = uv_now(app->loop);
+    if (now - entry->logged_ms > 60000) {
+        entry->logged_ms = now;
+        entry->logged = 0;
+    }
+    if (entry->logged++ == LINES_PER_MINUTE)
+        log_warning("stream %s: changes often; further lines of this minute are left out",
+                    entry->config.name);
+    return entry->logged <= LINES_PER_MINUTE;
+}
+
+static void take_status(void *owner, const struct message_stream_status *status)
+{
+    struct app *app = owner;
+    struct stream_entry *entry = streams_find(app->streams, status->stream);
+    if (!entry || !entry->config.enabled)
+        return; /* the last words of one that was deleted or disabled */
+    bool changed =
+        entry->status.state != status->state || entry->status.reason != status->reason;
+    stream_entry_set_status(entry, status);
+    if (changed && may_log(app, entry))
+        log_line(status->state == STREAM_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+                 "stream %s: %s%s%s%s%s", status->stream, stream_state_name(status->state),
+                 status->reason == REASON_NONE ? "" : " ",
+                 status->reason == REASON_NONE ? "" : stream_reason_name(status->reason),
+                 *status->detail ? ": " : "", status->detail);
+}
+
+static int open_media(struct app *app, const struct config_stream *stream,
+                      struct supervisor_failure *ret_why)
+{
+    size_t root;
+    char below[MESSAGE_URI_SIZE];
+    int r =
+        config_stream_media(stream->uri, &app->config->media_roots, &root, below, sizeof below);
+    if (r == 0)
+        r = media_open_beneath(app->config->media_roots.paths[root], below);
+    if (r < 0) {
+        ret_why->reason = r == -ENOENT ? REASON_NOT_FOUND : REASON_UNREADABLE;
+        snprintf(ret_why->detail, sizeof ret_why->detail,
+                 "the file of the stream cannot be opened: %s",
+                 r == -EXDEV || r == -ELOOP
+                     ? "it is reached through a link or leaves its media "
+                       "root"
+                     : g_strerror(-r));
+    }
+    return r;
+}
+
+/* Fills in what the worker must know and opens what it must read. */
+static int prepare(void *owner, const char *name, struct message_stream_start *ret_start,
+                   int ret_fds[2], int *ret_fd_count, struct supervisor_failure *ret_why)
+{
+    struct app *app = owner;
+    const struct stream_entry *entry = streams_find(app->streams, name);
+    if (!entry)
+        return -ENOENT;
+    const struct config_stream *stream = &entry->config;
+    const struct config_model *model = config_find_model(app->config, stream->model);
+    int fd = model ? media_open_file(model->path) : -ENOENT;
+    if (fd < 0) {
+        ret_why->reason = REASON_MODEL;
+        snprintf(ret_why->detail, sizeof ret_why->detail,
+                 "the file of model %s cannot be opened: %s", stream->model, g_strerror(-fd));
+        return fd;
+    }
+    ret_fds[0] = fd;
+    *ret_fd_count = 1;
+    if (stream->scheme == CONFIG_FILE) {
+        fd = open_media(app, stream, ret_why);
+        if (fd < 0) {
+            close(ret_fds[0]);
+            *ret_fd_count = 0;
+            return fd;
+        }
+        ret_fds[(*ret_fd_count)++] = fd;
+    }
+    struct message_stream_start *start = ret_start;
+    g_strlcpy(start->stream, name, sizeof start->stream);
+    g_strlcpy(start->node, app->config->node, sizeof start->node);
+    g_strlcpy(start->uri, stream->uri, sizeof start->uri);
+    g_strlcpy(start->user, stream->user, sizeof start->user);
+    g_strlcpy(start->password, stream->password, sizeof start->password);
+    g_strlcpy(start->model, stream->model, sizeof start->model);
+    start->live = true;
+    start->loop = stream->loop;
+    start->start_ms = g_get_real_time() / 1000;
+    start->override_count = model->override_count;
+    for (int i = 0; i < model->override_count; i++) {
+        g_strlcpy(start->overrides[i].key, model->overrides[i].key,
+                  sizeof start->overrides[i].key);
+        g_strlcpy(start->overrides[i].value, model->overrides[i].value,
+                  sizeof start->overrides[i].value);
+    }
+    return 0;
+}
+
+static void resolve(void *owner, const char *stream, uint64_t run, int64_t request,
+                    const char *host)
+{
+    struct app *app = owner;
+    struct resolver_question question = {.run = run, .request = request};
+    g_strlcpy(question.stream, stream, sizeof question.stream);
+    g_strlcpy(question.host, host, sizeof question.host);
+    /* A worker may only have looked up what its stream's configuration names. */
+    const struct stream_entry *entry = streams_find(app->streams, stream);
+    bool own = entry && config_stream_names_host(&entry->config, host);
+    if (!own || resolver_ask(app->resolver, &question) < 0) {
+        struct message_resolved none = {.request = request};
+        supervisor_resolved(app->supervisor, stream, run, &none);
+    }
+}
+
+static void resolved(void *owner, const struct resolver_question *question,
+                     const struct message_resolved *answer)
+{
+    struct app *app = owner;
+    supervisor_resolved(app->supervisor, question->stream, question->run, answer);
+}
+
+static void snapshot_done(void *owner, const char *stream,
+                          const struct message_snapshot_done *done)
+{
+    struct app *app = owner;
+    snapshots_answered(app->snapshots, stream, done);
+}
+
+static void worker_gone(void *owner, const char *stream)
+{
+    struct app *app = owner;
+    snapshots_worker_gone(app->snapshots, stream);
+    detections_end_stream(app->detections, stream, g_get_real_time() / 1000);
+    flush_ends(app);
+}
+
+static const struct supervisor_listener supervisor_listener = {
+    .prepare = prepare,
+    .status = take_status,
+    .record = take_record,
+    .resolve = resolve,
+    .snapshot_done = snapshot_done,
+    .worker_gone = worker_gone,
+};
+
+void app_apply_stream(struct app *app, const struct stream_entry *entry)
+{
+    if (entry->config.enabled)
+        supervisor_start(app->supervisor, entry->config.name);
+    else
+        supervisor_stop(app->supervisor, entry->config.name);
+}
+
+/* --- starting ----------------------------------------------------------------------------- */
+
+/* Streams of the files, then those of the store: a section in a file wins. A row that is no
+ * longer valid (its model or media root was taken out of the configuration) is left in the
+ * store and said, once. */
+static void load_streams(struct app *app)
+{
+    for (size_t i = 0; i < app->config->stream_count; i++)
+        streams_put(app->streams, &app->config->streams[i], true);
+    size_t count;
+    const struct store_stream *rows = mailbox_streams(app->mailbox, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct config_stream stream;
+        struct config_error why = {.text = "not valid JSON"};
+        const struct stream_entry *entry = streams_find(app->streams, rows[i].name);
+        if (entry) {
+            log_warning("stream %s: the configuration file replaces what the API was told",
+                        rows[i].name);
+            continue;
+        }
+        json_t *object = json_loads(rows[i].config, JSON_REJECT_DUPLICATES, NULL);
+        int r = config_stream_from_json(rows[i].name, object, &app->config->media_roots,
+                                        &stream, &why);
+        json_decref(object);
+        if (r == 0)
+            r = config_check_stream(app->config, &stream, &why);
+        if (r == 0 && streams_count(app->streams) >= APP_STREAMS_MAX) {
+            r = -ENOSPC;
+            snprintf(why.text, sizeof why.text, "there are more than %d streams",
+                     APP_STREAMS_MAX);
+        }
+        if (r == 0)
+            streams_put(app->streams, &stream, false);
+        else
+            log_warning("stream %s of the store is left out: %s", rows[i].name, why.text);
+    }
+    for (size_t i = 0; i < streams_count(app->streams); i++)
+        app_apply_stream(app, streams_at(app->streams, i));
+}
+
+static void ticked(uv_timer_t *timer)
+{
+    flush_ends(timer->data); /* those the mailbox had no room for */
+}
+
+static int listen_http(struct app *app, struct app_error *err)
+{
+    struct api_server_options options = {
+        .listen = app->config->listen,
+        .version = app->options.version,
+        .backend = &app_backend,
+        .app = app,
+    };
+    struct api_error why = {{0}};
+    int r = api_server_create(&options, &app->server, &why);
+    if (r == 0)
+        r = http_create(app->loop, app->server, &app->http);
+    if (r < 0)
+        explain(err, "%s", *why.text ? why.text : g_strerror(-r));
+    return r;
+}
+
+int app_create(const struct app_options *options, struct app **ret_app, struct app_error *err)
+{
+    struct app *app = g_new0(struct app, 1);
+    app->options = *options;
+    app->config = options->config;
+    app->loop = options->loop;
+    app->streams = streams_create();
+    app->detections = detections_create();
+    app->tick = g_new0(uv_timer_t, 1);
+    app->finisher = g_new0(uv_prepare_t, 1);
+    uv_timer_init(app->loop, app->tick);
+    uv_prepare_init(app->loop, app->finisher);
+    app->tick->data = app->finisher->data = app;
+
+    struct mailbox_options mailbox = {
+        .loop = app->loop,
+        .path = app->config->database,
+        .retention_days = app->config->retention_days,
+        .committed = record_committed,
+        .owner = app,
+    };
+    struct supervisor_options supervisor = {
+        .loop = app->loop,
+        .program = app->config->worker,
+        .listener = &supervisor_listener,
+        .owner = app,
+        .spares = SPARE_WORKERS,
+    };
+    struct store_error store = {{0}};
+    /* The port first: a second vigild must not touch the first one's store. */
+    int r = listen_http(app, err);
+    if (r < 0)
+        goto fail;
+    r = mailbox_create(&mailbox, &app->mailbox, &store);
+    if (r < 0) {
+        explain(err, "%s", store.text);
+        r = r == -EINVAL ? -EIO : r; /* the store's trouble, not the configuration's */
+        goto fail;
+    }
+    r = queries_create(app->loop, app->config->database, &app->queries);
+    if (r == 0)
+        r = resolver_create(app->loop, resolved, app, &app->resolver);
+    if (r == 0)
+        r = supervisor_create(&supervisor, &app->supervisor);
+    if (r == 0)
+        r = snapshots_create(app->loop, app->supervisor, &app->snapshots);
+    if (r == 0)
+        r = models_create(app->loop, app->config, &app->models);
+    if (r < 0) {
+        explain(err, "cannot start: %s", g_strerror(-r));
+        goto fail;
+    }
+    uv_timer_start(app->tick, ticked, TICK_MS, TICK_MS);
+    load_streams(app);
+    *ret_app = app;
+    return 0;
+
+fail:
+    app_destroy(app);
+    return r;
+}
+
+const char *app_url(const struct app *app)
+{
+    return api_server_url(app->server);
+}
+
+/* --- stopping ----------------------------------------------------------------------------- */
+
+static void store_closed(void *owner)
+{
+    struct app *app = owner;
+    app->store_closed = true;
+    app->phase = APP_DRAINING;
+}
+
+static void workers_stopped(void *owner)
+{
+    struct app *app = owner;
+    struct mailbox_stats stats;
+    flush_ends(app);
+    mailbox_get_stats(app->mailbox, &stats);
+    if (*stats.problem)
+        log_warning("stopping while the store fails: what waits may be lost (%d records)",
+                    stats.waiting);
+    app->phase = APP_CLOSING_STORE;
+    mailbox_close(app->mailbox, store_closed);
+}
+
+/* Once a turn while stopping: everything asked must have been answered, and the answers sent,
+ * before the server goes. */
+static void check_finished(uv_prepare_t *prepare)
+{
+    struct app *app = prepare->data;
+    if (app->phase != APP_DRAINING || queries_running(app->queries) > 0 ||
+        !models_stopped(app->models) || api_server_pending(app->server) > 0)
+        return;
+    api_server_run(app->server);
+    app->phase = APP_STOPPED;
+    uv_prepare_stop(app->finisher);
+    uv_timer_stop(app->tick);
+    app->options.stopped(app->options.owner);
+}
+
+void app_stop(struct app *app)
+{
+    if (app->phase != APP_RUNNING) {
+        supervisor_kill_all(app->supervisor);
+        return;
+    }
+    app->phase = APP_STOPPING_WORKERS;
+    api_server_drain(app->server);
+    models_stop(app->models);
+    /* A tick each 20 ms: answers of the pool's threads are waited for without a wake-up. */
+    uv_timer_start(app->tick, ticked, 20, 20);
+    uv_prepare_start(app->finisher, check_finished);
+    supervisor_stop_all(app->supervisor, workers_stopped);
+}
+
+static void handle_closed(uv_handle_t *handle)
+{
+    g_free(handle);
+}
+
+void app_destroy(struct app *app)
+{
+    if (!app)
+        return;
+    snapshots_destroy(app->snapshots);
+    resolver_close(app->resolver);
+    supervisor_destroy(app->supervisor);
+    models_destroy(app->models);
+    http_destroy(app->http);
+    api_server_destroy(app->server);
+    queries_destroy(app->queries);
+    mailbox_destroy(app->mailbox);
+    detections_destroy(app->detections);
+    streams_destroy(app->streams);
+    uv_close((uv_handle_t *)app->tick, handle_closed);
+    uv_close((uv_handle_t *)app->finisher, handle_closed);
+    g_free(app);
+}

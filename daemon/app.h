@@ -1,0 +1,41 @@
+/* The whole of vigild but its options: owns streams, workers, store and API on one loop.
+ *
+ * Created listening and with its streams starting; app_stop then takes everything down in
+ * order: no new requests, workers asked and killed, what they began ended, records committed,
+ * store closed, `stopped` called.
+ *
+ * Thread: the loop's. */
+#ifndef DAEMON_APP_H
+#define DAEMON_APP_H
+
+#include <uv.h>
+
+#include "daemon/config.h"
+
+struct app;
+
+struct app_error {
+    char text[600];
+};
+
+struct app_options {
+    uv_loop_t *loop;
+    const struct config *config; /* borrowed until destroyed */
+    const char *version;
+    void (*stopped)(void *owner);
+    void *owner;
+};
+
+/* 0; -EINVAL configuration (listen, a damaged row); -EADDRINUSE and others: something needed
+ * is not available. */
+int app_create(const struct app_options *options, struct app **ret_app, struct app_error *err);
+
+const char *app_url(const struct app *app);
+
+/* Once; a second call ends the patience with workers. */
+void app_stop(struct app *app);
+
+/* After `stopped`; its handles close with the next turns of the loop. NULL is fine. */
+void app_destroy(struct app *app);
+
+#endif

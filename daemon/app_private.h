@@ -1,0 +1,58 @@
+/* What the files app*.c share. */
+#ifndef DAEMON_APP_PRIVATE_H
+#define DAEMON_APP_PRIVATE_H
+
+#include "api/server.h"
+#include "daemon/app.h"
+#include "daemon/detections.h"
+#include "daemon/http.h"
+#include "daemon/mailbox.h"
+#include "daemon/models.h"
+#include "daemon/queries.h"
+#include "daemon/resolver.h"
+#include "daemon/snapshots.h"
+#include "daemon/streams.h"
+#include "daemon/supervisor.h"
+
+#define APP_STREAMS_MAX CONFIG_STREAMS_MAX
+
+enum app_phase {
+    APP_RUNNING,
+    APP_STOPPING_WORKERS,
+    APP_CLOSING_STORE,
+    APP_DRAINING,
+    APP_STOPPED
+};
+
+struct app {
+    struct app_options options;
+    const struct config *config;
+    uv_loop_t *loop;
+    enum app_phase phase;
+    struct streams *streams;
+    struct detections *detections;
+    struct mailbox *mailbox;
+    struct queries *queries;
+    struct supervisor *supervisor;
+    struct resolver *resolver;
+    struct snapshots *snapshots;
+    struct models *models;
+    struct api_server *server;
+    struct http *http;
+    uv_timer_t *tick; /* apart: outlives us until its close callback */
+    uv_prepare_t *finisher;
+    bool store_closed;
+    int pending_puts;
+    int64_t records_over_rate, records_refused;
+};
+
+/* app_backend.c */
+extern const struct api_backend app_backend;
+
+/* app_metrics.c: Prometheus' text format, malloc; NULL without memory. */
+char *app_metrics_text(struct app *app);
+
+/* app.c: makes the worker follow the entry's configuration. */
+void app_apply_stream(struct app *app, const struct stream_entry *entry);
+
+#endif

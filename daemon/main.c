@@ -1,0 +1,130 @@
+/* vigild: options, loop, run, teardown. Everything else is daemon/app.h. */
+#include <errno.h>
+#include <glib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+#include <uv.h>
+
+#include "daemon/app.h"
+#include "daemon/log.h"
+
+/* As of DESIGN: 0 ok, 2 usage, 69 something needed is unavailable, 78 configuration. */
+enum { EXIT_USAGE = 2, EXIT_UNAVAILABLE = 69, EXIT_CONFIGURATION = 78 };
+
+struct daemon {
+    uv_loop_t loop;
+    uv_signal_t terminate, interrupt;
+    struct app *app;
+};
+
+static void close_signals(struct daemon *daemon)
+{
+    uv_close((uv_handle_t *)&daemon->terminate, NULL);
+    uv_close((uv_handle_t *)&daemon->interrupt, NULL);
+}
+
+static void app_stopped(void *owner)
+{
+    struct daemon *daemon = owner;
+    app_destroy(daemon->app);
+    daemon->app = NULL;
+    close_signals(daemon);
+}
+
+static void told_to_stop(uv_signal_t *handle, int signal_number)
+{
+    struct daemon *daemon = handle->data;
+    if (!daemon->app)
+        return;
+    log_info("%s: stopping", signal_number == SIGINT ? "interrupted" : "told to terminate");
+    sd_notify(0, "STOPPING=1");
+    app_stop(daemon->app);
+}
+
+static void watch_signals(struct daemon *daemon)
+{
+    daemon->terminate.data = daemon->interrupt.data = daemon;
+    uv_signal_init(&daemon->loop, &daemon->terminate);
+    uv_signal_init(&daemon->loop, &daemon->interrupt);
+    uv_signal_start(&daemon->terminate, told_to_stop, SIGTERM);
+    uv_signal_start(&daemon->interrupt, told_to_stop, SIGINT);
+}
+
+static int run(const struct config *config)
+{
+    struct daemon daemon = {0};
+    struct app_error err = {{0}};
+    struct app_options options = {
+        .loop = &daemon.loop,
+        .config = config,
+        .version = VIGIL_VERSION,
+        .stopped = app_stopped,
+        .owner = &daemon,
+    };
+    if (uv_loop_init(&daemon.loop) < 0) {
+        log_error("cannot make an event loop");
+        return EXIT_UNAVAILABLE;
+    }
+    watch_signals(&daemon);
+    int r = app_create(&options, &daemon.app, &err);
+    if (r < 0) {
+        log_error("%s", err.text);
+        close_signals(&daemon);
+    } else {
+        log_info("%s listens on %s", VIGIL_VERSION, app_url(daemon.app));
+        sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", app_url(daemon.app));
+    }
+    uv_run(&daemon.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&daemon.loop);
+    return r == -EINVAL ? EXIT_CONFIGURATION : r < 0 ? EXIT_UNAVAILABLE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct config_options options = {.environment = (const char *const *)environ};
+    gboolean show_version = FALSE;
+    const GOptionEntry entries[] = {
+        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options.file,
+         "Configuration file (default " CONFIG_FILE_DEFAULT ")", "FILE"},
+        {"listen", 'l', 0, G_OPTION_ARG_STRING, &options.listen,
+         "Address and port, loopback only (default 127.0.0.1:8470)", "ADDRESS:PORT"},
+        {"database", 'd', 0, G_OPTION_ARG_FILENAME, &options.database, "Database file", "FILE"},
+        {"version", 'V', 0, G_OPTION_ARG_NONE, &show_version, "Print the version", NULL},
+        {NULL},
+    };
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_option_context_set_summary(context,
+                                 "Analyses camera streams and serves what it detects.");
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, &error) || argc > 1) {
+        fprintf(stderr, "vigild: %s; see vigild --help\n",
+                error ? error->message : "it takes no arguments, only options");
+        return EXIT_USAGE;
+    }
+    if (show_version) {
+        puts("vigild " VIGIL_VERSION);
+        return EXIT_SUCCESS;
+    }
+    /* Broken pipes and sockets are return values. */
+    signal(SIGPIPE, SIG_IGN);
+    /* Look-ups may fill half of libuv's pool; queries keep the other half. glibc's own waits
+     * for a silent name server are shortened, since they hold a thread until they end. */
+    setenv("UV_THREADPOOL_SIZE", "8", 0);
+    setenv("RES_OPTIONS", "timeout:1 attempts:2", 0);
+
+    struct config config;
+    struct config_error err;
+    if (config_load(&options, &config, &err) < 0) {
+        log_error("%s", err.text);
+        return EXIT_CONFIGURATION;
+    }
+    int status = run(&config);
+    config_finish(&config);
+    return status;
+}
