@@ -740,8 +740,9 @@ START_TEST(settings_that_cannot_work_are_said)
 {
     struct rig rig;
     rig_init(&rig, &brightness);
-    static const char *const rois[] = {"",        "0,0,1",       "0,0,1,1,1",
-                                       "0,0,1,x", "0.5,0,0.6,1", "0,0,0,1"};
+    static const char *const rois[] = {"",           "0,0,1",       "0,0,1,1,1",
+                                       "0,0,1,x",    "0.5,0,0.6,1", "0,0.5,1,0.6",
+                                       "-0.1,0,1,1", "0,0,0,1"};
     for (size_t i = 0; i < G_N_ELEMENTS(rois); i++) {
         g_object_set(rig.element, "roi", rois[i], NULL);
         expect_refusal(&rig, "should be X,Y,WIDTH,HEIGHT inside 0..1");
