@@ -13,6 +13,10 @@
 #include "tests/pipeline/testmodel.h"
 #include "tests/suite.h"
 
+#define TEXT_16 "abcdefghijklmnop"
+#define TEXT_48 TEXT_16 TEXT_16 TEXT_16
+#define TEXT_65 TEXT_48 TEXT_16 "q"
+
 static struct nn_model *load(const struct testmodel *what)
 {
     GBytes *bytes = testmodel_build(what);
@@ -174,6 +178,19 @@ START_TEST(a_picture_classifier_is_known_by_its_rank)
 }
 END_TEST
 
+START_TEST(a_label_may_hold_a_colon_and_64_bytes)
+{
+    static const struct testmodel bare = BARE;
+    static const char *const pairs[] = {"labels", "at:gate," TEXT_48 TEXT_16, "enter",
+                                        "at:gate:0.75", NULL};
+    struct modelinfo *info = read_with(&bare, pairs);
+    ck_assert_double_eq(info->labels[0].enter, 0.75);
+    ck_assert_double_eq(info->labels[1].enter, 0.6);
+    ck_assert_str_eq(info->labels[1].name, TEXT_48 TEXT_16);
+    modelinfo_destroy(info);
+}
+END_TEST
+
 START_TEST(overrides_replace_the_models_own_with_or_without_the_prefix)
 {
     static const struct testmodel own = {.rank = 5,
@@ -251,6 +268,18 @@ static const struct refusal {
     {BARE, {"vigil.kind", "drama"}, -EINVAL, "vigil.kind \"drama\": should be activity,"},
     {BARE, {"vigil.background", "calm"}, -EINVAL, "vigil.background \"calm\": is no label"},
     {BARE, {"vigil.threshold", "0.5"}, -EINVAL, "vigil.threshold is no key"},
+    {BARE, {"vigil.fps", "241"}, -EINVAL, "vigil.fps \"241\": should be a number, 0 to 240"},
+    {BARE, {"vigil.size", "8.5x6"}, -EINVAL, "vigil.size \"8.5x6\""},
+    {BARE, {"vigil.labels", TEXT_65}, -EINVAL, "a label is 1 to 64 bytes"},
+    {BARE, {"vigil.resize", TEXT_65}, -EINVAL, "\"" TEXT_48 "\": should be one of"},
+    {{.rank = 5, .dims = {1, 4, 1, 6, 8}, .second_input = TRUE},
+     {NULL},
+     -ENOTSUP,
+     "the model has 2 inputs and 1 outputs"},
+    {{.rank = 5, .dims = {1, 4, 1, 6, 8}, .type = 7},
+     {NULL},
+     -ENOTSUP,
+     "the model's input is int64: float32 is supported"},
     {{.rank = 5, .dims = {2, 4, 1, 6, 8}}, {NULL}, -ENOTSUP, "batch is fixed to 2"},
     {{.rank = 5, .dims = {1, -1, 1, 6, 8}},
      {NULL},
@@ -336,6 +365,10 @@ START_TEST(heads_turn_outputs_into_scores)
     ck_assert_float_eq_tol(scores[0], 0.01321289f, 1e-6f);
     ck_assert_float_eq_tol(scores[1], 0.72139918f, 1e-6f);
     ck_assert_float_eq_tol(scores[0] + scores[1] + scores[2], 1, 1e-6f);
+    values[1] = values[2] = 1e4f;
+    modelinfo_scores(&info, &output, scores);
+    ck_assert_float_eq(scores[0], 0);
+    ck_assert_float_eq(scores[2], 0.5f);
 }
 END_TEST
 
@@ -406,6 +439,7 @@ int main(void)
     tcase_add_test(all, a_model_that_says_nothing_gets_defaults_and_they_are_listed);
     tcase_add_test(all, every_key_is_read);
     tcase_add_test(all, a_picture_classifier_is_known_by_its_rank);
+    tcase_add_test(all, a_label_may_hold_a_colon_and_64_bytes);
     tcase_add_test(all, overrides_replace_the_models_own_with_or_without_the_prefix);
     tcase_add_loop_test(all, what_does_not_fit_is_refused_in_one_line_with_key_and_value, 0,
                         (int)G_N_ELEMENTS(refusals));

@@ -17,6 +17,7 @@ struct testmodel {
     int type;                 /* of the input; 0: float */
     int scores;               /* 0: 2 */
     gboolean open_output;     /* the file does not say the output's shape */
+    gboolean second_input;    /* one more, that nothing uses */
     const char *last_op;      /* in place of Add */
     const char *metadata[40]; /* key, value, ..., NULL */
 };
@@ -146,6 +147,8 @@ static inline GBytes *testmodel_build(const struct testmodel *model)
     testmodel_constant(graph, "slope", 1, scores, slope);
     testmodel_constant(graph, "offset", 1, scores, offset);
     testmodel_value(graph, 11, "x", model->type ? model->type : 1, model->rank, model->dims);
+    if (model->second_input)
+        testmodel_value(graph, 11, "y", 1, model->rank, model->dims);
     const gint64 output[] = {1, model->open_output ? -1 : scores};
     testmodel_value(graph, 12, "scores", 1, 2, output);
 
