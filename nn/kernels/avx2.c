@@ -94,11 +94,6 @@ static inline vector v_select_first(size_t n, vector a, vector b)
     return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(lane_mask(n)));
 }
 
-static inline vector v_abs(vector a)
-{
-    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
-}
-
 static inline vector v_round(vector a)
 {
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -93,11 +93,6 @@ static inline vector v_select_first(size_t n, vector a, vector b)
     return _mm512_mask_blend_ps(lane_mask(n), b, a);
 }
 
-static inline vector v_abs(vector a)
-{
-    return _mm512_abs_ps(a);
-}
-
 static inline vector v_round(vector a)
 {
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

@@ -1,8 +1,8 @@
 /* The inner loops of the network: one constant table of functions per instruction set.
  *
- * The scalar table is the reference: plain loops and libm, nothing else, obviously right. The
- * others compute the same within rounding; tests/nn/test_kernels.c holds every function of
- * every table against it, and measures it.
+ * The scalar table is the reference: plain loops, obviously right. The others compute the same
+ * within rounding; tests/nn/test_kernels.c holds every function of every table against it, and
+ * measures it.
  *
  * Convolution and pooling share one idea, the tap: an output is a sum (or maximum) over a few
  * inputs at fixed distances from it. nn/spatial.h lays padded and strided inputs out so that
@@ -64,7 +64,8 @@ struct nn_kernels {
     void (*clamp)(float *y, const float *x, float low, float high, size_t n);
     void (*relu)(float *y, const float *x, size_t n);
     void (*leaky_relu)(float *y, const float *x, float slope, size_t n);
-    /* Within 2e-7 (absolute) of the exact value; tanh also within 4 units in the last place. */
+    /* Within 3e-7 of the exact value; tanh also within 1e-6 of it relatively, for |x| from
+     * 1e-30 on. */
     void (*sigmoid)(float *y, const float *x, size_t n);
     void (*tanh)(float *y, const float *x, size_t n);
 

@@ -1,7 +1,28 @@
-/* The reference: what every other table is held against. Kept plain on purpose. */
+/* The reference: what every other table is held against. Kept plain on purpose. Sums over
+ * taps, sigmoid and tanh round like the vector tables, operation by operation, because
+ * recurrent networks may amplify what differs (nn/op_recurrent.c). */
 #include "nn/kernels/tables.h"
 
 #include <math.h>
+
+const float nn_sigmoid_upper[SIGMOID_UPPER] = {4.37031012579801e-11f, 1.15627324459942e-07f,
+                                               6.08574864600143e-05f, 8.51377133304701e-03f,
+                                               2.48287947061529e-01f};
+const float nn_sigmoid_lower[SIGMOID_LOWER] = {6.10247389755681e-13f, 5.76102136993427e-09f,
+                                               6.29106785017040e-06f, 1.70198817374094e-03f,
+                                               1.16817656904453e-01f, 9.93151921023180e-01f};
+const float nn_tanh_upper[TANH_UPPER] = {-2.76076847742355e-16f, 2.00018790482477e-13f,
+                                         -8.60467152213735e-11f, 5.12229709037114e-08f,
+                                         1.48572235717979e-05f,  6.37261928875436e-04f,
+                                         4.89352455891786e-03f};
+const float nn_tanh_lower[TANH_LOWER] = {1.19825839466702e-06f, 1.18534705686654e-04f,
+                                         2.26843463243900e-03f, 4.89352518554385e-03f};
+
+/* a · b + c rounded as one operation: the product of two floats is exact in double. */
+static float fused(float a, float b, float c)
+{
+    return (float)((double)a * b + c);
+}
 
 static void scalar_gemm(const struct nn_gemm *g)
 {
@@ -27,7 +48,7 @@ static void scalar_tap_sum(float *y, const float *x, const int32_t *offset, cons
     for (size_t i = 0; i < n; i++) {
         float sum = 0;
         for (size_t t = 0; t < taps; t++)
-            sum += weight[t] * x[offset[t] + (ptrdiff_t)i];
+            sum = fused(weight[t], x[offset[t] + (ptrdiff_t)i], sum);
         y[i] += sum;
     }
 }
@@ -39,7 +60,7 @@ static void scalar_tile(float *y, size_t y_step, const float *x, const int32_t *
         for (size_t i = 0; i < n; i++) {
             float sum = 0;
             for (size_t t = 0; t < taps; t++)
-                sum += weight[t * SCALAR_TILE_ROWS + r] * x[offset[t] + (ptrdiff_t)i];
+                sum = fused(weight[t * SCALAR_TILE_ROWS + r], x[offset[t] + (ptrdiff_t)i], sum);
             y[r * y_step + i] += sum;
         }
     }
@@ -100,14 +121,6 @@ static void scalar_affine(float *y, const float *x, float scale, float shift, si
         y[i] = x[i] * scale + shift;
 }
 
-static void scalar_clamp(float *y, const float *x, float low, float high, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        float value = x[i] < low ? low : x[i];
-        y[i] = value > high ? high : value;
-    }
-}
-
 static void scalar_relu(float *y, const float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -120,16 +133,42 @@ static void scalar_leaky_relu(float *y, const float *x, float slope, size_t n)
         y[i] = x[i] < 0 ? slope * x[i] : x[i];
 }
 
-static void scalar_sigmoid(float *y, const float *x, size_t n)
+static float polynomial(float q, const float *coefficient, size_t count)
+{
+    float sum = coefficient[0];
+    for (size_t i = 1; i < count; i++)
+        sum = fused(sum, q, coefficient[i]);
+    return sum;
+}
+
+static float clamped(float x, float low, float high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+static void scalar_clamp(float *y, const float *x, float low, float high, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        y[i] = 1 / (1 + expf(-x[i]));
+        y[i] = clamped(x[i], low, high);
+}
+
+static void scalar_sigmoid(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float value = clamped(x[i], -SIGMOID_LIMIT, SIGMOID_LIMIT), q = value * value;
+        float upper = polynomial(q, nn_sigmoid_upper, SIGMOID_UPPER) * value;
+        y[i] = clamped(upper / polynomial(q, nn_sigmoid_lower, SIGMOID_LOWER) + 0.5f, 0, 1);
+    }
 }
 
 static void scalar_tanh(float *y, const float *x, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        y[i] = tanhf(x[i]);
+    for (size_t i = 0; i < n; i++) {
+        float value = clamped(x[i], -TANH_LIMIT, TANH_LIMIT), q = value * value;
+        float upper = polynomial(q, nn_tanh_upper, TANH_UPPER) * value;
+        y[i] = upper / polynomial(q, nn_tanh_lower, TANH_LOWER);
+    }
 }
 
 static float scalar_sum(const float *x, size_t n)

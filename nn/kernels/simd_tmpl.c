@@ -326,9 +326,22 @@ ALWAYS_INLINE vector exponential(vector x)
     return v_select_less(x, lowest, v_set(0), v_scale(p, e));
 }
 
+/* Σ coefficient[i] · q^(count - 1 - i) */
+ALWAYS_INLINE vector polynomial(vector q, const float *coefficient, const size_t count)
+{
+    vector sum = v_set(coefficient[0]);
+    for (size_t i = 1; i < count; i++)
+        sum = v_fma(sum, q, v_set(coefficient[i]));
+    return sum;
+}
+
 ALWAYS_INLINE vector sigmoid_one(vector x, vector zero, vector one)
 {
-    return v_div(one, v_add(one, exponential(v_sub(zero, x))));
+    x = v_min(v_set(SIGMOID_LIMIT), v_max(v_set(-SIGMOID_LIMIT), x));
+    vector q = v_mul(x, x);
+    vector upper = v_mul(polynomial(q, nn_sigmoid_upper, SIGMOID_UPPER), x);
+    vector y = v_div(upper, polynomial(q, nn_sigmoid_lower, SIGMOID_LOWER));
+    return v_min(one, v_max(zero, v_add(y, v_set(0.5f))));
 }
 
 static void simd_sigmoid(float *y, const float *x, size_t n)
@@ -336,24 +349,17 @@ static void simd_sigmoid(float *y, const float *x, size_t n)
     map_one(y, x, n, 0, 1, sigmoid_one);
 }
 
-/* Near 0 the polynomial of Cephes' tanhf, since 1 - 2 / (exp(2x) + 1) would cancel there. */
-ALWAYS_INLINE vector tanh_one(vector x, vector zero, vector one)
+ALWAYS_INLINE vector tanh_one(vector x, vector low, vector high)
 {
-    vector size = v_abs(x), s = v_mul(x, x);
-    vector p = v_fma(v_set(-5.70498872745e-3f), s, v_set(2.06390887954e-2f));
-    p = v_fma(p, s, v_set(-5.37397155531e-2f));
-    p = v_fma(p, s, v_set(1.33314422036e-1f));
-    p = v_fma(p, s, v_set(-3.33332819422e-1f));
-    p = v_fma(v_mul(p, s), x, x);
-    vector far = v_div(v_set(2), v_add(exponential(v_add(size, size)), one));
-    far = v_sub(one, far);
-    far = v_select_less(x, zero, v_sub(zero, far), far);
-    return v_select_less(size, v_set(0.625f), p, far);
+    x = v_min(high, v_max(low, x));
+    vector q = v_mul(x, x);
+    vector upper = v_mul(polynomial(q, nn_tanh_upper, TANH_UPPER), x);
+    return v_div(upper, polynomial(q, nn_tanh_lower, TANH_LOWER));
 }
 
 static void simd_tanh(float *y, const float *x, size_t n)
 {
-    map_one(y, x, n, 0, 1, tanh_one);
+    map_one(y, x, n, -TANH_LIMIT, TANH_LIMIT, tanh_one);
 }
 
 static float simd_sum(const float *x, size_t n)

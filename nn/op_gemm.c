@@ -1,0 +1,302 @@
+/* Gemm and MatMul. */
+#include <errno.h>
+#include <string.h>
+
+#include "nn/activation.h"
+
+/* OpenBLAS counts with 32 bits. */
+static int check_extents(const struct nn_op_call *call, int64_t m, int64_t n, int64_t k)
+{
+    if (m > INT32_MAX || n > INT32_MAX || k > INT32_MAX)
+        return nn_op_fail(call, -E2BIG, "a product of %lldx%lld by %lldx%lld is too large",
+                          (long long)m, (long long)k, (long long)k, (long long)n);
+    return 0;
+}
+
+static int require_floats(const struct nn_op_call *call)
+{
+    for (int i = 0; i < call->input_count; i++) {
+        int r = nn_op_has_input(call, i) ? nn_op_require_type(call, i, NN_TYPE_FLOAT) : 0;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- Gemm ---- */
+
+struct gemm {
+    struct nn_gemm product;      /* without the pointers */
+    int64_t bias_row, bias_step; /* steps of C between rows and columns; 0: broadcast */
+};
+
+static int gemm_geometry(const struct nn_op_call *call, struct gemm *ret_gemm)
+{
+    const struct nn_shape *a = &call->inputs[0].shape, *b = &call->inputs[1].shape;
+    if (a->rank != 2 || b->rank != 2)
+        return nn_op_fail(call, -EINVAL, "its inputs have ranks %d and %d, not 2", a->rank,
+                          b->rank);
+    bool ta = nn_op_int(call, "transA", 0) != 0, tb = nn_op_int(call, "transB", 0) != 0;
+    int64_t m = a->dim[ta], k = a->dim[!ta], n = b->dim[!tb];
+    if (b->dim[tb] != k)
+        return nn_op_fail(call, -EINVAL, "its inputs have %lld columns and %lld rows",
+                          (long long)k, (long long)b->dim[tb]);
+    int r = check_extents(call, m, n, k);
+    if (r < 0)
+        return r;
+    struct gemm g = {
+        .product = {.m = (size_t)m,
+                    .n = (size_t)n,
+                    .k = (size_t)k,
+                    .transpose_a = ta,
+                    .transpose_b = tb,
+                    .a_step = (size_t)a->dim[1],
+                    .b_step = (size_t)b->dim[1],
+                    .c_step = (size_t)n,
+                    .alpha = nn_op_float(call, "alpha", 1),
+                    .beta = nn_op_float(call, "beta", 1)},
+    };
+    if (nn_op_has_input(call, 2)) {
+        const struct nn_shape *c = &call->inputs[2].shape;
+        int64_t rows = c->rank < 2 ? 1 : c->dim[0];
+        int64_t columns = c->rank < 1 ? 1 : c->dim[c->rank - 1];
+        bool whole = c->rank == 2 && rows == m && columns == n;
+        bool broadcast = call->opset >= 7 || nn_op_int(call, "broadcast", 0) != 0;
+        if (!whole && (!broadcast || c->rank > 2 || (rows != 1 && rows != m) ||
+                       (columns != 1 && columns != n)))
+            return nn_op_fail(call, -EINVAL, "its third input does not broadcast to %lldx%lld",
+                              (long long)m, (long long)n);
+        g.bias_row = rows == 1 ? 0 : columns;
+        g.bias_step = columns == 1 ? 0 : 1;
+    }
+    *ret_gemm = g;
+    return 0;
+}
+
+static int gemm_infer(struct nn_op_call *call)
+{
+    struct gemm g = {0};
+    int r = require_floats(call);
+    if (r == 0)
+        r = gemm_geometry(call, &g);
+    if (r < 0)
+        return r;
+    call->outputs[0].type = NN_TYPE_FLOAT;
+    call->outputs[0].shape =
+        (struct nn_shape){.rank = 2, .dim = {(int64_t)g.product.m, (int64_t)g.product.n}};
+    return 0;
+}
+
+static int gemm_prepare(struct nn_op_call *call)
+{
+    struct gemm *g = nn_op_alloc(call, sizeof *g);
+    if (!g)
+        return -ENOMEM;
+    call->state = g;
+    return gemm_geometry(call, g);
+}
+
+static int gemm_forward(struct nn_op_call *call)
+{
+    const struct gemm *state = call->state;
+    struct nn_gemm g = state->product;
+    g.a = call->inputs[0].data;
+    g.b = call->inputs[1].data;
+    g.c = call->outputs[0].data;
+    if (nn_op_has_input(call, 2) && g.beta != 0) {
+        const float *bias = call->inputs[2].data;
+        for (size_t i = 0; i < g.m; i++) {
+            for (size_t j = 0; j < g.n; j++)
+                g.c[i * g.n + j] =
+                    bias[(int64_t)i * state->bias_row + (int64_t)j * state->bias_step];
+        }
+    } else {
+        g.beta = 0;
+    }
+    call->kernels->gemm(&g);
+    if (call->activation != NN_ACTIVATION_NONE)
+        nn_activation_apply(call, g.c, g.c, g.m * g.n);
+    return 0;
+}
+
+/* Rows of the result are independent: A's rows may be frames when nothing else varies. */
+static bool gemm_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    struct gemm g = {0};
+    if (gemm_geometry(call, &g) < 0 || in[0] != (g.product.transpose_a ? 1 : 0) ||
+        in[1] != NN_TIME_NONE)
+        return false;
+    if (nn_op_has_input(call, 2) && (in[2] != NN_TIME_NONE || g.bias_row != 0))
+        return false;
+    out[0] = 0;
+    return true;
+}
+
+/* ---- MatMul ---- */
+
+/* As many products as the leading dimensions, broadcast together, count. */
+struct matmul {
+    struct nn_gemm product;
+    int batch_rank;
+    int64_t batch[NN_MAX_RANK];
+    int64_t a_batch_step[NN_MAX_RANK], b_batch_step[NN_MAX_RANK]; /* 0: broadcast */
+};
+
+static int matmul_geometry(const struct nn_op_call *call, struct matmul *ret_matmul,
+                           struct nn_shape *ret_shape)
+{
+    struct nn_shape a = call->inputs[0].shape, b = call->inputs[1].shape;
+    bool a_vector = a.rank == 1, b_vector = b.rank == 1;
+    if (a.rank < 1 || b.rank < 1)
+        return nn_op_fail(call, -EINVAL, "a number has no rows to multiply");
+    if (a_vector)
+        a = (struct nn_shape){.rank = 2, .dim = {1, a.dim[0]}};
+    if (b_vector)
+        b = (struct nn_shape){.rank = 2, .dim = {b.dim[0], 1}};
+    int64_t m = a.dim[a.rank - 2], k = a.dim[a.rank - 1], n = b.dim[b.rank - 1];
+    if (b.dim[b.rank - 2] != k)
+        return nn_op_fail(call, -EINVAL, "its inputs have %lld columns and %lld rows",
+                          (long long)k, (long long)b.dim[b.rank - 2]);
+    struct matmul mm = {.batch_rank = (a.rank > b.rank ? a.rank : b.rank) - 2};
+    struct nn_shape shape = {.rank = mm.batch_rank};
+    int64_t a_size = m * k, b_size = k * n;
+    for (int i = mm.batch_rank - 1; i >= 0; i--) {
+        int ai = i - mm.batch_rank + a.rank - 2, bi = i - mm.batch_rank + b.rank - 2;
+        int64_t da = ai < 0 ? 1 : a.dim[ai], db = bi < 0 ? 1 : b.dim[bi];
+        if (da != db && da != 1 && db != 1)
+            return nn_op_fail(call, -EINVAL, "dimensions %lld and %lld do not broadcast",
+                              (long long)da, (long long)db);
+        mm.batch[i] = shape.dim[i] = da == 1 ? db : da;
+        mm.a_batch_step[i] = da == 1 ? 0 : a_size;
+        mm.b_batch_step[i] = db == 1 ? 0 : b_size;
+        a_size *= da;
+        b_size *= db;
+    }
+    if (!a_vector)
+        shape.dim[shape.rank++] = m;
+    if (!b_vector)
+        shape.dim[shape.rank++] = n;
+    /* One matrix for the whole batch: all rows in one product. */
+    if (b.rank == 2) {
+        m = a_size / (k ? k : 1);
+        mm.batch_rank = 0;
+    }
+    int r = check_extents(call, m, n, k);
+    if (r < 0)
+        return r;
+    mm.product = (struct nn_gemm){.m = (size_t)m,
+                                  .n = (size_t)n,
+                                  .k = (size_t)k,
+                                  .a_step = (size_t)k,
+                                  .b_step = (size_t)n,
+                                  .c_step = (size_t)n,
+                                  .alpha = 1};
+    *ret_matmul = mm;
+    *ret_shape = shape;
+    return 0;
+}
+
+static int matmul_infer(struct nn_op_call *call)
+{
+    struct matmul mm = {0};
+    struct nn_shape shape;
+    int r = require_floats(call);
+    if (r == 0)
+        r = matmul_geometry(call, &mm, &shape);
+    if (r < 0)
+        return r;
+    call->outputs[0].type = NN_TYPE_FLOAT;
+    call->outputs[0].shape = shape;
+    return 0;
+}
+
+static int matmul_prepare(struct nn_op_call *call)
+{
+    struct matmul *mm = nn_op_alloc(call, sizeof *mm);
+    struct nn_shape shape;
+    if (!mm)
+        return -ENOMEM;
+    call->state = mm;
+    return matmul_geometry(call, mm, &shape);
+}
+
+static int matmul_forward(struct nn_op_call *call)
+{
+    const struct matmul *mm = call->state;
+    struct nn_gemm g = mm->product;
+    const float *a = call->inputs[0].data, *b = call->inputs[1].data;
+    int64_t count = 1;
+    for (int i = 0; i < mm->batch_rank; i++)
+        count *= mm->batch[i];
+    g.c = call->outputs[0].data;
+    for (int64_t i = 0; i < count; i++, g.c += g.m * g.n) {
+        g.a = a;
+        g.b = b;
+        int64_t rest = i;
+        for (int axis = mm->batch_rank - 1; axis >= 0; axis--) {
+            int64_t at = rest % mm->batch[axis];
+            rest /= mm->batch[axis];
+            g.a += at * mm->a_batch_step[axis];
+            g.b += at * mm->b_batch_step[axis];
+        }
+        call->kernels->gemm(&g);
+    }
+    if (call->activation != NN_ACTIVATION_NONE) {
+        float *y = call->outputs[0].data;
+        nn_activation_apply(call, y, y, (size_t)count * g.m * g.n);
+    }
+    return 0;
+}
+
+/* Time may be any axis of A but the summed one. Where it is a batch axis, B either has it too,
+ * or does not vary along it. */
+static bool matmul_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    const struct nn_shape *a = &call->inputs[0].shape, *b = &call->inputs[1].shape;
+    if (in[0] == NN_TIME_NONE || in[0] == a->rank - 1)
+        return false;
+    bool rows = in[0] == a->rank - 2;
+    int wider = b->rank > a->rank ? b->rank - a->rank : 0;
+    int b_axis = in[0] + b->rank - a->rank; /* of B, that meets A's time */
+    if (in[1] != NN_TIME_NONE) {
+        if (rows || in[1] != b_axis || in[1] >= b->rank - 2 || a->dim[in[0]] != b->dim[in[1]])
+            return false;
+    } else if (!rows && b->rank > 2 && b_axis >= 0 && b->dim[b_axis] != 1) {
+        return false;
+    }
+    out[0] = in[0] + wider;
+    return true;
+}
+
+static const struct nn_attribute_rule gemm_attributes[] = {
+    {"alpha", NN_ATTRIBUTE_FLOAT, 0, 0},   {"beta", NN_ATTRIBUTE_FLOAT, 0, 0},
+    {"broadcast", NN_ATTRIBUTE_INT, 0, 6}, {"transA", NN_ATTRIBUTE_INT, 0, 0},
+    {"transB", NN_ATTRIBUTE_INT, 0, 0},    {0},
+};
+
+const struct nn_op nn_op_gemm = {
+    .name = "Gemm",
+    .min_inputs = 2,
+    .max_inputs = 3,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .flags = NN_OP_FUSES_ACTIVATION,
+    .attributes = gemm_attributes,
+    .infer = gemm_infer,
+    .prepare = gemm_prepare,
+    .forward = gemm_forward,
+    .time = gemm_time,
+};
+
+const struct nn_op nn_op_matmul = {
+    .name = "MatMul",
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .flags = NN_OP_FUSES_ACTIVATION,
+    .infer = matmul_infer,
+    .prepare = matmul_prepare,
+    .forward = matmul_forward,
+    .time = matmul_time,
+};

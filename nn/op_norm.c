@@ -1,0 +1,275 @@
+/* BatchNormalization (inference) and Softmax. */
+#include <errno.h>
+#include <math.h>
+
+#include "nn/activation.h"
+
+/* ---- BatchNormalization: y = x · factor + shift, one pair for each channel (or, with the old
+ * spatial = 0, for each value of a channel). ---- */
+
+struct batch_norm {
+    int64_t batch, count, inner; /* count pairs, each for `inner` neighbouring values */
+    float *pairs;                /* (2, count): factors, shifts; NULL unless constant */
+};
+
+static int norm_geometry(const struct nn_op_call *call, struct batch_norm *ret_norm)
+{
+    const struct nn_shape *x = &call->inputs[0].shape;
+    if (x->rank < 1)
+        return nn_op_fail(call, -EINVAL, "its input is a single number");
+    bool spatial = nn_op_int(call, "spatial", 1) != 0;
+    struct batch_norm n = {.batch = x->dim[0], .count = 1, .inner = 1};
+    if (x->rank > 1)
+        n.count = x->dim[1];
+    for (int i = 2; i < x->rank; i++) {
+        if (spatial)
+            n.inner *= x->dim[i];
+        else
+            n.count *= x->dim[i];
+    }
+    static const char *const names[] = {"scale", "B", "mean", "var"};
+    for (int i = 1; i <= 4; i++) {
+        int r = nn_op_require_type(call, i, NN_TYPE_FLOAT);
+        if (r < 0)
+            return r;
+        if (nn_shape_count(&call->inputs[i].shape) != n.count)
+            return nn_op_fail(call, -EINVAL, "%s must have %lld values", names[i - 1],
+                              (long long)n.count);
+    }
+    *ret_norm = n;
+    return 0;
+}
+
+static int norm_infer(struct nn_op_call *call)
+{
+    struct batch_norm n;
+    if (nn_op_int(call, "training_mode", 0) != 0)
+        return nn_op_fail(call, -ENOTSUP, "training_mode 1 is not supported");
+    if (call->opset < 7 && nn_op_int(call, "is_test", 0) == 0)
+        return nn_op_fail(call, -ENOTSUP, "is_test 0 (training) is not supported");
+    for (int i = 1; i < 5; i++) {
+        if (nn_op_wants_output(call, i))
+            return nn_op_fail(call, -ENOTSUP, "output %d exists in training only", i);
+    }
+    int r = nn_op_require_type(call, 0, NN_TYPE_FLOAT);
+    if (r == 0)
+        r = norm_geometry(call, &n);
+    if (r < 0)
+        return r;
+    call->outputs[0].type = NN_TYPE_FLOAT;
+    call->outputs[0].shape = call->inputs[0].shape;
+    return 0;
+}
+
+static void compute_pairs(const struct nn_op_call *call, int64_t count, float *pairs)
+{
+    const float *scale = call->inputs[1].data, *b = call->inputs[2].data,
+                *mean = call->inputs[3].data, *var = call->inputs[4].data;
+    double epsilon = nn_op_float(call, "epsilon", 1e-5f);
+    for (int64_t i = 0; i < count; i++) {
+        double factor = scale[i] / sqrt(var[i] + epsilon);
+        pairs[i] = (float)factor;
+        pairs[count + i] = (float)(b[i] - mean[i] * factor);
+    }
+}
+
+static int norm_prepare(struct nn_op_call *call)
+{
+    struct batch_norm *n = nn_op_alloc(call, sizeof *n);
+    if (!n)
+        return -ENOMEM;
+    int r = norm_geometry(call, n);
+    if (r < 0)
+        return r;
+    call->state = n;
+    size_t bytes = 2 * (size_t)n->count * sizeof *n->pairs;
+    for (int i = 1; i <= 4; i++) {
+        if (!call->inputs[i].data) {
+            call->workspace_bytes = bytes;
+            return 0;
+        }
+    }
+    n->pairs = nn_op_alloc(call, bytes);
+    if (!n->pairs)
+        return -ENOMEM;
+    compute_pairs(call, n->count, n->pairs);
+    return 0;
+}
+
+static int norm_forward(struct nn_op_call *call)
+{
+    const struct batch_norm *n = call->state;
+    const struct nn_kernels *k = call->kernels;
+    const float *pairs = n->pairs, *x = call->inputs[0].data;
+    float *y = call->outputs[0].data;
+    if (!pairs) {
+        compute_pairs(call, n->count, call->workspace);
+        pairs = call->workspace;
+    }
+    const float *factor = pairs, *shift = pairs + n->count;
+    for (int64_t i = 0; i < n->batch; i++) {
+        if (n->inner == 1) {
+            size_t count = (size_t)n->count;
+            k->mul(y, x, factor, count);
+            k->add(y, y, shift, count);
+            x += count;
+            y += count;
+            continue;
+        }
+        for (int64_t c = 0; c < n->count; c++, x += n->inner, y += n->inner)
+            k->affine(y, x, factor[c], shift[c], (size_t)n->inner);
+    }
+    if (call->activation != NN_ACTIVATION_NONE) {
+        y = call->outputs[0].data;
+        nn_activation_apply(call, y, y, (size_t)(n->batch * n->count * n->inner));
+    }
+    return 0;
+}
+
+/* Any axis the pairs do not vary along. */
+static bool norm_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    if (in[0] == NN_TIME_NONE || in[0] == 1 ||
+        (in[0] > 1 && nn_op_int(call, "spatial", 1) == 0))
+        return false;
+    for (int i = 1; i < call->input_count; i++) {
+        if (in[i] != NN_TIME_NONE)
+            return false;
+    }
+    out[0] = in[0];
+    return true;
+}
+
+/* ---- Softmax ---- */
+
+/* Rows of `count` values `inner` apart. Before opset 13 everything from the axis on was one
+ * row; since then only the axis is. */
+struct softmax {
+    int64_t outer, count, inner;
+};
+
+static int softmax_geometry(const struct nn_op_call *call, struct softmax *ret_softmax)
+{
+    const struct nn_shape *x = &call->inputs[0].shape;
+    bool flattens = call->opset < 13;
+    int64_t wanted = nn_op_int(call, "axis", flattens ? 1 : -1);
+    /* The old form may name the end: rows of one value. */
+    int axis = flattens && wanted == x->rank ? x->rank : nn_op_axis(call, wanted, x->rank);
+    if (axis < 0)
+        return axis;
+    struct softmax s = {1, 1, 1};
+    for (int i = 0; i < x->rank; i++) {
+        if (i < axis)
+            s.outer *= x->dim[i];
+        else if (i == axis || flattens)
+            s.count *= x->dim[i];
+        else
+            s.inner *= x->dim[i];
+    }
+    *ret_softmax = s;
+    return 0;
+}
+
+static int softmax_infer(struct nn_op_call *call)
+{
+    struct softmax s;
+    int r = nn_op_require_type(call, 0, NN_TYPE_FLOAT);
+    if (r == 0)
+        r = softmax_geometry(call, &s);
+    if (r < 0)
+        return r;
+    call->outputs[0].type = NN_TYPE_FLOAT;
+    call->outputs[0].shape = call->inputs[0].shape;
+    return 0;
+}
+
+static int softmax_prepare(struct nn_op_call *call)
+{
+    struct softmax *s = nn_op_alloc(call, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    int r = softmax_geometry(call, s);
+    if (r < 0)
+        return r;
+    call->state = s;
+    call->workspace_bytes = s->inner > 1 ? (size_t)s->count * sizeof(float) : 0;
+    return 0;
+}
+
+static int softmax_forward(struct nn_op_call *call)
+{
+    const struct softmax *s = call->state;
+    const struct nn_kernels *k = call->kernels;
+    const float *x = call->inputs[0].data;
+    float *y = call->outputs[0].data, *row = call->workspace;
+    size_t count = (size_t)s->count;
+    for (int64_t i = 0; i < s->outer; i++, x += s->count * s->inner, y += s->count * s->inner) {
+        if (s->inner == 1) {
+            k->softmax(y, x, count);
+            continue;
+        }
+        for (int64_t j = 0; j < s->inner; j++) {
+            k->gather(row, x + j, (size_t)s->inner, count);
+            k->softmax(row, row, count);
+            for (int64_t c = 0; c < s->count; c++)
+                y[c * s->inner + j] = row[c];
+        }
+    }
+    return 0;
+}
+
+/* Any axis that no sum runs over. */
+static bool softmax_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    int rank = call->inputs[0].shape.rank;
+    bool flattens = call->opset < 13;
+    int64_t axis = nn_op_int(call, "axis", flattens ? 1 : -1);
+    if (axis < 0)
+        axis += rank;
+    if (in[0] == axis || (flattens && in[0] > axis))
+        return false;
+    out[0] = in[0];
+    return true;
+}
+
+static const struct nn_attribute_rule norm_attributes[] = {
+    {"consumed_inputs", NN_ATTRIBUTE_INTS, 0, 5},
+    {"epsilon", NN_ATTRIBUTE_FLOAT, 0, 0},
+    {"is_test", NN_ATTRIBUTE_INT, 0, 6},
+    {"momentum", NN_ATTRIBUTE_FLOAT, 0, 0},
+    {"spatial", NN_ATTRIBUTE_INT, 0, 8},
+    {"training_mode", NN_ATTRIBUTE_INT, 14, 0},
+    {0},
+};
+
+const struct nn_op nn_op_batch_normalization = {
+    .name = "BatchNormalization",
+    .min_inputs = 5,
+    .max_inputs = 5,
+    .min_outputs = 1,
+    .max_outputs = 5,
+    .flags = NN_OP_ELEMENTWISE | NN_OP_FUSES_ACTIVATION,
+    .attributes = norm_attributes,
+    .infer = norm_infer,
+    .prepare = norm_prepare,
+    .forward = norm_forward,
+    .time = norm_time,
+};
+
+static const struct nn_attribute_rule softmax_attributes[] = {
+    {"axis", NN_ATTRIBUTE_INT, 0, 0},
+    {0},
+};
+
+const struct nn_op nn_op_softmax = {
+    .name = "Softmax",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .attributes = softmax_attributes,
+    .infer = softmax_infer,
+    .prepare = softmax_prepare,
+    .forward = softmax_forward,
+    .time = softmax_time,
+};

@@ -1,0 +1,639 @@
+/* LSTM, GRU, RNN.
+ *
+ * The inputs of all steps meet their weights in one product; each step then adds the state's
+ * product, then the bias, and runs the cell on vectors of hidden_size. Layouts 0 and 1 differ
+ * in where rows are found, never in how they are computed, so nothing is transposed at run
+ * time.
+ *
+ * The order of every sum is that of ONNX Runtime, down to which products are rounded before
+ * they are added: a network whose state amplifies rounding errors thus gives what it gave
+ * where it was tested. That is why products run through the tables' tiles and not through
+ * OpenBLAS, whose order depends on where in the batch a row stands; they are also faster.
+ *
+ * Letters as in the ONNX specification: W input weights, R recurrent weights, B biases (Wb,
+ * then Rb), P peepholes. Gates in their order: LSTM i o f c, GRU z r h, RNN one. */
+#include <errno.h>
+#include <string.h>
+
+#include "nn/activation.h"
+
+enum { X, W, R, B, SEQUENCE_LENS, INITIAL_H, INITIAL_C, P, INPUTS };
+enum { Y, Y_H, Y_C };
+enum { MAX_FUNCTIONS = 3 };
+/* Products of longer rows are added up in pieces of this many. */
+enum { DEPTH_BLOCK = 128 };
+
+struct recurrent;
+struct run;
+
+struct cell {
+    int gates;
+    int functions; /* activations of one direction */
+    const char *defaults[MAX_FUNCTIONS];
+    /* Adds the state's product to the gates of the whole batch. */
+    void (*multiply)(const struct recurrent *rec, const struct run *run);
+    /* Gates to the new state, for one sequence. */
+    void (*update)(const struct recurrent *rec, const struct run *run, int64_t sequence);
+};
+
+struct recurrent {
+    const struct cell *cell;
+    int64_t steps, batch, inputs, hidden;
+    int directions;
+    bool first_reverse; /* direction 0 runs from the end; direction 1 always does */
+    bool batch_first;   /* layout 1 */
+    bool input_forget, linear_before_reset;
+    float clip; /* 0: none */
+    struct nn_cell_activation functions[2][MAX_FUNCTIONS];
+    /* Wᵀ (directions, inputs, gates·hidden) and Rᵀ (directions, hidden, gates·hidden); NULL
+     * when the weights are computed at run time. */
+    float *w, *r;
+    int32_t offsets[DEPTH_BLOCK]; /* of the rows of Wᵀ and Rᵀ */
+};
+
+/* One direction at work. Everything but the weights lies in the workspace. */
+struct run {
+    const struct nn_kernels *k;
+    const struct nn_cell_activation *functions;
+    const float *w, *r;      /* (inputs, gates·hidden), (hidden, gates·hidden) */
+    const float *p;          /* (3·hidden) or NULL */
+    float *bias;             /* (gates·hidden): what is added to the gates */
+    const float *reset_bias; /* (hidden): what the reset gate scales too, or NULL */
+    float *projected;        /* (steps · batch, gates·hidden), in the order of X's rows */
+    float *gates;            /* (batch, gates·hidden) */
+    float *h, *c, *spare;    /* (batch, hidden) */
+    float *panel;            /* (DEPTH_BLOCK, tile_rows) */
+};
+
+/* ---- Cells ---- */
+
+/* out[row, 0..columns-1] += in · weight, for `rows` rows of in, which is (rows, depth); weight
+ * points into a Wᵀ or Rᵀ. Every row gets the same bits in any company. */
+static void multiply(const struct recurrent *rec, const struct run *run, const float *in,
+                     int64_t rows, int64_t depth, const float *weight, int64_t columns,
+                     float *out, int64_t out_step)
+{
+    int64_t width = rec->cell->gates * rec->hidden;
+    int64_t tile_rows = (int64_t)run->k->tile_rows;
+    for (int64_t start = 0; start < depth;
+         start += DEPTH_BLOCK, weight += DEPTH_BLOCK * width) {
+        int64_t taps = depth - start < DEPTH_BLOCK ? depth - start : DEPTH_BLOCK;
+        int64_t row = 0;
+        for (; row + tile_rows <= rows; row += tile_rows) {
+            for (int64_t t = 0; t < taps; t++)
+                for (int64_t r = 0; r < tile_rows; r++)
+                    run->panel[t * tile_rows + r] = in[(row + r) * depth + start + t];
+            run->k->tile(out + row * out_step, (size_t)out_step, weight, rec->offsets,
+                         run->panel, (size_t)taps, (size_t)columns);
+        }
+        for (; row < rows; row++)
+            run->k->tap_sum(out + row * out_step, weight, rec->offsets,
+                            in + row * depth + start, (size_t)taps, (size_t)columns);
+    }
+}
+
+/* The state's part of `columns` gate values, from `column` on. */
+static void multiply_state(const struct recurrent *rec, const struct run *run, const float *in,
+                           int64_t column, int64_t columns, float *out, int64_t out_step)
+{
+    multiply(rec, run, in, rec->batch, rec->hidden, run->r + column, columns, out, out_step);
+}
+
+static void multiply_all(const struct recurrent *rec, const struct run *run)
+{
+    int64_t width = rec->cell->gates * rec->hidden;
+    multiply_state(rec, run, run->h, 0, width, run->gates, width);
+}
+
+/* x = function(clip(x)) */
+static void activate(const struct recurrent *rec, const struct run *run, int function, float *x,
+                     size_t n)
+{
+    const struct nn_cell_activation *f = &run->functions[function];
+    if (rec->clip > 0)
+        run->k->clamp(x, x, -rec->clip, rec->clip, n);
+    f->apply(f, run->k, x, n);
+}
+
+static void update_rnn(const struct recurrent *rec, const struct run *run, int64_t sequence)
+{
+    size_t n = (size_t)rec->hidden;
+    float *h = run->h + sequence * rec->hidden;
+    run->k->add(h, run->gates + sequence * rec->hidden, run->bias, n);
+    activate(rec, run, 0, h, n);
+}
+
+static void update_lstm(const struct recurrent *rec, const struct run *run, int64_t sequence)
+{
+    const struct nn_kernels *k = run->k;
+    size_t n = (size_t)rec->hidden;
+    float *i = run->gates + sequence * 4 * rec->hidden, *o = i + n, *f = o + n, *g = f + n;
+    float *h = run->h + sequence * rec->hidden, *c = run->c + sequence * rec->hidden;
+    k->add(i, i, run->bias, 4 * n);
+    if (run->p) {
+        k->mul_add(i, run->p, c, n);
+        k->mul_add(f, run->p + 2 * n, c, n);
+        activate(rec, run, 0, i, n);
+        activate(rec, run, 0, f, n);
+    } else {
+        activate(rec, run, 0, i, 3 * n);
+    }
+    if (rec->input_forget)
+        k->affine(f, i, -1, 1, n);
+    activate(rec, run, 1, g, n);
+    k->mul(c, c, f, n);
+    k->mul(i, i, g, n);
+    k->add(c, c, i, n);
+    if (run->p) {
+        k->mul_add(o, run->p + n, c, n);
+        activate(rec, run, 0, o, n);
+    }
+    memcpy(h, c, n * sizeof *h);
+    run->functions[2].apply(&run->functions[2], k, h, n);
+    k->mul(h, h, o, n);
+}
+
+/* The reset gate works on the state before (spec's default) or after its product. */
+static void multiply_gru(const struct recurrent *rec, const struct run *run)
+{
+    const struct nn_kernels *k = run->k;
+    size_t n = (size_t)rec->hidden;
+    int64_t width = 3 * rec->hidden;
+    multiply_state(rec, run, run->h, 0, 2 * rec->hidden, run->gates, width);
+    for (int64_t s = 0; s < rec->batch; s++) {
+        float *z = run->gates + s * width, *r = z + n;
+        float *spare = run->spare + s * rec->hidden;
+        k->add(z, z, run->bias, 2 * n);
+        activate(rec, run, 0, z, 2 * n);
+        if (!rec->linear_before_reset)
+            k->mul(spare, r, run->h + s * rec->hidden, n);
+        else if (run->reset_bias)
+            memcpy(spare, run->reset_bias, n * sizeof *spare);
+        else
+            memset(spare, 0, n * sizeof *spare);
+    }
+    if (!rec->linear_before_reset) {
+        multiply_state(rec, run, run->spare, 2 * rec->hidden, rec->hidden, run->gates + 2 * n,
+                       width);
+        return;
+    }
+    multiply_state(rec, run, run->h, 2 * rec->hidden, rec->hidden, run->spare, rec->hidden);
+    for (int64_t s = 0; s < rec->batch; s++) {
+        float *r = run->gates + s * width + n;
+        k->mul_add(r + n, r, run->spare + s * rec->hidden, n);
+    }
+}
+
+static void update_gru(const struct recurrent *rec, const struct run *run, int64_t sequence)
+{
+    const struct nn_kernels *k = run->k;
+    size_t n = (size_t)rec->hidden;
+    float *z = run->gates + sequence * 3 * rec->hidden, *candidate = z + 2 * n;
+    float *h = run->h + sequence * rec->hidden;
+    k->add(candidate, candidate, run->bias + 2 * n, n);
+    activate(rec, run, 1, candidate, n);
+    /* (1 - z) · candidate + z · h */
+    k->sub(h, h, candidate, n);
+    k->mul(h, h, z, n);
+    k->add(h, h, candidate, n);
+}
+
+static const struct cell lstm_cell = {
+    4, 3, {"Sigmoid", "Tanh", "Tanh"}, multiply_all, update_lstm};
+static const struct cell gru_cell = {3, 2, {"Sigmoid", "Tanh"}, multiply_gru, update_gru};
+static const struct cell rnn_cell = {1, 1, {"Tanh"}, multiply_all, update_rnn};
+
+static const struct cell *cell_of(const struct nn_op_call *call)
+{
+    if (call->op == &nn_op_lstm)
+        return &lstm_cell;
+    return call->op == &nn_op_gru ? &gru_cell : &rnn_cell;
+}
+
+/* ---- What the node says ---- */
+
+static int require_shape(const struct nn_op_call *call, int input, const char *name, int rank,
+                         int64_t a, int64_t b, int64_t c)
+{
+    if (!nn_op_has_input(call, input))
+        return 0;
+    const int64_t want[] = {a, b, c};
+    const struct nn_shape *shape = &call->inputs[input].shape;
+    int r =
+        nn_op_require_type(call, input, input == SEQUENCE_LENS ? NN_TYPE_INT32 : NN_TYPE_FLOAT);
+    if (r < 0)
+        return r;
+    if (shape->rank == rank && memcmp(shape->dim, want, (size_t)rank * sizeof *want) == 0)
+        return 0;
+    if (rank == 1)
+        return nn_op_fail(call, -EINVAL, "%s must be a list of %lld", name, (long long)a);
+    if (rank == 2)
+        return nn_op_fail(call, -EINVAL, "%s must have the shape %lldx%lld", name, (long long)a,
+                          (long long)b);
+    return nn_op_fail(call, -EINVAL, "%s must have the shape %lldx%lldx%lld", name,
+                      (long long)a, (long long)b, (long long)c);
+}
+
+static int read_direction(const struct nn_op_call *call, struct recurrent *rec)
+{
+    const char *direction = nn_op_string(call, "direction", "forward");
+    rec->directions = 1;
+    if (strcmp(direction, "bidirectional") == 0)
+        rec->directions = 2;
+    else if (strcmp(direction, "reverse") == 0)
+        rec->first_reverse = true;
+    else if (strcmp(direction, "forward") != 0)
+        return nn_op_fail(call, -EINVAL, "direction is '%.40s'", direction);
+    return 0;
+}
+
+static int read_functions(const struct nn_op_call *call, struct recurrent *rec)
+{
+    const struct cell *cell = rec->cell;
+    struct nn_cell_parameters parameters = {0};
+    int count, wanted = rec->directions * cell->functions;
+    const char *const *names = nn_op_strings(call, "activations", &count);
+    if (names && count != wanted)
+        return nn_op_fail(call, -EINVAL, "activations has %d names, not %d", count, wanted);
+    parameters.alphas = nn_op_floats(call, "activation_alpha", &parameters.alpha_count);
+    parameters.betas = nn_op_floats(call, "activation_beta", &parameters.beta_count);
+    for (int i = 0; i < wanted; i++) {
+        const char *name = names ? names[i] : cell->defaults[i % cell->functions];
+        int r = nn_cell_activation_find(
+            name, &parameters, &rec->functions[i / cell->functions][i % cell->functions]);
+        if (r < 0)
+            return nn_op_fail(call, r, "activation '%.40s' is not supported", name);
+    }
+    return 0;
+}
+
+static int check_inputs(const struct nn_op_call *call, const struct recurrent *rec)
+{
+    int64_t width = rec->cell->gates * rec->hidden, d = rec->directions;
+    int64_t outer = rec->batch_first ? rec->batch : d,
+            inner = rec->batch_first ? d : rec->batch;
+    int r = require_shape(call, W, "W", 3, d, width, rec->inputs);
+    if (r == 0)
+        r = require_shape(call, R, "R", 3, d, width, rec->hidden);
+    if (r == 0)
+        r = require_shape(call, B, "B", 2, d, 2 * width, 0);
+    if (r == 0)
+        r = require_shape(call, SEQUENCE_LENS, "sequence_lens", 1, rec->batch, 0, 0);
+    if (r == 0)
+        r = require_shape(call, INITIAL_H, "initial_h", 3, outer, inner, rec->hidden);
+    if (r == 0)
+        r = require_shape(call, INITIAL_C, "initial_c", 3, outer, inner, rec->hidden);
+    if (r == 0)
+        r = require_shape(call, P, "P", 2, d, 3 * rec->hidden, 0);
+    return r;
+}
+
+/* The weights' shapes were checked, so they exist and this cannot overflow. */
+static int64_t weight_floats(const struct recurrent *rec, int64_t depth)
+{
+    return rec->directions * rec->cell->gates * rec->hidden * depth;
+}
+
+/* Floats of the workspace without transposed weights; negative when that overflows. */
+static int64_t workspace_floats(const struct recurrent *rec, int64_t tile_rows)
+{
+    int64_t width = rec->cell->gates * rec->hidden, rows, projected, states;
+    if (__builtin_mul_overflow(rec->steps, rec->batch, &rows) ||
+        __builtin_mul_overflow(rows, width, &projected) ||
+        __builtin_mul_overflow(rec->batch, width + 3 * rec->hidden, &states) ||
+        __builtin_add_overflow(projected, states + width + DEPTH_BLOCK * tile_rows,
+                               &projected) ||
+        projected > INT64_MAX / 8)
+        return -1;
+    return projected;
+}
+
+static int geometry(const struct nn_op_call *call, struct recurrent *ret_recurrent)
+{
+    struct recurrent rec = {.cell = cell_of(call)};
+    int r = nn_op_require_type(call, X, NN_TYPE_FLOAT);
+    if (r < 0)
+        return r;
+    const struct nn_shape *x = &call->inputs[X].shape, *recurrence = &call->inputs[R].shape;
+    if (x->rank != 3 || recurrence->rank != 3)
+        return nn_op_fail(call, -EINVAL, "X and R have ranks %d and %d, not 3", x->rank,
+                          recurrence->rank);
+    int64_t layout = nn_op_int(call, "layout", 0);
+    if (layout != 0 && layout != 1)
+        return nn_op_fail(call, -EINVAL, "layout is %lld", (long long)layout);
+    rec.batch_first = layout == 1;
+    rec.steps = x->dim[layout];
+    rec.batch = x->dim[1 - layout];
+    rec.inputs = x->dim[2];
+    rec.hidden = recurrence->dim[2];
+    if (rec.hidden < 1 || rec.hidden > INT32_MAX / 4 / DEPTH_BLOCK ||
+        nn_op_int(call, "hidden_size", rec.hidden) != rec.hidden)
+        return nn_op_fail(call, -EINVAL, "hidden_size does not fit R with %lld columns",
+                          (long long)rec.hidden);
+    rec.input_forget = nn_op_int(call, "input_forget", 0) != 0;
+    rec.linear_before_reset = nn_op_int(call, "linear_before_reset", 0) != 0;
+    rec.clip = nn_op_float(call, "clip", 0);
+    if (nn_op_has(call, "clip") && !(rec.clip > 0))
+        return nn_op_fail(call, -EINVAL, "clip is %g, not positive", (double)rec.clip);
+    r = read_direction(call, &rec);
+    if (r == 0)
+        r = read_functions(call, &rec);
+    if (r == 0)
+        r = check_inputs(call, &rec);
+    if (r == 0 && workspace_floats(&rec, (int64_t)call->kernels->tile_rows) < 0)
+        r = nn_op_fail(call, -E2BIG, "its sequence is too long");
+    if (r == 0)
+        *ret_recurrent = rec;
+    return r;
+}
+
+static void set_output(struct nn_op_call *call, int index, struct nn_shape shape)
+{
+    if (!nn_op_wants_output(call, index))
+        return;
+    call->outputs[index].type = NN_TYPE_FLOAT;
+    call->outputs[index].shape = shape;
+}
+
+static int recurrent_infer(struct nn_op_call *call)
+{
+    struct recurrent rec;
+    int r = geometry(call, &rec);
+    if (r < 0)
+        return r;
+    int64_t d = rec.directions, t = rec.steps, n = rec.batch, h = rec.hidden;
+    struct nn_shape y = {.rank = 4, .dim = {t, d, n, h}}, state = {.rank = 3, .dim = {d, n, h}};
+    if (rec.batch_first) {
+        y = (struct nn_shape){.rank = 4, .dim = {n, t, d, h}};
+        state = (struct nn_shape){.rank = 3, .dim = {n, d, h}};
+    }
+    set_output(call, Y, y);
+    set_output(call, Y_H, state);
+    set_output(call, Y_C, state);
+    return 0;
+}
+
+/* weight (directions, width, depth) to (directions, depth, width) */
+static void transpose(const struct recurrent *rec, const float *weight, int64_t depth,
+                      float *out)
+{
+    int64_t width = rec->cell->gates * rec->hidden;
+    for (int d = 0; d < rec->directions; d++, weight += width * depth)
+        for (int64_t p = 0; p < depth; p++)
+            for (int64_t j = 0; j < width; j++)
+                *out++ = weight[j * depth + p];
+}
+
+static int recurrent_prepare(struct nn_op_call *call)
+{
+    struct recurrent *rec = nn_op_alloc(call, sizeof *rec);
+    if (!rec)
+        return -ENOMEM;
+    int r = geometry(call, rec);
+    if (r < 0)
+        return r;
+    for (int t = 0; t < DEPTH_BLOCK; t++)
+        rec->offsets[t] = (int32_t)(t * rec->cell->gates * rec->hidden);
+    int64_t w_floats = weight_floats(rec, rec->inputs),
+            r_floats = weight_floats(rec, rec->hidden);
+    int64_t floats = workspace_floats(rec, (int64_t)call->kernels->tile_rows);
+    call->state = rec;
+    if (call->inputs[W].data && call->inputs[R].data) {
+        rec->w = nn_op_alloc(call, (size_t)w_floats * sizeof *rec->w);
+        rec->r = nn_op_alloc(call, (size_t)r_floats * sizeof *rec->r);
+        if (!rec->w || !rec->r)
+            return -ENOMEM;
+        transpose(rec, call->inputs[W].data, rec->inputs, rec->w);
+        transpose(rec, call->inputs[R].data, rec->hidden, rec->r);
+    } else {
+        floats += w_floats + r_floats;
+    }
+    call->workspace_bytes = (size_t)floats * sizeof(float);
+    return 0;
+}
+
+/* ---- Running ---- */
+
+static const float *input(const struct nn_op_call *call, int index)
+{
+    return nn_op_has_input(call, index) ? call->inputs[index].data : NULL;
+}
+
+static float *output(const struct nn_op_call *call, int index)
+{
+    return nn_op_wants_output(call, index) ? call->outputs[index].data : NULL;
+}
+
+/* Offset of one sequence's state in initial_h, Y_h and their like. */
+static int64_t state_at(const struct recurrent *rec, int direction, int64_t sequence)
+{
+    int64_t row = rec->batch_first ? sequence * rec->directions + direction
+                                   : direction * rec->batch + sequence;
+    return row * rec->hidden;
+}
+
+/* Row of X that holds one step of one sequence. */
+static int64_t row_at(const struct recurrent *rec, int64_t step, int64_t sequence)
+{
+    return rec->batch_first ? sequence * rec->steps + step : step * rec->batch + sequence;
+}
+
+static int64_t output_at(const struct recurrent *rec, int direction, int64_t step,
+                         int64_t sequence)
+{
+    int64_t row = rec->batch_first
+                      ? (sequence * rec->steps + step) * rec->directions + direction
+                      : (step * rec->directions + direction) * rec->batch + sequence;
+    return row * rec->hidden;
+}
+
+static int check_lengths(const struct nn_op_call *call, const struct recurrent *rec)
+{
+    if (!nn_op_has_input(call, SEQUENCE_LENS))
+        return 0;
+    const int32_t *lengths = call->inputs[SEQUENCE_LENS].data;
+    for (int64_t s = 0; s < rec->batch; s++) {
+        if (lengths[s] < 0 || lengths[s] > rec->steps)
+            return nn_op_fail(call, -EINVAL, "sequence_lens has %d of %lld steps", lengths[s],
+                              (long long)rec->steps);
+    }
+    return 0;
+}
+
+/* Wb + Rb; with linear_before_reset the last gate's Rb stays apart, the reset gate scales it.
+ */
+static void add_biases(const struct nn_op_call *call, const struct recurrent *rec,
+                       int direction, struct run *run)
+{
+    int64_t width = rec->cell->gates * rec->hidden;
+    if (!nn_op_has_input(call, B)) {
+        memset(run->bias, 0, (size_t)width * sizeof *run->bias);
+        run->reset_bias = NULL;
+        return;
+    }
+    const float *wb = input(call, B) + direction * 2 * width, *rb = wb + width;
+    size_t both = (size_t)(rec->linear_before_reset ? 2 * rec->hidden : width);
+    memcpy(run->bias, wb, (size_t)width * sizeof *wb);
+    run->k->add(run->bias, wb, rb, both);
+    run->reset_bias = rb + width - rec->hidden;
+}
+
+/* All of X · Wᵀ. */
+static void project(const struct nn_op_call *call, const struct recurrent *rec,
+                    const struct run *run)
+{
+    int64_t width = rec->cell->gates * rec->hidden, rows = rec->steps * rec->batch;
+    memset(run->projected, 0, (size_t)(rows * width) * sizeof *run->projected);
+    multiply(rec, run, input(call, X), rows, rec->inputs, run->w, width, run->projected, width);
+}
+
+static void load_state(const struct nn_op_call *call, const struct recurrent *rec,
+                       int direction, int from, float *state)
+{
+    const float *initial = input(call, from);
+    size_t bytes = (size_t)rec->hidden * sizeof *state;
+    for (int64_t s = 0; s < rec->batch; s++, state += rec->hidden) {
+        if (initial)
+            memcpy(state, initial + state_at(rec, direction, s), bytes);
+        else
+            memset(state, 0, bytes);
+    }
+}
+
+static void store_state(const struct nn_op_call *call, const struct recurrent *rec,
+                        int direction, int to, const float *state)
+{
+    float *last = output(call, to);
+    for (int64_t s = 0; last && s < rec->batch; s++, state += rec->hidden)
+        memcpy(last + state_at(rec, direction, s), state, (size_t)rec->hidden * sizeof *state);
+}
+
+static void run_direction(const struct nn_op_call *call, const struct recurrent *rec,
+                          int direction, const struct run *run)
+{
+    const int32_t *lengths =
+        nn_op_has_input(call, SEQUENCE_LENS) ? call->inputs[SEQUENCE_LENS].data : NULL;
+    bool reverse = direction == 1 || rec->first_reverse;
+    int64_t width = rec->cell->gates * rec->hidden;
+    float *y = output(call, Y);
+    for (int64_t step = 0; step < rec->steps; step++) {
+        for (int64_t s = 0; s < rec->batch; s++) {
+            /* A sequence that has ended keeps its state; its gates are only along for the
+             * product and must stay finite. */
+            int64_t length = lengths ? lengths[s] : rec->steps;
+            int64_t at = reverse ? length - 1 - step : step;
+            float *gates = run->gates + s * width;
+            if (step < length)
+                memcpy(gates, run->projected + row_at(rec, at, s) * width,
+                       (size_t)width * sizeof *gates);
+            else
+                memset(gates, 0, (size_t)width * sizeof *gates);
+        }
+        rec->cell->multiply(rec, run);
+        for (int64_t s = 0; s < rec->batch; s++) {
+            int64_t length = lengths ? lengths[s] : rec->steps;
+            int64_t at = reverse ? length - 1 - step : step;
+            if (step >= length)
+                continue;
+            rec->cell->update(rec, run, s);
+            if (y)
+                memcpy(y + output_at(rec, direction, at, s), run->h + s * rec->hidden,
+                       (size_t)rec->hidden * sizeof *y);
+        }
+    }
+}
+
+static int recurrent_forward(struct nn_op_call *call)
+{
+    const struct recurrent *rec = call->state;
+    int r = check_lengths(call, rec);
+    if (r < 0)
+        return r;
+    int64_t width = rec->cell->gates * rec->hidden, states = rec->batch * rec->hidden;
+    struct run run = {.k = call->kernels, .projected = call->workspace};
+    run.gates = run.projected + rec->steps * rec->batch * width;
+    run.h = run.gates + rec->batch * width;
+    run.c = run.h + states;
+    run.spare = run.c + states;
+    run.bias = run.spare + states;
+    run.panel = run.bias + width;
+    const float *w = rec->w, *recurrence = rec->r;
+    if (!w) {
+        float *transposed = run.panel + DEPTH_BLOCK * call->kernels->tile_rows;
+        transpose(rec, input(call, W), rec->inputs, transposed);
+        w = transposed;
+        transposed += weight_floats(rec, rec->inputs);
+        transpose(rec, input(call, R), rec->hidden, transposed);
+        recurrence = transposed;
+    }
+    float *y = output(call, Y);
+    /* Behind the end of a shorter sequence Y is zero. */
+    if (y && nn_op_has_input(call, SEQUENCE_LENS))
+        memset(y, 0, (size_t)(rec->steps * rec->directions * states) * sizeof *y);
+    for (int direction = 0; direction < rec->directions; direction++) {
+        const float *peepholes = input(call, P);
+        run.functions = rec->functions[direction];
+        run.w = w + direction * rec->inputs * width;
+        run.r = recurrence + direction * rec->hidden * width;
+        run.p = peepholes ? peepholes + direction * 3 * rec->hidden : NULL;
+        add_biases(call, rec, direction, &run);
+        project(call, rec, &run);
+        load_state(call, rec, direction, INITIAL_H, run.h);
+        load_state(call, rec, direction, INITIAL_C, run.c);
+        run_direction(call, rec, direction, &run);
+        store_state(call, rec, direction, Y_H, run.h);
+        store_state(call, rec, direction, Y_C, run.c);
+    }
+    return 0;
+}
+
+/* ---- Rows ---- */
+
+#define COMMON_RULES                                                                           \
+    {"activation_alpha", NN_ATTRIBUTE_FLOATS, 0, 0},                                           \
+        {"activation_beta", NN_ATTRIBUTE_FLOATS, 0, 0},                                        \
+        {"activations", NN_ATTRIBUTE_STRINGS, 0, 0}, {"clip", NN_ATTRIBUTE_FLOAT, 0, 0},       \
+        {"direction", NN_ATTRIBUTE_STRING, 0, 0}, {"hidden_size", NN_ATTRIBUTE_INT, 0, 0},     \
+        {"layout", NN_ATTRIBUTE_INT, 14, 0},                                                   \
+    {                                                                                          \
+        "output_sequence", NN_ATTRIBUTE_INT, 0, 6                                              \
+    }
+
+static const struct nn_attribute_rule lstm_attributes[] = {
+    COMMON_RULES, {"input_forget", NN_ATTRIBUTE_INT, 0, 0}, {0}};
+static const struct nn_attribute_rule gru_attributes[] = {
+    COMMON_RULES, {"linear_before_reset", NN_ATTRIBUTE_INT, 3, 0}, {0}};
+static const struct nn_attribute_rule rnn_attributes[] = {COMMON_RULES, {0}};
+
+const struct nn_op nn_op_lstm = {
+    .name = "LSTM",
+    .min_inputs = 3,
+    .max_inputs = INPUTS,
+    .max_outputs = 3,
+    .attributes = lstm_attributes,
+    .infer = recurrent_infer,
+    .prepare = recurrent_prepare,
+    .forward = recurrent_forward,
+};
+
+const struct nn_op nn_op_gru = {
+    .name = "GRU",
+    .min_inputs = 3,
+    .max_inputs = INITIAL_H + 1,
+    .max_outputs = 2,
+    .attributes = gru_attributes,
+    .infer = recurrent_infer,
+    .prepare = recurrent_prepare,
+    .forward = recurrent_forward,
+};
+
+const struct nn_op nn_op_rnn = {
+    .name = "RNN",
+    .min_inputs = 3,
+    .max_inputs = INITIAL_H + 1,
+    .max_outputs = 2,
+    .attributes = rnn_attributes,
+    .infer = recurrent_infer,
+    .prepare = recurrent_prepare,
+    .forward = recurrent_forward,
+};

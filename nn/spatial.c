@@ -1,0 +1,273 @@
+#include "nn/spatial.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Bounds that keep every product here far inside 64 bits; real models stay far below. */
+enum { MAX_STEP = 1 << 20 };
+
+/* An integer list attribute into the last `axes` places of values; absent: otherwise. */
+static int read_list(const struct nn_op_call *call, const char *name, int axes, int64_t low,
+                     int64_t otherwise, int64_t *values)
+{
+    int count;
+    const int64_t *list = nn_op_ints(call, name, &count);
+    for (int i = 0; i < NN_SPATIAL_AXES; i++)
+        values[i] = otherwise;
+    if (!list)
+        return 0;
+    if (count != axes)
+        return nn_op_fail(call, -EINVAL, "%s has %d values for %d spatial dimensions", name,
+                          count, axes);
+    for (int i = 0; i < axes; i++) {
+        if (list[i] < low || list[i] > MAX_STEP)
+            return nn_op_fail(call, -EINVAL, "%s has the value %lld", name, (long long)list[i]);
+        values[NN_SPATIAL_AXES - axes + i] = list[i];
+    }
+    return 0;
+}
+
+static int read_pads(const struct nn_op_call *call, struct nn_spatial *s)
+{
+    int count;
+    const int64_t *pads = nn_op_ints(call, "pads", &count);
+    if (!pads)
+        return 0;
+    if (count != 2 * s->axes)
+        return nn_op_fail(call, -EINVAL, "pads has %d values for %d spatial dimensions", count,
+                          s->axes);
+    for (int i = 0; i < count; i++) {
+        if (pads[i] < 0 || pads[i] > MAX_STEP)
+            return nn_op_fail(call, -EINVAL, "pads has the value %lld", (long long)pads[i]);
+    }
+    for (int i = 0; i < s->axes; i++) {
+        s->pad_before[NN_SPATIAL_AXES - s->axes + i] = pads[i];
+        s->pad_after[NN_SPATIAL_AXES - s->axes + i] = pads[s->axes + i];
+    }
+    return 0;
+}
+
+/* Inputs one window spans along an axis. */
+static int64_t span(const struct nn_spatial *s, int axis)
+{
+    return (s->kernel[axis] - 1) * s->dilation[axis] + 1;
+}
+
+static void pad_to_same(struct nn_spatial *s, bool upper)
+{
+    for (int i = 0; i < NN_SPATIAL_AXES; i++) {
+        int64_t out = (s->in[i] + s->stride[i] - 1) / s->stride[i];
+        int64_t total = (out - 1) * s->stride[i] + span(s, i) - s->in[i];
+        if (total < 0)
+            total = 0;
+        s->pad_before[i] = upper ? total / 2 : total - total / 2;
+        s->pad_after[i] = total - s->pad_before[i];
+    }
+}
+
+static int resolve_pads(const struct nn_op_call *call, struct nn_spatial *s)
+{
+    const char *mode = nn_op_string(call, "auto_pad", "NOTSET");
+    if (strcmp(mode, "NOTSET") == 0)
+        return read_pads(call, s);
+    /* pads beside another mode means nothing; exporters write zeros there. */
+    if (strcmp(mode, "SAME_UPPER") == 0)
+        pad_to_same(s, true);
+    else if (strcmp(mode, "SAME_LOWER") == 0)
+        pad_to_same(s, false);
+    else if (strcmp(mode, "VALID") != 0)
+        return nn_op_fail(call, -EINVAL, "auto_pad is '%.40s'", mode);
+    return 0;
+}
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Taps cycle through this many phases. */
+static int64_t period(const struct nn_spatial *s, int axis)
+{
+    return s->stride[axis] / gcd(s->stride[axis], s->dilation[axis]);
+}
+
+static int infer_extents(const struct nn_op_call *call, int64_t channels, struct nn_spatial *s)
+{
+    bool ceil_mode = nn_op_int(call, "ceil_mode", 0) != 0;
+    s->in_size = s->out_size = s->plane_size = s->window_size = 1;
+    s->direct = true;
+    for (int i = 0; i < NN_SPATIAL_AXES; i++) {
+        int64_t room = s->in[i] + s->pad_before[i] + s->pad_after[i] - span(s, i);
+        if (room < 0)
+            return nn_op_fail(call, -EINVAL,
+                              "a window of %lld does not fit into %lld with padding",
+                              (long long)span(s, i), (long long)(room + span(s, i)));
+        s->out[i] = (room + (ceil_mode ? s->stride[i] - 1 : 0)) / s->stride[i] + 1;
+        /* Rounding up must not add a window that starts behind the input. */
+        if (ceil_mode && (s->out[i] - 1) * s->stride[i] >= s->in[i] + s->pad_before[i])
+            s->out[i]--;
+        int64_t cycle = period(s, i);
+        s->phases[i] = cycle < s->kernel[i] ? cycle : s->kernel[i];
+        s->extent[i] = s->out[i] + (s->kernel[i] - 1) * s->dilation[i] / s->stride[i];
+        s->direct &= s->stride[i] == 1 && s->pad_before[i] == 0 && s->extent[i] == s->in[i];
+        if (__builtin_mul_overflow(s->in_size, s->in[i], &s->in_size) ||
+            __builtin_mul_overflow(s->out_size, s->out[i], &s->out_size) ||
+            __builtin_mul_overflow(s->plane_size, s->phases[i], &s->plane_size) ||
+            __builtin_mul_overflow(s->plane_size, s->extent[i], &s->plane_size) ||
+            __builtin_mul_overflow(s->window_size, s->kernel[i], &s->window_size))
+            return nn_op_fail(call, -E2BIG, "its padded input is too large");
+    }
+    int64_t floats, taps;
+    if (__builtin_mul_overflow(s->plane_size, channels, &floats) || floats > INT32_MAX ||
+        __builtin_mul_overflow(s->window_size, channels, &taps) || taps > INT32_MAX)
+        return nn_op_fail(call, -E2BIG, "its padded input is too large");
+    return 0;
+}
+
+int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int axes,
+                     int64_t channels, struct nn_spatial *ret_spatial)
+{
+    struct nn_spatial s = {.axes = axes};
+    const struct nn_shape *in = &call->inputs[0].shape;
+    if (axes > NN_SPATIAL_AXES)
+        return nn_op_fail(call, -ENOTSUP, "%d spatial dimensions; at most 3 are supported",
+                          axes);
+    if (axes < 1 || in->rank != axes + 2)
+        return nn_op_fail(call, -EINVAL, "a kernel of %d dimensions on an input of rank %d",
+                          axes, in->rank);
+    for (int i = 0; i < NN_SPATIAL_AXES; i++)
+        s.in[i] = s.kernel[i] = 1;
+    for (int i = 0; i < axes; i++) {
+        int to = NN_SPATIAL_AXES - axes + i;
+        s.in[to] = in->dim[2 + i];
+        s.kernel[to] = kernel[i];
+        if (s.in[to] < 1 || s.in[to] > INT32_MAX)
+            return nn_op_fail(call, -EINVAL, "dimension %d of its input is %lld", 2 + i,
+                              (long long)s.in[to]);
+        if (kernel[i] < 1 || kernel[i] > MAX_STEP)
+            return nn_op_fail(call, -EINVAL, "kernel_shape has the value %lld",
+                              (long long)kernel[i]);
+    }
+    int r = read_list(call, "strides", axes, 1, 1, s.stride);
+    if (r == 0)
+        r = read_list(call, "dilations", axes, 1, 1, s.dilation);
+    if (r == 0)
+        r = resolve_pads(call, &s);
+    if (r == 0)
+        r = infer_extents(call, channels, &s);
+    if (r == 0)
+        *ret_spatial = s;
+    return r;
+}
+
+void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channels,
+                       struct nn_shape *ret_shape)
+{
+    ret_shape->rank = 2 + s->axes;
+    ret_shape->dim[0] = batch;
+    ret_shape->dim[1] = channels;
+    for (int i = 0; i < s->axes; i++)
+        ret_shape->dim[2 + i] = s->out[NN_SPATIAL_AXES - s->axes + i];
+}
+
+/* Positions first..last-1 of a phase hold inputs; the others padding. */
+struct filled {
+    int64_t first, last;
+    int64_t start; /* the input at position `first` */
+};
+
+static struct filled filled_part(const struct nn_spatial *s, int axis, int64_t phase)
+{
+    int64_t stride = s->stride[axis];
+    int64_t shift = phase * s->dilation[axis] % stride - s->pad_before[axis];
+    struct filled f;
+    f.first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
+    int64_t room = s->in[axis] - shift;
+    f.last = room <= 0 ? 0 : (room + stride - 1) / stride;
+    if (f.last > s->extent[axis])
+        f.last = s->extent[axis];
+    if (f.first > f.last)
+        f.first = f.last;
+    f.start = f.first * stride + shift;
+    return f;
+}
+
+static float *fill_row(float *to, float value, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] = value;
+    return to + count;
+}
+
+/* One phase of one channel. */
+static float *lay_out_phase(const struct nn_spatial *s, const struct nn_kernels *k,
+                            const float *x, float fill, const int64_t *phase, float *to)
+{
+    struct filled d = filled_part(s, 0, phase[0]), h = filled_part(s, 1, phase[1]),
+                  w = filled_part(s, 2, phase[2]);
+    int64_t plane = s->extent[1] * s->extent[2];
+    to = fill_row(to, fill, d.first * plane);
+    for (int64_t i = d.first; i < d.last; i++) {
+        const float *slice = x + (d.start + (i - d.first) * s->stride[0]) * s->in[1] * s->in[2];
+        to = fill_row(to, fill, h.first * s->extent[2]);
+        for (int64_t j = h.first; j < h.last; j++) {
+            const float *row = slice + (h.start + (j - h.first) * s->stride[1]) * s->in[2];
+            to = fill_row(to, fill, w.first);
+            if (w.last > w.first)
+                k->gather(to, row + w.start, (size_t)s->stride[2], (size_t)(w.last - w.first));
+            to = fill_row(to + (w.last - w.first), fill, s->extent[2] - w.last);
+        }
+        to = fill_row(to, fill, (s->extent[1] - h.last) * s->extent[2]);
+    }
+    return fill_row(to, fill, (s->extent[0] - d.last) * plane);
+}
+
+void nn_spatial_lay_out(const struct nn_spatial *s, const struct nn_kernels *k, const float *x,
+                        float fill, float *planes)
+{
+    int64_t phase[NN_SPATIAL_AXES];
+    for (phase[0] = 0; phase[0] < s->phases[0]; phase[0]++)
+        for (phase[1] = 0; phase[1] < s->phases[1]; phase[1]++)
+            for (phase[2] = 0; phase[2] < s->phases[2]; phase[2]++)
+                planes = lay_out_phase(s, k, x, fill, phase, planes);
+}
+
+void nn_spatial_taps(const struct nn_spatial *s, int64_t channels, int32_t *offsets)
+{
+    int64_t tap[NN_SPATIAL_AXES];
+    for (int64_t c = 0; c < channels; c++)
+        for (tap[0] = 0; tap[0] < s->kernel[0]; tap[0]++)
+            for (tap[1] = 0; tap[1] < s->kernel[1]; tap[1]++)
+                for (tap[2] = 0; tap[2] < s->kernel[2]; tap[2]++) {
+                    int64_t phase = 0, place = 0;
+                    for (int i = 0; i < NN_SPATIAL_AXES; i++) {
+                        phase = phase * s->phases[i] + tap[i] % period(s, i);
+                        place = place * s->extent[i] + tap[i] * s->dilation[i] / s->stride[i];
+                    }
+                    int64_t volume = s->extent[0] * s->extent[1] * s->extent[2];
+                    *offsets++ = (int32_t)(c * s->plane_size + phase * volume + place);
+                }
+}
+
+bool nn_spatial_time(const struct nn_op_call *call, const int *in, const struct nn_spatial *s,
+                     int *out)
+{
+    if (in[0] == 0)
+        return nn_op_time_batch(call, in, out);
+    for (int i = 1; i < call->input_count; i++) {
+        if (in[i] != NN_TIME_NONE)
+            return false;
+    }
+    int axis = in[0] - 2 + NN_SPATIAL_AXES - s->axes;
+    if (in[0] < 2 || s->kernel[axis] != 1 || s->stride[axis] != 1 || s->pad_before[axis] != 0 ||
+        s->pad_after[axis] != 0)
+        return false;
+    for (int i = 0; i < call->output_count; i++)
+        out[i] = in[0];
+    return true;
+}

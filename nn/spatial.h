@@ -1,0 +1,59 @@
+/* Windows sliding over an image (a line, a volume): the geometry of Conv and pooling.
+ *
+ * One, two or three spatial dimensions are handled as three; missing ones stand in front with
+ * extent 1. Inputs are laid out so that the kernels' taps work (nn/kernels/kernels.h): each
+ * channel becomes a block of padded planes, split by phase. With stride s, position i of phase
+ * r holds padded input i·s + r, so outputs that are neighbours read inputs that are
+ * neighbours. Only phases that some tap reads exist. With stride 1 and no padding the input
+ * already has that layout and nothing is copied.
+ *
+ * Source: ONNX operators Conv, MaxPool, AveragePool.
+ *
+ * Thread: plain data; functions are pure. */
+#ifndef NN_SPATIAL_H
+#define NN_SPATIAL_H
+
+#include "nn/kernels/kernels.h"
+#include "nn/op.h"
+
+enum { NN_SPATIAL_AXES = 3 };
+
+struct nn_spatial {
+    int axes; /* spatial dimensions of the model: 1..3, the last ones of the arrays */
+    /* depth, height, width */
+    int64_t in[NN_SPATIAL_AXES], out[NN_SPATIAL_AXES];
+    int64_t kernel[NN_SPATIAL_AXES], stride[NN_SPATIAL_AXES], dilation[NN_SPATIAL_AXES];
+    int64_t pad_before[NN_SPATIAL_AXES], pad_after[NN_SPATIAL_AXES];
+
+    int64_t phases[NN_SPATIAL_AXES]; /* planes kept of the `stride` possible ones */
+    int64_t extent[NN_SPATIAL_AXES]; /* of one phase */
+    int64_t in_size, out_size;       /* floats of one channel */
+    int64_t plane_size;              /* floats of one channel laid out: phases × extents */
+    int64_t window_size;             /* taps of one channel: the kernel's elements */
+    bool direct;                     /* the input is its own layout */
+};
+
+/* Reads strides, dilations, pads, auto_pad and, for pooling, ceil_mode of the node, for input 0
+ * (N, C, spatial...) and a kernel of `axes` extents. 0, -EINVAL or -ENOTSUP by name, -E2BIG for
+ * a layout of more than INT32_MAX floats in `channels` channels. */
+int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int axes,
+                     int64_t channels, struct nn_spatial *ret_spatial);
+
+/* The shape of output 0: batch, channels, and out. */
+void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channels,
+                       struct nn_shape *ret_shape);
+
+/* One channel into its planes, `fill` where there is padding. planes: plane_size floats. */
+void nn_spatial_lay_out(const struct nn_spatial *s, const struct nn_kernels *k, const float *x,
+                        float fill, float *planes);
+
+/* Where each tap of `channels` channels lies in their planes, relative to an output's place in
+ * phase 0; in the order of a weight (channel, depth, height, width). */
+void nn_spatial_taps(const struct nn_spatial *s, int64_t channels, int32_t *offsets);
+
+/* Conv and pooling run frame by frame when time is the batch, or a spatial axis along which
+ * the window is one element wide and moves by one. */
+bool nn_spatial_time(const struct nn_op_call *call, const int *in, const struct nn_spatial *s,
+                     int *out);
+
+#endif
