@@ -20,6 +20,12 @@ static void reply_stopping(struct api_request *request)
     api_request_reply_problem(request, 503, "stopping", "vigild is stopping; ask again later");
 }
 
+static json_t *entry_to_json(const struct app *app, const struct stream_entry *entry)
+{
+    return stream_entry_to_json(entry,
+                                supervisor_stream_pid(app->supervisor, entry->config.name));
+}
+
 /* --- streams ------------------------------------------------------------------------------ */
 
 static void list_streams(void *owner, struct api_request *request)
@@ -29,7 +35,7 @@ static void list_streams(void *owner, struct api_request *request)
     bool complete = list != NULL;
     for (size_t i = 0; complete && i < streams_count(app->streams); i++)
         complete =
-            json_array_append_new(list, stream_entry_to_json(streams_at(app->streams, i))) == 0;
+            json_array_append_new(list, entry_to_json(app, streams_at(app->streams, i))) == 0;
     json_t *body = complete ? json_pack("{s:O}", "streams", list) : NULL;
     json_decref(list);
     api_request_reply_json(request, 200, body);
@@ -40,7 +46,7 @@ static void get_stream(void *owner, struct api_request *request, const char *nam
     struct app *app = owner;
     const struct stream_entry *entry = streams_find(app->streams, name);
     if (entry)
-        api_request_reply_json(request, 200, stream_entry_to_json(entry));
+        api_request_reply_json(request, 200, entry_to_json(app, entry));
     else
         reply_unknown_stream(request, name);
 }
@@ -83,7 +89,7 @@ static void stream_stored(void *data, int result, const char *problem)
     struct stream_entry *entry = streams_put(app->streams, &change->config, false);
     log_info("stream %s: %s by the API", entry->config.name, is_new ? "made" : "changed");
     app_apply_stream(app, entry);
-    api_request_reply_json(change->request, is_new ? 201 : 200, stream_entry_to_json(entry));
+    api_request_reply_json(change->request, is_new ? 201 : 200, entry_to_json(app, entry));
     change_free(change);
 }
 
@@ -149,7 +155,7 @@ static void put_stream(void *owner, struct api_request *request, const char *nam
     if (entry && app->pending_puts == 0 && config_stream_equal(&entry->config, &config)) {
         if (entry->status.state == STREAM_FAILED)
             app_apply_stream(app, entry);
-        api_request_reply_json(request, 200, stream_entry_to_json(entry));
+        api_request_reply_json(request, 200, entry_to_json(app, entry));
         return;
     }
     if (!entry && streams_count(app->streams) + (size_t)app->pending_puts >= APP_STREAMS_MAX) {

@@ -122,7 +122,7 @@ bool stream_entry_allows_record(struct stream_entry *entry, uint64_t now_ms)
     return true;
 }
 
-json_t *stream_entry_to_json(const struct stream_entry *entry)
+json_t *stream_entry_to_json(const struct stream_entry *entry, int worker_pid)
 {
     json_t *object = json_object();
     json_t *config = config_stream_to_json(&entry->config, false);
@@ -134,6 +134,8 @@ json_t *stream_entry_to_json(const struct stream_entry *entry)
             0 ||
         json_object_set_new(object, "credentials",
                             json_boolean(config_stream_has_credentials(&entry->config))) < 0 ||
+        json_object_set_new(status, "worker_pid",
+                            worker_pid > 0 ? json_integer(worker_pid) : json_null()) < 0 ||
         json_object_set(object, "status", status) < 0)
         g_clear_pointer(&object, json_decref);
     json_decref(config);

@@ -47,7 +47,7 @@ struct stream_totals stream_entry_totals(const struct stream_entry *entry);
 /* False when the stream has used up its records for now. */
 bool stream_entry_allows_record(struct stream_entry *entry, uint64_t now_ms);
 
-/* As GET /streams/{name} answers; NULL without memory. */
-json_t *stream_entry_to_json(const struct stream_entry *entry);
+/* As GET /streams/{name} answers; worker_pid < 0: none. NULL without memory. */
+json_t *stream_entry_to_json(const struct stream_entry *entry, int worker_pid);
 
 #endif

@@ -217,6 +217,31 @@ START_TEST(a_file_that_is_missing_or_no_text_is_refused)
 }
 END_TEST
 
+START_TEST(a_sidecar_adds_what_the_configuration_does_not_say)
+{
+    write_text("m.onnx", "");
+    write_text("m.onnx.modelinfo", "[vigil]\nlabels = c,d\nvigil.fps = 5\n");
+    ck_assert_int_eq(load("[model m]\npath = m.onnx\nlabels = a,b\n"), 0);
+    const struct config_model *model = config_find_model(&config, "m");
+    ck_assert_int_eq(model->override_count, 2);
+    ck_assert_str_eq(model->overrides[0].key, "vigil.labels");
+    ck_assert_str_eq(model->overrides[0].value, "a,b");
+    ck_assert_str_eq(model->overrides[1].key, "vigil.fps");
+    ck_assert_str_eq(model->overrides[1].value, "5");
+}
+END_TEST
+
+START_TEST(a_sidecar_with_a_mistake_is_refused_by_name)
+{
+    static const char *const texts[] = {"[vigil]\nlabls = a\n", "[other]\n", "labels", ""};
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
+        write_text("m.onnx.modelinfo", texts[i]);
+        ck_assert_int_eq(load("[model m]\npath = m.onnx\n"), -EINVAL);
+        ck_assert_ptr_nonnull(strstr(err.text, "m.onnx.modelinfo"));
+    }
+}
+END_TEST
+
 START_TEST(a_file_cut_at_any_byte_never_crashes_the_reader)
 {
     static const char text[] = "[server]\nlisten=127.0.0.1:9\n[model m]\npath=m.onnx\n"
@@ -433,6 +458,8 @@ int main(void)
     tcase_add_test(files, a_mistake_in_the_folder_names_that_file);
     tcase_add_test(files, a_mistake_in_the_environment_names_the_variable);
     tcase_add_test(files, a_file_that_is_missing_or_no_text_is_refused);
+    tcase_add_test(files, a_sidecar_adds_what_the_configuration_does_not_say);
+    tcase_add_test(files, a_sidecar_with_a_mistake_is_refused_by_name);
     tcase_add_test(files, a_file_cut_at_any_byte_never_crashes_the_reader);
     TCase *streams = tcase_create("streams");
     tcase_add_loop_test(streams, a_good_address_is_kept_without_its_credentials, 0,
