@@ -15,7 +15,8 @@ struct analysis {
     struct events *events;
     float *scores;       /* (labels) */
     int64_t *pts_ns;     /* (window) of the frames in the session, a ring */
-    int64_t frames;      /* pushed since the last discontinuity */
+    bool fresh;          /* no frame since the start or the last discontinuity */
+    int64_t frames;      /* pushed since then */
     int64_t next_window; /* number of frames at which the next window is due */
     struct analysis_counters counters;
 };
@@ -57,6 +58,7 @@ int analysis_create(const struct modelinfo *info, struct nn_plan *plan,
     analysis->info = info;
     analysis->callbacks = *callbacks;
     analysis->plan = nn_plan_ref(plan);
+    analysis->fresh = true;
     analysis->next_window = info->window;
     sampler_init(&analysis->sampler, info->fps, info->window);
     int r = nn_session_create(plan, &analysis->session, err);
@@ -101,9 +103,11 @@ static void forget(struct analysis *analysis)
 
 void analysis_discontinuity(struct analysis *analysis)
 {
-    /* Before the first frame there is nothing to be discontinuous with. */
-    if (analysis->counters.received == 0)
+    /* A rebuilt source says it several times (stream, caps, segment): it is one. And before the
+     * first frame there is nothing to be discontinuous with. */
+    if (analysis->fresh)
         return;
+    analysis->fresh = true;
     forget(analysis);
     sampler_restart(&analysis->sampler);
 }
@@ -146,6 +150,7 @@ int analysis_set_format(struct analysis *analysis, const GstVideoInfo *format,
 bool analysis_wants(struct analysis *analysis, int64_t pts_ns)
 {
     analysis->counters.received++;
+    analysis->fresh = false;
     switch (sampler_look(&analysis->sampler, pts_ns)) {
     case SAMPLER_STALE:
         analysis->counters.stale++;

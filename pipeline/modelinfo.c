@@ -278,8 +278,11 @@ static int read_labels(struct reader *reader)
         return *text ? name_labels(reader, text)
                      : modelkeys_refuse_value(&reader->keys, MODELKEY_LABELS, text,
                                               "should name at least one label");
-    const struct nn_shape *shape = &reader->output->shape;
-    int64_t count = shape->rank > 0 ? shape->dim[shape->rank - 1] : 0;
+    /* One window, so what follows the batch is labels: [1, L], [1, L, 1, 1], or [L] alone. */
+    struct nn_shape shape = reader->output->shape;
+    if (shape.rank > 1)
+        shape.dim[0] = 1;
+    int64_t count = shape.rank > 0 ? nn_shape_count(&shape) : -1;
     if (count < 1)
         return modelkeys_refuse(&reader->keys, -EINVAL,
                                 "the model's output does not say how many labels there are: "

@@ -406,8 +406,15 @@ static void change_stream(struct rig *rig, GstClockTime *pts, GstClockTime *time
     *pts = *time = 5500 * MS;
 }
 
+static void rebuild_source(struct rig *rig, GstClockTime *pts, GstClockTime *time)
+{
+    change_stream(rig, pts, time);
+    change_caps(rig, pts, time);
+    announce(rig, pts, time);
+}
+
 static void (*const breaks[])(struct rig *, GstClockTime *, GstClockTime *) = {
-    jump_forward, jump_back, flush, loop, announce, change_caps, change_stream,
+    jump_forward, jump_back, flush, loop, announce, change_caps, change_stream, rebuild_source,
 };
 
 START_TEST(a_discontinuity_ends_events_forgets_frames_and_holds_off)

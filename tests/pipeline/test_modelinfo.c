@@ -93,6 +93,23 @@ START_TEST(a_model_that_says_nothing_gets_defaults_and_they_are_listed)
 }
 END_TEST
 
+START_TEST(labels_are_counted_in_outputs_of_any_rank)
+{
+    static const struct testmodel wide = {
+        .rank = 4, .dims = {-1, 1, 6, 8}, .scores = 5, .wide_output = TRUE};
+    struct modelinfo *info = read_with(&wide, NULL);
+    ck_assert_int_eq(info->label_count, 5);
+    struct nn_model *model = load(&wide);
+    struct nn_plan *plan;
+    struct nn_error err = {""};
+    int r = modelinfo_plan(info, model, NN_KERNELS_BEST, &plan, &err);
+    ck_assert_msg(r == 0, "%s", err.text);
+    nn_plan_unref(plan);
+    nn_model_unref(model);
+    modelinfo_destroy(info);
+}
+END_TEST
+
 START_TEST(every_key_is_read)
 {
     static const struct testmodel full = {.rank = 5,
@@ -437,6 +454,7 @@ int main(void)
 {
     TCase *all = tcase_create("modelinfo");
     tcase_add_test(all, a_model_that_says_nothing_gets_defaults_and_they_are_listed);
+    tcase_add_test(all, labels_are_counted_in_outputs_of_any_rank);
     tcase_add_test(all, every_key_is_read);
     tcase_add_test(all, a_picture_classifier_is_known_by_its_rank);
     tcase_add_test(all, a_label_may_hold_a_colon_and_64_bytes);

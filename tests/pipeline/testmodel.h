@@ -17,6 +17,7 @@ struct testmodel {
     int type;                 /* of the input; 0: float */
     int scores;               /* 0: 2 */
     gboolean open_output;     /* the file does not say the output's shape */
+    gboolean wide_output;     /* scores as (1, scores, 1, 1) */
     gboolean second_input;    /* one more, that nothing uses */
     const char *last_op;      /* in place of Add */
     const char *metadata[40]; /* key, value, ..., NULL */
@@ -110,15 +111,15 @@ static inline void testmodel_node(GByteArray *graph, const char *op, const char 
     testmodel_message(graph, 1, node);
 }
 
-static inline void testmodel_constant(GByteArray *graph, const char *name, int rows,
-                                      int columns, const float *values)
+static inline void testmodel_constant(GByteArray *graph, const char *name, int rank,
+                                      const gint64 *dims, const float *values, int count)
 {
     GByteArray *tensor = g_byte_array_new();
-    testmodel_int(tensor, 1, rows);
-    testmodel_int(tensor, 1, columns);
+    for (int i = 0; i < rank; i++)
+        testmodel_int(tensor, 1, dims[i]);
     testmodel_int(tensor, 2, 1);
     testmodel_string(tensor, 8, name);
-    testmodel_bytes(tensor, 9, values, sizeof *values * rows * columns);
+    testmodel_bytes(tensor, 9, values, sizeof *values * count);
     testmodel_message(graph, 5, tensor);
 }
 
@@ -144,13 +145,16 @@ static inline GBytes *testmodel_build(const struct testmodel *model)
         slope[i] = i ? 1 : -1;
         offset[i] = i ? 0 : 1;
     }
-    testmodel_constant(graph, "slope", 1, scores, slope);
-    testmodel_constant(graph, "offset", 1, scores, offset);
+    gint64 shape[] = {1, scores, 1, 1};
+    int rank = model->wide_output ? 4 : 2;
+    testmodel_constant(graph, "slope", rank, shape, slope, scores);
+    testmodel_constant(graph, "offset", rank, shape, offset, scores);
     testmodel_value(graph, 11, "x", model->type ? model->type : 1, model->rank, model->dims);
     if (model->second_input)
         testmodel_value(graph, 11, "y", 1, model->rank, model->dims);
-    const gint64 output[] = {1, model->open_output ? -1 : scores};
-    testmodel_value(graph, 12, "scores", 1, 2, output);
+    if (model->open_output)
+        shape[1] = -1;
+    testmodel_value(graph, 12, "scores", 1, rank, shape);
 
     GByteArray *file = g_byte_array_new(), *opset = g_byte_array_new();
     testmodel_int(file, 1, 8);
