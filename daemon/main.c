@@ -86,14 +86,16 @@ static int run(const struct config *config)
 
 int main(int argc, char **argv)
 {
-    struct config_options options = {.environment = (const char *const *)environ};
+    g_autofree char *file = NULL;
+    g_autofree char *listen = NULL;
+    g_autofree char *database = NULL;
     gboolean show_version = FALSE;
     const GOptionEntry entries[] = {
-        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &options.file,
+        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &file,
          "Configuration file (default " CONFIG_FILE_DEFAULT ")", "FILE"},
-        {"listen", 'l', 0, G_OPTION_ARG_STRING, &options.listen,
+        {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen,
          "Address and port, loopback only (default 127.0.0.1:8470)", "ADDRESS:PORT"},
-        {"database", 'd', 0, G_OPTION_ARG_FILENAME, &options.database, "Database file", "FILE"},
+        {"database", 'd', 0, G_OPTION_ARG_FILENAME, &database, "Database file", "FILE"},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &show_version, "Print the version", NULL},
         {NULL},
     };
@@ -118,6 +120,12 @@ int main(int argc, char **argv)
     setenv("UV_THREADPOOL_SIZE", "8", 0);
     setenv("RES_OPTIONS", "timeout:1 attempts:2", 0);
 
+    struct config_options options = {
+        .file = file,
+        .listen = listen,
+        .database = database,
+        .environment = (const char *const *)environ,
+    };
     struct config config;
     struct config_error err;
     if (config_load(&options, &config, &err) < 0) {

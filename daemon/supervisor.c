@@ -14,7 +14,7 @@
 
 #define TICK_MS           1000
 #define LATE_MS           2000 /* a tick this late means that all of us stood still */
-#define MESSAGES_PER_TICK 1000 /* a busy stream sends a few dozen */
+#define MESSAGES_PER_TICK 300  /* a busy stream sends a few dozen */
 #define SPAWN_BACKOFF_MS  500
 #define SPAWN_BACKOFF_MAX 30000
 #define QUICK_RESTART_MS  1000
