@@ -1,0 +1,42 @@
+/* What happened on one connection (one source bin), gathered from its streaming threads for the
+ * main thread, which reads it when it likes and is woken for what cannot wait.
+ *
+ * Thread: connection_watch's functions from any; the rest from the main thread. */
+#ifndef PIPELINE_CONNECTION_H
+#define PIPELINE_CONNECTION_H
+
+#include "pipeline/source.h"
+
+struct connection_facts {
+    /* Monotonic nanoseconds, -1: not yet. */
+    int64_t session, first_packet, first_key, first_picture;
+    int64_t last_packet, last_picture;
+    bool ended, failed;
+    enum stream_reason reason;
+    char detail[MESSAGE_DETAIL_SIZE];
+    char codec[16];
+    int width, height;
+    int64_t damaged;
+    int64_t last_damage; /* -1: never */
+    int64_t interval;    /* mean between pictures, 0 unknown */
+    int64_t paced_by;    /* ns put on the running time of a source in real time */
+};
+
+struct connection;
+
+/* wake is called in the main thread, soon, with user, until connection_close. */
+struct connection *connection_create(void (*wake)(void *user), void *user);
+
+/* No more wakes; drops the caller's reference. The source's own keeps what it writes to. */
+void connection_close(struct connection *connection);
+
+/* A copy, consistent in itself. */
+void connection_read(struct connection *connection, struct connection_facts *ret_facts);
+
+/* Fills in watch, watch_user (with a reference) and watch_user_free. */
+void connection_watch(struct connection *connection, struct source_options *options);
+
+/* Drops the reference that connection_watch took, when source_create failed. */
+void connection_unwatch(struct connection *connection);
+
+#endif

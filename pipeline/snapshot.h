@@ -1,0 +1,17 @@
+/* A decoded picture as JPEG, written to a descriptor.
+ *
+ * Thread: any; takes some milliseconds and may block on the encoder's threads. */
+#ifndef PIPELINE_SNAPSHOT_H
+#define PIPELINE_SNAPSHOT_H
+
+#include <stdint.h>
+
+#include <gst/gst.h>
+
+#define SNAPSHOT_BYTES_MAX (8 << 20)
+
+/* Bytes written (> 0), or -EINVAL (not encodable), -EFBIG (over SNAPSHOT_BYTES_MAX or more than
+ * the descriptor takes), -EIO. */
+int64_t snapshot_write(GstSample *sample, int fd);
+
+#endif

@@ -1,0 +1,609 @@
+#include "pipeline/stream.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pipeline/connection.h"
+#include "pipeline/lifecycle.h"
+#include "pipeline/reaper.h"
+#include "pipeline/snapshot.h"
+#include "pipeline/tail.h"
+
+#define MODEL_BYTES_MAX (INT64_C(1) << 30)
+#define STATUS_NS       LIFECYCLE_SECOND
+#define RESOLVE_NS      (5 * LIFECYCLE_SECOND)
+/* How long after a damaged picture or a dropped frame the status still says so. */
+#define FLAG_NS (5 * LIFECYCLE_SECOND)
+
+struct stream {
+    struct message_stream_start start;
+    struct source_uri uri;
+    struct link *link;
+    void (*gone)(struct stream *stream, void *user);
+    void *user;
+    int media_fd;
+
+    struct lifecycle life;
+    struct tail *tail; /* NULL: the stream could not be set up */
+    guint bus_watch;
+    GstElement *source; /* in the tail's pipeline; NULL none */
+    struct connection *connection;
+    bool session_told, packet_told;
+    int64_t packet_told_at, picture_told_at;
+    guint timer;
+    bool stopping, finishing, snapping;
+
+    int64_t resolve_request; /* 0: none outstanding */
+    int64_t resolve_deadline;
+
+    int64_t pass_started; /* monotonic, of the first pass over a file or scene */
+    int64_t shift;        /* of the present pass */
+    int64_t damaged;      /* of earlier connections */
+    int64_t last_damage, last_drop, dropped;
+    int64_t status_at;           /* when the next is due */
+    int64_t counted_at, counted; /* for fps */
+    struct message status;       /* the last one sent */
+};
+
+static void stream_step(void *user);
+
+static int64_t now_ns(void)
+{
+    return g_get_monotonic_time() * 1000;
+}
+
+/* A monotonic time of this process as Unix milliseconds. */
+static int64_t unix_ms(int64_t monotonic_ns)
+{
+    if (monotonic_ns < 0)
+        return RECORD_NO_TIME;
+    return g_get_real_time() / 1000 - (now_ns() - monotonic_ns) / 1000000;
+}
+
+static bool is_network(const struct stream *stream)
+{
+    return stream->uri.kind == SOURCE_RTSP || stream->uri.kind == SOURCE_RTSPS;
+}
+
+/* ---- status ---- */
+
+static void set_detail(struct stream *stream, const char *text)
+{
+    g_strlcpy(stream->status.status.detail, text, sizeof stream->status.status.detail);
+}
+
+static void fill_connection(struct stream *stream, struct message_stream_status *status,
+                            int64_t now)
+{
+    struct connection_facts facts;
+    connection_read(stream->connection, &facts);
+    g_strlcpy(status->codec, facts.codec, sizeof status->codec);
+    status->width = facts.width;
+    status->height = facts.height;
+    status->damaged += facts.damaged;
+    if (facts.last_damage >= 0)
+        stream->last_damage = facts.last_damage;
+    status->connected_ms = unix_ms(facts.session);
+    status->first_packet_ms = unix_ms(facts.first_packet);
+    status->first_key_ms = unix_ms(facts.first_key);
+    (void)now;
+}
+
+static void fill_counters(struct stream *stream, struct message_stream_status *status,
+                          int64_t now)
+{
+    struct tail_counters counters;
+    tail_count(stream->tail, &counters);
+    status->received = counters.received + status->damaged;
+    status->analysed = counters.analysed;
+    status->skipped = counters.skipped;
+    status->dropped = counters.dropped;
+    status->windows = counters.windows;
+    status->first_analysed_ms = counters.first_analysed_ms;
+    status->last_frame_ms = counters.last_frame_ms;
+    status->latency_ms = counters.latency_ms;
+    status->inference_ms = counters.inference_ms;
+    if (counters.dropped > stream->dropped)
+        stream->last_drop = now;
+    stream->dropped = counters.dropped;
+    int64_t span = now - stream->counted_at;
+    if (span >= STATUS_NS * 2) {
+        status->fps = (double)(counters.received - stream->counted) * 1e9 / (double)span;
+        stream->counted = counters.received;
+        stream->counted_at = now;
+    }
+}
+
+static void send_status(struct stream *stream, int64_t now)
+{
+    struct message_stream_status *status = &stream->status.status;
+    stream->status.type = MESSAGE_STREAM_STATUS;
+    g_strlcpy(status->stream, stream->start.stream, sizeof status->stream);
+    status->state = stream->life.state;
+    status->reason = stream->life.reason;
+    status->reconnects = stream->life.reconnects;
+    status->damaged = stream->damaged;
+    if (status->state == STREAM_LIVE)
+        *status->detail = '\0';
+    if (stream->connection)
+        fill_connection(stream, status, now);
+    if (stream->tail)
+        fill_counters(stream, status, now);
+    if (status->state != STREAM_LIVE)
+        status->fps = 0;
+    status->degraded = stream->last_damage > 0 && now - stream->last_damage < FLAG_NS;
+    status->overloaded = stream->last_drop > 0 && now - stream->last_drop < FLAG_NS;
+    link_post(stream->link, &stream->status);
+    stream->status_at = now + STATUS_NS;
+}
+
+/* ---- the source ---- */
+
+static const char *default_detail(enum stream_reason reason)
+{
+    switch (reason) {
+    case REASON_NO_DATA:
+        return "the camera sends nothing";
+    case REASON_NO_PICTURE:
+        return "data comes, but no picture decodes";
+    case REASON_TIMEOUT:
+        return "the camera does not answer";
+    case REASON_DISCONNECTED:
+        return "the camera ended the session";
+    case REASON_UNREADABLE:
+        return "there is no picture in the file";
+    default:
+        return "";
+    }
+}
+
+static void fail(struct stream *stream, enum stream_reason reason, const char *detail)
+{
+    lifecycle_on_failure(&stream->life, reason, now_ns());
+    set_detail(stream, detail);
+}
+
+static void connect_to(struct stream *stream, const char *address)
+{
+    stream->connection = connection_create(stream_step, stream);
+    stream->session_told = false;
+    stream->packet_told_at = stream->picture_told_at = -1;
+    struct source_options options = {
+        .uri = &stream->uri,
+        .address = address,
+        .user = stream->start.user,
+        .password = stream->start.password,
+        .fd = stream->media_fd,
+        .live = stream->start.live,
+    };
+    connection_watch(stream->connection, &options);
+    GstElement *source = source_create(&options);
+    if (!source) {
+        connection_unwatch(stream->connection); /* why is in its facts */
+        return;
+    }
+    stream->source = gst_object_ref_sink(source);
+    gst_bin_add(GST_BIN(tail_pipeline(stream->tail)), source);
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(source, "src");
+    if (gst_pad_link(pad, tail_sink(stream->tail)) != GST_PAD_LINK_OK ||
+        !gst_element_sync_state_with_parent(source))
+        fail(stream, REASON_INTERNAL, "the source does not start");
+}
+
+static void resolve(struct stream *stream, int64_t now)
+{
+    static int64_t requests;
+    stream->resolve_request = ++requests;
+    stream->resolve_deadline = now + RESOLVE_NS;
+    struct message *message = g_new0(struct message, 1);
+    message->type = MESSAGE_RESOLVE;
+    message->resolve.request = stream->resolve_request;
+    g_strlcpy(message->resolve.stream, stream->start.stream, sizeof message->resolve.stream);
+    g_strlcpy(message->resolve.host, stream->uri.host, sizeof message->resolve.host);
+    link_post(stream->link, message);
+    g_free(message);
+}
+
+static void begin(struct stream *stream, int64_t now)
+{
+    if (stream->pass_started < 0)
+        stream->pass_started = now;
+    if (is_network(stream) && !stream->uri.host_is_address)
+        resolve(stream, now);
+    else
+        connect_to(stream, stream->uri.host);
+}
+
+/* How much later the next pass over a file starts in the records: in real time as the clock
+ * says, else where the last one ended. */
+static int64_t next_shift(struct stream *stream, int64_t now)
+{
+    if (is_network(stream))
+        return 0;
+    if (stream->start.live)
+        return now - stream->pass_started;
+    struct tail_counters counters;
+    tail_count(stream->tail, &counters);
+    return stream->shift + counters.end_pts_ns;
+}
+
+/* Throws the source away; what it still says reaches nobody. */
+static void drop_source(struct stream *stream)
+{
+    stream->resolve_request = 0;
+    if (stream->connection) {
+        struct connection_facts facts;
+        connection_read(stream->connection, &facts);
+        stream->damaged += facts.damaged;
+        connection_close(stream->connection);
+        stream->connection = NULL;
+    }
+    if (!stream->source)
+        return;
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(stream->source, "src");
+    gst_pad_unlink(pad, tail_sink(stream->tail));
+    gst_bin_remove(GST_BIN(tail_pipeline(stream->tail)), stream->source);
+    reaper_take(g_steal_pointer(&stream->source), NULL, NULL);
+}
+
+static void disconnect(struct stream *stream, int64_t now)
+{
+    drop_source(stream);
+    stream->shift = next_shift(stream, now);
+    tail_discontinue(stream->tail, stream->shift);
+}
+
+/* ---- steps ---- */
+
+/* Tells the rules what the connection's threads have seen. */
+static void digest(struct stream *stream)
+{
+    if (!stream->connection)
+        return;
+    struct connection_facts facts;
+    connection_read(stream->connection, &facts);
+    if (facts.session >= 0)
+        lifecycle_on_session(&stream->life, facts.session);
+    lifecycle_set_interval(&stream->life, facts.interval);
+    if (facts.last_packet > stream->packet_told_at)
+        lifecycle_on_packet(&stream->life, stream->packet_told_at = facts.last_packet);
+    if (facts.last_picture > stream->picture_told_at)
+        lifecycle_on_picture(&stream->life, stream->picture_told_at = facts.last_picture);
+    tail_set_pace(stream->tail, facts.paced_by);
+    if (facts.failed)
+        fail(stream, facts.reason, facts.detail);
+    else if (facts.ended)
+        lifecycle_on_end(&stream->life, now_ns());
+}
+
+static void act(struct stream *stream, enum lifecycle_action action, int64_t now)
+{
+    switch (action) {
+    case LIFECYCLE_CONNECT:
+        begin(stream, now);
+        break;
+    case LIFECYCLE_DISCONNECT:
+        disconnect(stream, now);
+        break;
+    case LIFECYCLE_FINISH:
+        drop_source(stream);
+        stream->finishing = true;
+        tail_end(stream->tail);
+        break;
+    case LIFECYCLE_WAIT:
+        break;
+    }
+}
+
+static gboolean on_timer(gpointer user)
+{
+    struct stream *stream = user;
+    stream->timer = 0;
+    stream_step(stream);
+    return G_SOURCE_REMOVE;
+}
+
+static void arm(struct stream *stream, int64_t now)
+{
+    if (stream->timer)
+        g_source_remove(stream->timer);
+    int64_t deadline = MIN(lifecycle_deadline(&stream->life), stream->status_at);
+    if (stream->resolve_request)
+        deadline = MIN(deadline, stream->resolve_deadline);
+    int64_t wait_ms = MAX(0, (deadline - now + 999999) / 1000000);
+    stream->timer = g_timeout_add((guint)wait_ms, on_timer, stream);
+}
+
+/* Whether what a reader acts on has changed. */
+static bool is_news(const struct stream *stream)
+{
+    const struct message_stream_status *told = &stream->status.status;
+    if (told->state != stream->life.state || told->reason != stream->life.reason)
+        return true;
+    if (!stream->connection)
+        return false;
+    struct connection_facts facts;
+    connection_read(stream->connection, &facts);
+    return (told->first_packet_ms == RECORD_NO_TIME && facts.first_packet >= 0) ||
+           (told->first_key_ms == RECORD_NO_TIME && facts.first_key >= 0);
+}
+
+static void stream_step(void *user)
+{
+    struct stream *stream = user;
+    if (stream->stopping)
+        return;
+    int64_t now = now_ns();
+    enum lifecycle_action action = LIFECYCLE_WAIT;
+    do {
+        digest(stream);
+        if (stream->resolve_request && now >= stream->resolve_deadline) {
+            stream->resolve_request = 0;
+            fail(stream, REASON_DNS, "the host name was not resolved in time");
+        }
+        enum stream_reason before = stream->life.reason;
+        if (stream->tail)
+            action = lifecycle_advance(&stream->life, now);
+        if (stream->life.reason != before)
+            set_detail(stream, default_detail(stream->life.reason));
+        act(stream, action, now);
+    } while (action != LIFECYCLE_WAIT);
+    if (is_news(stream) || now >= stream->status_at)
+        send_status(stream, now);
+    arm(stream, now);
+}
+
+/* ---- the pipeline's messages ---- */
+
+static gboolean on_gone(gpointer user)
+{
+    struct stream *stream = user;
+    struct message *message = g_new0(struct message, 1);
+    message->type = MESSAGE_STREAM_DONE;
+    g_strlcpy(message->stop.stream, stream->start.stream, sizeof message->stop.stream);
+    link_post(stream->link, message);
+    g_free(message);
+    stream->gone(stream, stream->user);
+    return G_SOURCE_REMOVE;
+}
+
+void stream_stop(struct stream *stream)
+{
+    if (stream->stopping)
+        return;
+    stream->stopping = true;
+    if (stream->timer)
+        g_source_remove(stream->timer);
+    stream->timer = 0;
+    if (stream->bus_watch)
+        g_source_remove(stream->bus_watch);
+    stream->bus_watch = 0;
+    if (!stream->tail) {
+        g_idle_add(on_gone, stream);
+        return;
+    }
+    drop_source(stream);
+    reaper_take(tail_take_pipeline(stream->tail), on_gone, stream);
+}
+
+static void on_error(struct stream *stream, GstMessage *message)
+{
+    char detail[MESSAGE_DETAIL_SIZE];
+    GstObject *from = GST_MESSAGE_SRC(message);
+    if (stream->source && (from == GST_OBJECT(stream->source) ||
+                           gst_object_has_as_ancestor(from, GST_OBJECT(stream->source)))) {
+        enum stream_reason reason =
+            source_explain(stream->source, message, detail, sizeof detail);
+        fail(stream, reason, detail);
+        stream_step(stream);
+        return;
+    }
+    if (!gst_object_has_as_ancestor(from, GST_OBJECT(tail_pipeline(stream->tail))))
+        return; /* of a source already thrown away */
+    g_autoptr(GError) error = NULL;
+    gst_message_parse_error(message, &error, NULL);
+    fail(stream, REASON_MODEL, error->message);
+    stream_step(stream);
+}
+
+static gboolean on_bus(GstBus *bus, GstMessage *message, gpointer user)
+{
+    (void)bus;
+    struct stream *stream = user;
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR && !stream->stopping)
+        on_error(stream, message);
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS && stream->finishing) {
+        send_status(stream, now_ns());
+        stream_stop(stream);
+        return G_SOURCE_REMOVE;
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+/* ---- setting up ---- */
+
+/* The whole file, since a mapping of it could be cut short under our feet. */
+static GBytes *read_model(int fd, struct record_error *err)
+{
+    struct stat status;
+    if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+        g_strlcpy(err->text, "the model is not a readable file", sizeof err->text);
+        return NULL;
+    }
+    if (status.st_size <= 0 || status.st_size > MODEL_BYTES_MAX) {
+        g_strlcpy(err->text, "the model's file is empty or over 1 GiB", sizeof err->text);
+        return NULL;
+    }
+    size_t size = (size_t)status.st_size;
+    uint8_t *bytes = g_try_malloc(size);
+    if (!bytes) {
+        g_strlcpy(err->text, "no memory for the model", sizeof err->text);
+        return NULL;
+    }
+    for (size_t done = 0; done < size;) {
+        ssize_t n = pread(fd, bytes + done, size - done, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            g_free(bytes);
+            g_strlcpy(err->text, "the model cannot be read to its end", sizeof err->text);
+            return NULL;
+        }
+        done += (size_t)n;
+    }
+    return g_bytes_new_take(bytes, size);
+}
+
+static bool is_by_clock(const struct stream *stream)
+{
+    return is_network(stream) || (stream->uri.kind == SOURCE_SCENE && stream->start.live &&
+                                  stream->uri.scene.duration_s == 0);
+}
+
+/* REASON_NONE, or why not, with err. */
+static enum stream_reason set_up(struct stream *stream, int model_fd, struct record_error *err)
+{
+    if (source_uri_parse(stream->start.uri, &stream->uri, err) < 0)
+        return REASON_INTERNAL;
+    if (stream->uri.kind == SOURCE_FILE && stream->media_fd < 0) {
+        g_strlcpy(err->text, "the file came without its descriptor", sizeof err->text);
+        return REASON_UNREADABLE;
+    }
+    /* A camera is live whatever the message says. */
+    stream->start.live = stream->start.live || is_network(stream);
+    g_autoptr(GBytes) model = read_model(model_fd, err);
+    if (!model)
+        return REASON_MODEL;
+    stream->tail = tail_create(&stream->start, model, is_by_clock(stream), stream->link, err);
+    if (!stream->tail)
+        return REASON_MODEL;
+    g_autoptr(GstBus) bus = gst_element_get_bus(tail_pipeline(stream->tail));
+    stream->bus_watch = gst_bus_add_watch(bus, on_bus, stream);
+    return REASON_NONE;
+}
+
+struct stream *stream_create(const struct message_stream_start *start, int model_fd,
+                             int media_fd, struct link *link,
+                             void (*gone)(struct stream *stream, void *user), void *user)
+{
+    struct stream *stream = g_new0(struct stream, 1);
+    stream->start = *start;
+    stream->media_fd = media_fd;
+    stream->link = link;
+    stream->gone = gone;
+    stream->user = user;
+    stream->pass_started = -1;
+    stream->last_damage = stream->last_drop = -1;
+    int64_t now = now_ns();
+    stream->counted_at = now;
+    struct message_stream_status *status = &stream->status.status;
+    status->connected_ms = status->first_packet_ms = status->first_key_ms = RECORD_NO_TIME;
+    status->first_analysed_ms = status->last_frame_ms = RECORD_NO_TIME;
+    status->latency_ms = status->inference_ms = -1;
+
+    struct record_error err = {""};
+    enum stream_reason reason = set_up(stream, model_fd, &err);
+    if (model_fd >= 0)
+        close(model_fd);
+    lifecycle_init(&stream->life, is_network(stream), start->loop,
+                   (uint64_t)g_random_int() << 32 | g_random_int(), now);
+    if (reason == REASON_NONE) {
+        g_strlcpy(status->model, tail_model(stream->tail), sizeof status->model);
+    } else {
+        stream->life.state = STREAM_FAILED;
+        stream->life.reason = reason;
+        set_detail(stream, err.text);
+    }
+    send_status(stream, now);
+    stream_step(stream);
+    return stream;
+}
+
+void stream_destroy(struct stream *stream)
+{
+    if (!stream)
+        return;
+    if (stream->timer)
+        g_source_remove(stream->timer);
+    if (stream->bus_watch)
+        g_source_remove(stream->bus_watch);
+    tail_destroy(stream->tail);
+    if (stream->media_fd >= 0)
+        close(stream->media_fd);
+    g_free(stream);
+}
+
+const char *stream_name(const struct stream *stream)
+{
+    return stream->start.stream;
+}
+
+void stream_resolved(struct stream *stream, const struct message_resolved *resolved)
+{
+    if (!stream->resolve_request || resolved->request != stream->resolve_request)
+        return;
+    stream->resolve_request = 0;
+    if (resolved->address_count == 0) {
+        fail(stream, REASON_DNS, "the host name does not resolve");
+    } else {
+        /* Each attempt asks anew, and takes the next address. */
+        int which = (int)(stream->life.reconnects % resolved->address_count);
+        connect_to(stream, resolved->addresses[which]);
+    }
+    stream_step(stream);
+}
+
+/* ---- pictures ---- */
+
+struct shot {
+    struct stream_shot_reply {
+        struct link *link;
+        struct message message;
+    } reply;
+    GstSample *sample;
+    int fd;
+};
+
+static gpointer take_shot(gpointer user)
+{
+    struct shot *shot = user;
+    struct message_snapshot_done *done = &shot->reply.message.snapshot_done;
+    int64_t r = snapshot_write(shot->sample, shot->fd);
+    if (r > 0) {
+        done->size_bytes = r;
+        GstClockTime pts = GST_BUFFER_PTS(gst_sample_get_buffer(shot->sample));
+        done->pts_ns = GST_CLOCK_TIME_IS_VALID(pts) ? (int64_t)pts : 0;
+    } else {
+        g_strlcpy(done->detail,
+                  r == -EFBIG ? "the picture is too large" : "the picture cannot be encoded",
+                  sizeof done->detail);
+    }
+    link_post(shot->reply.link, &shot->reply.message);
+    gst_sample_unref(shot->sample);
+    close(shot->fd);
+    g_free(shot);
+    return NULL;
+}
+
+void stream_snapshot(struct stream *stream, int64_t request, int fd)
+{
+    struct shot *shot = g_new0(struct shot, 1);
+    shot->reply.link = stream->link;
+    shot->reply.message.type = MESSAGE_SNAPSHOT_DONE;
+    shot->reply.message.snapshot_done.request = request;
+    shot->fd = fd;
+    if (stream->tail && !stream->stopping)
+        shot->sample = tail_last_sample(stream->tail);
+    if (shot->sample) {
+        g_thread_unref(g_thread_new("snapshot", take_shot, shot));
+        return;
+    }
+    g_strlcpy(shot->reply.message.snapshot_done.detail, "there is no picture yet",
+              sizeof shot->reply.message.snapshot_done.detail);
+    link_post(stream->link, &shot->reply.message);
+    close(fd);
+    g_free(shot);
+}

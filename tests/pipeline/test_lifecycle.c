@@ -1,0 +1,323 @@
+#include <string.h>
+
+#include "pipeline/lifecycle.h"
+#include "tests/suite.h"
+
+#define S  LIFECYCLE_SECOND
+#define MS (S / 1000)
+
+/* Advances in steps of 10 ms from *now until something is to be done or `until` is reached. */
+static enum lifecycle_action run(struct lifecycle *life, int64_t *now, int64_t until)
+{
+    for (; *now <= until; *now += 10 * MS) {
+        enum lifecycle_action action = lifecycle_advance(life, *now);
+        if (action != LIFECYCLE_WAIT)
+            return action;
+    }
+    return LIFECYCLE_WAIT;
+}
+
+static struct lifecycle camera(int64_t now)
+{
+    struct lifecycle life;
+    lifecycle_init(&life, true, false, 7, now);
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_CONNECT);
+    return life;
+}
+
+/* A camera that has been live for `seconds` at 10 frames a second; *now moves on. */
+static struct lifecycle live_camera(int64_t *now, int seconds)
+{
+    struct lifecycle life = camera(*now);
+    for (int i = 0; i < seconds * 10; i++, *now += 100 * MS) {
+        lifecycle_on_packet(&life, *now);
+        lifecycle_on_picture(&life, *now);
+        ck_assert_int_eq(lifecycle_advance(&life, *now), LIFECYCLE_WAIT);
+    }
+    ck_assert_int_eq(life.state, STREAM_LIVE);
+    return life;
+}
+
+START_TEST(a_first_attempt_connects_and_the_first_picture_makes_it_live)
+{
+    struct lifecycle life = camera(100 * S);
+    ck_assert_int_eq(life.state, STREAM_CONNECTING);
+    lifecycle_on_session(&life, 100 * S + 50 * MS);
+    lifecycle_on_packet(&life, 100 * S + 60 * MS);
+    ck_assert_int_eq(life.state, STREAM_CONNECTING);
+    lifecycle_on_picture(&life, 100 * S + 70 * MS);
+    ck_assert_int_eq(life.state, STREAM_LIVE);
+    ck_assert_int_eq(life.reason, REASON_NONE);
+    ck_assert_int_eq(life.reconnects, 0);
+}
+END_TEST
+
+/* What a camera does, what is noticed, and how long after its last sign. */
+static const struct {
+    const char *what;
+    bool session;
+    int64_t interval, packets_ms, pictures_ms; /* until when they come; 0 never */
+    enum stream_reason reason;
+    int64_t noticed_ms;
+} gaps[] = {
+    {"a mute server", false, 0, 0, 0, REASON_TIMEOUT, 5000},
+    {"a session without packets", true, 0, 0, 0, REASON_NO_DATA, 5000},
+    {"packets stop", true, 0, 2000, 2000, REASON_NO_DATA, 5000},
+    {"pictures stop, packets do not", true, 0, 30000, 2000, REASON_NO_PICTURE, 5000},
+    {"no picture ever", true, 0, 30000, 0, REASON_NO_PICTURE, 15000},
+    {"a slow camera gets three intervals", true, 2 * S, 2000, 2000, REASON_NO_DATA, 8000},
+};
+
+START_TEST(each_kind_of_silence_is_noticed_in_time_and_named)
+{
+    struct lifecycle life = camera(0);
+    lifecycle_set_interval(&life, gaps[_i].interval);
+    int64_t now;
+    enum lifecycle_action action = LIFECYCLE_WAIT;
+    for (now = 0; now < 60 * S && action == LIFECYCLE_WAIT; now += 10 * MS) {
+        if (gaps[_i].session)
+            lifecycle_on_session(&life, now);
+        if (now <= gaps[_i].packets_ms * MS && gaps[_i].packets_ms)
+            lifecycle_on_packet(&life, now);
+        if (now <= gaps[_i].pictures_ms * MS && gaps[_i].pictures_ms)
+            lifecycle_on_picture(&life, now);
+        action = lifecycle_advance(&life, now);
+    }
+    now -= 10 * MS;
+    ck_assert_msg(action == LIFECYCLE_DISCONNECT, "%s", gaps[_i].what);
+    ck_assert_msg(life.reason == gaps[_i].reason, "%s: %s", gaps[_i].what,
+                  stream_reason_name(life.reason));
+    ck_assert_msg(now >= gaps[_i].noticed_ms * MS && now <= gaps[_i].noticed_ms * MS + 50 * MS,
+                  "%s: noticed at %lld ms", gaps[_i].what, (long long)(now / MS));
+}
+END_TEST
+
+START_TEST(a_stream_that_was_live_tries_within_every_second_of_the_first_minute)
+{
+    int64_t now = 0;
+    struct lifecycle life = live_camera(&now, 5);
+    int64_t outage = now, last = -1;
+    lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
+    ck_assert_int_eq(life.state, STREAM_STALLED);
+    int attempts = 0;
+    for (;;) {
+        enum lifecycle_action action = run(&life, &now, outage + 58 * S);
+        if (action == LIFECYCLE_WAIT)
+            break;
+        if (action != LIFECYCLE_CONNECT)
+            continue;
+        ck_assert_int_eq(life.state, STREAM_STALLED);
+        ck_assert(last < 0 || now - last <= S);
+        last = now;
+        attempts++;
+        lifecycle_on_failure(&life, REASON_REFUSED, now + 5 * MS);
+    }
+    ck_assert_int_ge(attempts, 58);
+    ck_assert_int_le(attempts, 90);
+    ck_assert_int_eq(life.reconnects, attempts);
+}
+END_TEST
+
+START_TEST(after_a_minute_waits_are_within_a_doubling_cap)
+{
+    int64_t now = 0;
+    struct lifecycle life = live_camera(&now, 5);
+    int64_t outage = now;
+    lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
+    /* Until the first attempt past the minute, which was timed before it. */
+    for (;;) {
+        if (run(&life, &now, now + S) != LIFECYCLE_CONNECT)
+            continue;
+        if (now >= outage + 60 * S)
+            break;
+        lifecycle_on_failure(&life, REASON_REFUSED, now);
+    }
+    static const int caps[] = {2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30, 30};
+    int64_t total = 0;
+    for (size_t i = 0; i < sizeof caps / sizeof *caps; i++) {
+        int64_t failed = now;
+        lifecycle_on_failure(&life, REASON_REFUSED, now);
+        ck_assert_int_eq(life.state, STREAM_BACKOFF);
+        while (run(&life, &now, failed + 31 * S) != LIFECYCLE_CONNECT)
+            ck_assert_int_lt(now, failed + 31 * S);
+        ck_assert_int_eq(life.state, STREAM_CONNECTING);
+        ck_assert_int_le(now - failed, caps[i] * S + 10 * MS);
+        total += now - failed;
+    }
+    ck_assert_int_gt(total, 20 * S); /* jittered, not zero */
+}
+END_TEST
+
+START_TEST(sixty_healthy_seconds_forget_the_outage_and_fewer_do_not)
+{
+    for (int healthy = 50; healthy <= 70; healthy += 20) {
+        int64_t now = 0;
+        struct lifecycle life = live_camera(&now, 1);
+        int64_t outage = now;
+        lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
+        while (now < outage + 70 * S)
+            if (run(&life, &now, now + S) == LIFECYCLE_CONNECT)
+                lifecycle_on_failure(&life, REASON_REFUSED, now);
+        while (run(&life, &now, now + 60 * S) != LIFECYCLE_CONNECT)
+            ;
+        for (int i = 0; i < healthy * 10; i++, now += 100 * MS) {
+            lifecycle_on_picture(&life, now);
+            ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_WAIT);
+        }
+        lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
+        ck_assert_int_eq(life.state, healthy >= 60 ? STREAM_STALLED : STREAM_BACKOFF);
+    }
+}
+END_TEST
+
+START_TEST(a_refused_password_is_tried_three_times_in_thirty_seconds_then_twice_a_minute)
+{
+    struct lifecycle life = camera(0);
+    int64_t now = 0, tries[8] = {0};
+    lifecycle_on_failure(&life, REASON_AUTH_FAILED, 100 * MS);
+    ck_assert_int_eq(life.state, STREAM_BACKOFF);
+    for (int count = 1; count < 8;)
+        if (run(&life, &now, 400 * S) == LIFECYCLE_CONNECT) {
+            tries[count++] = now;
+            lifecycle_on_failure(&life, REASON_AUTH_FAILED, now + 100 * MS);
+        }
+    ck_assert_int_lt(tries[2], 30 * S);
+    ck_assert_int_gt(tries[3], 30 * S);
+    for (int i = 3; i < 8; i++)
+        ck_assert_int_ge(tries[i] - tries[i - 1], 30 * S);
+}
+END_TEST
+
+START_TEST(an_outage_of_a_live_stream_does_not_hurry_a_refused_password)
+{
+    int64_t now = 0;
+    struct lifecycle life = live_camera(&now, 5);
+    lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
+    while (run(&life, &now, now + 2 * S) != LIFECYCLE_CONNECT)
+        ;
+    int64_t refused = now;
+    lifecycle_on_failure(&life, REASON_AUTH_FAILED, now);
+    while (run(&life, &now, now + 60 * S) != LIFECYCLE_CONNECT)
+        ;
+    ck_assert_int_ge(now - refused, 5 * S);
+    ck_assert_int_ne(life.state, STREAM_STALLED);
+}
+END_TEST
+
+START_TEST(what_only_a_human_can_change_is_not_tried_again)
+{
+    static const enum stream_reason final[] = {REASON_UNSUPPORTED_CODEC, REASON_TOO_LARGE,
+                                               REASON_MODEL};
+    struct lifecycle life = camera(0);
+    lifecycle_on_failure(&life, final[_i], 10 * MS);
+    ck_assert_int_eq(life.state, STREAM_FAILED);
+    int64_t now = 10 * MS;
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_DISCONNECT);
+    ck_assert_int_eq(run(&life, &now, 600 * S), LIFECYCLE_WAIT);
+    /* A late complaint of the dying source changes nothing. */
+    lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
+    ck_assert_int_eq(life.reason, final[_i]);
+}
+END_TEST
+
+START_TEST(our_own_stall_is_not_blamed_on_the_camera)
+{
+    int64_t now = 0;
+    struct lifecycle life = live_camera(&now, 5);
+    now += 60 * S; /* the process was stopped */
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_WAIT);
+    ck_assert_int_eq(life.state, STREAM_LIVE);
+    /* But a camera that stays silent is found out one gap later. */
+    int64_t resumed = now;
+    ck_assert_int_eq(run(&life, &now, resumed + 10 * S), LIFECYCLE_DISCONNECT);
+    ck_assert_int_le(now - resumed, 3 * S + 50 * MS);
+    ck_assert_int_eq(life.reason, REASON_NO_DATA);
+}
+END_TEST
+
+START_TEST(a_file_ends_once_or_starts_again)
+{
+    struct lifecycle life;
+    lifecycle_init(&life, false, _i, 7, 0);
+    int64_t now = 0;
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_CONNECT);
+    lifecycle_on_picture(&life, now);
+    /* Its silence is nobody's fault. */
+    now = 100 * S;
+    ck_assert_int_eq(run(&life, &now, 120 * S), LIFECYCLE_WAIT);
+    lifecycle_on_end(&life, now);
+    if (_i) {
+        ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_DISCONNECT);
+        ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_CONNECT);
+        ck_assert_int_eq(life.state, STREAM_LIVE);
+        ck_assert_int_eq(life.reconnects, 0);
+    } else {
+        ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_FINISH);
+        ck_assert_int_eq(life.state, STREAM_ENDED);
+        ck_assert_int_eq(run(&life, &now, 300 * S), LIFECYCLE_WAIT);
+    }
+}
+END_TEST
+
+START_TEST(a_file_without_a_picture_is_unreadable)
+{
+    struct lifecycle life;
+    lifecycle_init(&life, false, true, 7, 0);
+    ck_assert_int_eq(lifecycle_advance(&life, 0), LIFECYCLE_CONNECT);
+    lifecycle_on_end(&life, 10 * MS);
+    ck_assert_int_eq(life.state, STREAM_FAILED);
+    ck_assert_int_eq(life.reason, REASON_UNREADABLE);
+}
+END_TEST
+
+START_TEST(the_end_of_a_camera_session_is_a_fault)
+{
+    int64_t now = 0;
+    struct lifecycle life = live_camera(&now, 2);
+    lifecycle_on_end(&life, now);
+    ck_assert_int_eq(life.state, STREAM_STALLED);
+    ck_assert_int_eq(life.reason, REASON_DISCONNECTED);
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_DISCONNECT);
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_CONNECT);
+}
+END_TEST
+
+START_TEST(calling_at_the_deadline_is_enough)
+{
+    struct lifecycle life = camera(0);
+    lifecycle_on_session(&life, 0);
+    lifecycle_on_picture(&life, 500 * MS);
+    int64_t now = 500 * MS;
+    int calls = 0;
+    while (lifecycle_advance(&life, now) == LIFECYCLE_WAIT) {
+        ck_assert_int_gt(lifecycle_deadline(&life), now);
+        ck_assert_int_le(lifecycle_deadline(&life), now + LIFECYCLE_ADVANCE_NS);
+        now = lifecycle_deadline(&life);
+        calls++;
+    }
+    ck_assert_int_eq(now, 3500 * MS);
+    ck_assert_int_le(calls, 5);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *rules = tcase_create("rules");
+    tcase_add_test(rules, a_first_attempt_connects_and_the_first_picture_makes_it_live);
+    tcase_add_loop_test(rules, each_kind_of_silence_is_noticed_in_time_and_named, 0,
+                        sizeof gaps / sizeof *gaps);
+    tcase_add_test(rules, a_stream_that_was_live_tries_within_every_second_of_the_first_minute);
+    tcase_add_test(rules, after_a_minute_waits_are_within_a_doubling_cap);
+    tcase_add_test(rules, sixty_healthy_seconds_forget_the_outage_and_fewer_do_not);
+    tcase_add_test(
+        rules, a_refused_password_is_tried_three_times_in_thirty_seconds_then_twice_a_minute);
+    tcase_add_test(rules, an_outage_of_a_live_stream_does_not_hurry_a_refused_password);
+    tcase_add_loop_test(rules, what_only_a_human_can_change_is_not_tried_again, 0, 3);
+    tcase_add_test(rules, our_own_stall_is_not_blamed_on_the_camera);
+    tcase_add_loop_test(rules, a_file_ends_once_or_starts_again, 0, 2);
+    tcase_add_test(rules, a_file_without_a_picture_is_unreadable);
+    tcase_add_test(rules, the_end_of_a_camera_session_is_a_fault);
+    tcase_add_test(rules, calling_at_the_deadline_is_enough);
+    TCase *cases[] = {rules};
+    return suite_run("pipeline/lifecycle", cases, 1);
+}
