@@ -4,7 +4,7 @@
  * looped rtspserver --source 'videotestsrc is-live=true pattern=ball' --codec h265 rtspserver
  * --user u --password p [--digest] rtspserver --tls cert-and-key.pem           # rtsps
  *
- * Prints the port on the first line of its output, then serves /stream on it. The picture runs
+ * Prints "port N" on the first line of its output, then serves /stream on it. The picture runs
  * whether or not somebody watches, and all clients share it: who connects joins in the middle
  * of a GOP (2 s). With --once a file starts at the first client and ends after one pass.
  *
@@ -315,7 +315,7 @@ int main(int argc, char **argv)
     g_unix_signal_add(SIGINT, on_terminate, NULL);
     if (!options.once)
         gst_element_set_state(camera, GST_STATE_PLAYING);
-    printf("%d\n", gst_rtsp_server_get_bound_port(server));
+    printf("port %d\n", gst_rtsp_server_get_bound_port(server));
     fflush(stdout);
     g_main_loop_run(loop);
     gst_element_set_state(camera, GST_STATE_NULL);
