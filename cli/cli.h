@@ -11,7 +11,7 @@
 
 enum cli_exit {
     CLI_OK = 0,
-    CLI_CHECK_FAILED = 1,
+    CLI_CHECK_FAILED = 1, /* what was asked for is not there */
     CLI_USAGE = 2,
     CLI_NO_INPUT = 66,    /* a file or model that cannot be read */
     CLI_UNAVAILABLE = 69, /* a camera or daemon that does not answer */
@@ -31,5 +31,9 @@ int cli_fail(enum cli_exit code, const char *format, ...) G_GNUC_PRINTF(2, 3);
  * plus one when the verb is over (help was shown, or the usage was wrong). */
 int cli_parse(int *argc, char ***argv, const char *parameters, const char *summary,
               const GOptionEntry *entries);
+
+/* `relative` to the folder of this program's own file if it is there (the build tree), else
+ * `installed` (may be NULL). Caller frees with g_free(). */
+char *cli_find(const char *relative, const char *installed);
 
 #endif

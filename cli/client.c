@@ -3,12 +3,12 @@
 #include <curl/curl.h>
 #include <glib.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/cli.h"
-#include "record/message.h"
+#include "cli/sse.h"
 
 /* An answer larger than this is not one of ours: a page is at most 500 records. */
 #define ANSWER_MAX (16u << 20)
@@ -155,57 +155,55 @@ char *client_query(const char *name, ...)
 /* --- the event stream -------------------------------------------------------------------- */
 
 struct follower {
+    struct client *client;
     bool (*on_record)(void *context, const json_t *record);
     void *context;
-    GString *line;
-    GString *data;
-    int64_t seq;  /* of the event being read */
-    int64_t seen; /* of the last record handed on, -1 before any */
-    bool reached; /* the daemon has answered once */
-    bool over;    /* on_record has had enough */
+    struct sse_reader reader;
+    GString *refusal; /* the answer, when it is no event stream */
+    int64_t seen;     /* seq of the last record handed on, -1 before any */
+    bool reached;     /* the daemon has answered once */
+    bool answered;    /* it has in this connection */
+    bool over;        /* on_record has had enough */
 };
 
 /* An event of an id alone says where the stream stands: a reconnect resumes from there. */
-static void take_event(struct follower *follower)
+static int take_event(void *context, const struct sse_event *event)
 {
-    if (follower->data->len == 0) {
-        follower->seen = MAX(follower->seen, follower->seq);
-    } else {
-        json_t *record = json_loadb(follower->data->str, follower->data->len, 0, NULL);
-        if (record && follower->seq > follower->seen) {
-            follower->seen = follower->seq;
-            follower->over = !follower->on_record(follower->context, record);
-        }
-        json_decref(record);
-    }
-    g_string_truncate(follower->data, 0);
-}
-
-/* The event stream format of the HTML standard, as far as the daemon uses it. */
-static void take_line(struct follower *follower)
-{
-    const char *line = follower->line->str;
-    if (!*line)
-        take_event(follower);
-    else if (g_str_has_prefix(line, "id:"))
-        follower->seq = g_ascii_strtoll(line + 3, NULL, 10);
-    else if (g_str_has_prefix(line, "data:"))
-        g_string_append(follower->data, line + 5);
-    g_string_truncate(follower->line, 0);
+    struct follower *follower = context;
+    guint64 seq = 0;
+    if (!g_ascii_string_to_unsigned(event->id, 10, 0, INT64_MAX, &seq, NULL) ||
+        (int64_t)seq <= follower->seen)
+        return 0;
+    follower->seen = (int64_t)seq;
+    if (!*event->data)
+        return 0;
+    json_t *record = json_loads(event->data, JSON_REJECT_DUPLICATES, NULL);
+    if (record)
+        follower->over = !follower->on_record(follower->context, record);
+    json_decref(record);
+    return follower->over;
 }
 
 static size_t take_bytes(char *data, size_t size, size_t count, void *context)
 {
     struct follower *follower = context;
-    for (size_t i = 0; i < size * count && !follower->over; i++) {
-        if (data[i] == '\n')
-            take_line(follower);
-        else if (data[i] != '\r' && follower->line->len < MESSAGE_TEXT_MAX)
-            g_string_append_c(follower->line, data[i]);
+    if (!follower->answered) {
+        const char *type = NULL;
+        long status = 0;
+        curl_easy_getinfo(follower->client->curl, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_getinfo(follower->client->curl, CURLINFO_CONTENT_TYPE, &type);
+        follower->answered =
+            status == 200 && type && g_str_has_prefix(type, "text/event-stream");
+        follower->reached = follower->reached || follower->answered;
     }
-    return follower->over ? 0 : size * count;
+    if (!follower->answered)
+        return keep_answer(data, size, count, follower->refusal);
+    return sse_reader_feed(&follower->reader, data, size * count, take_event, follower) == 0
+               ? size * count
+               : 0;
 }
 
+/* One connection, until it breaks. CLI_OK when it may be tried again. */
 static int follow_once(struct client *client, const char *path, struct follower *follower)
 {
     struct curl_slist *headers = curl_slist_append(NULL, "Accept: text/event-stream");
@@ -215,8 +213,9 @@ static int follow_once(struct client *client, const char *path, struct follower 
             g_strdup_printf("Last-Event-ID: %" G_GINT64_FORMAT, follower->seen);
         headers = curl_slist_append(headers, resume);
     }
+    follower->answered = false;
+    g_string_truncate(follower->refusal, 0);
     curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(client->curl, CURLOPT_FAILONERROR, 1L);
     curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_bytes);
     curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, follower);
     /* The daemon sends a comment every 15 s: silence for 45 s is a dead connection. */
@@ -226,33 +225,42 @@ static int follow_once(struct client *client, const char *path, struct follower 
     long status = 0;
     curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
     curl_slist_free_all(headers);
-    if (status >= 400)
-        return cli_fail(CLI_USAGE, "%s refused to be watched (%ld)", client->base, status);
-    if (status == 200)
-        follower->reached = true;
-    if (!follower->reached)
+    if (follower->over)
+        return CLI_OK;
+    /* A daemon that is just starting or stopping may say 5xx: it was reached, so it is waited
+     * for. */
+    if (status >= 400 && (status < 500 || !follower->reached)) {
+        json_t *problem = json_loadb(follower->refusal->str, follower->refusal->len, 0, NULL);
+        int result = fail_status(status, problem);
+        json_decref(problem);
+        return result;
+    }
+    if (!follower->reached && code != CURLE_OK)
         return fail_transport(client, code);
+    if (!follower->reached)
+        return cli_fail(CLI_UNAVAILABLE, "%s does not speak vigil's API", client->base);
+    if (follower->answered)
+        fprintf(stderr, "vigil: lost %s; trying again\n", client->base);
     return CLI_OK;
 }
 
 int client_follow(struct client *client, const char *query, int64_t after,
                   bool (*on_record)(void *context, const json_t *record), void *context)
 {
-    struct follower follower = {.on_record = on_record,
+    struct follower follower = {.client = client,
+                                .on_record = on_record,
                                 .context = context,
-                                .line = g_string_new(NULL),
-                                .data = g_string_new(NULL),
+                                .refusal = g_string_new(NULL),
                                 .seen = after};
     g_autofree char *path = g_strconcat("/events", query, NULL);
     int result = CLI_OK;
     while (result == CLI_OK && !follower.over) {
+        sse_reader_init(&follower.reader);
         result = follow_once(client, path, &follower);
-        g_string_truncate(follower.line, 0);
-        g_string_truncate(follower.data, 0);
+        sse_reader_finish(&follower.reader);
         if (result == CLI_OK && !follower.over)
             g_usleep(G_USEC_PER_SEC);
     }
-    g_string_free(follower.line, TRUE);
-    g_string_free(follower.data, TRUE);
+    g_string_free(follower.refusal, TRUE);
     return result;
 }

@@ -3,45 +3,43 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "daemon/config_stream.h"
 
-/* The model that comes with vigil: in a build tree its source, else where it was installed. */
-static char *find_default_model(void)
-{
-    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-    g_autofree char *folder = self ? g_path_get_dirname(self) : NULL;
-    g_autofree char *built =
-        folder ? g_build_filename(folder, "../models/scene.onnx", NULL) : NULL;
-    if (built && g_file_test(built, G_FILE_TEST_EXISTS))
-        return g_steal_pointer(&built);
-    return g_strdup(VIGIL_DATADIR "/models/scene.onnx");
-}
+#define SIDECAR_MAX (64 * 1024)
 
-static int open_file(const char *path, const char *what, int *ret_fd)
+/* Only regular files: demuxers and the model reader go back and forth. O_NONBLOCK keeps a named
+ * pipe from holding us up before we know what it is. */
+static int open_regular(const char *path, int64_t *ret_size)
 {
     struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return cli_fail(CLI_NO_INPUT, "cannot read %s %s: %s", what, path, g_strerror(errno));
+        return -errno;
     if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
         close(fd);
-        return cli_fail(CLI_NO_INPUT, "%s %s is not a file", what, path);
+        return -EMEDIUMTYPE;
     }
-    *ret_fd = fd;
-    return CLI_OK;
+    *ret_size = status.st_size;
+    return fd;
+}
+
+static int fail_open(const char *what, const char *path, int result)
+{
+    return cli_fail(CLI_NO_INPUT, "cannot read %s %s: %s", what, path,
+                    result == -EMEDIUMTYPE ? "it is not a file" : g_strerror(-result));
 }
 
 /* A stream name made of any text: what does not fit becomes "-". */
-static void make_name(const char *text, char ret_name[RECORD_NAME_SIZE])
+static void make_name(const char *text, size_t size, char ret_name[RECORD_NAME_SIZE])
 {
     size_t length = 0;
-    for (; *text && length < RECORD_NAME_SIZE - 1; text++) {
-        char letter = g_ascii_tolower(*text);
+    for (size_t i = 0; i < size && length < RECORD_NAME_SIZE - 1; i++) {
+        char letter = g_ascii_tolower(text[i]);
         bool fits = g_ascii_isalnum(letter) || (length > 0 && (letter == '-' || letter == '_'));
         if (fits)
             ret_name[length++] = letter;
@@ -55,32 +53,95 @@ static void make_name(const char *text, char ret_name[RECORD_NAME_SIZE])
         g_strlcpy(ret_name, "stream", RECORD_NAME_SIZE);
 }
 
-/* file:///a/b.mp4 -> b, rtsp://10.0.0.4/x -> 10-0-0-4, scene://street -> street */
-static void name_after(const struct config_stream *stream, const char *path,
-                       char ret_name[RECORD_NAME_SIZE])
+/* /a/Front Door.mp4 -> front-door */
+static void name_after_file(const char *path, char ret_name[RECORD_NAME_SIZE])
 {
-    if (path) {
-        g_autofree char *base = g_path_get_basename(path);
-        char *dot = strrchr(base, '.');
-        if (dot && dot != base)
-            *dot = '\0';
-        make_name(base, ret_name);
-        return;
-    }
-    const char *host = strstr(stream->uri, "://") + 3;
-    g_autofree char *authority = g_strndup(host, strcspn(host, "/?#"));
-    make_name(authority, ret_name);
+    g_autofree char *base = g_path_get_basename(path);
+    const char *dot = strrchr(base, '.');
+    make_name(base, dot && dot != base ? (size_t)(dot - base) : strlen(base), ret_name);
 }
 
-static int check_address(const char *uri, const char *path, struct config_stream *ret_stream)
+/* rtsp://10.0.0.4/x -> 10-0-0-4, scene://street -> street */
+static void name_after_address(const char *uri, char ret_name[RECORD_NAME_SIZE])
 {
-    struct config_stream_fields fields = {.uri = uri, .enabled = -1, .loop = -1};
-    struct config_error err;
-    g_autofree char *folder = path ? g_path_get_dirname(path) : NULL;
-    struct config_roots roots = {.count = path ? 1 : 0, .paths = {folder}};
-    if (config_stream_make("input", &fields, &roots, ret_stream, &err) < 0)
-        return cli_fail(CLI_USAGE, "%s", err.text);
+    const char *host = strstr(uri, "://") + 3;
+    const char *at = memrchr(host, '@', strcspn(host, "/?"));
+    host = at ? at + 1 : host;
+    make_name(host, strcspn(host, ":/?"), ret_name);
+}
+
+/* A file needs no address that stands checks: it is handed over as a descriptor. */
+static int open_media(const char *path, struct input *input)
+{
+    int fd = open_regular(path, &input->media_size);
+    if (fd < 0)
+        return fail_open("file", path, fd);
+    input->fds[1] = fd;
+    input->fd_count = 2;
+    input->finite = true;
+    input->stream.scheme = CONFIG_FILE;
+    name_after_file(path, input->stream.name);
+    g_autofree char *absolute = g_canonicalize_filename(path, NULL);
+    g_autofree char *uri = g_filename_to_uri(absolute, NULL, NULL);
+    if (!uri || g_strlcpy(input->stream.uri, uri, MESSAGE_URI_SIZE) >= MESSAGE_URI_SIZE)
+        return cli_fail(CLI_NO_INPUT, "the path %s is too long", path);
     return CLI_OK;
+}
+
+static int check_address(const char *uri, struct input *input)
+{
+    char name[RECORD_NAME_SIZE];
+    name_after_address(uri, name);
+    const struct config_stream_fields fields = {.uri = uri, .enabled = -1, .loop = -1};
+    const struct config_roots no_roots = {0};
+    struct config_error err;
+    if (config_stream_make(name, &fields, &no_roots, &input->stream, &err) < 0)
+        return cli_fail(CLI_USAGE, "%s", err.text);
+    /* A scene that never ends is a camera; one with a duration is read like a file. */
+    const char *query = strchr(input->stream.uri, '?');
+    const char *duration = query ? strstr(query, "duration=") : NULL;
+    input->finite = input->stream.scheme == CONFIG_SCENE && duration &&
+                    strtoll(duration + strlen("duration="), NULL, 10) > 0;
+    return CLI_OK;
+}
+
+static int open_stream(const char *uri, struct input *input)
+{
+    if (g_ascii_strncasecmp(uri, "file:", strlen("file:")) == 0) {
+        g_autofree char *path = g_filename_from_uri(uri, NULL, NULL);
+        if (!path)
+            return cli_fail(CLI_USAGE, "%s: give file:///absolute/path, or the path", uri);
+        input->shown = g_strdup(path);
+        return open_media(path, input);
+    }
+    if (strstr(uri, "://")) {
+        int result = check_address(uri, input);
+        input->shown = g_strdup(input->stream.uri);
+        return result;
+    }
+    input->shown = g_strdup(uri);
+    return open_media(uri, input);
+}
+
+/* --- the model ----------------------------------------------------------------------------- */
+
+/* The first to set a key wins. -E2BIG when it does not fit into a stream.start. */
+static int add_override(struct message_stream_start *start, const char *key, const char *value)
+{
+    char full[sizeof start->overrides[0].key];
+    if (g_snprintf(full, sizeof full, "%s%s", g_str_has_prefix(key, "vigil.") ? "" : "vigil.",
+                   key) >= (int)sizeof full ||
+        strlen(value) >= sizeof start->overrides[0].value)
+        return -E2BIG;
+    for (int i = 0; i < start->override_count; i++)
+        if (strcmp(start->overrides[i].key, full) == 0)
+            return 0;
+    if (start->override_count == MESSAGE_OVERRIDES_MAX)
+        return -E2BIG;
+    int i = start->override_count++;
+    strcpy(start->overrides[i].key, full);
+    strcpy(start->overrides[i].value, value);
+    return 0;
 }
 
 static int take_settings(const char *const *set, struct message_stream_start *start)
@@ -89,85 +150,116 @@ static int take_settings(const char *const *set, struct message_stream_start *st
         const char *equals = strchr(*set, '=');
         if (!equals || equals == *set)
             return cli_fail(CLI_USAGE, "--set %s: give KEY=VALUE, as enter=0.7", *set);
-        if (start->override_count == MESSAGE_OVERRIDES_MAX)
-            return cli_fail(CLI_USAGE, "--set: at most %d settings", MESSAGE_OVERRIDES_MAX);
-        g_autofree char *bare = g_strndup(*set, (gsize)(equals - *set));
-        g_autofree char *key = g_str_has_prefix(bare, "vigil.")
-                                   ? g_strdup(bare)
-                                   : g_strconcat("vigil.", bare, NULL);
-        char *to_key = start->overrides[start->override_count].key;
-        char *to_value = start->overrides[start->override_count].value;
-        if (g_strlcpy(to_key, key, sizeof start->overrides[0].key) >=
-                sizeof start->overrides[0].key ||
-            g_strlcpy(to_value, equals + 1, sizeof start->overrides[0].value) >=
-                sizeof start->overrides[0].value)
-            return cli_fail(CLI_USAGE, "--set %s is too long", *set);
-        start->override_count++;
+        g_autofree char *key = g_strndup(*set, (gsize)(equals - *set));
+        if (add_override(start, key, equals + 1) < 0)
+            return cli_fail(CLI_USAGE, "--set %s: too long, or more than %d settings", *set,
+                            MESSAGE_OVERRIDES_MAX);
     }
     return CLI_OK;
+}
+
+static int take_sidecar(const char *path, const char *text, gsize size,
+                        struct message_stream_start *start)
+{
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    g_autoptr(GError) error = NULL;
+    g_auto(GStrv) keys = NULL;
+    if (g_key_file_load_from_data(file, text, size, G_KEY_FILE_NONE, &error))
+        keys = g_key_file_get_keys(file, "vigil", NULL, &error);
+    for (char **key = keys; key && *key; key++) {
+        g_autofree char *value = g_key_file_get_string(file, "vigil", *key, &error);
+        if (!value)
+            break;
+        if (add_override(start, *key, value) < 0)
+            return cli_fail(CLI_CONFIG, "%s: %s is too long, or more than %d keys", path, *key,
+                            MESSAGE_OVERRIDES_MAX);
+    }
+    return error ? cli_fail(CLI_CONFIG, "%s: %s", path, error->message) : CLI_OK;
+}
+
+static int read_sidecar(const char *model, struct message_stream_start *start)
+{
+    g_autofree char *path = g_strconcat(model, ".modelinfo", NULL);
+    int64_t size;
+    int fd = open_regular(path, &size);
+    if (fd == -ENOENT)
+        return CLI_OK;
+    if (fd < 0)
+        return fail_open("model information", path, fd);
+    g_autofree char *text = g_malloc(SIDECAR_MAX + 1);
+    ssize_t length = read(fd, text, SIDECAR_MAX + 1);
+    int result = length < 0 ? -errno : length > SIDECAR_MAX ? -EFBIG : 0;
+    close(fd);
+    return result < 0 ? fail_open("model information", path, result)
+                      : take_sidecar(path, text, (gsize)length, start);
+}
+
+/* The model that comes with vigil: in a build tree its source, else where it was installed. */
+static char *find_default_model(void)
+{
+    char *path = cli_find("../models/scene.onnx", NULL);
+    path = path ? path : cli_find("../../models/scene.onnx", NULL);
+    return path ? path : g_strdup(VIGIL_DATADIR "/models/scene.onnx");
 }
 
 /* The model's own name is its file's, without the ending. */
 static int open_model(const char *given, struct input *input)
 {
-    g_autofree char *path = given ? g_strdup(given) : find_default_model();
-    g_autofree char *base = g_path_get_basename(path);
-    char *dot = strrchr(base, '.');
-    if (dot && dot != base)
-        *dot = '\0';
-    make_name(base, input->start.model);
-    int result = open_file(path, "model", &input->fds[0]);
-    if (result == CLI_OK)
-        input->fd_count = 1;
-    return result;
+    input->model_shown = given ? g_strdup(given) : find_default_model();
+    int64_t size;
+    int fd = open_regular(input->model_shown, &size);
+    if (fd < 0)
+        return fail_open("model", input->model_shown, fd);
+    input->fds[0] = fd;
+    name_after_file(input->model_shown, input->start.model);
+    return read_sidecar(input->model_shown, &input->start);
+}
+
+/* --- both ---------------------------------------------------------------------------------- */
+
+static int check_options(const struct input_options *options, const struct input *input)
+{
+    if (options->name && !record_name_is_valid(options->name))
+        return cli_fail(CLI_USAGE, "--name %s: a-z, 0-9, - and _, at most 64", options->name);
+    if (options->start_time && !input->finite)
+        return cli_fail(CLI_USAGE, "--start-time is for files: %s is live", input->shown);
+    if (options->loop && input->stream.scheme != CONFIG_FILE &&
+        input->stream.scheme != CONFIG_SCENE)
+        return cli_fail(CLI_USAGE, "--loop is for files and scenes: %s is a camera",
+                        input->shown);
+    return CLI_OK;
 }
 
 int input_init(struct input *input, const struct input_options *options)
 {
-    *input = (struct input){.fds = {-1, -1}};
+    *input = (struct input){.fds = {-1, -1}, .fd_count = 1};
     struct message_stream_start *start = &input->start;
-    g_autofree char *path = NULL, *uri = NULL;
-    struct config_stream stream;
-
-    if (!strstr(options->uri, "://")) {
-        path = g_canonicalize_filename(options->uri, NULL);
-        uri = g_filename_to_uri(path, NULL, NULL);
-    } else {
-        uri = g_strdup(options->uri);
-        path = g_filename_from_uri(uri, NULL, NULL);
-    }
-    int result = check_address(uri, path, &stream);
-    if (result == CLI_OK && options->name && !record_name_is_valid(options->name))
-        result = cli_fail(CLI_USAGE, "--name %s: a-z, 0-9, - and _, at most 64", options->name);
-    if (result == CLI_OK && options->start_time &&
-        record_time_parse(options->start_time, &start->start_ms) < 0)
+    int result = CLI_OK;
+    if (options->start_time && record_time_parse(options->start_time, &start->start_ms) < 0)
         result = cli_fail(CLI_USAGE, "--start-time %s: give 2026-11-20T12:00:00Z",
                           options->start_time);
     if (result == CLI_OK)
         result = take_settings(options->set, start);
     if (result == CLI_OK)
+        result = open_stream(options->uri, input);
+    if (result == CLI_OK)
+        result = check_options(options, input);
+    if (result == CLI_OK)
         result = open_model(options->model, input);
-    if (result == CLI_OK && path) {
-        result = open_file(path, "file", &input->fds[1]);
-        if (result == CLI_OK)
-            input->fd_count = 2;
-    }
     if (result != CLI_OK) {
         input_finish(input);
         return result;
     }
-    if (options->name)
-        g_strlcpy(start->stream, options->name, sizeof start->stream);
-    else
-        name_after(&stream, path, start->stream);
-    memcpy(start->uri, stream.uri, sizeof start->uri);
-    memcpy(start->user, stream.user, sizeof start->user);
-    memcpy(start->password, stream.password, sizeof start->password);
+    g_strlcpy(start->stream, options->name ? options->name : input->stream.name,
+              sizeof start->stream);
+    memcpy(start->uri, input->stream.uri, sizeof start->uri);
+    memcpy(start->user, input->stream.user, sizeof start->user);
+    memcpy(start->password, input->stream.password, sizeof start->password);
     start->loop = options->loop;
     start->windows = options->windows;
-    /* A scene that never ends is a camera; one with a duration is read like a file. */
-    start->live = stream.scheme == CONFIG_RTSP || stream.scheme == CONFIG_RTSPS ||
-                  (stream.scheme == CONFIG_SCENE && !strstr(stream.uri, "duration="));
+    start->live = !input->finite;
+    if (start->live)
+        start->start_ms = RECORD_NO_TIME;
     return CLI_OK;
 }
 
@@ -177,4 +269,6 @@ void input_finish(struct input *input)
         if (input->fds[i] >= 0)
             close(input->fds[i]);
     input->fds[0] = input->fds[1] = -1;
+    g_clear_pointer(&input->shown, g_free);
+    g_clear_pointer(&input->model_shown, g_free);
 }

@@ -6,10 +6,15 @@
 #ifndef CLI_INPUT_H
 #define CLI_INPUT_H
 
-#include "record/message.h"
+#include "daemon/config_stream.h"
 
 struct input {
     struct message_stream_start start;
+    struct config_stream stream; /* the address, checked */
+    bool finite;                 /* a file, or a scene with a duration */
+    char *shown;                 /* how to name it: the path given, or the address */
+    char *model_shown;
+    int64_t media_size;
     int fds[2]; /* model, media; -1: none */
     int fd_count;
 };
@@ -23,8 +28,9 @@ struct input_options {
     bool loop, windows;
 };
 
-/* 0, or an exit code of cli.h with a line said on stderr. */
+/* 0, or an exit code of cli.h with a line said on stderr. MODEL.modelinfo beside the model, a
+ * GKeyFile, adds the keys of its group [vigil] to the overrides, after those of `set`. */
 int input_init(struct input *input, const struct input_options *options);
-void input_finish(struct input *input); /* closes the descriptors */
+void input_finish(struct input *input); /* closes the descriptors; twice is fine */
 
 #endif

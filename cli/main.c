@@ -1,11 +1,9 @@
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <locale.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "cli/output.h"
 
 static const struct verb {
     const char *name;
@@ -17,41 +15,6 @@ static const struct verb {
     {"detections", cli_detections, "list what the daemon has recorded"},
     {"watch", cli_watch, "print detections as they happen"},
 };
-
-int cli_fail(enum cli_exit code, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    g_autofree char *text = g_strdup_vprintf(format, arguments);
-    va_end(arguments);
-    g_autofree char *line = output_printable(text);
-    fprintf(stderr, "vigil: %s\n", line);
-    return (int)code;
-}
-
-int cli_parse(int *argc, char ***argv, const char *parameters, const char *summary,
-              const GOptionEntry *entries)
-{
-    g_autoptr(GOptionContext) context = g_option_context_new(parameters);
-    g_autoptr(GError) error = NULL;
-    gboolean help = FALSE;
-    const GOptionEntry help_entry[] = {
-        {"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Show this text", NULL}, {NULL}};
-
-    /* GOption's own --help calls exit() before a verb can clean up. */
-    g_option_context_set_help_enabled(context, FALSE);
-    g_option_context_set_summary(context, summary);
-    g_option_context_add_main_entries(context, entries, NULL);
-    g_option_context_add_main_entries(context, help_entry, NULL);
-    if (!g_option_context_parse(context, argc, argv, &error))
-        return cli_fail(CLI_USAGE, "%s (see: vigil %s --help)", error->message, (*argv)[0]) + 1;
-    if (help) {
-        g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
-        fputs(text, stdout);
-        return CLI_OK + 1;
-    }
-    return 0;
-}
 
 static void print_help(FILE *file)
 {
@@ -67,6 +30,14 @@ static void print_help(FILE *file)
           "Exit codes: 0 ok, 1 a check failed, 2 usage, 66 unreadable input, 69 unavailable,\n"
           "70 internal error, 78 configuration or model.\n",
           file);
+}
+
+/* Output that did not reach its file must not pass for success. */
+static int finish_output(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    return cli_fail(CLI_INTERNAL, "cannot write to standard output: %s", g_strerror(errno));
 }
 
 int main(int argc, char **argv)
@@ -88,7 +59,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], verbs[i].name) == 0) {
             g_autofree char *program = g_strdup_printf("vigil %s", verbs[i].name);
             g_set_prgname(program);
-            return verbs[i].run(argc - 1, argv + 1);
+            return finish_output(verbs[i].run(argc - 1, argv + 1));
         }
     return cli_fail(CLI_USAGE, "no verb \"%s\" (see: vigil --help)", argv[1]);
 }

@@ -1,6 +1,7 @@
 #include "cli/output.h"
 
 #include <glib.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,33 +20,69 @@ char *output_printable(const char *text)
     return g_string_free(line, FALSE);
 }
 
+static void print_position(int64_t ms)
+{
+    int64_t tenths = ms > 0 ? ms / 100 : 0;
+    printf("%" PRId64 ":%02d:%02d.%d", tenths / 36000, (int)(tenths / 600 % 60),
+           (int)(tenths / 10 % 60), (int)(tenths % 10));
+}
+
 /* "2026-11-20T12:00:01.240Z" is cut where a terminal wants it: the day, the time of day. */
-static void print_time(int64_t ms, bool date)
+static void print_time(int64_t ms, enum output_clock clock)
 {
     char text[RECORD_TIME_SIZE];
     record_time_format(ms, text);
-    if (date)
+    if (clock == OUTPUT_DATE)
         printf("%.10s ", text);
     printf("%.12s", text + 11);
 }
 
-void output_record(const struct record *record, bool date)
+void output_record(const struct record *record, enum output_clock clock, int64_t origin_ms)
 {
     g_autofree char *label = output_printable(record->label);
-    print_time(record->phase == RECORD_STARTED ? record->start_ms : record->time_ms, date);
+    int64_t ms = record->phase == RECORD_STARTED ? record->start_ms
+                 : record->phase == RECORD_ENDED ? record->end_ms
+                                                 : record->time_ms;
+    if (clock == OUTPUT_POSITION)
+        print_position(ms - origin_ms);
+    else
+        print_time(ms, clock);
     printf("  %s  %s %s  %.2f", record->stream, label, record_phase_name(record->phase),
            record->score);
-    if (record->phase == RECORD_ENDED && record->end_ms != RECORD_NO_TIME)
+    if (record->phase == RECORD_ENDED)
         printf("  lasted %.1f s", (double)(record->end_ms - record->start_ms) / 1000);
     for (int i = 0; i < record->zone_count; i++)
         printf("  %s", record->zones[i]);
+    if (record->damaged)
+        printf("  (pictures were damaged)");
+    putchar('\n');
+    fflush(stdout);
+}
+
+void output_window(const struct message_window *window)
+{
+    int64_t half_ns = (window->last_pts_ns - window->first_pts_ns) / 2;
+    print_position((window->first_pts_ns + half_ns) / 1000000);
+    printf("  %s  window", window->stream);
+    for (int i = 0; i < window->score_count; i++) {
+        g_autofree char *label = output_printable(window->labels[i]);
+        printf("  %s %.2f", label, window->scores[i]);
+    }
     putchar('\n');
     fflush(stdout);
 }
 
 void output_json_line(const json_t *value)
 {
-    json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+    char *text = json_dumps(value, RECORD_JSON_FLAGS | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    /* DEL is the one control character that the encoder lets stand, inside strings only. */
+    for (const char *at = text; at && *at; at++) {
+        if (*at == 0x7f)
+            fputs("\\u007F", stdout);
+        else
+            putchar(*at);
+    }
+    free(text);
     putchar('\n');
     fflush(stdout);
 }

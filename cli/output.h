@@ -1,7 +1,9 @@
 /* How vigil's records and the daemon's answers look on a terminal.
  *
  * Text from a camera, a model or a daemon never reaches the terminal raw: control characters
- * (escape sequences among them) are shown as U+FFFD.
+ * (escape sequences among them) are shown as U+FFFD, in JSON as escapes. A reader that leaves
+ * (`vigil ... | head`) ends us by SIGPIPE, as it does any filter; what else goes wrong with
+ * stdout main.c tells at the end.
  *
  * Thread: no shared state. */
 #ifndef CLI_OUTPUT_H
@@ -10,15 +12,22 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "record/record.h"
+#include "record/message.h"
 
 /* A printable copy on one line, valid UTF-8; caller frees. */
 char *output_printable(const char *text);
 
-/* "12:00:01.240  front-door  movement started  0.93". With `date`, the day before the time. */
-void output_record(const struct record *record, bool date);
+/* How a moment is told: time of day, day and time of day (both UTC), or h:mm:ss.t since the
+ * beginning of a file. */
+enum output_clock { OUTPUT_TIME, OUTPUT_DATE, OUTPUT_POSITION };
 
-/* Prints one JSON value compactly on a line of its own, at once. */
+/* "12:00:01.240  front-door  movement started  0.93". OUTPUT_POSITION counts from origin_ms. */
+void output_record(const struct record *record, enum output_clock clock, int64_t origin_ms);
+
+/* "0:00:05.5  front-door  window  quiet 0.98  movement 0.02"; by the centre of the window. */
+void output_window(const struct message_window *window);
+
+/* Prints one JSON value compactly on a line of its own, at once. Not ASCII is escaped. */
 void output_json_line(const json_t *value);
 
 /* A table on stdout, columns as wide as their widest cell; two blanks between. `cells` holds

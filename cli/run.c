@@ -1,12 +1,13 @@
-/* vigil run: no daemon. Starts a worker of its own and prints what it reports.
+/* vigil run: no daemon. The parent of one worker with one stream, until its end or Ctrl-C.
  *
  * Records go to stdout, as JSON lines or for people; everything else (progress, a camera's
  * troubles) to stderr. */
 #include <glib-unix.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -14,63 +15,96 @@
 #include "cli/output.h"
 #include "cli/worker.h"
 
-/* Time a worker is given to end its events after Ctrl-C before it is killed. */
-#define STOP_MS 2000
+#define STOP_MS 3000 /* for the worker to end its events after Ctrl-C */
+#define QUIT_MS 1000 /* for it to exit when asked */
 
 struct run {
-    GMainLoop *loop;
-    struct worker *worker;
     struct input input;
-    bool json_lines;
-    bool progress; /* a line on stderr that is overwritten */
-    bool progress_shown;
-    bool stopping;
-    bool over; /* the stream is done */
+    struct worker *worker;
+    GMainLoop *loop;
+    bool json;
+    bool progress; /* a line on stderr, rewritten in place */
+    int exit_code;
+    bool started;  /* the worker has its stream */
+    bool stopping; /* after Ctrl-C */
+    bool quitting; /* all is said: the worker is asked to exit */
+    bool was_live;
     struct message_stream_status last;
-    int result;
+    guint deadline;
 };
 
-/* --- what is shown ------------------------------------------------------------------------- */
-
-static void clear_progress(struct run *run)
+/* A line for the user that is no failure: a camera that comes and goes. */
+static void tell(const struct run *run, const char *what, const char *consequence)
 {
-    if (run->progress_shown)
+    g_autofree char *text = output_printable(what);
+    fprintf(stderr, "vigil: %s: %s%s\n", run->input.shown, text, consequence);
+}
+
+static void clear_progress(const struct run *run)
+{
+    if (run->progress)
         fputs("\r\033[K", stderr);
-    run->progress_shown = false;
 }
 
-static void show_progress(struct run *run, const struct message_stream_status *status)
+static gboolean kill_late(gpointer data)
 {
-    if (!run->progress || status->state != STREAM_LIVE)
-        return;
-    fprintf(stderr, "\r\033[K%s: %" G_GINT64_FORMAT " frames, %" G_GINT64_FORMAT " analysed",
-            status->stream, status->received, status->analysed);
-    if (status->fps > 0 && !run->input.start.live)
-        fprintf(stderr, ", %.0f s", (double)status->received / status->fps);
-    fflush(stderr);
-    run->progress_shown = true;
+    struct run *run = data;
+    run->deadline = 0;
+    worker_kill(run->worker, run->quitting ? NULL : "the worker did not stop in time");
+    return G_SOURCE_REMOVE;
 }
 
-/* A camera that comes and goes is told once per change, not once per second. */
-static void show_change(struct run *run, const struct message_stream_status *status)
+static void set_deadline(struct run *run, guint ms)
 {
-    bool changed = status->state != run->last.state || status->reason != run->last.reason;
-    bool worth = status->state == STREAM_STALLED || status->state == STREAM_BACKOFF ||
-                 status->state == STREAM_DISABLED ||
-                 (status->state == STREAM_LIVE && run->last.reason != REASON_NONE);
-    if (!changed || !worth)
-        return;
-    clear_progress(run);
-    g_autofree char *detail = output_printable(status->detail);
-    fprintf(stderr, "vigil: %s: %s%s%s\n", status->stream, stream_state_name(status->state),
-            *detail ? ": " : "", detail);
+    if (run->deadline)
+        g_source_remove(run->deadline);
+    run->deadline = g_timeout_add(ms, kill_late, run);
 }
+
+/* Nothing more is expected of the worker. */
+static void quit(struct run *run, int exit_code)
+{
+    if (run->quitting)
+        return;
+    run->quitting = true;
+    run->exit_code = exit_code;
+    struct message message = {.type = MESSAGE_QUIT};
+    if (worker_send(run->worker, &message, NULL, 0) < 0)
+        worker_kill(run->worker, NULL);
+    else
+        set_deadline(run, QUIT_MS);
+}
+
+static void stop(struct run *run)
+{
+    run->stopping = true;
+    struct message message = {.type = MESSAGE_STREAM_STOP};
+    g_strlcpy(message.stop.stream, run->input.start.stream, sizeof message.stop.stream);
+    if (worker_send(run->worker, &message, NULL, 0) < 0)
+        worker_kill(run->worker, NULL);
+    else
+        set_deadline(run, STOP_MS);
+}
+
+static gboolean interrupted(gpointer data)
+{
+    struct run *run = data;
+    if (!run->started && !run->quitting) {
+        quit(run, CLI_OK);
+    } else if (!run->stopping && !run->quitting) {
+        stop(run);
+    } else {
+        run->exit_code = 128 + SIGINT;
+        worker_kill(run->worker, NULL);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+/* --- what ends a run ---------------------------------------------------------------------- */
 
 static enum cli_exit exit_code_of(enum stream_reason reason)
 {
     switch (reason) {
-    case REASON_NONE:
-        return CLI_OK;
     case REASON_UNREADABLE:
     case REASON_UNSUPPORTED_CODEC:
     case REASON_TOO_LARGE:
@@ -85,119 +119,219 @@ static enum cli_exit exit_code_of(enum stream_reason reason)
     }
 }
 
+/* What the user can do, by reason; the worker's detail says what happened. */
+static const char *advice_of(enum stream_reason reason)
+{
+    switch (reason) {
+    case REASON_AUTH_FAILED:
+        return "check user and password: rtsp://user:password@host/path";
+    case REASON_NOT_FOUND:
+        return "check the path of the address";
+    case REASON_REFUSED:
+        return "check host and port, and that the camera serves RTSP";
+    case REASON_DNS:
+        return "check the host's name, or give its address";
+    case REASON_TIMEOUT:
+    case REASON_NO_DATA:
+    case REASON_DISCONNECTED:
+        return "check that the camera is on and can be reached";
+    case REASON_TLS:
+        return "check the camera's certificate, and that its name is the one in the address";
+    case REASON_NO_PICTURE:
+    case REASON_UNREADABLE:
+        return "check that another player shows it";
+    case REASON_UNSUPPORTED_CODEC:
+        return "choose H.264 or H.265";
+    case REASON_TOO_LARGE:
+        return "choose a smaller picture";
+    case REASON_MODEL:
+        return "check --model and the .modelinfo beside it";
+    default:
+        return "run it again, and report it if it stays";
+    }
+}
+
+static void give_up(struct run *run, const struct message_stream_status *status)
+{
+    clear_progress(run);
+    const char *what =
+        status->reason == REASON_MODEL ? run->input.model_shown : run->input.shown;
+    quit(run, cli_fail(exit_code_of(status->reason), "%s: %s; %s", what,
+                       status->detail[0] ? status->detail : stream_reason_name(status->reason),
+                       advice_of(status->reason)));
+}
+
+/* --- what the worker says ----------------------------------------------------------------- */
+
+static void start_stream(struct run *run, const struct message_ready *ready)
+{
+    if (run->quitting)
+        return;
+    if (!ready->locked) {
+        quit(run, cli_fail(CLI_INTERNAL, "the worker could not close its sandbox"));
+        return;
+    }
+    struct message message = {.type = MESSAGE_STREAM_START, .start = run->input.start};
+    int result = worker_send(run->worker, &message, run->input.fds, run->input.fd_count);
+    run->started = true;
+    if (result < 0)
+        quit(run, cli_fail(CLI_INTERNAL, "the worker does not take its work: %s",
+                           g_strerror(-result)));
+}
+
+/* How far the worker has read: the descriptor it was handed shares its position with ours. */
+static void show_progress(const struct run *run, const struct message_stream_status *status)
+{
+    off_t position = lseek(run->input.fds[1], 0, SEEK_CUR);
+    int64_t size = run->input.media_size;
+    int percent = position > 0 && size > 0 ? (int)(100 * MIN(position, size) / size) : 0;
+    fprintf(stderr, "\r%3d %%  %" PRId64 " frames, %" PRId64 " analysed\033[K", percent,
+            status->received, status->analysed);
+    fflush(stderr);
+}
+
+/* A camera that was there once is waited for; that is told once per change, not per second. */
+static void show_change(struct run *run, const struct message_stream_status *status)
+{
+    bool changed = status->state != run->last.state || status->reason != run->last.reason;
+    bool away = status->state == STREAM_STALLED || status->state == STREAM_BACKOFF;
+    bool was_away = run->last.state == STREAM_STALLED || run->last.state == STREAM_BACKOFF ||
+                    run->last.state == STREAM_CONNECTING;
+    if (away && changed)
+        tell(run, status->detail[0] ? status->detail : stream_reason_name(status->reason),
+             "; trying again");
+    else if (status->state == STREAM_LIVE && run->was_live && was_away)
+        tell(run, "live again", "");
+}
+
 static void take_status(struct run *run, const struct message_stream_status *status)
 {
-    show_change(run, status);
-    show_progress(run, status);
-    if (status->state == STREAM_FAILED && run->last.state != STREAM_FAILED) {
-        clear_progress(run);
-        run->result =
-            cli_fail(exit_code_of(status->reason), "%s",
-                     *status->detail ? status->detail : stream_reason_name(status->reason));
+    if (run->quitting)
+        return;
+    if (status->state == STREAM_FAILED ||
+        (status->state == STREAM_BACKOFF && !run->was_live && !run->stopping)) {
+        give_up(run, status);
+        return;
     }
+    if (run->progress && status->state == STREAM_LIVE)
+        show_progress(run, status);
+    if (!run->input.finite && !run->stopping)
+        show_change(run, status);
+    run->was_live = run->was_live || status->state == STREAM_LIVE;
     run->last = *status;
 }
 
-/* --- the worker ---------------------------------------------------------------------------- */
-
-static void quit_worker(struct run *run)
+static void take_record(struct run *run, const struct record *record)
 {
-    const struct message quit = {.type = MESSAGE_QUIT};
-    worker_send(run->worker, &quit, NULL, 0);
-}
-
-static void on_message(void *context, const struct message *message)
-{
-    struct run *run = context;
-    struct message start = {.type = MESSAGE_STREAM_START};
-    json_t *object = NULL;
-    switch (message->type) {
-    case MESSAGE_READY:
-        start.start = run->input.start;
-        if (worker_send(run->worker, &start, run->input.fds, run->input.fd_count) < 0)
-            run->result = cli_fail(CLI_INTERNAL, "the worker does not take its work");
-        break;
-    case MESSAGE_RECORD:
-        clear_progress(run);
-        if (run->json_lines)
-            object = record_to_json(&message->record);
-        else
-            output_record(&message->record, false);
-        break;
-    case MESSAGE_WINDOW:
-        clear_progress(run);
-        object = message_window_to_json(&message->window);
-        break;
-    case MESSAGE_STREAM_STATUS:
-        take_status(run, &message->status);
-        break;
-    case MESSAGE_STREAM_DONE:
-        run->over = true;
-        quit_worker(run);
-        break;
-    default:
-        break;
+    clear_progress(run);
+    if (!run->json) {
+        output_record(record, run->input.finite ? OUTPUT_POSITION : OUTPUT_TIME,
+                      run->input.start.start_ms);
+        return;
     }
+    json_t *object = record_to_json(record);
     if (object)
         output_json_line(object);
     json_decref(object);
 }
 
-static void on_exit_of_worker(void *context, int wait_status, const char *complaint)
+static void take_window(struct run *run, const struct message_window *window)
 {
-    struct run *run = context;
     clear_progress(run);
-    if (complaint)
-        run->result = cli_fail(CLI_INTERNAL, "%s", complaint);
-    else if (!run->over && run->result == CLI_OK && WIFSIGNALED(wait_status))
-        run->result =
-            cli_fail(CLI_INTERNAL, "the worker died: %s (a damaged input can do that)",
-                     strsignal(WTERMSIG(wait_status)));
-    else if (!run->over && run->result == CLI_OK && !run->stopping)
-        run->result = cli_fail(CLI_INTERNAL, "the worker left early, with status %d",
-                               WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1);
-    g_main_loop_quit(run->loop);
-}
-
-static gboolean on_late_stop(gpointer data)
-{
-    struct run *run = data;
-    g_main_loop_quit(run->loop);
-    return G_SOURCE_REMOVE;
-}
-
-/* The first Ctrl-C lets open events end; the second does not wait. */
-static gboolean on_stop(gpointer data)
-{
-    struct run *run = data;
-    if (run->stopping) {
-        g_main_loop_quit(run->loop);
-        return G_SOURCE_CONTINUE;
+    if (!run->json) {
+        output_window(window);
+        return;
     }
-    run->stopping = true;
-    struct message stop = {.type = MESSAGE_STREAM_STOP};
-    g_strlcpy(stop.stop.stream, run->input.start.stream, sizeof stop.stop.stream);
-    worker_send(run->worker, &stop, NULL, 0);
-    g_timeout_add(STOP_MS, on_late_stop, run);
-    return G_SOURCE_CONTINUE;
+    json_t *object = message_window_to_json(window);
+    if (object)
+        output_json_line(object);
+    json_decref(object);
 }
 
-static int run_worker(struct run *run)
+static void take_end(struct run *run)
 {
-    const struct worker_callbacks callbacks = {on_message, on_exit_of_worker, run};
+    clear_progress(run);
+    if (run->quitting)
+        return;
+    if (!run->stopping && run->last.state != STREAM_ENDED) {
+        quit(run, cli_fail(CLI_INTERNAL, "%s: the worker gave it up", run->input.shown));
+        return;
+    }
+    if (run->last.damaged > 0) {
+        g_autofree char *what =
+            g_strdup_printf("%" PRId64 " damaged pictures", run->last.damaged);
+        tell(run, what, "");
+    }
+    quit(run, CLI_OK);
+}
+
+/* Whose message it is; NULL when it is no stream's. */
+static const char *stream_of(const struct message *message)
+{
+    switch (message->type) {
+    case MESSAGE_STREAM_STATUS:
+        return message->status.stream;
+    case MESSAGE_RECORD:
+        return message->record.stream;
+    case MESSAGE_WINDOW:
+        return message->window.stream;
+    case MESSAGE_STREAM_DONE:
+        return message->stop.stream;
+    default:
+        return NULL;
+    }
+}
+
+static void take_message(void *owner, const struct message *message)
+{
+    struct run *run = owner;
+    const char *stream = stream_of(message);
+    if (stream && strcmp(stream, run->input.start.stream) != 0) {
+        worker_kill(run->worker, "the worker speaks of a stream it was not given");
+        return;
+    }
+    if (message->type == MESSAGE_READY)
+        start_stream(run, &message->ready);
+    else if (message->type == MESSAGE_STREAM_STATUS)
+        take_status(run, &message->status);
+    else if (message->type == MESSAGE_RECORD)
+        take_record(run, &message->record);
+    else if (message->type == MESSAGE_WINDOW)
+        take_window(run, &message->window);
+    else if (message->type == MESSAGE_STREAM_DONE)
+        take_end(run);
+}
+
+static void worker_gone(void *owner, const char *why)
+{
+    struct run *run = owner;
+    clear_progress(run);
+    if (!run->quitting && run->exit_code == CLI_OK)
+        run->exit_code =
+            cli_fail(CLI_INTERNAL, "%s: %s; run it again, and report it if it stays",
+                     run->input.shown, why ? why : "the worker left early");
+    g_main_loop_quit(run->loop);
+}
+
+static int supervise(struct run *run)
+{
+    static const struct worker_listener listener = {take_message, worker_gone};
     g_autofree char *program = worker_find_program();
-    run->worker = worker_start(program, &callbacks);
-    if (!run->worker)
-        return CLI_INTERNAL;
+    int result = worker_start(program, &run->input.stream, &listener, run, &run->worker);
+    if (result < 0)
+        return cli_fail(CLI_INTERNAL, "cannot start %s: %s (VIGIL_WORKER says where it is)",
+                        program, g_strerror(-result));
     run->loop = g_main_loop_new(NULL, FALSE);
-    guint interrupt = g_unix_signal_add(SIGINT, on_stop, run);
-    guint terminate = g_unix_signal_add(SIGTERM, on_stop, run);
+    guint interrupt = g_unix_signal_add(SIGINT, interrupted, run);
+    guint terminate = g_unix_signal_add(SIGTERM, interrupted, run);
     g_main_loop_run(run->loop);
     g_source_remove(interrupt);
     g_source_remove(terminate);
+    if (run->deadline)
+        g_source_remove(run->deadline);
     worker_destroy(run->worker);
     g_main_loop_unref(run->loop);
-    return run->result;
+    return run->exit_code;
 }
 
 int cli_run(int argc, char **argv)
@@ -209,21 +343,28 @@ int cli_run(int argc, char **argv)
     const GOptionEntry entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model,
          "An ONNX model (default: scene, which comes with vigil)", "FILE"},
-        {"json-lines", 'j', 0, G_OPTION_ARG_NONE, &json_lines, "A JSON record per line", NULL},
+        {"json-lines", 'j', 0, G_OPTION_ARG_NONE, &json_lines,
+         "A JSON record per line, also on a terminal", NULL},
         {"windows", 'w', 0, G_OPTION_ARG_NONE, &windows,
-         "Also print the scores of every window, as JSON", NULL},
-        {"name", 'n', 0, G_OPTION_ARG_STRING, &name, "The stream's name in the records",
-         "NAME"},
+         "Also print the scores of every window", NULL},
+        {"name", 'n', 0, G_OPTION_ARG_STRING, &name,
+         "The stream's name in the records (default: the file's base name)", "NAME"},
         {"start-time", 0, 0, G_OPTION_ARG_STRING, &start_time,
          "When a file begins (default: 1970-01-01T00:00:00Z)", "TIME"},
         {"loop", 0, 0, G_OPTION_ARG_NONE, &loop, "Start a file again at its end", NULL},
         {"set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &set,
          "Replace a setting of the model, as enter=0.7", "KEY=VALUE"},
         {NULL}};
-    int over = cli_parse(&argc, &argv, "URI",
-                         "Analyses a stream without a daemon and prints what happens.\n"
-                         "URI: a path, rtsp://, rtsps://, or scene://street?seed=1&duration=60",
-                         entries);
+    int over = cli_parse(
+        &argc, &argv, "URI",
+        "Analyses a stream without a daemon and prints what happens.\n"
+        "URI: a path, file:///path, rtsp://, rtsps:// (with user:password@ if need be), or\n"
+        "scene://street?seed=1&width=640&height=360&fps=15&duration=60\n\n"
+        "A file is read as fast as it can be, and gives the same output every time. On a\n"
+        "terminal records are lines for people, elsewhere JSON. Settings of the model also "
+        "come\n"
+        "from the group [vigil] of MODEL.modelinfo. Ctrl-C ends the open events and stops.",
+        entries);
     int result = over - 1;
     if (!over && argc != 2) {
         result = cli_fail(CLI_USAGE, "give one URI or path (see: vigil run --help)");
@@ -235,11 +376,13 @@ int cli_run(int argc, char **argv)
                                               .set = (const char *const *)set,
                                               .loop = loop,
                                               .windows = windows};
-        run.json_lines = json_lines;
-        run.progress = isatty(STDERR_FILENO);
         result = input_init(&run.input, &options);
-        if (result == CLI_OK)
-            result = run_worker(&run);
+        if (result == CLI_OK) {
+            run.json = json_lines || !isatty(STDOUT_FILENO);
+            run.progress =
+                run.input.stream.scheme == CONFIG_FILE && !loop && isatty(STDERR_FILENO);
+            result = supervise(&run);
+        }
         input_finish(&run.input);
     }
     g_free(model);

@@ -1,11 +1,12 @@
 /* vigil streams: what the daemon watches. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/output.h"
-#include "record/record.h"
+#include "record/message.h"
 
 static const char *string_member(const json_t *object, const char *key)
 {
@@ -92,13 +93,36 @@ static int show_stream(struct client *client, const char *name, bool as_json)
 }
 
 struct stream_options {
-    char *model, *user, *password;
+    char *model, *user, *password, *password_file;
     gboolean loop, disabled, as_json;
 };
+
+/* The first line of a file, "-" being standard input: arguments can be read by everyone on this
+ * machine. 0, or an exit code. */
+static int read_password(const char *path, char ret_password[MESSAGE_CREDENTIAL_SIZE])
+{
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    bool read = file && fgets(ret_password, MESSAGE_CREDENTIAL_SIZE, file);
+    int reason = errno;
+    if (file && file != stdin)
+        fclose(file);
+    if (!read)
+        return cli_fail(CLI_NO_INPUT, "cannot read a password from %s: %s", path,
+                        file ? "it is empty" : g_strerror(reason));
+    if (strlen(ret_password) == MESSAGE_CREDENTIAL_SIZE - 1)
+        return cli_fail(CLI_USAGE, "the password in %s is too long", path);
+    ret_password[strcspn(ret_password, "\r\n")] = '\0';
+    return CLI_OK;
+}
 
 static int add_stream(struct client *client, const char *name, const char *uri,
                       const struct stream_options *options)
 {
+    char password[MESSAGE_CREDENTIAL_SIZE];
+    g_strlcpy(password, options->password ? options->password : "", sizeof password);
+    int result = options->password_file ? read_password(options->password_file, password) : 0;
+    if (result != CLI_OK)
+        return result;
     g_autofree char *path = g_strconcat("/streams/", name, NULL);
     json_t *config = json_pack("{s:s, s:b, s:b}", "uri", uri, "enabled", !options->disabled,
                                "loop", (int)options->loop);
@@ -108,9 +132,9 @@ static int add_stream(struct client *client, const char *name, const char *uri,
         json_object_set_new(config, "model", json_string(options->model));
     if (options->user)
         json_object_set_new(config, "user", json_string(options->user));
-    if (options->password)
-        json_object_set_new(config, "password", json_string(options->password));
-    int result = client_request(client, "PUT", path, config, NULL);
+    if (*password)
+        json_object_set_new(config, "password", json_string(password));
+    result = client_request(client, "PUT", path, config, NULL);
     json_decref(config);
     return result;
 }
@@ -153,6 +177,8 @@ int cli_streams(int argc, char **argv)
         {"password", 'p', 0, G_OPTION_ARG_STRING, &options.password,
          "add: the camera's password (others on this machine can read it in the process list)",
          "PASSWORD"},
+        {"password-file", 0, 0, G_OPTION_ARG_FILENAME, &options.password_file,
+         "add: the file whose first line is the password (-: standard input)", "FILE"},
         {"loop", 0, 0, G_OPTION_ARG_NONE, &options.loop, "add: a file starts again at its end",
          NULL},
         {"disabled", 0, 0, G_OPTION_ARG_NONE, &options.disabled, "add: do not start it yet",
@@ -172,5 +198,6 @@ int cli_streams(int argc, char **argv)
     g_free(options.model);
     g_free(options.user);
     g_free(options.password);
+    g_free(options.password_file);
     return result;
 }

@@ -20,7 +20,7 @@ static bool print_record(void *context, const json_t *object)
     if (watch->as_json)
         output_json_line(object);
     else if (record_from_json(object, &record, &err) == 0)
-        output_record(&record, false);
+        output_record(&record, OUTPUT_TIME, 0);
     else
         cli_fail(CLI_UNAVAILABLE, "a record of the daemon is not valid: %s", err.text);
     watch->printed++;

@@ -1,247 +1,380 @@
 #include "cli/worker.h"
 
 #include <errno.h>
-#include <gio/gio.h>
-#include <glib-unix.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include <gio/gio.h>
+#include <glib-unix.h>
 
-/* A name that takes longer than this is a camera that cannot be reached now. */
-#define RESOLVE_MS 3000
-/* The worker tells its state every second; ten of silence are a hang. */
-#define SILENCE_S 10
+#include "cli/cli.h"
+#include "record/channel.h"
+#include "record/text.h"
+
+#define RESOLVE_DEADLINE_S 3
+#define STDERR_LINE_MAX    200
+#define CONTROL_FD         3 /* in the worker */
 
 extern char **environ;
 
 struct worker {
-    struct worker_callbacks callbacks;
-    GPid pid;
-    int fd;
-    guint readable, child, silence;
-    gint64 heard_us;
-    char *complaint;
-    GCancellable *closed; /* for look-ups that are still under way */
+    const struct worker_listener *listener;
+    void *owner;
+    const struct config_stream *stream;
+    pid_t pid;
+    int control_fd, stderr_fd;
+    guint control_source, stderr_source, exit_source, silence_source;
+    int64_t heard_us; /* when the last message came */
+    bool ready;
+    bool deaf;   /* closed or killed: nothing more is heard */
+    bool killed; /* by us */
+    char *why;   /* why we killed it */
+    GCancellable *cancellable;
+    int resolving;              /* look-ups whose callback is still to come */
+    char line[STDERR_LINE_MAX]; /* being written to stderr; the rest of a long one is lost */
+    size_t line_length;
+    char last_line[STDERR_LINE_MAX];
 };
 
 char *worker_find_program(void)
 {
-    const char *set = g_getenv("VIGIL_WORKER");
-    if (set && *set)
-        return g_strdup(set);
-    g_autofree char *self = g_file_read_link("/proc/self/exe", NULL);
-    g_autofree char *folder = self ? g_path_get_dirname(self) : NULL;
-    if (folder) {
-        g_autofree char *built = g_build_filename(folder, "../pipeline/vigil-worker", NULL);
-        if (g_file_test(built, G_FILE_TEST_IS_EXECUTABLE))
-            return g_steal_pointer(&built);
-    }
-    return g_strdup(VIGIL_LIBEXECDIR "/vigil-worker");
+    const char *told = g_getenv("VIGIL_WORKER");
+    return told && *told
+               ? g_strdup(told)
+               : cli_find("../pipeline/vigil-worker", VIGIL_LIBEXECDIR "/vigil-worker");
 }
 
-static void kill_for(struct worker *worker, const char *complaint)
+static void remove_source(guint *source)
 {
-    if (!worker->complaint)
-        worker->complaint = g_strdup(complaint);
+    if (*source)
+        g_source_remove(*source);
+    *source = 0;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void worker_kill(struct worker *worker, const char *why)
+{
+    if (!worker->killed)
+        worker->why = g_strdup(why);
+    worker->killed = true;
+    worker->deaf = true;
     if (worker->pid > 0)
         kill(worker->pid, SIGKILL);
 }
 
-/* --- names --------------------------------------------------------------------------------- */
-
-struct lookup {
-    struct worker *worker; /* NULL once the worker is gone */
-    GCancellable *cancel;
-    GCancellable *closed;
-    gulong closed_handler;
-    guint timeout;
-    int64_t request;
-};
-
-static void lookup_closed(GCancellable *closed, gpointer data)
+int worker_send(struct worker *worker, const struct message *message, const int *fds,
+                int fd_count)
 {
-    (void)closed;
-    struct lookup *lookup = data;
-    lookup->worker = NULL;
-    g_cancellable_cancel(lookup->cancel);
+    int status = channel_send(worker->control_fd, message, fds, fd_count);
+    if (status == -EAGAIN) {
+        struct pollfd room = {.fd = worker->control_fd, .events = POLLOUT};
+        poll(&room, 1, 1000);
+        status = channel_send(worker->control_fd, message, fds, fd_count);
+    }
+    return status;
 }
 
-static gboolean lookup_late(gpointer data)
+/* --- names ------------------------------------------------------------------------------- */
+
+struct look_up {
+    struct worker *worker;
+    struct message answer;
+    GCancellable *deadline;
+    guint timer;
+};
+
+static gboolean cancel_look_up(gpointer data)
 {
-    struct lookup *lookup = data;
-    lookup->timeout = 0;
-    g_cancellable_cancel(lookup->cancel);
+    struct look_up *look_up = data;
+    look_up->timer = 0;
+    g_cancellable_cancel(look_up->deadline);
     return G_SOURCE_REMOVE;
 }
 
-static void lookup_done(GObject *resolver, GAsyncResult *result, gpointer data)
+static void looked_up(GObject *resolver, GAsyncResult *result, gpointer data)
 {
-    struct lookup *lookup = data;
+    struct look_up *look_up = data;
+    struct message_resolved *resolved = &look_up->answer.resolved;
     GList *addresses = g_resolver_lookup_by_name_finish(G_RESOLVER(resolver), result, NULL);
-    if (lookup->worker) {
-        struct message answer = {.type = MESSAGE_RESOLVED, .resolved.request = lookup->request};
-        struct message_resolved *resolved = &answer.resolved;
-        for (GList *at = addresses; at && resolved->address_count < MESSAGE_ADDRESSES_MAX;
-             at = at->next) {
-            g_autofree char *text = g_inet_address_to_string(at->data);
-            g_strlcpy(resolved->addresses[resolved->address_count++], text,
-                      MESSAGE_ADDRESS_SIZE);
-        }
-        /* A send that fails is a worker that is gone, which its exit tells. */
-        worker_send(lookup->worker, &answer, NULL, 0);
-        g_signal_handler_disconnect(lookup->closed, lookup->closed_handler);
+    for (GList *at = addresses; at && resolved->address_count < MESSAGE_ADDRESSES_MAX;
+         at = at->next) {
+        g_autofree char *text = g_inet_address_to_string(at->data);
+        g_strlcpy(resolved->addresses[resolved->address_count++], text, MESSAGE_ADDRESS_SIZE);
     }
-    if (lookup->timeout)
-        g_source_remove(lookup->timeout);
     g_resolver_free_addresses(addresses);
-    g_object_unref(lookup->cancel);
-    g_object_unref(lookup->closed);
-    g_free(lookup);
+    look_up->worker->resolving--;
+    if (look_up->worker->control_fd >= 0)
+        worker_send(look_up->worker, &look_up->answer, NULL, 0);
+    remove_source(&look_up->timer);
+    g_object_unref(look_up->deadline);
+    g_free(look_up);
 }
 
-static void look_up(struct worker *worker, const struct message_resolve *question)
+static void look_up_cancelled(GCancellable *all, gpointer deadline)
 {
-    g_autoptr(GResolver) resolver = g_resolver_get_default();
-    struct lookup *lookup = g_new0(struct lookup, 1);
-    lookup->worker = worker;
-    lookup->request = question->request;
-    lookup->cancel = g_cancellable_new();
-    lookup->closed = g_object_ref(worker->closed);
-    lookup->closed_handler =
-        g_signal_connect(worker->closed, "cancelled", G_CALLBACK(lookup_closed), lookup);
-    lookup->timeout = g_timeout_add(RESOLVE_MS, lookup_late, lookup);
-    g_resolver_lookup_by_name_async(resolver, question->host, lookup->cancel, lookup_done,
-                                    lookup);
+    (void)all;
+    g_cancellable_cancel(deadline);
 }
 
-/* --- the process --------------------------------------------------------------------------- */
-
-/* 1 a message was taken, -EAGAIN none is there, anything else: there will be no more. */
-static int take_message(struct worker *worker)
+static void resolve(struct worker *worker, const struct message_resolve *question)
 {
-    struct message message;
-    struct record_error err;
-    int fds[CHANNEL_FDS_MAX], fd_count = 0;
-    int result = channel_receive(worker->fd, &message, fds, &fd_count, &err);
-    for (int i = 0; i < fd_count && result > 0; i++)
-        close(fds[i]); /* a worker has no business to send any */
-    if (result == -EINVAL) {
-        g_autofree char *complaint =
-            g_strdup_printf("the worker sent what is no message: %s", err.text);
-        kill_for(worker, complaint);
+    struct look_up *look_up = g_new0(struct look_up, 1);
+    look_up->worker = worker;
+    look_up->answer.type = MESSAGE_RESOLVED;
+    look_up->answer.resolved.request = question->request;
+    /* A compromised worker must not learn, or tell, anything by the names it asks for. */
+    if (!config_stream_names_host(worker->stream, question->host) || worker->resolving > 0) {
+        worker_send(worker, &look_up->answer, NULL, 0);
+        g_free(look_up);
+        return;
     }
-    if (result <= 0)
-        return result == -EINTR ? -EAGAIN : result;
-    worker->heard_us = g_get_monotonic_time();
-    if (message.type == MESSAGE_RESOLVE)
-        look_up(worker, &message.resolve);
-    else
-        worker->callbacks.on_message(worker->callbacks.context, &message);
-    return result;
+    look_up->deadline = g_cancellable_new();
+    look_up->timer = g_timeout_add_seconds(RESOLVE_DEADLINE_S, cancel_look_up, look_up);
+    g_signal_connect_object(worker->cancellable, "cancelled", G_CALLBACK(look_up_cancelled),
+                            look_up->deadline, 0);
+    worker->resolving++;
+    g_autoptr(GResolver) resolver = g_resolver_get_default();
+    g_resolver_lookup_by_name_async(resolver, question->host, look_up->deadline, looked_up,
+                                    look_up);
 }
 
-static gboolean on_readable(gint fd, GIOCondition condition, gpointer data)
+/* --- what the worker says ----------------------------------------------------------------- */
+
+static bool may_say(const struct worker *worker, enum message_type type)
+{
+    switch (type) {
+    case MESSAGE_READY:
+        return !worker->ready;
+    case MESSAGE_RESOLVE:
+    case MESSAGE_STREAM_STATUS:
+    case MESSAGE_RECORD:
+    case MESSAGE_WINDOW:
+    case MESSAGE_SNAPSHOT_DONE:
+    case MESSAGE_STREAM_DONE:
+        return worker->ready;
+    default:
+        return false;
+    }
+}
+
+/* Takes one message, if there is one. */
+static bool hear_one(struct worker *worker)
+{
+    static struct message message;
+    int fds[CHANNEL_FDS_MAX], fd_count = 0;
+    struct record_error err = {0};
+    int status = channel_receive(worker->control_fd, &message, fds, &fd_count, &err);
+    if (status == -EAGAIN)
+        return false;
+    for (int i = 0; i < fd_count; i++)
+        close(fds[i]);
+    if (status == 0) {
+        /* It is exiting; the exit tells how. */
+        worker->deaf = true;
+    } else if (status < 0) {
+        g_autofree char *why =
+            g_strdup_printf("the worker sent what is not valid: %s", err.text);
+        worker_kill(worker, why);
+    } else if (fd_count > 0 || !may_say(worker, message.type)) {
+        worker_kill(worker, "the worker sent what it may not");
+    } else {
+        worker->heard_us = g_get_monotonic_time();
+        worker->ready = true;
+        if (message.type == MESSAGE_RESOLVE)
+            resolve(worker, &message.resolve);
+        else
+            worker->listener->message(worker->owner, &message);
+    }
+    return !worker->deaf;
+}
+
+static gboolean hear(int fd, GIOCondition condition, gpointer data)
 {
     (void)fd;
     (void)condition;
     struct worker *worker = data;
-    int result = take_message(worker);
-    if (result > 0 || result == -EAGAIN)
+    hear_one(worker);
+    if (!worker->deaf)
         return G_SOURCE_CONTINUE;
-    worker->readable = 0;
+    worker->control_source = 0;
     return G_SOURCE_REMOVE;
 }
 
-static gboolean on_second(gpointer data)
+static gboolean check_silence(gpointer data)
 {
     struct worker *worker = data;
-    if (g_get_monotonic_time() - worker->heard_us > SILENCE_S * G_USEC_PER_SEC)
-        kill_for(worker, "the worker hung and was killed");
+    int64_t silent_ms = (g_get_monotonic_time() - worker->heard_us) / 1000;
+    /* What waits in the socket while we were held up (a pipe that no one reads) is no silence. */
+    struct pollfd waiting = {.fd = worker->control_fd, .events = POLLIN};
+    if (poll(&waiting, 1, 0) > 0)
+        return G_SOURCE_CONTINUE;
+    if (silent_ms > (worker->ready ? WORKER_SILENCE_MS : WORKER_READY_MS)) {
+        worker->silence_source = 0;
+        worker_kill(worker,
+                    worker->ready ? "the worker has hung" : "the worker did not get ready");
+        return G_SOURCE_REMOVE;
+    }
     return G_SOURCE_CONTINUE;
 }
 
-static void on_child(GPid pid, gint wait_status, gpointer data)
+static void end_line(struct worker *worker)
+{
+    worker->line[worker->line_length] = 0;
+    if (worker->line_length > 0)
+        text_copy_printable(worker->last_line, sizeof worker->last_line, worker->line);
+    worker->line_length = 0;
+}
+
+/* Reads what the worker wrote to stderr; false when there is nothing now, or never again. */
+static bool read_stderr(struct worker *worker)
+{
+    char bytes[1024];
+    ssize_t size = read(worker->stderr_fd, bytes, sizeof bytes);
+    for (ssize_t i = 0; i < size; i++) {
+        if (bytes[i] == '\n')
+            end_line(worker);
+        else if (worker->line_length < sizeof worker->line - 1)
+            worker->line[worker->line_length++] = bytes[i] ? bytes[i] : '?';
+    }
+    return size > 0;
+}
+
+static gboolean hear_stderr(int fd, GIOCondition condition, gpointer data)
+{
+    (void)fd;
+    (void)condition;
+    struct worker *worker = data;
+    if (read_stderr(worker))
+        return G_SOURCE_CONTINUE;
+    /* Ready to be read and nothing there: it was closed. */
+    worker->stderr_source = 0;
+    return G_SOURCE_REMOVE;
+}
+
+static void exited(GPid pid, gint how, gpointer data)
 {
     (void)pid;
     struct worker *worker = data;
-    worker->child = 0;
     worker->pid = 0;
-    /* Its last words may still be in the socket. */
-    while (worker->readable && take_message(worker) > 0)
+    worker->exit_source = 0;
+    remove_source(&worker->silence_source);
+    remove_source(&worker->control_source);
+    remove_source(&worker->stderr_source);
+    /* What it said before comes before the news that it is gone. */
+    while (!worker->deaf && hear_one(worker))
         continue;
-    if (worker->readable)
-        g_source_remove(worker->readable);
-    worker->readable = 0;
-    worker->callbacks.on_exit(worker->callbacks.context, wait_status, worker->complaint);
+    while (read_stderr(worker))
+        continue;
+    end_line(worker);
+    g_autoptr(GString) why = g_string_new(worker->why);
+    if (!worker->killed && WIFSIGNALED(how))
+        g_string_printf(why, "the worker died of signal %d (%s)", WTERMSIG(how),
+                        strsignal(WTERMSIG(how)));
+    else if (!worker->killed && WEXITSTATUS(how) != 0)
+        g_string_printf(why, "the worker ended with code %d", WEXITSTATUS(how));
+    if (why->len > 0 && *worker->last_line)
+        g_string_append_printf(why, ", saying \"%s\"", worker->last_line);
+    worker->listener->gone(worker->owner, why->len > 0 ? why->str : NULL);
 }
 
-static int spawn(const char *program, int control, GPid *ret_pid)
+/* --- life -------------------------------------------------------------------------------- */
+
+/* Standard input and output are not the worker's; stderr is ours to read. */
+static int start(const char *program, int control, int errors, pid_t *ret_pid)
 {
-    char name[] = "vigil-worker", option[] = "--control-fd=3";
-    char *arguments[] = {name, option, NULL};
     posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t defaults, none;
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
     posix_spawn_file_actions_init(&actions);
-    /* dup2 onto itself clears close-on-exec too (glibc 2.29). */
-    posix_spawn_file_actions_adddup2(&actions, control, 3);
-    int result = posix_spawn(ret_pid, program, &actions, NULL, arguments, environ);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
+                                              POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigdefault(&attributes, &defaults);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, errors, 2);
+    posix_spawn_file_actions_adddup2(&actions, control, CONTROL_FD);
+    char *argv[] = {(char *)program, (char *)"--control-fd=3", NULL};
+    int failed = posix_spawn(ret_pid, program, &actions, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
-    return -result;
+    return -failed;
 }
 
-struct worker *worker_start(const char *program, const struct worker_callbacks *callbacks)
+int worker_start(const char *program, const struct config_stream *stream,
+                 const struct worker_listener *listener, void *owner,
+                 struct worker **ret_worker)
 {
-    int pair[2];
-    GPid pid = 0;
-    int result = channel_pair(pair);
-    if (result == 0) {
-        result = spawn(program, pair[1], &pid);
-        close(pair[1]);
-        if (result < 0)
-            close(pair[0]);
+    int ends[2] = {-1, -1}, errors[2] = {-1, -1};
+    int status = channel_pair(ends);
+    if (status == 0 && pipe2(errors, O_CLOEXEC) < 0)
+        status = -errno;
+    /* The worker's end of the pair could itself be descriptor 3 here: the spawn copes. */
+    pid_t pid = 0;
+    if (status == 0)
+        status = start(program, ends[1], errors[1], &pid);
+    close_fd(&ends[1]);
+    close_fd(&errors[1]);
+    if (status < 0) {
+        close_fd(&ends[0]);
+        close_fd(&errors[0]);
+        return status;
     }
-    if (result < 0) {
-        cli_fail(CLI_INTERNAL, "cannot start %s: %s", program, g_strerror(-result));
-        return NULL;
-    }
+    g_unix_set_fd_nonblocking(ends[0], TRUE, NULL);
+    g_unix_set_fd_nonblocking(errors[0], TRUE, NULL);
     struct worker *worker = g_new0(struct worker, 1);
-    worker->callbacks = *callbacks;
+    worker->listener = listener;
+    worker->owner = owner;
+    worker->stream = stream;
     worker->pid = pid;
-    worker->fd = pair[0];
-    worker->closed = g_cancellable_new();
+    worker->control_fd = ends[0];
+    worker->stderr_fd = errors[0];
     worker->heard_us = g_get_monotonic_time();
-    g_unix_set_fd_nonblocking(worker->fd, TRUE, NULL);
-    worker->readable = g_unix_fd_add(worker->fd, G_IO_IN | G_IO_HUP, on_readable, worker);
-    worker->child = g_child_watch_add(pid, on_child, worker);
-    worker->silence = g_timeout_add_seconds(1, on_second, worker);
-    return worker;
+    worker->cancellable = g_cancellable_new();
+    worker->control_source = g_unix_fd_add(ends[0], G_IO_IN | G_IO_HUP, hear, worker);
+    worker->stderr_source = g_unix_fd_add(errors[0], G_IO_IN | G_IO_HUP, hear_stderr, worker);
+    worker->exit_source = g_child_watch_add(pid, exited, worker);
+    worker->silence_source = g_timeout_add(500, check_silence, worker);
+    *ret_worker = worker;
+    return 0;
 }
 
 void worker_destroy(struct worker *worker)
 {
     if (!worker)
         return;
-    g_cancellable_cancel(worker->closed);
+    remove_source(&worker->control_source);
+    remove_source(&worker->stderr_source);
+    remove_source(&worker->exit_source);
+    remove_source(&worker->silence_source);
+    close_fd(&worker->control_fd);
+    close_fd(&worker->stderr_fd);
     if (worker->pid > 0) {
         kill(worker->pid, SIGKILL);
         waitpid(worker->pid, NULL, 0);
     }
-    if (worker->readable)
-        g_source_remove(worker->readable);
-    if (worker->child)
-        g_source_remove(worker->child);
-    g_source_remove(worker->silence);
-    close(worker->fd);
-    g_object_unref(worker->closed);
-    g_free(worker->complaint);
+    /* Cancelled look-ups call back at once, and still point here. */
+    g_cancellable_cancel(worker->cancellable);
+    while (worker->resolving > 0)
+        g_main_context_iteration(NULL, TRUE);
+    g_object_unref(worker->cancellable);
+    g_free(worker->why);
     g_free(worker);
-}
-
-int worker_send(struct worker *worker, const struct message *message, const int *fds,
-                int fd_count)
-{
-    return channel_send(worker->fd, message, fds, fd_count);
 }

@@ -1,35 +1,48 @@
-/* A worker of our own: `vigil run` is a parent like the daemon. It starts vigil-worker, hands it
- * descriptors, answers its questions for addresses, and kills it when it misbehaves.
+/* The worker that `vigil run` starts: one process, one control channel, seen from its parent on
+ * a GLib main loop.
  *
- * Thread: everything on the thread of the GMainContext given by default. */
+ * The worker met a camera's bytes and is not trusted: what does not parse, what only a parent
+ * may say and descriptors it sends have it killed, as has silence of WORKER_SILENCE_MS. What it
+ * writes to stderr is not for the user's terminal; its last line, made printable, is told when
+ * it dies. It runs in a process group of its own, so that Ctrl-C reaches us alone and it can be
+ * asked to end its events.
+ *
+ * Thread: the main loop's. */
 #ifndef CLI_WORKER_H
 #define CLI_WORKER_H
 
-#include "record/channel.h"
+#include "daemon/config_stream.h"
+
+#define WORKER_READY_MS   20000
+#define WORKER_SILENCE_MS 10000
 
 struct worker;
 
-struct worker_callbacks {
-    /* Any message but `resolve`, which is answered here. */
-    void (*on_message)(void *context, const struct message *message);
-    /* Once, at the end: `wait_status` as of waitpid(2). `complaint` is a line when the worker
-     * was killed for what it said or for its silence, else NULL. */
-    void (*on_exit)(void *context, int wait_status, const char *complaint);
-    void *context;
+struct worker_listener {
+    /* Any message but resolve, which is answered here. */
+    void (*message)(void *owner, const struct message *message);
+    /* The process is gone; `why` is one line when it did not end by itself with 0, else NULL.
+     * Called once, last. */
+    void (*gone)(void *owner, const char *why);
 };
 
-/* Starts the program. NULL, with a line on stderr, when it cannot be started. */
-struct worker *worker_start(const char *program, const struct worker_callbacks *callbacks);
+/* The host of `stream` (borrowed) is the only one whose name is resolved for it. 0 or -errno. */
+int worker_start(const char *program, const struct config_stream *stream,
+                 const struct worker_listener *listener, void *owner,
+                 struct worker **ret_worker);
 
-/* Kills what still runs. NULL is fine. */
-void worker_destroy(struct worker *worker);
-
-/* 0 or -errno; fds are borrowed. */
+/* As channel_send, waiting at most a second for a worker that does not read. */
 int worker_send(struct worker *worker, const struct message *message, const int *fds,
                 int fd_count);
 
 /* Where vigil-worker is: VIGIL_WORKER, beside this program in a build tree, else where it was
  * installed. Caller frees with g_free(). */
 char *worker_find_program(void);
+
+/* SIGKILL, and nothing it said is heard any more; gone follows with `why`, which may be NULL. */
+void worker_kill(struct worker *worker, const char *why);
+
+/* Kills what still runs, without calling gone. NULL is fine. */
+void worker_destroy(struct worker *worker);
 
 #endif

@@ -1,0 +1,51 @@
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "cli/output.h"
+
+int cli_fail(enum cli_exit code, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    g_autofree char *text = g_strdup_vprintf(format, arguments);
+    va_end(arguments);
+    g_autofree char *line = output_printable(text);
+    fprintf(stderr, "vigil: %s\n", line);
+    return (int)code;
+}
+
+int cli_parse(int *argc, char ***argv, const char *parameters, const char *summary,
+              const GOptionEntry *entries)
+{
+    g_autoptr(GOptionContext) context = g_option_context_new(parameters);
+    g_autoptr(GError) error = NULL;
+    gboolean help = FALSE;
+    const GOptionEntry help_entry[] = {
+        {"help", 'h', 0, G_OPTION_ARG_NONE, &help, "Show this text", NULL}, {NULL}};
+
+    /* GOption's own --help calls exit() before a verb can clean up. */
+    g_option_context_set_help_enabled(context, FALSE);
+    g_option_context_set_summary(context, summary);
+    g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_add_main_entries(context, help_entry, NULL);
+    if (!g_option_context_parse(context, argc, argv, &error))
+        return cli_fail(CLI_USAGE, "%s (see: vigil %s --help)", error->message, (*argv)[0]) + 1;
+    if (help) {
+        g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
+        fputs(text, stdout);
+        return CLI_OK + 1;
+    }
+    return 0;
+}
+
+char *cli_find(const char *relative, const char *installed)
+{
+    g_autofree char *program = g_file_read_link("/proc/self/exe", NULL);
+    g_autofree char *folder = program ? g_path_get_dirname(program) : NULL;
+    g_autofree char *path = folder ? g_canonicalize_filename(relative, folder) : NULL;
+    if (path && g_file_test(path, G_FILE_TEST_EXISTS))
+        return g_steal_pointer(&path);
+    return g_strdup(installed);
+}

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""`vigil run` and a worker that misbehaves: real processes, the puppet of tests/daemon."""
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+from harness import (BUILD, PATIENCE, VIGIL, children, expect, run_tests, wait_for,  # noqa: E402
+                     workspace)
+
+PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
+MODEL = os.path.abspath(__file__)  # any file will do: the puppet does not read it
+
+
+def command(name, *arguments):
+    return [VIGIL, 'run', 'scene://street', '--model', MODEL, '--name', name, *arguments]
+
+
+def environment(program=PUPPET):
+    return {**os.environ, 'VIGIL_WORKER': program}
+
+
+@contextlib.contextmanager
+def running(name, *arguments, **options):
+    options = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'env': environment(),
+               **options}
+    process = subprocess.Popen(command(name, *arguments), stdin=subprocess.DEVNULL, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_work(process):
+    """The pid of the worker, once it has its stream: only then the puppet wakes by itself."""
+    worker = wait_for('a worker', lambda: children(process.pid), 10)[0]
+
+    def is_awake():
+        with open(f'/proc/{worker}/status', encoding='ascii') as status:
+            return int(status.read().split('voluntary_ctxt_switches:')[1].split()[0]) > 20
+    wait_for('the worker at work', is_awake, 20)
+    return worker
+
+
+def misbehaviour_is_told_in_one_line():
+    """whatever a worker does wrong ends in exit 70, one line and no process left"""
+    with workspace() as folder:
+        for name, word in (('crash', 'signal 11'), ('exit', 'code 3'), ('garbage', 'JSON'),
+                           ('foreign', 'not given'), ('parent', 'may not'), ('twice', 'may not'),
+                           ('orphan', 'gave it up'), ('dead', 'code 9'),
+                           ('unlocked', 'sandbox'), ('early', 'may not')):
+            program = os.path.join(folder, name)
+            os.symlink(PUPPET, program)
+            result = subprocess.run(command(name + '-1'), stdin=subprocess.DEVNULL,
+                                    capture_output=True, timeout=20 * PATIENCE, check=False,
+                                    env=environment(program))
+            lines = result.stderr.decode().splitlines()
+            expect(result.returncode == 70 and len(lines) == 1 and word in lines[0],
+                   f'{name}: exit {result.returncode}: {lines}')
+
+
+def an_ended_stream_is_a_success():
+    """a stream that ends gives exit 0 and not a word"""
+    result = subprocess.run(command('ended-1'), stdin=subprocess.DEVNULL, capture_output=True,
+                            timeout=20 * PATIENCE, check=False, env=environment())
+    expect(result.returncode == 0 and not result.stderr and not result.stdout,
+           f'{result.returncode} {result.stderr}')
+
+
+def the_first_interrupt_ends_events():
+    """Ctrl-C lets the worker end its events and exits 0"""
+    with running('record-1') as process:
+        started = json.loads(process.stdout.readline())
+        expect(started['type'] == 'detection.started', started)
+        process.send_signal(signal.SIGINT)
+        ended = json.loads(process.stdout.readline())
+        expect(ended['type'] == 'detection.ended', ended)
+        expect(process.wait(20 * PATIENCE) == 0, process.returncode)
+        expect(not process.stderr.read(), 'said something')
+
+
+def the_second_interrupt_does_not_wait():
+    """a second Ctrl-C kills a worker that does not stop"""
+    with running('deaf-1') as process:
+        worker = wait_for_work(process)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait(2 * PATIENCE)
+        expect(code == 130, f'exit {code}')
+        expect(not os.path.exists(f'/proc/{worker}'), 'the worker lives')
+
+
+def an_interrupt_of_the_group_reaches_the_parent_alone():
+    """the terminal's Ctrl-C does not hit the worker, which is a process group of its own"""
+    with running('record-1', start_new_session=True) as process:
+        process.stdout.readline()
+        worker = children(process.pid)[0]
+        expect(os.getpgid(worker) != os.getpgid(process.pid), 'one group')
+        os.killpg(process.pid, signal.SIGINT)
+        expect(json.loads(process.stdout.readline())['type'] == 'detection.ended', 'no end')
+        expect(process.wait(20 * PATIENCE) == 0, process.returncode)
+
+
+def a_reader_that_leaves_is_no_error():
+    """when nobody reads the output any more (| head) the run ends without a word"""
+    with running('record-1') as process:
+        worker = children(process.pid) or wait_for('a worker', lambda: children(process.pid), 10)
+        process.stdout.readline()
+        process.stdout.close()
+        process.send_signal(signal.SIGINT)  # makes the worker say one more record
+        process.wait(20 * PATIENCE)
+        expect(process.returncode in (0, -signal.SIGPIPE), process.returncode)
+        expect(not process.stderr.read(), 'said something')
+        wait_for('the worker gone', lambda: not os.path.exists(f'/proc/{worker[0]}'), 10)
+        process.stdout = None
+
+
+def a_killed_parent_takes_its_worker_along():
+    """kill -9 of vigil leaves no worker behind"""
+    with running('record-1') as process:
+        process.stdout.readline()
+        worker = children(process.pid)[0]
+        process.kill()
+        process.wait()
+        wait_for('the worker gone', lambda: not os.path.exists(f'/proc/{worker}'), 10)
+
+
+def people_get_lines_programs_get_json():
+    """on a terminal a record is a line for people, with --json-lines it is JSON"""
+    for arguments, start in (((), b'22:13:20.000  record-1  movement started  0.75'),
+                             (('--json-lines',), b'{"type":"detection.started"')):
+        mine, theirs = pty.openpty()
+        with running('record-1', *arguments, stdout=theirs):
+            os.close(theirs)
+            text = b''
+            while b'\n' not in text:
+                text += os.read(mine, 4096)
+            expect(text.startswith(start), text)
+        os.close(mine)
+
+
+def full_disks_are_told():
+    """output that cannot be written is an error"""
+    with open('/dev/full', 'wb') as full:
+        with running('record-1', stdout=full) as process:
+            wait_for_work(process)
+            process.send_signal(signal.SIGINT)
+            process.wait(20 * PATIENCE)
+            error = process.stderr.read()
+            expect(process.returncode == 70 and b'No space' in error,
+                   f'{process.returncode} {error}')
+
+
+run_tests([misbehaviour_is_told_in_one_line, an_ended_stream_is_a_success,
+           the_first_interrupt_ends_events, the_second_interrupt_does_not_wait,
+           an_interrupt_of_the_group_reaches_the_parent_alone, a_reader_that_leaves_is_no_error,
+           a_killed_parent_takes_its_worker_along, people_get_lines_programs_get_json,
+           full_disks_are_told])
