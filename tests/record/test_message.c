@@ -266,6 +266,7 @@ END_TEST
 int main(void)
 {
     TCase *all = tcase_create("message");
+    tcase_set_timeout(all, 30);
     tcase_add_loop_test(all, every_message_is_written_as_it_was_read, 0, TEXT_COUNT);
     tcase_add_loop_test(all, a_message_cut_anywhere_is_refused, 0, TEXT_COUNT);
     tcase_add_test(all, a_start_message_fills_every_field);

@@ -101,6 +101,7 @@ END_TEST
 int main(void)
 {
     TCase *all = tcase_create("time");
+    tcase_set_timeout(all, 30);
     tcase_add_loop_test(all, the_forms_of_rfc_3339_are_read, 0, sizeof good / sizeof good[0]);
     tcase_add_loop_test(all, anything_else_is_refused_and_writes_nothing, 0,
                         sizeof bad / sizeof bad[0]);

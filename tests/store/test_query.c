@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#define ROWS 200
+#define ROWS 150
 
 static struct record rows[2 * ROWS];
 static size_t row_count;
@@ -144,7 +144,7 @@ static void assert_same(const struct record_query *query)
 
 START_TEST(any_filters_paged_any_way_give_what_a_naive_query_gives)
 {
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 100; i++) {
         struct record_query query = random_query();
         assert_same(&query);
     }
@@ -316,7 +316,7 @@ END_TEST
 START_TEST(a_query_over_its_cap_is_stopped)
 {
     static struct record many[500];
-    for (int batch = 0; batch < 40; batch++) {
+    for (int batch = 0; batch < 16; batch++) {
         for (int i = 0; i < 500; i++)
             many[i] = fixture_record(RECORD_ENDED, 100000 + 500 * batch + i, 5000 + i);
         ok(store_append(store, many, 500, &err));
