@@ -1,8 +1,10 @@
 /* A camera to test with: an RTSP server on loopback that behaves as cameras do.
  *
- *     rtspserver --file clip.mp4                  # H.264 or H.265 as it is, in real time,
- * looped rtspserver --source 'videotestsrc is-live=true pattern=ball' --codec h265 rtspserver
- * --user u --password p [--digest] rtspserver --tls cert-and-key.pem           # rtsps
+ *     rtspserver --file clip.mp4          # H.264 as it is, in real time, looped
+ *     rtspserver --pattern scene          # a live street; or a pattern of videotestsrc
+ *     rtspserver --pattern ball --codec h265
+ *     rtspserver --user u --password p [--digest]
+ *     rtspserver --tls cert-and-key.pem   # rtsps
  *
  * Prints "port N" on the first line of its output, then serves /stream on it. The picture runs
  * whether or not somebody watches, and all clients share it: who connects joins in the middle
@@ -22,7 +24,7 @@
 
 static struct {
     int port;
-    char *file, *source, *codec, *user, *password, *tls;
+    char *file, *pattern, *codec, *user, *password, *tls;
     gboolean digest, once;
     int width, height, fps, gop_s;
 } options = {.width = 320, .height = 240, .fps = 15, .gop_s = 2};
@@ -30,29 +32,31 @@ static struct {
 static const GOptionEntry entries[] = {
     {"port", 0, 0, G_OPTION_ARG_INT, &options.port, "port, 0 for any free one", "N"},
     {"file", 0, 0, G_OPTION_ARG_FILENAME, &options.file, "clip to serve", "FILE"},
-    {"source", 0, 0, G_OPTION_ARG_STRING, &options.source, "live raw source", "LAUNCH"},
+    {"pattern", 0, 0, G_OPTION_ARG_STRING, &options.pattern,
+     "scene (vigilscenesrc), or one of videotestsrc (ball)", "NAME"},
     {"codec", 0, 0, G_OPTION_ARG_STRING, &options.codec, "h264, h265, jpeg or vp8", "NAME"},
     {"user", 0, 0, G_OPTION_ARG_STRING, &options.user, "ask for this user", "NAME"},
     {"password", 0, 0, G_OPTION_ARG_STRING, &options.password, "and password", "TEXT"},
     {"digest", 0, 0, G_OPTION_ARG_NONE, &options.digest, "digest, not basic", NULL},
     {"tls", 0, 0, G_OPTION_ARG_FILENAME, &options.tls, "serve rtsps", "PEM"},
     {"once", 0, 0, G_OPTION_ARG_NONE, &options.once, "one pass of the file", NULL},
-    {"width", 0, 0, G_OPTION_ARG_INT, &options.width, "of the source", "PIXELS"},
-    {"height", 0, 0, G_OPTION_ARG_INT, &options.height, "of the source", "PIXELS"},
-    {"fps", 0, 0, G_OPTION_ARG_INT, &options.fps, "of the source", "N"},
+    {"width", 0, 0, G_OPTION_ARG_INT, &options.width, "of the pattern", "PIXELS"},
+    {"height", 0, 0, G_OPTION_ARG_INT, &options.height, "of the pattern", "PIXELS"},
+    {"fps", 0, 0, G_OPTION_ARG_INT, &options.fps, "of the pattern", "N"},
     {"gop", 0, 0, G_OPTION_ARG_INT, &options.gop_s, "seconds between key pictures", "S"},
     {NULL},
 };
 
-/* How a codec is encoded, parsed and sent. */
+/* How a codec is encoded, parsed and sent. The parameter sets are in the caps too, so that a client
+ * gets its SDP at once and not with the next key picture. */
 static const struct codec {
     const char *name, *encode, *parse, *pay;
 } codecs[] = {
     {"h264", "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=%d",
-     "h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au",
+     "h264parse config-interval=-1 ! video/x-h264,stream-format=avc,alignment=au",
      "rtph264pay"},
     {"h265", "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=%d",
-     "h265parse config-interval=-1 ! video/x-h265,stream-format=byte-stream,alignment=au",
+     "h265parse config-interval=-1 ! video/x-h265,stream-format=hvc1,alignment=au",
      "rtph265pay"},
     {"jpeg", "jpegenc", "jpegparse", "rtpjpegpay"},
     {"vp8", "vp8enc deadline=1 keyframe-max-dist=%d", "identity", "rtpvp8pay"},
@@ -199,12 +203,13 @@ static GstElement *make_camera(const struct codec *codec)
         g_autofree char *key = g_strdup_printf("%d", options.fps * options.gop_s);
         g_auto(GStrv) parts = g_strsplit(codec->encode, "%d", 2);
         g_autofree char *encode = g_strjoinv(key, parts);
+        bool scene = g_strcmp0(options.pattern, "scene") == 0;
         launch = g_strdup_printf(
-            "%s ! video/x-raw,width=%d,height=%d,framerate=%d/1 ! "
+            "%s is-live=true name=source ! video/x-raw,width=%d,height=%d,framerate=%d/1 ! "
             "videoconvert ! video/x-raw,format=I420 ! %s ! %s ! "
             "appsink name=sink",
-            options.source ? options.source : "videotestsrc is-live=true pattern=ball",
-            options.width, options.height, options.fps, encode, codec->parse);
+            scene ? "vigilscenesrc" : "videotestsrc", options.width, options.height,
+            options.fps, encode, codec->parse);
     }
     g_autoptr(GError) error = NULL;
     GstElement *pipeline = gst_parse_launch(launch, &error);
@@ -216,6 +221,10 @@ static GstElement *make_camera(const struct codec *codec)
         g_autoptr(GstElement) file = gst_bin_get_by_name(GST_BIN(pipeline), "file");
         g_object_set(file, "location", options.file, NULL);
     }
+    g_autoptr(GstElement) source = gst_bin_get_by_name(GST_BIN(pipeline), "source");
+    if (source && g_strcmp0(options.pattern, "scene") != 0)
+        gst_util_set_object_arg(G_OBJECT(source), "pattern",
+                                options.pattern ? options.pattern : "ball");
     g_autoptr(GstElement) sink = gst_bin_get_by_name(GST_BIN(pipeline), "sink");
     static GstAppSinkCallbacks callbacks = {.new_sample = on_sample};
     gst_app_sink_set_callbacks(GST_APP_SINK(sink), &callbacks, NULL, NULL);
