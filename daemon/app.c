@@ -90,7 +90,8 @@ static void take_status(void *owner, const struct message_stream_status *status)
     bool changed =
         entry->status.state != status->state || entry->status.reason != status->reason;
     stream_entry_set_status(entry, status);
-    if (changed && may_log(app, entry))
+    /* What leads to a try is told, the try itself is not. */
+    if (changed && status->state != STREAM_CONNECTING && may_log(app, entry))
         log_line(status->state == STREAM_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
                  "stream %s: %s%s%s%s%s", status->stream, stream_state_name(status->state),
                  status->reason == REASON_NONE ? "" : " ",

@@ -18,14 +18,17 @@ enum { EXIT_USAGE = 2, EXIT_UNAVAILABLE = 69, EXIT_CONFIGURATION = 78 };
 
 struct daemon {
     uv_loop_t loop;
-    uv_signal_t terminate, interrupt;
+    uv_signal_t signals[3];
     struct app *app;
 };
 
+/* The terminal's end (SIGHUP) is one too: what it started should not outlive it half dead. */
+static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
+
 static void close_signals(struct daemon *daemon)
 {
-    uv_close((uv_handle_t *)&daemon->terminate, NULL);
-    uv_close((uv_handle_t *)&daemon->interrupt, NULL);
+    for (size_t i = 0; i < G_N_ELEMENTS(daemon->signals); i++)
+        uv_close((uv_handle_t *)&daemon->signals[i], NULL);
 }
 
 static void app_stopped(void *owner)
@@ -41,18 +44,19 @@ static void told_to_stop(uv_signal_t *handle, int signal_number)
     struct daemon *daemon = handle->data;
     if (!daemon->app)
         return;
-    log_info("%s: stopping", signal_number == SIGINT ? "interrupted" : "told to terminate");
+    log_info("%s: stopping", strsignal(signal_number));
     sd_notify(0, "STOPPING=1");
     app_stop(daemon->app);
 }
 
 static void watch_signals(struct daemon *daemon)
 {
-    daemon->terminate.data = daemon->interrupt.data = daemon;
-    uv_signal_init(&daemon->loop, &daemon->terminate);
-    uv_signal_init(&daemon->loop, &daemon->interrupt);
-    uv_signal_start(&daemon->terminate, told_to_stop, SIGTERM);
-    uv_signal_start(&daemon->interrupt, told_to_stop, SIGINT);
+    G_STATIC_ASSERT(G_N_ELEMENTS(stop_signals) == G_N_ELEMENTS(daemon->signals));
+    for (size_t i = 0; i < G_N_ELEMENTS(stop_signals); i++) {
+        uv_signal_init(&daemon->loop, &daemon->signals[i]);
+        daemon->signals[i].data = daemon;
+        uv_signal_start(&daemon->signals[i], told_to_stop, stop_signals[i]);
+    }
 }
 
 static int run(const struct config *config)

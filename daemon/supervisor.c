@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/crashes.h"
 #include "daemon/log.h"
 #include "daemon/worker.h"
 
@@ -17,7 +18,6 @@
 #define MESSAGES_PER_TICK 300  /* a busy stream sends a few dozen */
 #define SPAWN_BACKOFF_MS  500
 #define SPAWN_BACKOFF_MAX 30000
-#define QUICK_RESTART_MS  1000
 #define NEVER             UINT64_MAX
 
 struct stream {
@@ -27,9 +27,7 @@ struct stream {
     bool finished;          /* ended, or failed until a person acts */
     uint64_t waiting_since; /* order of service */
     uint64_t retry_at;
-    uint64_t crashes[SUPERVISOR_CRASH_LIMIT]; /* times of the last ones, a ring */
-    int crash_count;
-    int quick_deaths; /* in a row */
+    struct crashes crashes;
     enum stream_state last_state;
 };
 
@@ -141,34 +139,26 @@ static void stop_slot(struct slot *slot)
 
 /* --- crashes ---------------------------------------------------------------------------- */
 
-static int crashes_within(const struct stream *stream, uint64_t now)
-{
-    int count = 0;
-    for (int i = 0; i < MIN(stream->crash_count, SUPERVISOR_CRASH_LIMIT); i++)
-        count += now - stream->crashes[i] < SUPERVISOR_CRASH_WINDOW_MS;
-    return count;
-}
-
 static void stream_crashed(struct supervisor *sup, struct stream *stream, const char *text,
                            uint64_t lived_ms)
 {
     uint64_t now = now_ms(sup);
-    stream->crashes[stream->crash_count++ % SUPERVISOR_CRASH_LIMIT] = now;
-    stream->quick_deaths = lived_ms < SUPERVISOR_QUICK_DEATH_MS ? stream->quick_deaths + 1 : 0;
-    if (crashes_within(stream, now) >= SUPERVISOR_CRASH_LIMIT) {
+    int wait_ms = crashes_note(&stream->crashes, now, lived_ms);
+    if (wait_ms < 0) {
         stream->finished = true;
         report(sup, stream, STREAM_FAILED, REASON_CRASHED,
                "its worker died %d times within %d s, last: %s; put the stream again to retry",
-               SUPERVISOR_CRASH_LIMIT, SUPERVISOR_CRASH_WINDOW_MS / 1000, text);
+               CRASHES_LIMIT, CRASHES_WINDOW_MS / 1000, text);
         return;
     }
-    /* The first death in a row is answered at once, whatever it was. */
-    int wait =
-        stream->quick_deaths > 1 ? QUICK_RESTART_MS << MIN(stream->quick_deaths - 2, 4) : 0;
-    stream->retry_at = now + (uint64_t)wait;
+    stream->retry_at = now + (uint64_t)wait_ms;
     stream->waiting_since = now;
-    report(sup, stream, STREAM_BACKOFF, REASON_CRASHED, "its worker %s; next try in %d s", text,
-           wait / 1000);
+    if (wait_ms == 0)
+        report(sup, stream, STREAM_BACKOFF, REASON_CRASHED, "its worker %s; started again",
+               text);
+    else
+        report(sup, stream, STREAM_BACKOFF, REASON_CRASHED, "its worker %s; next try in %d s",
+               text, wait_ms / 1000);
 }
 
 static void spawn_failed(struct supervisor *sup, const char *text)
@@ -579,7 +569,7 @@ int supervisor_start(struct supervisor *sup, const char *name)
     stream->wanted = true;
     stream->finished = false;
     stream->retry_at = 0;
-    stream->crash_count = stream->quick_deaths = 0;
+    stream->crashes = (struct crashes){0};
     stream->waiting_since = now_ms(sup);
     if (stream->slot)
         stop_slot(stream->slot);

@@ -5,10 +5,10 @@
  * while the next one warms up. A worker serves one stream in its life: what has met a camera's
  * bytes is never given to another camera.
  *
- * A worker that dies by itself is replaced at once when it had lived QUICK_DEATH_MS, else after
- * 1, 2, 4 s. Five deaths within 60 s: the stream is failed/crashed until started again. A
- * worker that is not ready in time, is silent, floods, or sends what is not valid is killed.
- * When our own clock was late (suspend, SIGSTOP) silence is forgiven once.
+ * A worker that dies by itself is replaced as daemon/crashes.h says; too many deaths leave the
+ * stream failed/crashed until it is started again. A worker that is not ready in time, is silent,
+ * floods, or sends what is not valid is killed. When our own clock was late (suspend, SIGSTOP)
+ * silence is forgiven once.
  *
  * Stopping: the stream is asked to stop, and what is not gone after stop_ms is killed.
  *
@@ -19,10 +19,6 @@
 #include <uv.h>
 
 #include "record/message.h"
-
-#define SUPERVISOR_CRASH_LIMIT     5
-#define SUPERVISOR_CRASH_WINDOW_MS 60000
-#define SUPERVISOR_QUICK_DEATH_MS  10000
 
 struct supervisor;
 

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/crashes.h"
 #include "daemon/supervisor.h"
 #include "tests/daemon/loop.h"
 
@@ -243,12 +244,12 @@ START_TEST(five_deaths_in_a_minute_leave_the_stream_failed_until_started_again)
     setup_as("puppet", (struct supervisor_options){.spares = 1});
     supervisor_start(sup, "exit");
     wait_for(&heard.failed, 1);
-    ck_assert_int_eq(heard.crashed, SUPERVISOR_CRASH_LIMIT);
+    ck_assert_int_eq(heard.crashed, CRASHES_LIMIT);
     ck_assert_int_eq(heard.last.reason, REASON_CRASHED);
     ck_assert_ptr_nonnull(strstr(heard.last.detail, "exited with status 3"));
-    ck_assert_int_eq(heard.prepared, SUPERVISOR_CRASH_LIMIT);
+    ck_assert_int_eq(heard.prepared, CRASHES_LIMIT);
     supervisor_start(sup, "exit");
-    wait_for(&heard.prepared, SUPERVISOR_CRASH_LIMIT + 1);
+    wait_for(&heard.prepared, CRASHES_LIMIT + 1);
 }
 END_TEST
 
