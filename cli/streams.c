@@ -57,7 +57,7 @@ static void print_members(const json_t *object)
     const char *key;
     json_t *value;
     json_object_foreach ((json_t *)object, key, value) {
-        if (json_is_null(value))
+        if (json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0))
             continue;
         char *encoded = json_is_string(value)
                             ? g_strdup(json_string_value(value))

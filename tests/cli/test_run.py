@@ -144,6 +144,43 @@ def people_get_lines_programs_get_json():
         os.close(mine)
 
 
+ASKING_WORKER = """#!/usr/bin/env python3
+import json, socket
+control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=3)
+def say(**message):
+    control.send(json.dumps(message).encode())
+def hear():
+    return json.loads(control.recv(65536))
+say(type='ready', pid=1, locked=True, version='test')
+stream = hear()['stream']
+answers = []
+for request, host in enumerate(('localhost', 'elsewhere.localhost', 'LOCALHOST')):
+    say(type='resolve', request=request, stream=stream, host=host)
+    answers.append(hear())
+say(type='stream.status', stream=stream, state='failed', reason='dns', detail=json.dumps(answers))
+hear()
+"""
+
+
+def only_the_address_own_host_is_resolved():
+    """a worker learns the addresses of the host it was given and of no other"""
+    with workspace() as folder:
+        program = os.path.join(folder, 'asking')
+        with open(program, 'w', encoding='ascii') as script:
+            script.write(ASKING_WORKER)
+        os.chmod(program, 0o700)
+        result = subprocess.run([VIGIL, 'run', 'rtsp://localhost:1/x', '--model', MODEL],
+                                stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                                timeout=20 * PATIENCE, env=environment(program))
+        error = result.stderr.decode()
+        expect(result.returncode == 69, f'exit {result.returncode}: {error}')
+        answers, _ = json.JSONDecoder().raw_decode(error[error.index('['):])
+        expect([answer['request'] for answer in answers] == [0, 1, 2], answers)
+        expect(set(answers[0]['addresses']) & {'127.0.0.1', '::1'}, answers)
+        expect(answers[1]['addresses'] == [], answers)
+        expect(answers[2]['addresses'] == answers[0]['addresses'], answers)
+
+
 def full_disks_are_told():
     """output that cannot be written is an error"""
     with open('/dev/full', 'wb') as full:
@@ -159,5 +196,5 @@ def full_disks_are_told():
 run_tests([misbehaviour_is_told_in_one_line, an_ended_stream_is_a_success,
            the_first_interrupt_ends_events, the_second_interrupt_does_not_wait,
            an_interrupt_of_the_group_reaches_the_parent_alone, a_reader_that_leaves_is_no_error,
-           a_killed_parent_takes_its_worker_along, people_get_lines_programs_get_json,
-           full_disks_are_told])
+           a_killed_parent_takes_its_worker_along, only_the_address_own_host_is_resolved,
+           people_get_lines_programs_get_json, full_disks_are_told])

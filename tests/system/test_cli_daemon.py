@@ -35,6 +35,22 @@ def streams_are_managed():
                                  code=2), 'not named')
 
 
+def passwords_come_from_a_file_and_are_not_shown():
+    """a password is read from a file, reaches the stream and is shown nowhere"""
+    with workspace() as folder, daemon(folder) as running:
+        path = os.path.join(folder, 'password')
+        with open(path, 'w', encoding='ascii') as file:
+            file.write('s3cret canary\n')
+        vigil(running, 'streams', 'add', 'front', 'rtsp://127.0.0.1:9/x', '--user', 'viewer',
+              '--password-file', path)
+        shown = vigil(running, 'streams', 'status', 'front')
+        expect('credentials      true' in shown, shown)
+        for text in (shown, vigil(running, 'streams', 'ls'), running.output()):
+            expect('canary' not in text, text)
+        expect(folder in vigil(running, 'streams', 'add', 'front', 'rtsp://127.0.0.1:9/x',
+                               '--user', 'viewer', '--password-file', folder, code=66), 'no word')
+
+
 def detections_are_listed():
     """detections lists what the API has, newest first, filtered and in pages"""
     with workspace() as folder, daemon(folder) as running:
@@ -78,4 +94,5 @@ def watching_survives_a_restart():
         expect(seqs == list(range(1, len(seqs) + 1)), seqs)
 
 
-run_tests([streams_are_managed, detections_are_listed, watching_survives_a_restart])
+run_tests([streams_are_managed, passwords_come_from_a_file_and_are_not_shown,
+           detections_are_listed, watching_survives_a_restart])
