@@ -347,7 +347,7 @@ static int prepare_axes(struct convert *convert, const GstVideoInfo *source,
     return 0;
 }
 
-static bool is_region(const struct convert_region *region)
+bool convert_region_is_valid(const struct convert_region *region)
 {
     return region->x >= 0 && region->y >= 0 && region->width > 0 && region->height > 0 &&
            region->x + region->width <= 1 + 1e-9 && region->y + region->height <= 1 + 1e-9;
@@ -356,7 +356,7 @@ static bool is_region(const struct convert_region *region)
 int convert_create(const GstVideoInfo *source, const struct convert_region *region,
                    const struct convert_target *target, struct convert **ret_convert)
 {
-    if (!is_region(region) || source->width < 1 || source->width > MAX_SIDE ||
+    if (!convert_region_is_valid(region) || source->width < 1 || source->width > MAX_SIDE ||
         source->height < 1 || source->height > MAX_SIDE || target->width < 1 ||
         target->width > MODELINFO_SIDE_MAX || target->height < 1 ||
         target->height > MODELINFO_SIDE_MAX)

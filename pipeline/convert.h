@@ -39,6 +39,9 @@ struct convert_target {
 
 struct convert;
 
+/* Inside 0..1 (but for rounding) and not empty. */
+bool convert_region_is_valid(const struct convert_region *region);
+
 /* Returns 0, -ENOTSUP for another format, -EINVAL for a region or size outside its limits,
  * -ENOMEM. */
 int convert_create(const GstVideoInfo *source, const struct convert_region *region,

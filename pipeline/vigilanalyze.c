@@ -30,6 +30,8 @@ GST_DEBUG_CATEGORY_STATIC(vigil_analyze_debug);
 /* Scores a little outside 0..1 are rounding; more means that the head is another. */
 #define SCORE_SLACK 1e-3f
 
+_Static_assert(MODELINFO_LABELS_MAX <= VIGILMESSAGE_LABELS_MAX, "a window has room for them");
+
 enum {
     PROP_MODEL = 1,
     PROP_MODEL_BYTES,
@@ -102,23 +104,26 @@ static void settings_clear(struct settings *settings)
     g_clear_pointer(&settings->roi, g_free);
 }
 
-/* --- what the analysis says, on the streaming thread --- */
-
-static void post_window(const struct events_window *window, void *data)
+/* A model read with the wrong head finds nothing, or everything, without a word: say it once. */
+static void check_scores(VigilAnalyze *self, const float *scores)
 {
-    VigilAnalyze *self = data;
-    const struct modelinfo *info = self->info;
-    for (int i = 0; !self->warned_scores && i < info->label_count; i++) {
-        float score = window->scores[i];
-        if (score >= -SCORE_SLACK && score <= 1 + SCORE_SLACK)
+    for (int i = 0; !self->warned_scores && i < self->info->label_count; i++) {
+        if (scores[i] >= -SCORE_SLACK && scores[i] <= 1 + SCORE_SLACK)
             continue;
         self->warned_scores = TRUE;
         GST_ELEMENT_WARNING(self, STREAM, FORMAT,
-                            ("%s: score %g of label %s is not in 0..1: vigil.head should be "
-                             "softmax or sigmoid",
-                             self->name, score, info->labels[i].name),
+                            ("model %s: score %g of label %s is not in 0..1: vigil.head should "
+                             "be softmax or sigmoid",
+                             self->name, scores[i], self->info->labels[i].name),
                             (NULL));
     }
+}
+
+static void take_window(const struct events_window *window, void *data)
+{
+    VigilAnalyze *self = data;
+    const struct modelinfo *info = self->info;
+    check_scores(self, window->scores);
     GST_OBJECT_LOCK(self);
     gboolean wanted = self->post_windows;
     GST_OBJECT_UNLOCK(self);
@@ -141,7 +146,7 @@ static void post_window(const struct events_window *window, void *data)
                              vigilmessage_window_new(GST_OBJECT(self), &out));
 }
 
-static void post_event(const struct events_report *report, void *data)
+static void take_event(const struct events_report *report, void *data)
 {
     VigilAnalyze *self = data;
     const struct modelinfo_label *label = &self->info->labels[report->label];
@@ -164,8 +169,6 @@ static void post_event(const struct events_report *report, void *data)
                      report->score);
     gst_element_post_message(GST_ELEMENT(self), vigilmessage_event_new(GST_OBJECT(self), &out));
 }
-
-/* --- start and stop --- */
 
 static void override_number(GHashTable *overrides, const char *key, double number)
 {
@@ -216,10 +219,8 @@ static gboolean parse_roi(const char *text, struct convert_region *ret_region)
             if (!modelkeys_parse_number(parts[i], &numbers[i]))
                 return FALSE;
     }
-    struct convert_region region = {numbers[0], numbers[1], numbers[2], numbers[3]};
-    *ret_region = region;
-    return region.x >= 0 && region.y >= 0 && region.width > 0 && region.height > 0 &&
-           region.x + region.width <= 1 && region.y + region.height <= 1;
+    *ret_region = (struct convert_region){numbers[0], numbers[1], numbers[2], numbers[3]};
+    return convert_region_is_valid(ret_region);
 }
 
 /* Makes self->info and self->analysis of the model. */
@@ -229,7 +230,7 @@ static int prepare(VigilAnalyze *self, const struct settings *settings, struct n
     g_autoptr(GBytes) bytes = settings->model_bytes ? g_bytes_ref(settings->model_bytes) : NULL;
     struct nn_model *model = NULL;
     struct nn_plan *plan = NULL;
-    struct analysis_callbacks callbacks = {post_window, post_event, self};
+    struct analysis_callbacks callbacks = {take_window, take_event, self};
     int r = bytes ? 0 : modelfile_read(settings->model, &bytes, err);
     if (r == 0)
         r = collect_overrides(settings, overrides, err);
@@ -326,8 +327,6 @@ static gboolean vigil_analyze_stop(GstBaseTransform *trans)
     tear_down(self);
     return TRUE;
 }
-
-/* --- the stream --- */
 
 static gboolean vigil_analyze_set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 {
@@ -462,8 +461,6 @@ static GstFlowReturn vigil_analyze_generate_output(GstBaseTransform *trans, GstB
     *output = attach_events(self, buffer);
     return GST_FLOW_OK;
 }
-
-/* --- properties --- */
 
 static void vigil_analyze_set_property(GObject *object, guint id, const GValue *value,
                                        GParamSpec *spec)

@@ -340,6 +340,72 @@ START_TEST(what_does_not_fit_is_refused_in_one_line_with_key_and_value)
 }
 END_TEST
 
+/* Whatever a modelinfo says, these hold. */
+static void check_invariants(const struct modelinfo *info)
+{
+    ck_assert_int_eq(nn_shape_count(&info->input), 4 * 6 * 8);
+    ck_assert(info->fps >= 0 && info->fps <= 240);
+    ck_assert(info->stride >= 1 && info->stride <= MODELINFO_WINDOW_MAX);
+    ck_assert(info->label_count >= 1 && info->label_count <= MODELINFO_LABELS_MAX);
+    ck_assert(isfinite(info->mean[0]) && isfinite(info->scale[0]));
+    for (int i = 0; i < info->label_count; i++) {
+        const struct modelinfo_label *label = &info->labels[i];
+        ck_assert_uint_gt(strlen(label->name), 0);
+        ck_assert(g_utf8_validate(label->name, -1, NULL));
+        ck_assert(label->exit > 0 && label->exit <= label->enter && label->enter <= 1);
+        ck_assert(label->min_duration_ns >= 0 && label->cooldown_ns >= 0);
+        ck_assert(label->kind >= 0 && label->kind < RECORD_KIND_COUNT);
+    }
+}
+
+START_TEST(any_text_is_read_or_refused_in_one_printable_line)
+{
+    static const char *const keys[] = {
+        "task",  "layout", "window",      "size", "labels",          "pixels",
+        "mean",  "scale",  "resize",      "fps",  "stride",          "head",
+        "enter", "exit",   "cooldown_ms", "kind", "min_duration_ms", "background"};
+    static const char *const parts[] = {
+        "0",      "1",    ".5",   "4",        "8",     "6",       "-",
+        "e9",     "nan",  "inf",  ",",        ",",     ":",       "x",
+        " ",      "\n",   "\xff", "\xc3\xa4", "%s",    "class_0", "class_1",
+        "stream", "crop", "GRAY", "softmax",  TEXT_48, "\x7f",    "\""};
+    static const struct testmodel bare = BARE;
+    struct nn_model *model = load(&bare);
+    guint32 state = 1;
+    int read = 0;
+    for (int round = 0; round < 20000; round++) {
+        GHashTable *overrides = modelkeys_overrides_new();
+        for (int k = 0; k <= round % 3; k++) {
+            GString *value = g_string_new(NULL);
+            state = state * 1664525 + 1013904223;
+            const char *key = keys[(state >> 16) % G_N_ELEMENTS(keys)];
+            for (int count = (int)(state >> 28) % 7; count > 0; count--) {
+                state = state * 1664525 + 1013904223;
+                g_string_append(value, parts[(state >> 16) % G_N_ELEMENTS(parts)]);
+            }
+            modelkeys_overrides_add(overrides, key, value->str);
+            g_string_free(value, TRUE);
+        }
+        struct modelinfo *info;
+        struct nn_error err = {""};
+        if (modelinfo_create(model, overrides, &info, &err) == 0) {
+            read++;
+            check_invariants(info);
+            modelinfo_destroy(info);
+        } else {
+            ck_assert_uint_gt(strlen(err.text), 0);
+            for (const char *c = err.text; *c; c++)
+                ck_assert_msg(g_ascii_isprint(*c), "%s", err.text);
+        }
+        g_hash_table_unref(overrides);
+    }
+    /* Neither all nor nothing: the texts are near enough to what is right. */
+    ck_assert_int_gt(read, 500);
+    ck_assert_int_lt(read, 19500);
+    nn_model_unref(model);
+}
+END_TEST
+
 START_TEST(labels_are_held_against_the_scores_of_the_plan)
 {
     static const struct testmodel bare = BARE;
@@ -461,6 +527,8 @@ int main(void)
     tcase_add_test(all, overrides_replace_the_models_own_with_or_without_the_prefix);
     tcase_add_loop_test(all, what_does_not_fit_is_refused_in_one_line_with_key_and_value, 0,
                         (int)G_N_ELEMENTS(refusals));
+    tcase_add_test(all, any_text_is_read_or_refused_in_one_printable_line);
+    tcase_set_timeout(all, 60);
     tcase_add_test(all, labels_are_held_against_the_scores_of_the_plan);
     tcase_add_test(all, heads_turn_outputs_into_scores);
     tcase_add_test(all, a_sidecar_adds_to_the_overrides);
