@@ -1,0 +1,282 @@
+/* Conv against the sum that defines it, in double precision. */
+#include <errno.h>
+#include <math.h>
+
+#include "tests/nn/windows.h"
+
+struct conv {
+    struct windows w;
+    int64_t batch, groups, in, out; /* channels of one group */
+    bool bias, constant;            /* constant: weight and bias are initializers */
+};
+
+static double expected(const struct conv *c, const float *x, const float *w, const float *b,
+                       int64_t image, int64_t channel, int64_t at)
+{
+    int64_t taps = windows_count(&c->w, c->w.kernel), size = windows_count(&c->w, c->w.in);
+    int64_t group = channel / c->out;
+    double sum = c->bias ? b[channel] : 0;
+    for (int64_t i = 0; i < c->in; i++) {
+        for (int64_t t = 0; t < taps; t++) {
+            bool declared;
+            int64_t from = windows_tapped(&c->w, at, t, &declared);
+            if (from >= 0)
+                sum += (double)w[(channel * c->in + i) * taps + t] *
+                       x[((image * c->groups + group) * c->in + i) * size + from];
+        }
+    }
+    return sum;
+}
+
+static float *draw_floats(size_t count, uint32_t seed)
+{
+    float *values = malloc(count * sizeof *values);
+    ck_assert_ptr_nonnull(values);
+    net_fill(values, count, seed);
+    return values;
+}
+
+static void check_conv(const struct conv *c, enum nn_kernel_choice kernels)
+{
+    int64_t channels = c->groups * c->out;
+    struct onnx_dims x_dims = windows_dims(c->batch, c->groups * c->in, c->w.axes, c->w.in);
+    struct onnx_dims w_dims = windows_dims(channels, c->in, c->w.axes, c->w.kernel);
+    float *x = draw_floats(onnx_dims_count(x_dims), 1);
+    float *w = draw_floats(onnx_dims_count(w_dims), 2);
+    float *b = draw_floats((size_t)channels, 3);
+
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, x_dims);
+    if (c->constant) {
+        onnx_floats(&o, "w", w_dims, w);
+        onnx_floats(&o, "b", DIMS(channels), b);
+    } else {
+        onnx_input(&o, "w", 1, w_dims);
+        onnx_input(&o, "b", 1, DIMS(channels));
+    }
+    onnx_node(&o, "Conv", c->bias ? "x w b" : "x w", "y");
+    windows_attributes(&o, &c->w);
+    onnx_attribute_int(&o, "group", c->groups);
+    onnx_output(&o, "y", 1, SCALAR);
+    struct net net =
+        net_plan(net_load(&o), &(struct nn_plan_options){.kernels = kernels, .time_axis = -1});
+    net_expect_shape(&net, 0, windows_dims(c->batch, channels, c->w.axes, c->w.out));
+    net_set(&net, 0, x);
+    if (!c->constant) {
+        net_set(&net, 1, w);
+        net_set(&net, 2, b);
+    }
+    net_run(&net);
+
+    const float *y = net_floats(&net, 0);
+    int64_t size = windows_count(&c->w, c->w.out);
+    double terms = (double)(c->in * windows_count(&c->w, c->w.kernel) + 1);
+    for (int64_t i = 0; i < c->batch * channels * size; i++) {
+        double want = expected(c, x, w, b, i / size / channels, i / size % channels, i % size);
+        if (!(fabs(y[i] - want) <= 1e-7 * terms + 1e-6))
+            ck_abort_msg("[%d] of %d: %.9g, not %.9g", (int)i,
+                         (int)(c->batch * channels * size), y[i], want);
+    }
+    net_free(&net);
+    free(x);
+    free(w);
+    free(b);
+}
+
+START_TEST(random_convolutions_equal_their_definition)
+{
+    uint32_t seed = (uint32_t)_i + 1;
+    for (int n = 0; n < 60; n++) {
+        struct conv c = {
+            .w = windows_random(&seed, 14, false),
+            .batch = windows_draw(&seed, 1, 2),
+            .groups = windows_draw(&seed, 1, 3),
+            .in = windows_draw(&seed, 1, 5),
+            .out = windows_draw(&seed, 1, 11),
+            .bias = windows_draw(&seed, 0, 1),
+            .constant = windows_draw(&seed, 0, 3) > 0,
+        };
+        check_conv(&c, n % 4 == 0 ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST);
+    }
+}
+END_TEST
+
+static struct windows square(int64_t in, int64_t kernel, int64_t stride, int64_t pad)
+{
+    struct windows w = {.axes = 2, .auto_pad = "NOTSET"};
+    for (int i = 0; i < 2; i++) {
+        w.in[i] = in;
+        w.kernel[i] = kernel;
+        w.stride[i] = stride;
+        w.dilation[i] = 1;
+        w.before[i] = w.after[i] = pad;
+        windows_measure(&w, i);
+    }
+    return w;
+}
+
+START_TEST(sizes_beyond_every_block_of_the_loops_are_right)
+{
+    /* More taps than are summed at once, more positions than one chunk, more input than one
+     * band, more channels than one panel. */
+    const struct conv cases[] = {
+        {square(9, 3, 1, 1), 1, 1, 70, 17, true, true},
+        {square(40, 3, 1, 1), 1, 1, 8, 9, true, true},
+        {square(40, 1, 1, 0), 1, 1, 160, 9, false, true},
+        {square(96, 3, 2, 1), 1, 1, 32, 8, true, true},
+        {square(57, 5, 1, 2), 2, 24, 1, 1, true, true},
+        {square(30, 3, 2, 0), 1, 16, 1, 2, false, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check_conv(&cases[i], NN_KERNELS_BEST);
+}
+END_TEST
+
+START_TEST(a_following_activation_is_applied_once)
+{
+    static const char *const activations[] = {"Relu", "LeakyRelu", "Sigmoid", "Tanh"};
+    for (int a = 0; a < 4; a++) {
+        float w[2 * 3 * 3 * 3], x[3 * 7 * 7];
+        net_fill(w, 54, 4);
+        net_fill(x, 147, 5);
+        const float *results[2];
+        struct net nets[2];
+        /* With the activation fused, and with it kept apart by an output in between. */
+        for (int apart = 0; apart < 2; apart++) {
+            struct onnx o = onnx_start(13);
+            onnx_input(&o, "x", 1, DIMS(1, 3, 7, 7));
+            onnx_floats(&o, "w", DIMS(2, 3, 3, 3), w);
+            onnx_node(&o, "Conv", "x w", "c");
+            onnx_node(&o, activations[a], "c", "y");
+            onnx_output(&o, "y", 1, SCALAR);
+            if (apart)
+                onnx_output(&o, "c", 1, SCALAR);
+            nets[apart] = net_make(&o);
+            net_set(&nets[apart], 0, x);
+            net_run(&nets[apart]);
+            results[apart] = net_floats(&nets[apart], 0);
+        }
+        for (int i = 0; i < 50; i++)
+            ck_assert_float_eq(results[0][i], results[1][i]);
+        net_free(&nets[0]);
+        net_free(&nets[1]);
+    }
+}
+END_TEST
+
+START_TEST(the_best_kernels_repeat_their_bits_in_a_batch_and_alone)
+{
+    enum { IMAGE = 5 * 23 * 23, OUT = 12 * 12 * 12 };
+    static float w[12 * 5 * 9], x[3 * IMAGE], first[OUT];
+    net_fill(w, 12 * 5 * 9, 6);
+    net_fill(x, IMAGE, 7);
+    memcpy(x + IMAGE, x, IMAGE * sizeof *x);
+    memcpy(x + 2 * IMAGE, x, IMAGE * sizeof *x);
+    for (int64_t batch = 1; batch <= 3; batch += 2) {
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(batch, 5, 23, 23));
+        onnx_floats(&o, "w", DIMS(12, 5, 3, 3), w);
+        onnx_node(&o, "Conv", "x w", "y");
+        onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 2});
+        onnx_attribute_ints(&o, "pads", 4, (int64_t[]){1, 1, 1, 1});
+        onnx_output(&o, "y", 1, SCALAR);
+        struct net net = net_make(&o);
+        net_set(&net, 0, x);
+        net_run(&net);
+        if (batch == 1)
+            memcpy(first, net_floats(&net, 0), sizeof first);
+        for (int64_t i = 0; i < batch; i++)
+            ck_assert_mem_eq(net_floats(&net, 0) + i * OUT, first, sizeof first);
+        net_free(&net);
+    }
+}
+END_TEST
+
+static struct onnx plain(struct onnx_dims x, struct onnx_dims w)
+{
+    static const float zeros[1024];
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, x);
+    onnx_floats(&o, "w", w, zeros);
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_node(&o, "Conv", "x w", "y");
+    return o;
+}
+
+START_TEST(what_does_not_fit_is_refused_by_name)
+{
+    struct onnx o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 5, 3));
+    net_expect_refused(&o, -EINVAL, "a window of 5 does not fit into 4");
+    o = plain(DIMS(1, 4, 4, 4), DIMS(2, 3, 3, 3));
+    net_expect_refused(&o, -EINVAL, "4 input channels");
+    o = plain(DIMS(1, 4, 4, 4), DIMS(3, 2, 3, 3));
+    onnx_attribute_int(&o, "group", 2);
+    net_expect_refused(&o, -EINVAL, "group 2");
+    o = plain(DIMS(1, 4, 4, 4), DIMS(3, 4, 3, 3));
+    onnx_attribute_int(&o, "group", 0);
+    net_expect_refused(&o, -EINVAL, "group 0");
+    o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 3, 3));
+    onnx_attribute_ints(&o, "pads", 4, (int64_t[]){0, 0, -1, 0});
+    net_expect_refused(&o, -EINVAL, "pads has the value -1");
+    o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 3, 3));
+    onnx_attribute_ints(&o, "pads", 2, (int64_t[]){1, 1});
+    net_expect_refused(&o, -EINVAL, "pads has 2 values");
+    o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 3, 3));
+    onnx_attribute_ints(&o, "strides", 2, (int64_t[]){0, 1});
+    net_expect_refused(&o, -EINVAL, "strides has the value 0");
+    o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 3, 3));
+    onnx_attribute_ints(&o, "dilations", 3, (int64_t[]){1, 1, 1});
+    net_expect_refused(&o, -EINVAL, "dilations has 3 values");
+    o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 3, 3));
+    onnx_attribute_ints(&o, "kernel_shape", 2, (int64_t[]){3, 1});
+    net_expect_refused(&o, -EINVAL, "kernel_shape");
+    o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 3, 3));
+    onnx_attribute_text(&o, "auto_pad", "SOME");
+    net_expect_refused(&o, -EINVAL, "auto_pad is 'SOME'");
+    o = plain(DIMS(1, 1, 2, 2, 2, 2), DIMS(1, 1, 1, 1, 1, 1));
+    net_expect_refused(&o, -ENOTSUP, "4 spatial dimensions");
+    o = plain(DIMS(1, 3, 4), DIMS(2, 3, 3, 3));
+    net_expect_refused(&o, -EINVAL, "rank 3");
+}
+END_TEST
+
+START_TEST(padding_beyond_all_memory_is_refused_before_it_is_asked_for)
+{
+    struct onnx o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 3, 3));
+    onnx_attribute_ints(&o, "pads", 4, (int64_t[]){1 << 20, 1 << 20, 1 << 20, 1 << 20});
+    net_expect_refused(&o, -E2BIG, "too large");
+}
+END_TEST
+
+START_TEST(convolution_that_keeps_time_apart_runs_once_per_frame)
+{
+    static float w[2 * 3 * 3 * 9];
+    for (int64_t depth = 1; depth <= 3; depth += 2) {
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(1, 3, 8, 6, 6));
+        onnx_floats(&o, "w", DIMS(2, 3, depth, 3, 3), w);
+        onnx_node(&o, "Conv", "x w", "y");
+        onnx_output(&o, "y", 1, SCALAR);
+        struct net net = net_plan(net_load(&o), &(struct nn_plan_options){.time_axis = 2});
+        struct nn_plan_info info;
+        nn_plan_describe(net.plan, &info);
+        ck_assert_int_eq(info.frame_nodes, depth == 1);
+        ck_assert_int_eq(info.window_nodes, depth != 1);
+        net_free(&net);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *all = tcase_create("conv");
+    tcase_set_timeout(all, 120);
+    tcase_add_loop_test(all, random_convolutions_equal_their_definition, 0, 8);
+    tcase_add_test(all, sizes_beyond_every_block_of_the_loops_are_right);
+    tcase_add_test(all, a_following_activation_is_applied_once);
+    tcase_add_test(all, the_best_kernels_repeat_their_bits_in_a_batch_and_alone);
+    tcase_add_test(all, what_does_not_fit_is_refused_by_name);
+    tcase_add_test(all, padding_beyond_all_memory_is_refused_before_it_is_asked_for);
+    tcase_add_test(all, convolution_that_keeps_time_apart_runs_once_per_frame);
+    return suite_run("nn/conv", &all, 1);
+}
