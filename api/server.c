@@ -24,6 +24,7 @@
 #define CONNECTIONS_PER_ADDRESS_MAX 16u
 #define CONNECTION_POOL_SIZE        ((size_t)16 * 1024)
 #define BACKLOG                     128
+#define SEND_BUFFER_SIZE            (128 * 1024) /* else a reader that sleeps costs megabytes */
 #define REQUEST_DEADLINE_MS         10000
 #define HEARTBEAT_MS                15000
 
@@ -119,6 +120,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     connection->request = NULL;
     connection->used = true;
     api_timers_start(&connection->server->deadlines, &connection->deadline);
+    if (connection->server->draining)
+        shutdown(connection->fd, SHUT_RDWR);
     api_request_release(request);
 }
 
@@ -212,12 +215,14 @@ static int listen_on(const char *listen_text, struct api_server *server, struct 
     union api_address address;
     if (api_address_parse(listen_text, &address, err) < 0)
         return -EINVAL;
-    const int yes = 1;
+    const int yes = 1, send_buffer = SEND_BUFFER_SIZE; /* connections inherit it */
     socklen_t length = api_address_length(&address);
     server->listen_fd =
         socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (server->listen_fd < 0 ||
         setsockopt(server->listen_fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
+        setsockopt(server->listen_fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer) <
+            0 ||
         bind(server->listen_fd, &address.any, length) < 0 ||
         listen(server->listen_fd, BACKLOG) < 0 ||
         getsockname(server->listen_fd, &address.any, &length) < 0) {

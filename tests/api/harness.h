@@ -9,7 +9,7 @@
 #include "api/server.h"
 #include "tests/suite.h"
 
-#define HARNESS_CLIENTS_MAX 64
+#define HARNESS_CLIENTS_MAX 320
 #define HARNESS_HELD_MAX    64
 
 struct client {
