@@ -373,7 +373,7 @@ START_TEST(any_text_is_read_or_refused_in_one_printable_line)
     struct nn_model *model = load(&bare);
     guint32 state = 1;
     int read = 0;
-    for (int round = 0; round < 20000; round++) {
+    for (int round = 0; round < 2000; round++) {
         GHashTable *overrides = modelkeys_overrides_new();
         for (int k = 0; k <= round % 3; k++) {
             GString *value = g_string_new(NULL);
@@ -400,8 +400,8 @@ START_TEST(any_text_is_read_or_refused_in_one_printable_line)
         g_hash_table_unref(overrides);
     }
     /* Neither all nor nothing: the texts are near enough to what is right. */
-    ck_assert_int_gt(read, 500);
-    ck_assert_int_lt(read, 19500);
+    ck_assert_int_gt(read, 50);
+    ck_assert_int_lt(read, 1950);
     nn_model_unref(model);
 }
 END_TEST
