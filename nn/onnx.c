@@ -29,7 +29,9 @@ static void *budget_alloc(void *data, size_t size)
         return NULL;
     }
     budget->left_bytes -= cost;
-    return malloc(size);
+    void *memory = malloc(size);
+    budget->short_of_memory |= !memory;
+    return memory;
 }
 
 static void budget_free(void *data, void *pointer)
@@ -52,6 +54,8 @@ int nn_onnx_open(struct nn_onnx *onnx, const void *data, size_t size, struct nn_
     onnx->proto = onnx__model_proto__unpack(&onnx->allocator, size, data);
     if (!onnx->proto && onnx->budget.over)
         return nn_error_set(err, -E2BIG, "the model expands to too much memory");
+    if (!onnx->proto && onnx->budget.short_of_memory)
+        return nn_error_set(err, -ENOMEM, "no memory to read the model");
     if (!onnx->proto)
         return nn_error_set(err, -EINVAL, "not an ONNX model, or cut short");
     if (!onnx->proto->graph) {

@@ -13,7 +13,8 @@ enum { NN_ONNX_MAX_NAME = 1024 };
 
 struct nn_onnx_budget {
     size_t left_bytes;
-    bool over; /* an allocation was refused by the budget, not by the system */
+    bool over;            /* an allocation was refused by the budget */
+    bool short_of_memory; /* ... by the system */
 };
 
 struct nn_onnx {

@@ -164,7 +164,7 @@ int nn_op_fail(const struct nn_op_call *call, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* 64-byte aligned, zeroed, owned by the plan, counted as weight_bytes. NULL: out of memory or
- * over the plan's limit. Only in prepare. */
+ * over the plan's limit; return -ENOMEM then, the planner finds the words. Only in prepare. */
 void *nn_op_alloc(struct nn_op_call *call, size_t bytes);
 
 /* Axis attribute or input in -rank..rank-1 to 0..rank-1; -EINVAL by name otherwise. */

@@ -75,7 +75,7 @@ static int prepare(struct nn_op_call *call)
     struct nn_shape second;
     struct state *state = nn_op_alloc(call, sizeof *state);
     if (!state)
-        return nn_op_fail(call, -ENOMEM, "no memory");
+        return -ENOMEM;
     int r = second_shape(call, &second);
     if (r < 0)
         return r;

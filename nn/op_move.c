@@ -110,7 +110,7 @@ static int prepare_transpose(struct nn_op_call *call)
     int64_t step[NN_MAX_RANK][2] = {{0}};
     struct nn_walk *walk = nn_op_alloc(call, sizeof *walk);
     if (!walk)
-        return nn_op_fail(call, -ENOMEM, "no memory");
+        return -ENOMEM;
     int r = transpose_perm(call, perm);
     if (r < 0)
         return r;
@@ -252,7 +252,7 @@ static int prepare_slice(struct nn_op_call *call)
     struct slice s;
     struct slice_state *state = nn_op_alloc(call, sizeof *state);
     if (!state)
-        return nn_op_fail(call, -ENOMEM, "no memory");
+        return -ENOMEM;
     int r = read_slice(call, &s);
     if (r < 0)
         return r;

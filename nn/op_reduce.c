@@ -70,7 +70,7 @@ static int prepare(struct nn_op_call *call)
     bool reduced[NN_MAX_RANK];
     struct state *state = nn_op_alloc(call, sizeof *state);
     if (!state)
-        return nn_op_fail(call, -ENOMEM, "no memory");
+        return -ENOMEM;
     int r = read_axes(call, reduced);
     if (r < 0)
         return r;

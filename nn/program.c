@@ -137,6 +137,16 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
     };
 }
 
+int nn_plan_prepare(struct nn_op_call *call)
+{
+    int r = call->op->prepare ? call->op->prepare(call) : 0;
+    if (r == -ENOMEM && nn_pool_errno(call->pool) == -E2BIG)
+        return nn_op_fail(call, -E2BIG, "its constants need too much memory");
+    if (r == -ENOMEM)
+        return nn_op_fail(call, r, "no memory");
+    return r;
+}
+
 /* The step's own copy of tensors and places, and what the operator prepares. */
 static int make_step(struct builder *b, const struct nn_plan_node *node, struct nn_step *step)
 {
@@ -157,7 +167,7 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, struct 
     }
     step->call = nn_plan_node_call(node, parts->opset, parts->kernels, tensors,
                                    tensors + node->input_count, parts->pool, parts->err);
-    int r = node->op->prepare ? node->op->prepare(&step->call) : 0;
+    int r = nn_plan_prepare(&step->call);
     step->call.pool = NULL;
     step->call.err = NULL;
     return r;

@@ -88,4 +88,7 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
                                     const struct nn_tensor *inputs, struct nn_tensor *outputs,
                                     struct nn_pool *pool, struct nn_error *err);
 
+/* The operator's prepare, if it has one, with a message where memory is short. */
+int nn_plan_prepare(struct nn_op_call *call);
+
 #endif

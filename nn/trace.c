@@ -69,7 +69,7 @@ static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_p
     struct nn_pool temporary;
     nn_pool_init(&temporary, p->scratch.limit_bytes);
     call->pool = &temporary;
-    int r = call->op->prepare ? call->op->prepare(call) : 0;
+    int r = nn_plan_prepare(call);
     for (int j = 0; j < node->output_count && r == 0; j++) {
         struct nn_tensor *out = &call->outputs[j];
         if (node->outputs[j] == NN_VALUE_NONE)

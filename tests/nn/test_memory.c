@@ -1,0 +1,164 @@
+/* Who allocates when: nothing while a session runs, and every failure before that is an error,
+ * not a crash. The allocator of this program counts, and fails when told; with a sanitizer,
+ * which has its own, the tests say so and skip. */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "tests/nn/net.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OWN_ALLOCATOR 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OWN_ALLOCATOR 0
+#endif
+#endif
+#ifndef OWN_ALLOCATOR
+#define OWN_ALLOCATOR 1
+#endif
+
+static long allocations;
+static long fail_at = -1; /* this allocation from now fails; -1: none */
+
+#if OWN_ALLOCATOR
+
+/* glibc's own, by the names it exports for interposers like this one. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *pointer, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+void *malloc(size_t size);
+void *calloc(size_t count, size_t size);
+void *realloc(void *pointer, size_t size);
+void *aligned_alloc(size_t alignment, size_t size);
+
+static bool refuse(void)
+{
+    allocations++;
+    return fail_at >= 0 && fail_at-- == 0;
+}
+
+void *malloc(size_t size)
+{
+    return refuse() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return refuse() ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *pointer, size_t size)
+{
+    return refuse() ? NULL : __libc_realloc(pointer, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    return refuse() ? NULL : __libc_memalign(alignment, size);
+}
+
+#endif
+
+static struct onnx_bytes read_model(const char *path)
+{
+    struct onnx_bytes bytes = {0};
+    struct stat st;
+    FILE *f = fopen(path, "rb");
+    ck_assert_msg(f && fstat(fileno(f), &st) == 0, "no %s", path);
+    bytes.size = (size_t)st.st_size;
+    bytes.data = malloc(bytes.size);
+    ck_assert_uint_eq(fread(bytes.data, 1, bytes.size, f), bytes.size);
+    fclose(f);
+    return bytes;
+}
+
+static struct onnx_bytes scene_model(void)
+{
+    const char *root = getenv("VIGIL_SOURCE_ROOT");
+    char path[4096];
+    snprintf(path, sizeof path, "%s/models/scene.onnx", root ? root : ".");
+    return read_model(path);
+}
+
+START_TEST(running_a_session_allocates_nothing)
+{
+    if (!OWN_ALLOCATOR)
+        return;
+    struct onnx_bytes bytes = scene_model();
+    struct nn_model *model = NULL;
+    ck_assert_int_eq(nn_model_load(bytes.data, bytes.size, &model, NULL), 0);
+    free(bytes.data);
+    struct net net = net_plan(model, &(struct nn_plan_options){.time_axis = 1});
+    struct nn_plan_info info;
+    nn_plan_describe(net.plan, &info);
+    long before = allocations;
+    for (int t = 0; t < 3 * info.window; t++) {
+        int r = nn_session_push_frame(net.session, NULL);
+        if (t >= info.window - 1)
+            r |= nn_session_run_window(net.session, NULL);
+        if (r != 0)
+            abort();
+    }
+    nn_session_reset(net.session);
+    int r = nn_session_run(net.session, NULL);
+    long after = allocations;
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(after, before);
+    ck_assert_int_gt(after, 0); /* it does count */
+    net_free(&net);
+}
+END_TEST
+
+START_TEST(every_allocation_may_fail)
+{
+    if (!OWN_ALLOCATOR)
+        return;
+    struct onnx_bytes bytes = scene_model();
+    long tried = 0;
+    for (;; tried++) {
+        struct nn_model *model = NULL;
+        struct nn_plan *plan = NULL;
+        struct nn_session *session = NULL;
+        struct nn_error err = {{0}};
+        struct nn_plan_options options = {.time_axis = 1};
+        fail_at = tried;
+        int r = nn_model_load(bytes.data, bytes.size, &model, &err);
+        if (r == 0)
+            r = nn_plan_create(model, &options, &plan, &err);
+        if (r == 0)
+            r = nn_session_create(plan, &session, &err);
+        bool failed = fail_at < 0;
+        fail_at = -1;
+        nn_session_destroy(session);
+        nn_plan_unref(plan);
+        nn_model_unref(model);
+        if (!failed) {
+            ck_assert_int_eq(r, 0);
+            break;
+        }
+        ck_assert_msg(r == -ENOMEM, "allocation %ld: %d %s", tried, r, err.text);
+        ck_assert_msg(err.text[0], "allocation %ld: no message", tried);
+    }
+    ck_assert_int_gt(tried, 100);
+    free(bytes.data);
+}
+END_TEST
+
+static TCase *memory_case(void)
+{
+    TCase *c = tcase_create("memory");
+    tcase_set_timeout(c, 120);
+    tcase_add_test(c, running_a_session_allocates_nothing);
+    tcase_add_test(c, every_allocation_may_fail);
+    return c;
+}
+
+int main(void)
+{
+    if (!OWN_ALLOCATOR)
+        printf("# skipped: the sanitizer has the allocator\n");
+    TCase *cases[] = {memory_case()};
+    return suite_run("nn/memory", cases, 1);
+}

@@ -1,0 +1,448 @@
+/* Plans and sessions: shapes, fusing, where values live, limits, lifetimes, determinism. */
+#include <errno.h>
+#include <math.h>
+
+#include "nn/arena.h"
+#include "nn/plan_parts.h"
+#include "tests/nn/net.h"
+
+/* --- Shapes ----------------------------------------------------------------------------- */
+
+static struct onnx open_batch(void)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(-1, 2));
+    onnx_node(&o, "Relu", "x", "y");
+    onnx_output(&o, "y", 1, DIMS(-1, 2));
+    return o;
+}
+
+START_TEST(an_open_batch_is_one_unless_given)
+{
+    struct onnx o = open_batch();
+    struct nn_model *model = net_load(&o);
+    struct net net = net_plan(nn_model_ref(model), NULL);
+    ck_assert_int_eq(nn_plan_input(net.plan, 0)->shape.dim[0], 1);
+    ck_assert_int_eq(nn_plan_output(net.plan, 0)->shape.dim[0], 1);
+    ck_assert_str_eq(nn_plan_output(net.plan, 0)->name, "y");
+    net_free(&net);
+    struct nn_shape shape = {.rank = 2, .dim = {5, 2}};
+    net = net_plan(model, &(struct nn_plan_options){.input_shapes = &shape, .time_axis = -1});
+    ck_assert_int_eq(nn_plan_output(net.plan, 0)->shape.dim[0], 5);
+    net_free(&net);
+}
+END_TEST
+
+static void expect_bad_shape(struct nn_model *model, struct nn_shape shape, const char *text)
+{
+    struct nn_plan *plan = NULL;
+    struct nn_error err = {{0}};
+    struct nn_plan_options options = {.input_shapes = &shape, .time_axis = -1};
+    ck_assert_int_eq(nn_plan_create(model, &options, &plan, &err), -EINVAL);
+    ck_assert_ptr_null(plan);
+    ck_assert_str_eq(err.text, text);
+}
+
+START_TEST(shapes_that_do_not_fit_the_model_are_refused)
+{
+    struct onnx o = open_batch();
+    struct nn_model *model = net_load(&o);
+    expect_bad_shape(model, (struct nn_shape){.rank = 1, .dim = {5}},
+                     "input 'x' has 2 dimensions, not 1");
+    expect_bad_shape(model, (struct nn_shape){.rank = 2, .dim = {1, 3}},
+                     "input 'x': dimension 1 is 2 in the model, not 3");
+    expect_bad_shape(model, (struct nn_shape){.rank = 2, .dim = {-1, 2}},
+                     "input 'x': dimension 0 is open, give a shape");
+    nn_model_unref(model);
+
+    o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1, -1));
+    onnx_node(&o, "Relu", "x", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    net_expect_refused(&o, -EINVAL, "input 'x': dimension 1 is open, give a shape");
+}
+END_TEST
+
+START_TEST(more_memory_than_allowed_is_refused)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1000, 1));
+    onnx_input(&o, "z", 1, DIMS(1, 1000));
+    onnx_node(&o, "Add", "x z", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    struct nn_model *model = net_load(&o);
+    struct nn_plan *plan = NULL;
+    struct nn_error err = {{0}};
+    struct nn_plan_options options = {.time_axis = -1, .limit_bytes = 3 << 20};
+    ck_assert_int_eq(nn_plan_create(model, &options, &plan, &err), -E2BIG);
+    ck_assert_msg(strstr(err.text, "over 3 MiB") || strstr(err.text, "more than 3 MiB"), "%s",
+                  err.text);
+    options.limit_bytes = 5 << 20;
+    ck_assert_int_eq(nn_plan_create(model, &options, &plan, &err), 0);
+    nn_plan_unref(plan);
+    nn_model_unref(model);
+
+    /* The same by folding: constants are bounded too. */
+    o = onnx_start(13);
+    static float many[1000];
+    onnx_floats(&o, "x", DIMS(1000, 1), many);
+    onnx_floats(&o, "z", DIMS(1, 1000), many);
+    onnx_node(&o, "Add", "x z", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    model = net_load(&o);
+    options.limit_bytes = 3 << 20;
+    ck_assert_int_eq(nn_plan_create(model, &options, &plan, &err), -E2BIG);
+    nn_model_unref(model);
+
+    /* And what cannot be counted in 31 bits is refused before anything is multiplied by it. */
+    o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(INT64_C(1) << 40, 4));
+    onnx_node(&o, "Relu", "x", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    net_expect_refused(&o, -E2BIG, "input 'x' is too large");
+}
+END_TEST
+
+/* --- Fusing ----------------------------------------------------------------------------- */
+
+static void convolution_block(struct onnx *o, const char *activation, bool bias)
+{
+    float weights[4 * 3 * 9], per_channel[4];
+    net_fill(weights, 108, 1);
+    onnx_input(o, "x", 1, DIMS(1, 3, 7, 6));
+    onnx_floats(o, "w", DIMS(4, 3, 3, 3), weights);
+    for (int i = 0; i < 5; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "p%d", i);
+        net_fill(per_channel, 4, (uint32_t)i + 2);
+        for (int c = 0; c < 4 && i == 4; c++)
+            per_channel[c] = fabsf(per_channel[c]) + 0.1f; /* a variance */
+        onnx_floats(o, name, DIMS(4), per_channel);
+    }
+    onnx_node(o, "Conv", bias ? "x w p0" : "x w", "c");
+    onnx_node(o, "BatchNormalization", "c p1 p2 p3 p4", "n");
+    onnx_attribute_float(o, "epsilon", 0.01f);
+    onnx_node(o, activation, "n", "y");
+    if (strcmp(activation, "LeakyRelu") == 0)
+        onnx_attribute_float(o, "alpha", 0.3f);
+}
+
+START_TEST(a_convolution_takes_in_what_follows_it)
+{
+    static const char *const activations[] = {"Relu", "LeakyRelu", "Sigmoid", "Tanh"};
+    for (int i = 0; i < 8; i++) {
+        struct onnx o = onnx_start(13);
+        convolution_block(&o, activations[i % 4], i / 4);
+        onnx_output(&o, "y", 1, SCALAR);
+        struct nn_model *model = net_load(&o);
+        struct net fused = net_plan(nn_model_ref(model), NULL);
+        struct net plain = net_plan(
+            model, &(struct nn_plan_options){.kernels = NN_KERNELS_REFERENCE, .time_axis = -1});
+        struct nn_plan_info info;
+        nn_plan_describe(fused.plan, &info);
+        ck_assert_int_eq(info.window_nodes, 1);
+        nn_plan_describe(plain.plan, &info);
+        ck_assert_int_eq(info.window_nodes, 3);
+        ck_assert_str_eq(info.kernels, "scalar");
+        float x[3 * 7 * 6];
+        net_fill(x, 126, 9);
+        net_set(&fused, 0, x);
+        net_set(&plain, 0, x);
+        net_run(&fused);
+        net_run(&plain);
+        net_expect_floats(&fused, 0, DIMS(1, 4, 5, 4), net_floats(&plain, 0));
+        net_free(&fused);
+        net_free(&plain);
+    }
+}
+END_TEST
+
+START_TEST(what_others_read_is_not_fused_away)
+{
+    struct onnx o = onnx_start(13);
+    convolution_block(&o, "Relu", true);
+    onnx_node(&o, "Tanh", "c", "z"); /* a second reader of the convolution */
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_output(&o, "n", 1, SCALAR); /* and the caller reads the normalization */
+    onnx_output(&o, "z", 1, SCALAR);
+    struct nn_model *model = net_load(&o);
+    struct net best = net_plan(nn_model_ref(model), NULL);
+    struct net plain = net_plan(
+        model, &(struct nn_plan_options){.kernels = NN_KERNELS_REFERENCE, .time_axis = -1});
+    struct nn_plan_info info;
+    nn_plan_describe(best.plan, &info);
+    ck_assert_int_eq(info.window_nodes, 4);
+    float x[3 * 7 * 6];
+    net_fill(x, 126, 9);
+    net_set(&best, 0, x);
+    net_set(&plain, 0, x);
+    net_run(&best);
+    net_run(&plain);
+    for (size_t i = 0; i < 3; i++)
+        net_expect_floats(&best, i, DIMS(1, 4, 5, 4), net_floats(&plain, i));
+    net_free(&best);
+    net_free(&plain);
+}
+END_TEST
+
+/* --- Where values live ------------------------------------------------------------------ */
+
+START_TEST(a_value_read_later_is_not_written_over)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(4));
+    onnx_node(&o, "Identity", "x", "alias");
+    onnx_node(&o, "Relu", "alias", "a"); /* must not write over the input */
+    onnx_node(&o, "Add", "a x", "b");    /* may write over nothing: a is read again */
+    onnx_node(&o, "Mul", "a b", "c");
+    onnx_node(&o, "Sub", "c c", "zero"); /* one value twice */
+    onnx_node(&o, "Add", "b x", "d");    /* an output stays */
+    onnx_output(&o, "b", 1, SCALAR);
+    onnx_output(&o, "c", 1, SCALAR);
+    onnx_output(&o, "zero", 1, SCALAR);
+    onnx_output(&o, "d", 1, SCALAR);
+    struct net net = net_make(&o);
+    float x[] = {-2, -1, 1, 3};
+    for (int again = 0; again < 2; again++) {
+        if (again == 0)
+            net_set(&net, 0, x);
+        net_run(&net); /* the second time on what is still there */
+        ck_assert_mem_eq(nn_session_input(net.session, 0)->data, x, sizeof x);
+        net_expect_floats(&net, 0, DIMS(4), (float[]){-2, -1, 2, 6});
+        net_expect_floats(&net, 1, DIMS(4), (float[]){0, 0, 2, 18});
+        net_expect_floats(&net, 2, DIMS(4), (float[]){0, 0, 0, 0});
+        net_expect_floats(&net, 3, DIMS(4), (float[]){-4, -2, 3, 9});
+    }
+    net_free(&net);
+}
+END_TEST
+
+START_TEST(an_output_may_be_an_input_or_a_constant)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(2));
+    onnx_floats(&o, "k", DIMS(2), (float[]){5, 6});
+    onnx_node(&o, "Identity", "x", "y");
+    onnx_node(&o, "Identity", "k", "z");
+    onnx_output(&o, "x", 1, SCALAR);
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_output(&o, "z", 1, SCALAR);
+    onnx_output(&o, "k", 1, SCALAR);
+    struct net net = net_make(&o);
+    net_set(&net, 0, (float[]){1, 2});
+    net_run(&net);
+    net_expect_floats(&net, 0, DIMS(2), (float[]){1, 2});
+    net_expect_floats(&net, 1, DIMS(2), (float[]){1, 2});
+    net_expect_floats(&net, 2, DIMS(2), (float[]){5, 6});
+    net_expect_floats(&net, 3, DIMS(2), (float[]){5, 6});
+    net_free(&net);
+}
+END_TEST
+
+START_TEST(a_chain_takes_the_room_of_two_values)
+{
+    /* Transposes cannot work in place; 40 of them need two buffers, not 41. */
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "v0", 1, DIMS(100, 50));
+    for (int i = 0; i < 40; i++) {
+        char from[8], to[8];
+        snprintf(from, sizeof from, "v%d", i);
+        snprintf(to, sizeof to, "v%d", i + 1);
+        onnx_node(&o, "Transpose", from, to);
+    }
+    onnx_output(&o, "v40", 1, SCALAR);
+    struct net net = net_make(&o);
+    ck_assert_uint_le(net.plan->arena_bytes, 2 * 20032);
+    net_free(&net);
+
+    /* And elementwise operators need one. */
+    o = onnx_start(13);
+    onnx_input(&o, "v0", 1, DIMS(100, 50));
+    for (int i = 0; i < 40; i++) {
+        char from[8], to[8];
+        snprintf(from, sizeof from, "v%d", i);
+        snprintf(to, sizeof to, "v%d", i + 1);
+        onnx_node(&o, i % 2 ? "Tanh" : "Relu", from, to);
+    }
+    onnx_output(&o, "v40", 1, SCALAR);
+    net = net_make(&o);
+    ck_assert_uint_le(net.plan->arena_bytes, 20032);
+    net_free(&net);
+}
+END_TEST
+
+START_TEST(dead_nodes_are_not_planned)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(2, 3));
+    onnx_node(&o, "Relu", "x", "y");
+    onnx_node(&o, "Tanh", "x", "dead");
+    onnx_node(&o, "Tanh", "dead", "deader");
+    onnx_output(&o, "y", 1, SCALAR);
+    struct net net = net_make(&o);
+    struct nn_plan_info info;
+    nn_plan_describe(net.plan, &info);
+    ck_assert_int_eq(info.window_nodes, 1);
+    ck_assert_uint_eq(nn_model_node_count(net.model), 3);
+    net_free(&net);
+}
+END_TEST
+
+/* Random takes and returns against a map of bytes in use. */
+START_TEST(the_arena_never_gives_a_byte_twice)
+{
+    enum { PIECES = 40, LIMIT = 64 * 1024 };
+    static uint8_t owner[LIMIT];
+    struct {
+        size_t offset, bytes;
+    } pieces[PIECES] = {{0}};
+    struct nn_arena arena;
+    nn_arena_init(&arena, LIMIT);
+    uint32_t random = 7;
+    int given = 0, refused = 0, stolen = 0;
+    for (int step = 0; step < 20000; step++) {
+        random = random * 1664525u + 1013904223u;
+        size_t i = (random >> 8) % PIECES;
+        if (pieces[i].bytes) {
+            for (size_t b = 0; b < pieces[i].bytes; b++) {
+                stolen += owner[pieces[i].offset + b] != i + 1;
+                owner[pieces[i].offset + b] = 0;
+            }
+            ck_assert_int_eq(nn_arena_give_back(&arena, pieces[i].offset, pieces[i].bytes), 0);
+            pieces[i].bytes = 0;
+            continue;
+        }
+        size_t bytes = 1 + (random >> 16) % 5000;
+        if (nn_arena_take(&arena, bytes, &pieces[i].offset) < 0) {
+            refused++;
+            continue;
+        }
+        given++;
+        pieces[i].bytes = bytes;
+        ck_assert_uint_eq(pieces[i].offset % NN_ARENA_ALIGNMENT, 0);
+        ck_assert_uint_le(pieces[i].offset + bytes, arena.peak);
+        ck_assert_uint_le(arena.peak, LIMIT);
+        for (size_t b = 0; b < bytes; b++) {
+            stolen += owner[pieces[i].offset + b] != 0;
+            owner[pieces[i].offset + b] = (uint8_t)(i + 1);
+        }
+    }
+    ck_assert_int_eq(stolen, 0);
+    ck_assert_int_gt(given, 5000);
+    ck_assert_int_gt(refused, 0);
+    /* All back: one hole, and the whole arena can be had in one piece. */
+    for (size_t i = 0; i < PIECES; i++)
+        if (pieces[i].bytes)
+            nn_arena_give_back(&arena, pieces[i].offset, pieces[i].bytes);
+    ck_assert_uint_eq(arena.hole_count, 1);
+    size_t offset;
+    ck_assert_int_eq(nn_arena_take(&arena, LIMIT, &offset), 0);
+    ck_assert_uint_eq(offset, 0);
+    nn_arena_finish(&arena);
+}
+END_TEST
+
+/* --- Sessions --------------------------------------------------------------------------- */
+
+static struct onnx small_network(void)
+{
+    struct onnx o = onnx_start(13);
+    convolution_block(&o, "Tanh", true);
+    onnx_node(&o, "Flatten", "y", "f");
+    float weights[80 * 5];
+    net_fill(weights, 400, 4);
+    onnx_floats(&o, "head", DIMS(80, 5), weights);
+    onnx_node(&o, "Gemm", "f head", "g");
+    onnx_node(&o, "Softmax", "g", "s");
+    onnx_output(&o, "s", 1, SCALAR);
+    return o;
+}
+
+START_TEST(the_same_input_gives_the_same_bytes)
+{
+    struct onnx o = small_network();
+    struct nn_model *model = net_load(&o);
+    struct net a = net_plan(nn_model_ref(model), NULL), b = net_plan(model, NULL);
+    struct nn_session *second = NULL;
+    ck_assert_int_eq(nn_session_create(a.plan, &second, NULL), 0);
+    float x[126];
+    net_fill(x, 126, 5);
+    net_set(&a, 0, x);
+    net_set(&b, 0, x);
+    memcpy(nn_session_input(second, 0)->data, x, sizeof x);
+    net_run(&a);
+    float first[5];
+    memcpy(first, net_floats(&a, 0), sizeof first);
+    net_run(&a);
+    ck_assert_mem_eq(net_floats(&a, 0), first, sizeof first);
+    net_run(&b);
+    ck_assert_mem_eq(net_floats(&b, 0), first, sizeof first);
+    ck_assert_int_eq(nn_session_run(second, NULL), 0);
+    ck_assert_mem_eq(nn_session_output(second, 0)->data, first, sizeof first);
+    nn_session_destroy(second);
+    net_free(&a);
+    net_free(&b);
+}
+END_TEST
+
+START_TEST(a_session_keeps_its_plan_and_model_alive)
+{
+    struct onnx o = small_network();
+    struct net net = net_make(&o);
+    nn_model_unref(net.model);
+    nn_plan_unref(nn_plan_ref(net.plan));
+    nn_plan_unref(net.plan);
+    net_run(&net);
+    ck_assert_float_eq_tol(net_floats(&net, 0)[0] + net_floats(&net, 0)[1] +
+                               net_floats(&net, 0)[2] + net_floats(&net, 0)[3] +
+                               net_floats(&net, 0)[4],
+                           1, 1e-5f);
+    nn_session_destroy(net.session);
+    nn_session_destroy(NULL);
+    nn_plan_unref(NULL);
+    nn_model_unref(NULL);
+}
+END_TEST
+
+static TCase *shapes_case(void)
+{
+    TCase *c = tcase_create("shapes");
+    tcase_add_test(c, an_open_batch_is_one_unless_given);
+    tcase_add_test(c, shapes_that_do_not_fit_the_model_are_refused);
+    tcase_add_test(c, more_memory_than_allowed_is_refused);
+    return c;
+}
+
+static TCase *fusing_case(void)
+{
+    TCase *c = tcase_create("fusing");
+    tcase_add_test(c, a_convolution_takes_in_what_follows_it);
+    tcase_add_test(c, what_others_read_is_not_fused_away);
+    return c;
+}
+
+static TCase *places_case(void)
+{
+    TCase *c = tcase_create("places");
+    tcase_set_timeout(c, 60);
+    tcase_add_test(c, a_value_read_later_is_not_written_over);
+    tcase_add_test(c, an_output_may_be_an_input_or_a_constant);
+    tcase_add_test(c, a_chain_takes_the_room_of_two_values);
+    tcase_add_test(c, dead_nodes_are_not_planned);
+    tcase_add_test(c, the_arena_never_gives_a_byte_twice);
+    return c;
+}
+
+static TCase *sessions_case(void)
+{
+    TCase *c = tcase_create("sessions");
+    tcase_add_test(c, the_same_input_gives_the_same_bytes);
+    tcase_add_test(c, a_session_keeps_its_plan_and_model_alive);
+    return c;
+}
+
+int main(void)
+{
+    TCase *cases[] = {shapes_case(), fusing_case(), places_case(), sessions_case()};
+    return suite_run("nn/plan", cases, 4);
+}
