@@ -3,29 +3,17 @@
  * Each key is taken from the overrides (configuration, sidecar), else from the model's
  * metadata_props, else from the shapes or a default; what was assumed is listed.
  *
- *   key                    value                                     without it
- *   vigil.task             classify-window | classify-frame          from the input's rank: 5 |
- * 4 vigil.layout           NTCHW | NTHWC (window), NCHW | NHWC       where 1 or 3 channels
- * stand vigil.window           frames                                    from the shape
- *   vigil.size             WIDTHxHEIGHT                              from the shape
- *   vigil.labels           comma list                                class_0, class_1, ...
- *   vigil.pixels           RGB | BGR | GRAY                          RGB; GRAY with one channel
- *   vigil.mean             per channel or one for all, 0..255        0
- *   vigil.scale            per channel or one for all                1/255
- *   vigil.resize           stretch | letterbox | crop                stretch
- *   vigil.fps              frames per second, 0 = every frame        0
- *   vigil.stride           frames from one window to the next        half the window, at least
- * 1 vigil.head             scores | softmax | sigmoid: what is left  scores to do to get scores
- * from output 0 vigil.enter            score that starts an event *              0.6 vigil.exit
- * score that keeps it *                     two thirds of enter vigil.min_duration_ms  before
- * an event is announced *            0 vigil.cooldown_ms      longest gap inside one event *
- * 1000 vigil.kind             activity | object | motion | anomaly |    stream for covered,
- * moved, sound | stream *                          defocused, frozen; else activity
- *   vigil.background       comma list of labels that make no event   quiet, if there is one
+ * docs/models.md has the keys, their values and their defaults. In short (* may differ by label):
  *
- * Values marked * may differ by label: "0.6,covered:0.9" is 0.6 for all but covered.
+ *   task layout window size     what the input is
+ *   pixels mean scale resize    how a picture becomes input: x = (pixel - mean) x scale
+ *   fps stride                  which frames, and how often a window
+ *   labels head                 what the output is
+ *   enter* exit* min_duration_ms* cooldown_ms* kind* background
+ *                               when scores are an event (pipeline/events.h)
+ *
  * An override that is none of these keys is an error; other metadata of the model is left
- * alone. x = (pixel - mean) x scale.
+ * alone.
  *
  * Strings come from the model and are hostile: bounded, checked, and escaped in messages.
  *

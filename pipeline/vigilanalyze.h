@@ -11,13 +11,17 @@
  *
  * The network's state is reset, open events end and new ones are held off for one window after
  * a discontinuity: pts back by a second or by any step into a new segment, pts forward by more
- * than a second and a window, a flush, other caps, a new stream, or the custom downstream event
+ * than a second (or a window, if that is longer), a flush, other caps, a new stream, or the custom downstream event
  * VIGIL_ANALYZE_DISCONTINUITY, for whoever rebuilt a source.
  *
  * The read-only property stats is a GstStructure "vigil-stats", all of guint64:
- *   received = analysed + skipped   frames; of those skipped, `stale` repeated a pts or were
- * late windows, discontinuities convert-time, inference-time    nanoseconds spent so far
- *   last-pts                        stream time of the last frame analysed, or NONE
+ *   received                 frames = analysed + skipped
+ *   analysed, skipped        seen by the network; not
+ *   stale                    of those skipped, the ones that repeated a pts or came late
+ *   windows, discontinuities
+ *   convert-time             nanoseconds spent making input of pixels so far
+ *   inference-time           and in the network
+ *   last-pts                 stream time of the last frame analysed, or NONE
  *
  * Thread: properties from any; no lock is held while the network runs. */
 #ifndef PIPELINE_VIGILANALYZE_H
