@@ -11,7 +11,8 @@
  *             Chroma samples count as centred on the pixels they stand for
  *   value     (pixel - mean) x scale
  *
- * Everything is decided at create, in tables per axis and plane. No allocation per frame. Same frame, same tables: same floats, bit for bit.
+ * Everything is decided at create, in tables per axis and plane.
+ * No allocation per frame. Same frame, same tables: same floats, bit for bit.
  *
  * Thread: one thread at a time (scratch rows). */
 #ifndef PIPELINE_CONVERT_H

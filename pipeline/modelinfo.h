@@ -3,7 +3,8 @@
  * Each key is taken from the overrides (configuration, sidecar), else from the model's
  * metadata_props, else from the shapes or a default; what was assumed is listed.
  *
- * docs/models.md has the keys, their values and their defaults. In short (* may differ by label):
+ * docs/models.md has the keys, their values and their defaults. In short (* may differ by
+ * label):
  *
  *   task layout window size     what the input is
  *   pixels mean scale resize    how a picture becomes input: x = (pixel - mean) x scale
