@@ -100,10 +100,10 @@ static int64_t wait_for_attempt(struct lifecycle *life, int64_t now)
     return (int64_t)(draw(life) % (uint64_t)(min(cap, LIFECYCLE_BACKOFF_MAX_NS) + 1));
 }
 
-void lifecycle_on_failure(struct lifecycle *life, enum stream_reason reason, int64_t now)
+bool lifecycle_on_failure(struct lifecycle *life, enum stream_reason reason, int64_t now)
 {
     if (life->state == STREAM_FAILED || life->state == STREAM_ENDED || life->failing)
-        return;
+        return false;
     life->reason = reason;
     life->failing = life->connected;
     bool was_live = life->state == STREAM_LIVE;
@@ -116,11 +116,19 @@ void lifecycle_on_failure(struct lifecycle *life, enum stream_reason reason, int
     if (is_final(life, reason)) {
         life->state = STREAM_FAILED;
         life->next_attempt = NEVER;
-        return;
+        return true;
     }
     bool eager = life->outage_since != NEVER && now - life->outage_since < LIFECYCLE_OUTAGE_NS;
     life->next_attempt = now + wait_for_attempt(life, now);
     life->state = eager && reason != REASON_AUTH_FAILED ? STREAM_STALLED : STREAM_BACKOFF;
+    return true;
+}
+
+void lifecycle_give_up(struct lifecycle *life, enum stream_reason reason)
+{
+    life->state = STREAM_FAILED;
+    life->reason = reason;
+    life->next_attempt = NEVER;
 }
 
 void lifecycle_on_end(struct lifecycle *life, int64_t now)

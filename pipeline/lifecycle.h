@@ -81,7 +81,10 @@ void lifecycle_set_interval(struct lifecycle *life, int64_t interval_ns);
 void lifecycle_on_session(struct lifecycle *life, int64_t now);
 void lifecycle_on_packet(struct lifecycle *life, int64_t now);  /* after depayloading */
 void lifecycle_on_picture(struct lifecycle *life, int64_t now); /* after decoding */
-void lifecycle_on_failure(struct lifecycle *life, enum stream_reason reason, int64_t now);
+/* Whether that is news: a source fails once, and what is final stays. */
+bool lifecycle_on_failure(struct lifecycle *life, enum stream_reason reason, int64_t now);
+/* The stream can not even be set up: failed, before its first attempt. */
+void lifecycle_give_up(struct lifecycle *life, enum stream_reason reason);
 /* No more pictures: the end of a file, a broken session of a camera. */
 void lifecycle_on_end(struct lifecycle *life, int64_t now);
 

@@ -31,10 +31,9 @@ struct stream {
     guint bus_watch;
     GstElement *source; /* in the tail's pipeline; NULL none */
     struct connection *connection;
-    bool session_told, packet_told;
     int64_t packet_told_at, picture_told_at;
     guint timer;
-    bool stopping, finishing, snapping;
+    bool stopping, finishing, drained;
 
     int64_t resolve_request; /* 0: none outstanding */
     int64_t resolve_deadline;
@@ -75,8 +74,7 @@ static void set_detail(struct stream *stream, const char *text)
     g_strlcpy(stream->status.status.detail, text, sizeof stream->status.status.detail);
 }
 
-static void fill_connection(struct stream *stream, struct message_stream_status *status,
-                            int64_t now)
+static void fill_connection(struct stream *stream, struct message_stream_status *status)
 {
     struct connection_facts facts;
     connection_read(stream->connection, &facts);
@@ -84,12 +82,10 @@ static void fill_connection(struct stream *stream, struct message_stream_status 
     status->width = facts.width;
     status->height = facts.height;
     status->damaged += facts.damaged;
-    if (facts.last_damage >= 0)
-        stream->last_damage = facts.last_damage;
+    stream->last_damage = MAX(stream->last_damage, facts.last_damage);
     status->connected_ms = unix_ms(facts.session);
     status->first_packet_ms = unix_ms(facts.first_packet);
     status->first_key_ms = unix_ms(facts.first_key);
-    (void)now;
 }
 
 static void fill_counters(struct stream *stream, struct message_stream_status *status,
@@ -117,19 +113,25 @@ static void fill_counters(struct stream *stream, struct message_stream_status *s
     }
 }
 
+/* A file has ended when its last frame is analysed, not when it is decoded. */
+static enum stream_state told_state(const struct stream *stream)
+{
+    return stream->finishing && !stream->drained ? STREAM_LIVE : stream->life.state;
+}
+
 static void send_status(struct stream *stream, int64_t now)
 {
     struct message_stream_status *status = &stream->status.status;
     stream->status.type = MESSAGE_STREAM_STATUS;
     g_strlcpy(status->stream, stream->start.stream, sizeof status->stream);
-    status->state = stream->life.state;
+    status->state = told_state(stream);
     status->reason = stream->life.reason;
     status->reconnects = stream->life.reconnects;
     status->damaged = stream->damaged;
     if (status->state == STREAM_LIVE)
         *status->detail = '\0';
     if (stream->connection)
-        fill_connection(stream, status, now);
+        fill_connection(stream, status);
     if (stream->tail)
         fill_counters(stream, status, now);
     if (status->state != STREAM_LIVE)
@@ -162,14 +164,13 @@ static const char *default_detail(enum stream_reason reason)
 
 static void fail(struct stream *stream, enum stream_reason reason, const char *detail)
 {
-    lifecycle_on_failure(&stream->life, reason, now_ns());
-    set_detail(stream, detail);
+    if (lifecycle_on_failure(&stream->life, reason, now_ns()))
+        set_detail(stream, detail);
 }
 
 static void connect_to(struct stream *stream, const char *address)
 {
     stream->connection = connection_create(stream_step, stream);
-    stream->session_told = false;
     stream->packet_told_at = stream->picture_told_at = -1;
     struct source_options options = {
         .uri = &stream->uri,
@@ -238,6 +239,7 @@ static void drop_source(struct stream *stream)
         struct connection_facts facts;
         connection_read(stream->connection, &facts);
         stream->damaged += facts.damaged;
+        stream->last_damage = MAX(stream->last_damage, facts.last_damage);
         connection_close(stream->connection);
         stream->connection = NULL;
     }
@@ -321,7 +323,7 @@ static void arm(struct stream *stream, int64_t now)
 static bool is_news(const struct stream *stream)
 {
     const struct message_stream_status *told = &stream->status.status;
-    if (told->state != stream->life.state || told->reason != stream->life.reason)
+    if (told->state != told_state(stream) || told->reason != stream->life.reason)
         return true;
     if (!stream->connection)
         return false;
@@ -345,8 +347,7 @@ static void stream_step(void *user)
             fail(stream, REASON_DNS, "the host name was not resolved in time");
         }
         enum stream_reason before = stream->life.reason;
-        if (stream->tail)
-            action = lifecycle_advance(&stream->life, now);
+        action = lifecycle_advance(&stream->life, now);
         if (stream->life.reason != before)
             set_detail(stream, default_detail(stream->life.reason));
         act(stream, action, now);
@@ -391,6 +392,8 @@ void stream_stop(struct stream *stream)
 
 static void on_error(struct stream *stream, GstMessage *message)
 {
+    /* What the source's own threads said comes first: it knows better than GStreamer why. */
+    digest(stream);
     char detail[MESSAGE_DETAIL_SIZE];
     GstObject *from = GST_MESSAGE_SRC(message);
     if (stream->source && (from == GST_OBJECT(stream->source) ||
@@ -416,6 +419,7 @@ static gboolean on_bus(GstBus *bus, GstMessage *message, gpointer user)
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR && !stream->stopping)
         on_error(stream, message);
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS && stream->finishing) {
+        stream->drained = true;
         send_status(stream, now_ns());
         stream_stop(stream);
         return G_SOURCE_REMOVE;
@@ -513,8 +517,7 @@ struct stream *stream_create(const struct message_stream_start *start, int model
     if (reason == REASON_NONE) {
         g_strlcpy(status->model, tail_model(stream->tail), sizeof status->model);
     } else {
-        stream->life.state = STREAM_FAILED;
-        stream->life.reason = reason;
+        lifecycle_give_up(&stream->life, reason);
         set_detail(stream, err.text);
     }
     send_status(stream, now);
@@ -558,11 +561,10 @@ void stream_resolved(struct stream *stream, const struct message_resolved *resol
 
 /* ---- pictures ---- */
 
+/* One picture being encoded; it does not need its stream any more. */
 struct shot {
-    struct stream_shot_reply {
-        struct link *link;
-        struct message message;
-    } reply;
+    struct link *link;
+    struct message answer;
     GstSample *sample;
     int fd;
 };
@@ -570,7 +572,7 @@ struct shot {
 static gpointer take_shot(gpointer user)
 {
     struct shot *shot = user;
-    struct message_snapshot_done *done = &shot->reply.message.snapshot_done;
+    struct message_snapshot_done *done = &shot->answer.snapshot_done;
     int64_t r = snapshot_write(shot->sample, shot->fd);
     if (r > 0) {
         done->size_bytes = r;
@@ -581,7 +583,7 @@ static gpointer take_shot(gpointer user)
                   r == -EFBIG ? "the picture is too large" : "the picture cannot be encoded",
                   sizeof done->detail);
     }
-    link_post(shot->reply.link, &shot->reply.message);
+    link_post(shot->link, &shot->answer);
     gst_sample_unref(shot->sample);
     close(shot->fd);
     g_free(shot);
@@ -591,9 +593,9 @@ static gpointer take_shot(gpointer user)
 void stream_snapshot(struct stream *stream, int64_t request, int fd)
 {
     struct shot *shot = g_new0(struct shot, 1);
-    shot->reply.link = stream->link;
-    shot->reply.message.type = MESSAGE_SNAPSHOT_DONE;
-    shot->reply.message.snapshot_done.request = request;
+    shot->link = stream->link;
+    shot->answer.type = MESSAGE_SNAPSHOT_DONE;
+    shot->answer.snapshot_done.request = request;
     shot->fd = fd;
     if (stream->tail && !stream->stopping)
         shot->sample = tail_last_sample(stream->tail);
@@ -601,9 +603,9 @@ void stream_snapshot(struct stream *stream, int64_t request, int fd)
         g_thread_unref(g_thread_new("snapshot", take_shot, shot));
         return;
     }
-    g_strlcpy(shot->reply.message.snapshot_done.detail, "there is no picture yet",
-              sizeof shot->reply.message.snapshot_done.detail);
-    link_post(stream->link, &shot->reply.message);
+    g_strlcpy(shot->answer.snapshot_done.detail, "there is no picture yet",
+              sizeof shot->answer.snapshot_done.detail);
+    link_post(stream->link, &shot->answer);
     close(fd);
     g_free(shot);
 }

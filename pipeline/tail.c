@@ -23,7 +23,8 @@ struct tail {
     struct detection detection;
     int64_t pace;
     GstClockTime damaged_at; /* pts of the last frame behind a damaged one */
-    int64_t received, congested, entered, left;
+    int64_t received, dropped;
+    uint64_t entered, left;  /* numbers of the next frame into the queue, out of it */
     int64_t analysed_before; /* when the present connection began */
     int64_t first_analysed_ms, last_frame_ms;
     int64_t end_pts;
@@ -66,13 +67,18 @@ static GstPadProbeReturn on_enter(GstPad *pad, GstPadProbeInfo *info, gpointer u
     bool congested = tail->live && link_is_congested(tail->link);
     g_mutex_lock(&tail->lock);
     tail->received++;
-    tail->congested += congested;
-    tail->entered += !congested;
+    tail->dropped += congested;
     if (GST_BUFFER_PTS_IS_VALID(buffer)) {
         int64_t end = (int64_t)GST_BUFFER_PTS(buffer);
         if (GST_BUFFER_DURATION_IS_VALID(buffer))
             end += (int64_t)GST_BUFFER_DURATION(buffer);
         tail->end_pts = MAX(tail->end_pts, end);
+    }
+    if (!congested) {
+        /* Numbered, so that a gap behind the queue counts what it dropped. */
+        buffer = gst_buffer_make_writable(buffer);
+        GST_BUFFER_OFFSET(buffer) = tail->entered++;
+        GST_PAD_PROBE_INFO_DATA(info) = buffer;
     }
     g_mutex_unlock(&tail->lock);
     return congested ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
@@ -84,7 +90,8 @@ static GstPadProbeReturn on_leave(GstPad *pad, GstPadProbeInfo *info, gpointer u
     struct tail *tail = user;
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
     g_mutex_lock(&tail->lock);
-    tail->left++;
+    tail->dropped += (int64_t)(GST_BUFFER_OFFSET(buffer) - tail->left);
+    tail->left = GST_BUFFER_OFFSET(buffer) + 1;
     /* The source's mark: see source.h, picture. */
     if (GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED))
         tail->damaged_at = GST_BUFFER_PTS(buffer);
@@ -345,15 +352,13 @@ void tail_end(struct tail *tail)
 
 void tail_count(struct tail *tail, struct tail_counters *ret_counters)
 {
-    guint level = 0;
     GstStructure *stats = read_stats(tail);
-    g_object_get(tail->queue, "current-level-buffers", &level, NULL);
     g_mutex_lock(&tail->lock);
     struct tail_counters counters = {
         .received = tail->received,
         .analysed = stat(stats, "analysed"),
         .skipped = stat(stats, "skipped"),
-        .dropped = tail->congested + MAX(tail->entered - tail->left - (int64_t)level, 0),
+        .dropped = tail->dropped,
         .windows = stat(stats, "windows"),
         .first_analysed_ms = tail->first_analysed_ms,
         .last_frame_ms = tail->last_frame_ms,

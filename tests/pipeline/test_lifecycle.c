@@ -220,6 +220,18 @@ START_TEST(what_only_a_human_can_change_is_not_tried_again)
 }
 END_TEST
 
+START_TEST(what_cannot_be_set_up_is_never_attempted)
+{
+    struct lifecycle life;
+    lifecycle_init(&life, true, false, 7, 0);
+    lifecycle_give_up(&life, REASON_INTERNAL);
+    int64_t now = 0;
+    ck_assert_int_eq(run(&life, &now, 600 * S), LIFECYCLE_WAIT);
+    ck_assert_int_eq(life.state, STREAM_FAILED);
+    ck_assert_int_gt(lifecycle_deadline(&life), now - 10 * MS);
+}
+END_TEST
+
 START_TEST(our_own_stall_is_not_blamed_on_the_camera)
 {
     int64_t now = 0;
@@ -313,6 +325,7 @@ int main(void)
         rules, a_refused_password_is_tried_three_times_in_thirty_seconds_then_twice_a_minute);
     tcase_add_test(rules, an_outage_of_a_live_stream_does_not_hurry_a_refused_password);
     tcase_add_loop_test(rules, what_only_a_human_can_change_is_not_tried_again, 0, 3);
+    tcase_add_test(rules, what_cannot_be_set_up_is_never_attempted);
     tcase_add_test(rules, our_own_stall_is_not_blamed_on_the_camera);
     tcase_add_loop_test(rules, a_file_ends_once_or_starts_again, 0, 2);
     tcase_add_test(rules, a_file_without_a_picture_is_unreadable);

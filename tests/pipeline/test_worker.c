@@ -1,0 +1,448 @@
+/* A real vigil-worker, driven as its parents drive it. */
+#include "tests/pipeline/parent.h"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <gst/gst.h>
+
+#include "tests/suite.h"
+
+static struct parent parent;
+static char folder[] = "/tmp/vigil-worker-XXXXXX";
+
+static void make_folder(void)
+{
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+    while (dir && (name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        unlink(path);
+    }
+    rmdir(folder);
+}
+
+static char *in_folder(const char *name)
+{
+    return g_build_filename(folder, name, NULL);
+}
+
+/* ---- the process ---- */
+
+START_TEST(it_says_ready_once_its_sandbox_is_closed_and_ends_when_asked)
+{
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    ck_assert_int_eq(parent.message.ready.pid, parent.pid);
+    parent_quit(&parent);
+}
+END_TEST
+
+START_TEST(it_ends_when_its_parent_is_gone)
+{
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    shutdown(parent.fd, SHUT_RDWR);
+    int status = parent_await_end(&parent);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+END_TEST
+
+static const char *const nonsense[] = {
+    "",
+    "{",
+    "[]",
+    "{\"type\":\"stream.start\"}",
+    "{\"type\":\"ready\",\"pid\":1,\"locked\":true,\"version\":\"1\"}",
+    "{\"type\":\"stream.stop\",\"stream\":\"../x\"}",
+};
+
+START_TEST(a_message_that_is_none_ends_it)
+{
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    const char *text = nonsense[_i];
+    /* An empty packet is what the peer's end looks like. */
+    ck_assert_int_ge(send(parent.fd, text, strlen(text), 0), 0);
+    int status = parent_await_end(&parent);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), *text ? 70 : 0);
+}
+END_TEST
+
+static const char *const deeds[] = {"open", "create", "stat",   "exec", "fork",     "listen",
+                                    "unix", "udp",    "ptrace", "kill", "mmap-exec"};
+
+START_TEST(each_forbidden_deed_kills_it)
+{
+    g_autofree char *option = g_strdup_printf("--test-hook=%s", deeds[_i]);
+    parent_start(&parent, option);
+    int status = parent_await_end(&parent);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%s: status %x", deeds[_i],
+                  status);
+}
+END_TEST
+
+START_TEST(a_deed_it_does_not_know_is_survived)
+{
+    parent_start(&parent, "--test-hook=sing");
+    int status = parent_await_end(&parent);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 70);
+}
+END_TEST
+
+/* ---- scenes and files ---- */
+
+static void check_counters(const struct message_stream_status *status)
+{
+    int64_t accounted = status->analysed + status->skipped + status->dropped + status->damaged;
+    ck_assert_msg(status->received == accounted,
+                  "received %lld, analysed %lld, skipped %lld, dropped %lld, damaged %lld",
+                  (long long)status->received, (long long)status->analysed,
+                  (long long)status->skipped, (long long)status->dropped,
+                  (long long)status->damaged);
+}
+
+START_TEST(a_finite_scene_ends_and_gives_the_same_records_each_time)
+{
+    g_autofree char *first = NULL;
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    for (int run = 0; run < 2; run++) {
+        struct message start =
+            parent_stream("street", "scene://street?seed=3&duration=20&width=320&height=180");
+        g_string_truncate(parent.records, 0);
+        parent_start_stream(&parent, &start, NULL);
+        parent_await_state(&parent, STREAM_ENDED, REASON_NONE, 30000);
+        check_counters(&parent.message.status);
+        ck_assert_int_eq(parent.message.status.received, 300);
+        ck_assert_int_eq(parent.message.status.dropped, 0);
+        parent_await(&parent, MESSAGE_STREAM_DONE, 5000);
+        ck_assert_uint_gt(parent.records->len, 0);
+        if (first)
+            ck_assert_str_eq(parent.records->str, first);
+        else
+            first = g_strdup(parent.records->str);
+    }
+    parent_quit(&parent);
+}
+END_TEST
+
+START_TEST(a_live_scene_gives_pictures_until_it_is_stopped)
+{
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("street", "scene://street?seed=1");
+    start.start.live = true;
+    parent_start_stream(&parent, &start, NULL);
+    parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 5000);
+    do
+        parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 3000);
+    while (parent.message.status.analysed < 8);
+    ck_assert_int_eq(parent.message.status.width, 640);
+
+    int fd = memfd_create("picture", MFD_CLOEXEC);
+    struct message ask = {.type = MESSAGE_SNAPSHOT,
+                          .snapshot = {.request = 42, .stream = "street"}};
+    parent_send(&parent, &ask, &fd, 1);
+    parent_await(&parent, MESSAGE_SNAPSHOT_DONE, 5000);
+    ck_assert_int_eq(parent.message.snapshot_done.request, 42);
+    int64_t size = parent.message.snapshot_done.size_bytes;
+    ck_assert_int_gt(size, 1000);
+    uint8_t head[2], tail[2];
+    ck_assert_int_eq(pread(fd, head, 2, 0), 2);
+    ck_assert_int_eq(pread(fd, tail, 2, size - 2), 2);
+    ck_assert(head[0] == 0xff && head[1] == 0xd8 && tail[0] == 0xff && tail[1] == 0xd9);
+    close(fd);
+    parent_stop_stream(&parent, "street");
+    parent_quit(&parent);
+}
+END_TEST
+
+START_TEST(a_picture_that_does_not_fit_is_said_not_to)
+{
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("street", "scene://street?seed=1");
+    start.start.live = true;
+    parent_start_stream(&parent, &start, NULL);
+    do
+        parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 5000);
+    while (parent.message.status.analysed < 1);
+    int fd = memfd_create("picture", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    ck_assert_int_eq(ftruncate(fd, 100), 0);
+    ck_assert_int_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK), 0);
+    struct message ask = {.type = MESSAGE_SNAPSHOT,
+                          .snapshot = {.request = 1, .stream = "street"}};
+    parent_send(&parent, &ask, &fd, 1);
+    parent_await(&parent, MESSAGE_SNAPSHOT_DONE, 5000);
+    ck_assert_int_eq(parent.message.snapshot_done.size_bytes, 0);
+    ck_assert_str_eq(parent.message.snapshot_done.detail, "the picture is too large");
+    close(fd);
+    parent_quit(&parent);
+}
+END_TEST
+
+/* Makes a file with GStreamer in this process; launch ends before its sink. */
+static char *make_file(const char *name, const char *launch)
+{
+    char *path = in_folder(name);
+    g_autofree char *text = g_strdup_printf("%s ! filesink location=%s", launch, path);
+    gst_init(NULL, NULL);
+    g_autoptr(GError) error = NULL;
+    GstElement *pipeline = gst_parse_launch(text, &error);
+    ck_assert_msg(pipeline && !error, "%s", error ? error->message : text);
+    gst_element_set_state(pipeline, GST_STATE_PLAYING);
+    g_autoptr(GstBus) bus = gst_element_get_bus(pipeline);
+    g_autoptr(GstMessage) message =
+        gst_bus_timed_pop_filtered(bus, 60 * GST_SECOND, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    ck_assert(message && GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS);
+    gst_element_set_state(pipeline, GST_STATE_NULL);
+    gst_object_unref(pipeline);
+    return path;
+}
+
+#define PICTURES                                                                               \
+    "videotestsrc num-buffers=60 pattern=ball ! "                                              \
+    "video/x-raw,width=160,height=96,framerate=15/1"
+
+static const struct {
+    const char *name, *launch, *codec;
+} files[] = {
+    {"a.mp4", PICTURES " ! x264enc bframes=2 key-int-max=15 ! mp4mux", "h264"},
+    {"b.mkv", PICTURES " ! x265enc key-int-max=15 ! h265parse ! matroskamux", "h265"},
+    {"c.ts", PICTURES " ! x264enc key-int-max=15 ! mpegtsmux", "h264"},
+    {"d.mkv", PICTURES ",format=Y42B ! jpegenc ! matroskamux", "jpeg"},
+    {"e.webm", PICTURES " ! vp9enc deadline=1 ! webmmux", "vp9"},
+    {"f.mp4", PICTURES " ! avenc_mpeg4 ! mp4mux", "mpeg4"},
+};
+
+START_TEST(each_kind_of_file_is_decoded_to_its_last_picture)
+{
+    make_folder();
+    g_autofree char *path = make_file(files[_i].name, files[_i].launch);
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("file", "file:///clip");
+    parent_start_stream(&parent, &start, path);
+    parent_await_state(&parent, STREAM_ENDED, REASON_NONE, 20000);
+    ck_assert_str_eq(parent.message.status.codec, files[_i].codec);
+    ck_assert_int_eq(parent.message.status.received, 60);
+    ck_assert_int_eq(parent.message.status.damaged, 0);
+    check_counters(&parent.message.status);
+    parent_await(&parent, MESSAGE_STREAM_DONE, 5000);
+    parent_quit(&parent);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_looped_file_goes_on_in_time_and_makes_new_detections)
+{
+    make_folder();
+    g_autofree char *path = make_file(files[0].name, files[0].launch);
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("file", "file:///clip");
+    start.start.loop = true;
+    parent_start_stream(&parent, &start, path);
+    g_autoptr(GHashTable) ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    int64_t last_start = -1;
+    while (g_hash_table_size(ids) < 3) {
+        parent_await(&parent, MESSAGE_RECORD, 10000);
+        const struct record *record = &parent.message.record;
+        if (record->phase != RECORD_STARTED)
+            continue;
+        ck_assert_msg(!g_hash_table_contains(ids, record->id), "an id came twice");
+        g_hash_table_add(ids, g_strdup(record->id));
+        ck_assert_int_gt(record->start_ms, last_start);
+        last_start = record->start_ms;
+    }
+    parent_stop_stream(&parent, "file");
+    parent_quit(&parent);
+    remove_folder();
+}
+END_TEST
+
+/* ---- bad files and models: refused, and the worker goes on ---- */
+
+static void still_works(void)
+{
+    struct message start =
+        parent_stream("after", "scene://street?duration=2&width=160&height=90");
+    parent_start_stream(&parent, &start, NULL);
+    parent_await(&parent, MESSAGE_STREAM_DONE, 20000);
+    ck_assert_str_eq(parent.message.stop.stream, "after");
+    parent_quit(&parent);
+}
+
+static const struct {
+    const char *what, *bytes;
+    size_t size;
+} bad_files[] = {
+    {"empty", "", 0},
+    {"text", "this is no film", 15},
+    {"an MP4 box of 4 GiB",
+     "\xff\xff\xff\xff"
+     "ftypisom\0\0\0\0\0\0\0\1moov",
+     24},
+    {"a Matroska head", "\x1a\x45\xdf\xa3\xff\xff\xff\xff\xff\xff\xff\xff", 12},
+};
+
+START_TEST(a_file_that_is_no_film_is_unreadable)
+{
+    make_folder();
+    g_autofree char *path = in_folder("bad");
+    ck_assert(g_file_set_contents(path, bad_files[_i].bytes, (gssize)bad_files[_i].size, NULL));
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("bad", "file:///bad");
+    parent_start_stream(&parent, &start, path);
+    parent_await_state(&parent, STREAM_FAILED, -1, 10000);
+    ck_assert_msg(parent.message.status.reason == REASON_UNREADABLE ||
+                      parent.message.status.reason == REASON_UNSUPPORTED_CODEC,
+                  "%s: %s", bad_files[_i].what,
+                  stream_reason_name(parent.message.status.reason));
+    ck_assert_str_ne(parent.message.status.detail, "");
+    still_works();
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_file_cut_anywhere_ends_or_is_unreadable)
+{
+    make_folder();
+    g_autofree char *whole = make_file(files[_i].name, files[_i].launch);
+    g_autofree char *bytes = NULL;
+    gsize size;
+    ck_assert(g_file_get_contents(whole, &bytes, &size, NULL));
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    g_autofree char *path = in_folder("cut");
+    for (int part = 1; part < 8; part++) {
+        ck_assert(g_file_set_contents(path, bytes, (gssize)(size * (gsize)part / 8), NULL));
+        struct message start = parent_stream("cut", "file:///cut");
+        parent_start_stream(&parent, &start, path);
+        int64_t deadline = parent_now_ms() + 10000 * PARENT_PATIENCE;
+        do
+            ck_assert_msg(parent_receive(&parent, deadline) == 1, "part %d of 8", part);
+        while (parent.message.type != MESSAGE_STREAM_STATUS ||
+               (parent.message.status.state != STREAM_ENDED &&
+                parent.message.status.state != STREAM_FAILED));
+        if (parent.message.status.state == STREAM_FAILED)
+            parent_stop_stream(&parent, "cut");
+        else
+            parent_await(&parent, MESSAGE_STREAM_DONE, 5000);
+    }
+    still_works();
+    remove_folder();
+}
+END_TEST
+
+START_TEST(pictures_with_flipped_bytes_are_counted_and_withheld)
+{
+    make_folder();
+    g_autofree char *path = make_file(files[0].name, files[0].launch);
+    g_autofree char *bytes = NULL;
+    gsize size;
+    ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
+    /* Inside the pictures, not in the tables before and behind them. */
+    for (gsize i = size / 3; i < size / 2; i += 97)
+        bytes[i] = (char)(bytes[i] ^ 0x5a);
+    ck_assert(g_file_set_contents(path, bytes, (gssize)size, NULL));
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("file", "file:///clip");
+    parent_start_stream(&parent, &start, path);
+    parent_await_state(&parent, STREAM_ENDED, REASON_NONE, 20000);
+    ck_assert_int_gt(parent.message.status.damaged, 0);
+    ck_assert(parent.message.status.degraded);
+    check_counters(&parent.message.status);
+    parent_await(&parent, MESSAGE_STREAM_DONE, 5000);
+    parent_quit(&parent);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(pictures_beyond_the_limit_do_not_reach_the_decoder)
+{
+    make_folder();
+    g_autofree char *path =
+        make_file("large.mp4", "videotestsrc num-buffers=2 pattern=black ! "
+                               "video/x-raw,width=4608,height=2592,framerate=15/1 ! "
+                               "x264enc speed-preset=ultrafast tune=zerolatency ! mp4mux");
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("large", "file:///large");
+    parent_start_stream(&parent, &start, path);
+    parent_await_state(&parent, STREAM_FAILED, REASON_TOO_LARGE, 10000);
+    ck_assert_int_eq(parent.message.status.received, 0);
+    ck_assert_ptr_nonnull(strstr(parent.message.status.detail, "4608 x 2592"));
+    still_works();
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_codec_without_a_decoder_is_named)
+{
+    make_folder();
+    g_autofree char *path = make_file("a.webm", PICTURES " ! vp8enc deadline=1 ! webmmux");
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("file", "file:///clip");
+    parent_start_stream(&parent, &start, path);
+    parent_await_state(&parent, STREAM_FAILED, REASON_UNSUPPORTED_CODEC, 10000);
+    ck_assert_ptr_nonnull(strstr(parent.message.status.detail, "vp8"));
+    still_works();
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_model_that_is_none_fails_its_stream_only)
+{
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    int fd = memfd_create("model", MFD_CLOEXEC);
+    ck_assert_int_eq(write(fd, "no network at all", 17), 17);
+    struct message start = parent_stream("street", "scene://street");
+    parent_send(&parent, &start, &fd, 1);
+    close(fd);
+    parent_await_state(&parent, STREAM_FAILED, REASON_MODEL, 5000);
+    ck_assert_str_ne(parent.message.status.detail, "");
+    still_works();
+}
+END_TEST
+
+int main(void)
+{
+    TCase *process = tcase_create("process");
+    tcase_set_timeout(process, 60);
+    tcase_add_test(process, it_says_ready_once_its_sandbox_is_closed_and_ends_when_asked);
+    tcase_add_test(process, it_ends_when_its_parent_is_gone);
+    tcase_add_loop_test(process, a_message_that_is_none_ends_it, 0, G_N_ELEMENTS(nonsense));
+    tcase_add_loop_test(process, each_forbidden_deed_kills_it, 0, G_N_ELEMENTS(deeds));
+    tcase_add_test(process, a_deed_it_does_not_know_is_survived);
+    TCase *media = tcase_create("media");
+    tcase_set_timeout(media, 120);
+    tcase_add_test(media, a_finite_scene_ends_and_gives_the_same_records_each_time);
+    tcase_add_test(media, a_live_scene_gives_pictures_until_it_is_stopped);
+    tcase_add_test(media, a_picture_that_does_not_fit_is_said_not_to);
+    tcase_add_loop_test(media, each_kind_of_file_is_decoded_to_its_last_picture, 0,
+                        G_N_ELEMENTS(files));
+    tcase_add_test(media, a_looped_file_goes_on_in_time_and_makes_new_detections);
+    TCase *bad = tcase_create("bad");
+    tcase_set_timeout(bad, 120);
+    tcase_add_loop_test(bad, a_file_that_is_no_film_is_unreadable, 0, G_N_ELEMENTS(bad_files));
+    tcase_add_loop_test(bad, a_file_cut_anywhere_ends_or_is_unreadable, 0, G_N_ELEMENTS(files));
+    tcase_add_test(bad, pictures_with_flipped_bytes_are_counted_and_withheld);
+    tcase_add_test(bad, pictures_beyond_the_limit_do_not_reach_the_decoder);
+    tcase_add_test(bad, a_codec_without_a_decoder_is_named);
+    tcase_add_test(bad, a_model_that_is_none_fails_its_stream_only);
+    TCase *cases[] = {process, media, bad};
+    return suite_run("pipeline/worker", cases, 3);
+}
