@@ -103,7 +103,7 @@ static int gemm_forward(struct nn_op_call *call)
     g.a = call->inputs[0].data;
     g.b = call->inputs[1].data;
     g.c = call->outputs[0].data;
-    if (nn_op_has_input(call, 2) && g.beta != 0) {
+    if (nn_op_has_input(call, 2)) {
         const float *bias = call->inputs[2].data;
         for (size_t i = 0; i < g.m; i++) {
             for (size_t j = 0; j < g.n; j++)
@@ -259,7 +259,7 @@ static bool matmul_time(const struct nn_op_call *call, const int *in, int *out)
     int wider = b->rank > a->rank ? b->rank - a->rank : 0;
     int b_axis = in[0] + b->rank - a->rank; /* of B, that meets A's time */
     if (in[1] != NN_TIME_NONE) {
-        if (rows || in[1] != b_axis || in[1] >= b->rank - 2 || a->dim[in[0]] != b->dim[in[1]])
+        if (in[1] != b_axis || in[1] >= b->rank - 2 || a->dim[in[0]] != b->dim[in[1]])
             return false;
     } else if (!rows && b->rank > 2 && b_axis >= 0 && b->dim[b_axis] != 1) {
         return false;

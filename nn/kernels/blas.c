@@ -10,16 +10,10 @@ void nn_kernels_blas_init(void)
     openblas_set_num_threads(1);
 }
 
-/* OpenBLAS refuses a row step of 0, which a matrix without columns has. */
-static blasint row_step(size_t step)
-{
-    return step > 0 ? (blasint)step : 1;
-}
-
 void nn_kernels_gemm_blas(const struct nn_gemm *g)
 {
     cblas_sgemm(CblasRowMajor, g->transpose_a ? CblasTrans : CblasNoTrans,
                 g->transpose_b ? CblasTrans : CblasNoTrans, (blasint)g->m, (blasint)g->n,
-                (blasint)g->k, g->alpha, g->a, row_step(g->a_step), g->b, row_step(g->b_step),
-                g->beta, g->c, row_step(g->c_step));
+                (blasint)g->k, g->alpha, g->a, (blasint)g->a_step, g->b, (blasint)g->b_step,
+                g->beta, g->c, (blasint)g->c_step);
 }

@@ -70,7 +70,7 @@ struct nn_kernels {
     void (*tanh)(float *y, const float *x, size_t n);
 
     float (*sum)(const float *x, size_t n);
-    /* y = exp(x - max) / Σ exp(x - max); within 1e-6. */
+    /* y = exp(x - max) / Σ exp(x - max); within 3e-7. */
     void (*softmax)(float *y, const float *x, size_t n);
 };
 

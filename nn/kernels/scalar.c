@@ -171,23 +171,24 @@ static void scalar_tanh(float *y, const float *x, size_t n)
     }
 }
 
+/* Sums of unbounded length are kept in double: one running float would lose digits that the
+ * many partial sums of the vector tables keep. */
 static float scalar_sum(const float *x, size_t n)
 {
-    float sum = 0;
+    double sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += x[i];
-    return sum;
+    return (float)sum;
 }
 
 static void scalar_softmax(float *y, const float *x, size_t n)
 {
-    float max = -INFINITY, sum = 0;
+    float max = -INFINITY;
     for (size_t i = 0; i < n; i++)
         max = x[i] > max ? x[i] : max;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         y[i] = expf(x[i] - max);
-        sum += y[i];
-    }
+    float sum = scalar_sum(y, n);
     for (size_t i = 0; i < n; i++)
         y[i] /= sum;
 }

@@ -84,6 +84,25 @@ START_TEST(random_max_pooling_equals_its_definition)
 }
 END_TEST
 
+START_TEST(the_first_of_equal_maxima_is_the_one_indexed)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1, 1, 2, 4));
+    onnx_node(&o, "MaxPool", "x", "y i");
+    onnx_attribute_ints(&o, "kernel_shape", 2, (int64_t[]){2, 2});
+    onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 2});
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_output(&o, "i", 7, SCALAR);
+    struct net net = net_make(&o);
+    net_set(&net, 0, (float[]){3, 3, 1, 2, 3, 0, 2, 2});
+    net_run(&net);
+    const int64_t *found = nn_session_output(net.session, 1)->data;
+    ck_assert_int_eq(found[0], 0);
+    ck_assert_int_eq(found[1], 3);
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(random_average_pooling_equals_its_definition)
 {
     uint32_t seed = (uint32_t)_i + 1;
@@ -200,6 +219,7 @@ int main(void)
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, random_max_pooling_equals_its_definition, 0, 4);
     tcase_add_loop_test(all, random_average_pooling_equals_its_definition, 0, 4);
+    tcase_add_test(all, the_first_of_equal_maxima_is_the_one_indexed);
     tcase_add_test(all, global_average_pooling_gives_each_channel_its_mean);
     tcase_add_test(all, what_does_not_fit_is_refused_by_name);
     tcase_add_test(

@@ -340,7 +340,11 @@ START_TEST(activations_take_their_parameters_in_order)
     };
     static const struct function rnn[] = {{"Relu", 0, 0, false, false},
                                           {"Affine", 1, 0, false, false}};
+    /* A list that is used up leaves the default to the others. */
+    static const struct function partly[] = {{"LeakyRelu", 0.3, 0, true, false},
+                                             {"LeakyRelu", 0.01, 0, false, false}};
     const struct recurrent cases[] = {
+        {&cells[2], "bidirectional", 8, N, .functions = partly},
         {&cells[0], "bidirectional", 8, N, .bias = true, .functions = lstm},
         {&cells[0], "bidirectional", 8, 1, .functions = defaults},
         {&cells[1], "bidirectional", 8, N, .bias = true, .functions = gru},
@@ -351,6 +355,40 @@ START_TEST(activations_take_their_parameters_in_order)
         fill((uint32_t)i);
         check_recurrent(&cases[i], NN_KERNELS_BEST);
     }
+}
+END_TEST
+
+START_TEST(inputs_and_states_of_many_hundred_values_are_summed_completely)
+{
+    enum { DEEP = 300, WIDE = 140, STEPS = 2 };
+    static float deep_x[STEPS * DEEP], deep_w[WIDE * DEEP], deep_r[WIDE * WIDE];
+    net_fill(deep_x, STEPS * DEEP, 1);
+    net_fill(deep_w, WIDE * DEEP, 2);
+    net_fill(deep_r, WIDE * WIDE, 3);
+    struct onnx o = onnx_start(14);
+    onnx_input(&o, "x", 1, DIMS(STEPS, 1, DEEP));
+    onnx_floats(&o, "w", DIMS(1, WIDE, DEEP), deep_w);
+    onnx_floats(&o, "r", DIMS(1, WIDE, WIDE), deep_r);
+    onnx_node(&o, "RNN", "x w r", "y");
+    texts(&o, "activations", 1, &(struct function){.name = "Affine"});
+    onnx_output(&o, "y", 1, SCALAR);
+    struct net net = net_make(&o);
+    net_set(&net, 0, deep_x);
+    net_run(&net);
+    double h[WIDE] = {0}, next[WIDE];
+    for (int t = 0; t < STEPS; t++) {
+        for (int j = 0; j < WIDE; j++) {
+            next[j] = 0;
+            for (int k = 0; k < DEEP; k++)
+                next[j] += (double)deep_w[j * DEEP + k] * deep_x[t * DEEP + k];
+            for (int k = 0; k < WIDE; k++)
+                next[j] += deep_r[j * WIDE + k] * h[k];
+        }
+        memcpy(h, next, sizeof h);
+        for (int j = 0; j < WIDE; j++)
+            ck_assert_double_eq_tol(net_floats(&net, 0)[t * WIDE + j], h[j], 1e-4);
+    }
+    net_free(&net);
 }
 END_TEST
 
@@ -497,6 +535,7 @@ int main(void)
     tcase_set_timeout(all, 120);
     tcase_add_test(all, cells_in_every_form_follow_their_equations);
     tcase_add_test(all, activations_take_their_parameters_in_order);
+    tcase_add_test(all, inputs_and_states_of_many_hundred_values_are_summed_completely);
     tcase_add_test(all, each_output_alone_is_enough);
     tcase_add_test(all, a_sequence_gets_the_same_bits_alone_as_in_a_batch);
     tcase_add_test(all, a_length_beyond_the_steps_is_an_error_at_run_time);

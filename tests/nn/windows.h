@@ -54,8 +54,8 @@ static inline struct windows windows_random(uint32_t *seed, int64_t largest, boo
         for (int i = 0; i < w.axes; i++) {
             w.in[i] = windows_draw(seed, 1, w.axes == 3 ? largest / 2 : largest);
             w.kernel[i] = windows_draw(seed, 1, 4);
-            w.stride[i] = windows_draw(seed, 1, 3);
-            w.dilation[i] = windows_draw(seed, 1, 3);
+            w.stride[i] = windows_draw(seed, 1, 4);
+            w.dilation[i] = windows_draw(seed, 1, 4);
             w.before[i] = pads ? windows_draw(seed, 0, w.kernel[i] - 1) : 0;
             w.after[i] = pads ? windows_draw(seed, 0, w.kernel[i] - 1) : 0;
             fits &= windows_measure(&w, i);
