@@ -346,7 +346,7 @@ END_TEST
 int main(void)
 {
     TCase *all = tcase_create("detections");
-    tcase_set_timeout(all, 100);
+    tcase_set_timeout(all, 200);
     tcase_add_checked_fixture(all, fixture_open, fixture_close);
     tcase_add_test(all, records_get_consecutive_seqs_and_come_back_in_order);
     tcase_add_test(all, an_empty_store_has_no_seq);

@@ -342,7 +342,7 @@ END_TEST
 int main(void)
 {
     TCase *all = tcase_create("query");
-    tcase_set_timeout(all, 100);
+    tcase_set_timeout(all, 200);
     tcase_add_checked_fixture(all, fill, fixture_close);
     tcase_add_test(all, any_filters_paged_any_way_give_what_a_naive_query_gives);
     tcase_add_test(all, every_index_walks_both_ways);
