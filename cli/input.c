@@ -257,9 +257,10 @@ int input_init(struct input *input, const struct input_options *options)
     memcpy(start->password, input->stream.password, sizeof start->password);
     start->loop = options->loop;
     start->windows = options->windows;
-    start->live = !input->finite;
-    if (start->live)
-        start->start_ms = RECORD_NO_TIME;
+    /* A loop is played as a camera would; what is live begins now. */
+    start->live = !input->finite || options->loop;
+    if (start->live && !options->start_time)
+        start->start_ms = g_get_real_time() / 1000;
     return CLI_OK;
 }
 

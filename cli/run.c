@@ -24,6 +24,7 @@ struct run {
     GMainLoop *loop;
     bool json;
     bool progress; /* a line on stderr, rewritten in place */
+    bool progress_shown;
     int exit_code;
     bool started;  /* the worker has its stream */
     bool stopping; /* after Ctrl-C */
@@ -40,10 +41,11 @@ static void tell(const struct run *run, const char *what, const char *consequenc
     fprintf(stderr, "vigil: %s: %s%s\n", run->input.shown, text, consequence);
 }
 
-static void clear_progress(const struct run *run)
+static void clear_progress(struct run *run)
 {
-    if (run->progress)
+    if (run->progress_shown)
         fputs("\r\033[K", stderr);
+    run->progress_shown = false;
 }
 
 static gboolean kill_late(gpointer data)
@@ -154,11 +156,18 @@ static const char *advice_of(enum stream_reason reason)
 static void give_up(struct run *run, const struct message_stream_status *status)
 {
     clear_progress(run);
-    const char *what =
-        status->reason == REASON_MODEL ? run->input.model_shown : run->input.shown;
-    quit(run, cli_fail(exit_code_of(status->reason), "%s: %s; %s", what,
+    const char *what = run->input.shown, *advice = advice_of(status->reason);
+    enum cli_exit code = exit_code_of(status->reason);
+    if (status->reason == REASON_MODEL) {
+        what = run->input.model_shown;
+    } else if (status->reason == REASON_NOT_FOUND && run->input.stream.scheme == CONFIG_SCENE) {
+        /* Nothing is away: the command line names what does not exist. */
+        code = CLI_USAGE;
+        advice = "scene://street is one";
+    }
+    quit(run, cli_fail(code, "%s: %s; %s", what,
                        status->detail[0] ? status->detail : stream_reason_name(status->reason),
-                       advice_of(status->reason)));
+                       advice));
 }
 
 /* --- what the worker says ----------------------------------------------------------------- */
@@ -180,7 +189,7 @@ static void start_stream(struct run *run, const struct message_ready *ready)
 }
 
 /* How far the worker has read: the descriptor it was handed shares its position with ours. */
-static void show_progress(const struct run *run, const struct message_stream_status *status)
+static void show_progress(struct run *run, const struct message_stream_status *status)
 {
     off_t position = lseek(run->input.fds[1], 0, SEEK_CUR);
     int64_t size = run->input.media_size;
@@ -188,6 +197,7 @@ static void show_progress(const struct run *run, const struct message_stream_sta
     fprintf(stderr, "\r%3d %%  %" PRId64 " frames, %" PRId64 " analysed\033[K", percent,
             status->received, status->analysed);
     fflush(stderr);
+    run->progress_shown = true;
 }
 
 /* A camera that was there once is waited for; that is told once per change, not per second. */
@@ -223,9 +233,12 @@ static void take_status(struct run *run, const struct message_stream_status *sta
 
 static void take_record(struct run *run, const struct record *record)
 {
+    /* A line a second is for programs. */
+    if (!run->json && record->phase == RECORD_UPDATED)
+        return;
     clear_progress(run);
     if (!run->json) {
-        output_record(record, run->input.finite ? OUTPUT_POSITION : OUTPUT_TIME,
+        output_record(record, run->input.start.live ? OUTPUT_TIME : OUTPUT_POSITION,
                       run->input.start.start_ms);
         return;
     }
@@ -360,10 +373,12 @@ int cli_run(int argc, char **argv)
         "Analyses a stream without a daemon and prints what happens.\n"
         "URI: a path, file:///path, rtsp://, rtsps:// (with user:password@ if need be), or\n"
         "scene://street?seed=1&width=640&height=360&fps=15&duration=60\n\n"
-        "A file is read as fast as it can be, and gives the same output every time. On a\n"
-        "terminal records are lines for people, elsewhere JSON. Settings of the model also "
-        "come\n"
-        "from the group [vigil] of MODEL.modelinfo. Ctrl-C ends the open events and stops.",
+        "A file is read as fast as it can be, and gives the same output every time; with\n"
+        "--loop it is played in real time, as a camera would. On a terminal each event is a\n"
+        "line when it starts and one when it ends; elsewhere every record is a line of JSON.\n"
+        "Settings of the model also come from the group [vigil] of MODEL.modelinfo. Ctrl-C "
+        "ends\n"
+        "the open events and stops.",
         entries);
     int result = over - 1;
     if (!over && argc != 2) {

@@ -19,10 +19,12 @@ static bool print_record(void *context, const json_t *object)
     struct record_error err;
     if (watch->as_json)
         output_json_line(object);
-    else if (record_from_json(object, &record, &err) == 0)
-        output_record(&record, OUTPUT_TIME, 0);
-    else
+    else if (record_from_json(object, &record, &err) < 0)
         cli_fail(CLI_UNAVAILABLE, "a record of the daemon is not valid: %s", err.text);
+    else if (record.phase == RECORD_UPDATED)
+        return true; /* a line a second is for programs */
+    else
+        output_record(&record, OUTPUT_TIME, 0);
     watch->printed++;
     return watch->count == 0 || watch->printed < watch->count;
 }
@@ -41,10 +43,11 @@ int cli_watch(int argc, char **argv)
         {"count", 'n', 0, G_OPTION_ARG_INT, &watch.count, "Stop after so many records", "N"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &watch.as_json, "A JSON object per line", NULL},
         {NULL}};
-    int over = cli_parse(&argc, &argv, NULL,
-                         "Prints detections as they start, change and end, until stopped. A "
-                         "broken connection is\nresumed without loss.",
-                         entries);
+    int over =
+        cli_parse(&argc, &argv, NULL,
+                  "Prints detections as they start and end (with --json also as they "
+                  "change), until\nstopped. A broken connection is resumed without loss.",
+                  entries);
     int result = over - 1;
     if (!over && argc > 1) {
         result =

@@ -82,7 +82,7 @@ START_TEST(credentials_leave_the_address)
     ck_assert_str_eq(input.start.stream, "cam-example");
     ck_assert_str_eq(input.shown, "rtsp://Cam.Example:8554/a?b=c");
     ck_assert(input.start.live && !input.finite);
-    ck_assert_int_eq(input.start.start_ms, RECORD_NO_TIME);
+    ck_assert_int_le(llabs(input.start.start_ms - g_get_real_time() / 1000), 60000);
     ck_assert_int_eq(input.fd_count, 1);
     input_finish(&input);
 }
@@ -104,6 +104,17 @@ START_TEST(a_scene_with_a_duration_is_read_like_a_file_and_one_without_like_a_ca
         ck_assert_int_eq(input.start.live, scenes[i].live);
         input_finish(&input);
     }
+}
+END_TEST
+
+START_TEST(a_looped_file_is_played_as_a_camera_would)
+{
+    const struct input_options options = {.uri = model, .model = model, .loop = true};
+    struct input input;
+    ck_assert_int_eq(input_init(&input, &options), CLI_OK);
+    ck_assert(input.start.live && input.start.loop && input.finite);
+    ck_assert_int_le(llabs(input.start.start_ms - g_get_real_time() / 1000), 60000);
+    input_finish(&input);
 }
 END_TEST
 
@@ -196,6 +207,7 @@ int main(void)
     tcase_add_test(all, credentials_leave_the_address);
     tcase_add_test(all,
                    a_scene_with_a_duration_is_read_like_a_file_and_one_without_like_a_camera);
+    tcase_add_test(all, a_looped_file_is_played_as_a_camera_would);
     tcase_add_test(all, settings_come_from_the_command_line_then_from_beside_the_model);
     tcase_add_test(all, model_information_that_is_wrong_is_a_configuration_error);
     tcase_add_test(all, only_regular_files_are_inputs);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""`vigil run` and a worker that misbehaves: real processes, the puppet of tests/daemon."""
+"""`vigil run` as the parent of a worker: the real one, and the puppet of tests/daemon, which
+misbehaves on demand."""
 import contextlib
 import json
 import os
@@ -7,10 +8,11 @@ import pty
 import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
-from harness import (BUILD, PATIENCE, VIGIL, children, expect, run_tests, wait_for,  # noqa: E402
-                     workspace)
+from harness import (BUILD, PATIENCE, VIGIL, children, expect, parse_time,  # noqa: E402
+                     run_tests, wait_for, workspace)
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
 MODEL = os.path.abspath(__file__)  # any file will do: the puppet does not read it
@@ -181,6 +183,33 @@ def only_the_address_own_host_is_resolved():
         expect(answers[2]['addresses'] == answers[0]['addresses'], answers)
 
 
+def run_real(*arguments, timeout=60):
+    result = subprocess.run([VIGIL, 'run', *arguments], stdin=subprocess.DEVNULL,
+                            capture_output=True, timeout=timeout * PATIENCE, check=False)
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
+
+
+def a_camera_that_never_answered_ends_the_run():
+    """a camera nobody listens for, or whose name does not resolve, is exit 69 at once"""
+    for uri, word in (('rtsp://127.0.0.1:9/x', 'port'), ('rtsp://camera.invalid/x', 'resolve')):
+        code, output, error = run_real(uri)
+        expect(code == 69 and not output and len(error.splitlines()) == 1, f'{code} {error}')
+        expect(uri in error and word in error, error)
+
+
+def a_scene_is_stopped_and_its_events_ended():
+    """Ctrl-C on an endless scene ends what is open; its times are of today"""
+    with subprocess.Popen([VIGIL, 'run', 'scene://street?seed=1&fps=15'], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        first = json.loads(process.stdout.readline())
+        expect(abs(parse_time(first['start']) - time.time()) < 120 * PATIENCE, first)
+        process.send_signal(signal.SIGINT)
+        rows = [first] + [json.loads(line) for line in process.stdout]
+        expect(process.wait(20 * PATIENCE) == 0, process.returncode)
+    state = {row['id']: row['type'] for row in rows}
+    expect(set(state.values()) == {'detection.ended'}, rows)
+
+
 def full_disks_are_told():
     """output that cannot be written is an error"""
     with open('/dev/full', 'wb') as full:
@@ -197,4 +226,5 @@ run_tests([misbehaviour_is_told_in_one_line, an_ended_stream_is_a_success,
            the_first_interrupt_ends_events, the_second_interrupt_does_not_wait,
            an_interrupt_of_the_group_reaches_the_parent_alone, a_reader_that_leaves_is_no_error,
            a_killed_parent_takes_its_worker_along, only_the_address_own_host_is_resolved,
-           people_get_lines_programs_get_json, full_disks_are_told])
+           people_get_lines_programs_get_json, full_disks_are_told,
+           a_camera_that_never_answered_ends_the_run, a_scene_is_stopped_and_its_events_ended])
