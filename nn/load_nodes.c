@@ -1,0 +1,317 @@
+/* Nodes: each read against its row of the operator table, then all put in topological order. */
+#include "nn/loader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct nn_attribute_rule *find_rule(const struct nn_op *op, const char *name)
+{
+    for (const struct nn_attribute_rule *rule = op->attributes; rule && rule->name; rule++)
+        if (strcmp(rule->name, name) == 0)
+            return rule;
+    return NULL;
+}
+
+/* Files before IR version 2 leave the type out. */
+static int attribute_type(const Onnx__AttributeProto *proto)
+{
+    if (proto->type != 0)
+        return proto->type;
+    return proto->has_f       ? NN_ATTRIBUTE_FLOAT
+           : proto->has_i     ? NN_ATTRIBUTE_INT
+           : proto->has_s     ? NN_ATTRIBUTE_STRING
+           : proto->t         ? NN_ATTRIBUTE_TENSOR
+           : proto->n_floats  ? NN_ATTRIBUTE_FLOATS
+           : proto->n_ints    ? NN_ATTRIBUTE_INTS
+           : proto->n_strings ? NN_ATTRIBUTE_STRINGS
+                              : NN_ATTRIBUTE_NONE;
+}
+
+static int read_strings(struct nn_loader *l, const Onnx__AttributeProto *proto,
+                        struct nn_attribute *a)
+{
+    const char **strings = nn_pool_array(&l->model->pool, proto->n_strings, sizeof *strings);
+    if (!strings)
+        return nn_loader_no_memory(l);
+    for (size_t i = 0; i < proto->n_strings; i++) {
+        int r = 0;
+        strings[i] = nn_loader_name(l, &proto->strings[i], &r);
+        if (!strings[i])
+            return r;
+    }
+    a->strings = strings;
+    a->count = (int)proto->n_strings;
+    return 0;
+}
+
+static void *copy_array(struct nn_loader *l, const void *from, size_t count, size_t size)
+{
+    void *copy = nn_pool_array(&l->model->pool, count, size);
+    if (copy && count > 0)
+        memcpy(copy, from, count * size);
+    return copy;
+}
+
+/* The value of an attribute whose type is already the row's. */
+static int read_attribute_value(struct nn_loader *l, const struct nn_node *node,
+                                const Onnx__AttributeProto *proto, struct nn_attribute *a)
+{
+    int r = 0;
+    switch (a->type) {
+    case NN_ATTRIBUTE_FLOAT:
+        a->f = proto->f;
+        return 0;
+    case NN_ATTRIBUTE_INT:
+        a->i = proto->i;
+        return 0;
+    case NN_ATTRIBUTE_STRING:
+        a->s = nn_loader_name(l, &proto->s, &r);
+        return r;
+    case NN_ATTRIBUTE_TENSOR:
+        if (!proto->t)
+            return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): attribute '%s' is empty",
+                                node->name, node->op->name, a->name);
+        return nn_onnx_tensor(proto->t, node->name, &l->model->pool, &a->tensor, l->err);
+    case NN_ATTRIBUTE_FLOATS:
+        a->floats = copy_array(l, proto->floats, proto->n_floats, sizeof *a->floats);
+        a->count = (int)proto->n_floats;
+        return a->floats ? 0 : nn_loader_no_memory(l);
+    case NN_ATTRIBUTE_INTS:
+        a->ints = copy_array(l, proto->ints, proto->n_ints, sizeof *a->ints);
+        a->count = (int)proto->n_ints;
+        return a->ints ? 0 : nn_loader_no_memory(l);
+    case NN_ATTRIBUTE_STRINGS:
+        return read_strings(l, proto, a);
+    case NN_ATTRIBUTE_NONE:
+        break;
+    }
+    return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): attribute '%s' has no value",
+                        node->name, node->op->name, a->name);
+}
+
+static int read_attribute(struct nn_loader *l, struct nn_node *node,
+                          const Onnx__AttributeProto *proto)
+{
+    int r = 0;
+    const char *name = nn_loader_name(l, &proto->name, &r);
+    if (!name)
+        return r;
+    const char *op = node->op->name;
+    if (nn_node_attribute(node, name))
+        return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): attribute '%.80s' twice",
+                            node->name, op, name);
+    if (proto->has_ref_attr_name || proto->has_g || proto->n_graphs > 0)
+        return nn_error_set(l->err, -ENOTSUP,
+                            "node '%.80s' (%s): attribute '%.80s' is a graph or a reference, "
+                            "which are not supported",
+                            node->name, op, name);
+    const struct nn_attribute_rule *rule = find_rule(node->op, name);
+    if (!rule)
+        return nn_error_set(l->err, -ENOTSUP,
+                            "node '%.80s' (%s): attribute '%.80s' is not supported", node->name,
+                            op, name);
+    int opset = l->model->opset;
+    if (opset < rule->since || (rule->until != 0 && opset > rule->until))
+        return nn_error_set(l->err, -EINVAL,
+                            "node '%.80s' (%s): opset %d has no attribute '%.80s'", node->name,
+                            op, opset, name);
+    /* A list without elements may come without a type from exporters that guess it. */
+    int type = attribute_type(proto);
+    if (type == NN_ATTRIBUTE_NONE && rule->type >= NN_ATTRIBUTE_FLOATS)
+        type = (int)rule->type;
+    if (type != (int)rule->type)
+        return nn_error_set(l->err, -EINVAL,
+                            "node '%.80s' (%s): attribute '%.80s' is of type %d, not %d",
+                            node->name, op, name, type, (int)rule->type);
+    struct nn_attribute *a = &node->attributes[node->attribute_count];
+    *a = (struct nn_attribute){.name = name, .type = rule->type};
+    r = read_attribute_value(l, node, proto, a);
+    if (r == 0)
+        node->attribute_count++;
+    return r;
+}
+
+static int read_arity(struct nn_loader *l, const struct nn_node *node,
+                      const Onnx__NodeProto *proto)
+{
+    const struct nn_op *op = node->op;
+    if (proto->n_input < (size_t)op->min_inputs || proto->n_input > (size_t)op->max_inputs)
+        return nn_error_set(
+            l->err, -EINVAL, "node '%.80s' (%s): %zu inputs, the operator takes %d to %d",
+            node->name, op->name, proto->n_input, op->min_inputs, op->max_inputs);
+    if (proto->n_output < (size_t)op->min_outputs || proto->n_output > (size_t)op->max_outputs)
+        return nn_error_set(
+            l->err, -EINVAL, "node '%.80s' (%s): %zu outputs, the operator gives %d to %d",
+            node->name, op->name, proto->n_output, op->min_outputs, op->max_outputs);
+    return 0;
+}
+
+static int read_edges(struct nn_loader *l, struct nn_node *node, const Onnx__NodeProto *proto)
+{
+    struct nn_model *m = l->model;
+    node->inputs = nn_pool_array(&m->pool, proto->n_input, sizeof *node->inputs);
+    node->outputs = nn_pool_array(&m->pool, proto->n_output, sizeof *node->outputs);
+    if (!node->inputs || !node->outputs)
+        return nn_loader_no_memory(l);
+    for (size_t i = 0; i < proto->n_input; i++) {
+        const ProtobufCBinaryData *name = &proto->input[i];
+        bool required =
+            i < (size_t)node->op->min_inputs || node->op->max_inputs == NN_OP_VARIADIC;
+        if (name->len == 0 && required)
+            return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): input %zu is missing",
+                                node->name, node->op->name, i);
+        node->inputs[i] = name->len == 0 ? NN_VALUE_NONE : nn_loader_find(l, name);
+        if (name->len > 0 && node->inputs[i] == NN_VALUE_NONE)
+            return nn_error_set(l->err, -EINVAL,
+                                "node '%.80s' (%s): nothing produces its input %zu", node->name,
+                                node->op->name, i);
+        if (name->len > 0)
+            node->input_count = (int)i + 1;
+    }
+    bool any = false;
+    for (size_t i = 0; i < proto->n_output; i++) {
+        const ProtobufCBinaryData *name = &proto->output[i];
+        node->outputs[i] = name->len == 0 ? NN_VALUE_NONE : nn_loader_find(l, name);
+        any |= name->len > 0;
+    }
+    node->output_count = (int)proto->n_output;
+    if (!any)
+        return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): no output has a name",
+                            node->name, node->op->name);
+    return 0;
+}
+
+static int read_node(struct nn_loader *l, size_t index)
+{
+    const Onnx__NodeProto *proto = l->graph->node[index];
+    struct nn_model *m = l->model;
+    struct nn_node *node = &m->nodes[index];
+    int r = 0;
+    node->name = nn_loader_name(l, &proto->name, &r);
+    if (node->name && !node->name[0]) {
+        char *number = nn_pool_alloc(&m->pool, 24);
+        if (number)
+            snprintf(number, 24, "#%zu", index);
+        node->name = number;
+        if (!number)
+            return nn_loader_no_memory(l);
+    }
+    const char *type = node->name ? nn_loader_name(l, &proto->op_type, &r) : NULL;
+    const char *domain = type ? nn_loader_name(l, &proto->domain, &r) : NULL;
+    if (!domain)
+        return r;
+    bool standard = !domain[0] || strcmp(domain, "ai.onnx") == 0;
+    node->op = standard ? nn_op_find(type) : NULL;
+    if (!node->op)
+        return nn_error_set(l->err, -ENOTSUP,
+                            "node '%.80s': operator %s%s%.80s is not supported", node->name,
+                            standard ? "" : domain, standard ? "" : ".", type);
+    r = read_arity(l, node, proto);
+    if (r == 0)
+        r = read_edges(l, node, proto);
+    if (r < 0)
+        return r;
+    node->attributes = nn_pool_array(&m->pool, proto->n_attribute, sizeof *node->attributes);
+    if (!node->attributes)
+        return nn_loader_no_memory(l);
+    for (size_t i = 0; i < proto->n_attribute && r == 0; i++)
+        r = read_attribute(l, node, proto->attribute[i]);
+    return r;
+}
+
+static int node_producer(const struct nn_loader *l, const struct nn_node *node, int input)
+{
+    int value = node->inputs[input];
+    return value == NN_VALUE_NONE ? -1 : l->producer[value];
+}
+
+static bool nodes_are_sorted(const struct nn_loader *l)
+{
+    for (int i = 0; i < l->model->node_count; i++)
+        for (int j = 0; j < l->model->nodes[i].input_count; j++)
+            if (node_producer(l, &l->model->nodes[i], j) >= i)
+                return false;
+    return true;
+}
+
+/* Kahn's algorithm, for files that are not in order. waiting[i] counts the edges into node i
+ * whose producer is not placed yet; consumers[first[i]..first[i + 1]) are the nodes that read
+ * from node i. Returns how many nodes could be placed. */
+static int kahn(struct nn_loader *l, int *waiting, int *first, int *consumers, int *order)
+{
+    const struct nn_model *m = l->model;
+    int n = m->node_count;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < m->nodes[i].input_count; j++) {
+            int p = node_producer(l, &m->nodes[i], j);
+            if (p >= 0) {
+                waiting[i]++;
+                first[p]++;
+            }
+        }
+    /* first[p] is made the end of p's list; filling from the back leaves it at the start. */
+    for (int i = 1; i <= n; i++)
+        first[i] += first[i - 1];
+    for (int i = n - 1; i >= 0; i--)
+        for (int j = 0; j < m->nodes[i].input_count; j++) {
+            int p = node_producer(l, &m->nodes[i], j);
+            if (p >= 0)
+                consumers[--first[p]] = i;
+        }
+    int placed = 0;
+    for (int i = 0; i < n; i++)
+        if (waiting[i] == 0)
+            order[placed++] = i;
+    for (int done = 0; done < placed; done++)
+        for (int e = first[order[done]]; e < first[order[done] + 1]; e++)
+            if (--waiting[consumers[e]] == 0)
+                order[placed++] = consumers[e];
+    return placed;
+}
+
+static int sort_nodes(struct nn_loader *l)
+{
+    struct nn_model *m = l->model;
+    if (nodes_are_sorted(l))
+        return 0;
+    size_t n = (size_t)m->node_count, edges = 0;
+    for (size_t i = 0; i < n; i++)
+        edges += (size_t)m->nodes[i].input_count;
+    struct nn_node *sorted = nn_pool_array(&m->pool, n, sizeof *sorted);
+    int *scratch = calloc(3 * n + 1 + edges, sizeof *scratch);
+    if (!sorted || !scratch) {
+        free(scratch);
+        return nn_loader_no_memory(l);
+    }
+    int *waiting = scratch, *order = waiting + n, *first = order + n;
+    int *consumers = first + n + 1;
+    int placed = kahn(l, waiting, first, consumers, order);
+    for (int i = 0; i < placed; i++)
+        sorted[i] = m->nodes[order[i]];
+    int stuck = 0;
+    while (stuck < m->node_count && waiting[stuck] == 0)
+        stuck++;
+    free(scratch);
+    if (placed < m->node_count)
+        return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s) waits for itself: a cycle",
+                            m->nodes[stuck].name, m->nodes[stuck].op->name);
+    m->nodes = sorted;
+    return 0;
+}
+
+int nn_loader_nodes(struct nn_loader *l)
+{
+    struct nn_model *m = l->model;
+    m->nodes = nn_pool_array(&m->pool, l->graph->n_node, sizeof *m->nodes);
+    if (!m->nodes)
+        return nn_loader_no_memory(l);
+    for (size_t i = 0; i < l->graph->n_node; i++) {
+        int r = read_node(l, i);
+        if (r < 0)
+            return r;
+        m->node_count++;
+    }
+    return sort_nodes(l);
+}
