@@ -138,9 +138,6 @@ bool nn_op_time_same(const struct nn_op_call *call, const int *in, int *out)
         if (axis != NN_TIME_NONE && axis != aligned)
             return false;
         axis = aligned;
-        /* Broadcasting over the time axis itself: one frame would meet many. */
-        if (call->inputs[i].shape.dim[in[i]] != whole->dim[aligned])
-            return false;
     }
     for (int i = 0; i < call->input_count; i++) {
         int own = axis - (whole->rank - call->inputs[i].shape.rank);

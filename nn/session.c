@@ -190,7 +190,6 @@ int nn_session_run(struct nn_session *session, struct nn_error *err)
     const struct nn_plan *plan = session->plan;
     if (plan->frames == 0)
         return run_calls(session->window_calls, plan->window.step_count, err);
-    nn_session_reset(session);
     int r = 0;
     for (int t = 0; t < plan->frames && r == 0; t++) {
         take_frame(session, (size_t)t);

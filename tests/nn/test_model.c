@@ -339,8 +339,16 @@ END_TEST
 
 START_TEST(names_must_be_printable_text)
 {
-    static const char *const names[] = {"a\nb", "\xff",     "\xc0\xaf",         "\xed\xa0\x80",
-                                        "\x7f", "\xc2\x85", "\xf5\x80\x80\x80", "\xe2\x82"};
+    static const char *const names[] = {"a\nb",
+                                        "\xff",
+                                        "\xc0\xaf",
+                                        "\xed\xa0\x80",
+                                        "\x7f",
+                                        "\xc2\x85",
+                                        "\xf5\x80\x80\x80",
+                                        "\xe2\x82",
+                                        "\xe0\x9f\xbf",
+                                        "\xf0\x8f\xbf\xbf"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct onnx b = small();
         onnx_node(&b, "Relu", "x", names[i]);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "nn/plan_parts.h"
+#include "nn/planner.h"
 #include "tests/nn/net.h"
 
 static struct nn_model *load_file(const char *path)
@@ -428,6 +429,132 @@ START_TEST(impossible_time_axes_are_refused)
 }
 END_TEST
 
+/* --- What operators answer -------------------------------------------------------------- */
+
+/* The rule of one operator over shapes whose time axes are given, without the check that
+ * follows it in the planner. -1: frames mix; else the axis of output 0. */
+static int ask(const char *op, struct nn_attribute *attributes, int attribute_count,
+               struct onnx_dims a, int a_axis, struct onnx_dims b, int b_axis,
+               struct onnx_dims y)
+{
+    struct nn_node node = {.name = "n",
+                           .op = nn_op_find(op),
+                           .attributes = attributes,
+                           .attribute_count = attribute_count};
+    struct nn_tensor tensors[3] = {{.type = NN_TYPE_FLOAT}, {.type = NN_TYPE_FLOAT}};
+    const struct onnx_dims *dims[] = {&a, &b, &y};
+    for (int i = 0; i < 3; i++) {
+        tensors[i].shape.rank = dims[i]->rank;
+        memcpy(tensors[i].shape.dim, dims[i]->dim, sizeof tensors[i].shape.dim);
+    }
+    struct nn_op_call call = {.op = node.op,
+                              .node = &node,
+                              .opset = 13,
+                              .input_count = b.rank > 0 ? 2 : 1,
+                              .inputs = tensors,
+                              .output_count = 1,
+                              .outputs = &tensors[2]};
+    int in[] = {a_axis, b_axis}, out = NN_TIME_NONE;
+    return node.op->time(&call, in, &out) ? out : -1;
+}
+
+START_TEST(operators_know_whether_they_mix_frames)
+{
+    const struct onnx_dims none = SCALAR, x = DIMS(2, 4, 3);
+    /* Broadcasting: aligned at the right, never over the time axis itself. */
+    ck_assert_int_eq(ask("Add", NULL, 0, x, 1, DIMS(2, 4, 3), 1, x), 1);
+    ck_assert_int_eq(ask("Add", NULL, 0, x, 1, DIMS(4, 3), 0, x), 1);
+    ck_assert_int_eq(ask("Add", NULL, 0, x, 1, DIMS(1, 3), -1, x), 1);
+    ck_assert_int_eq(ask("Add", NULL, 0, x, 1, DIMS(3), -1, x), 1);
+    ck_assert_int_eq(ask("Add", NULL, 0, x, 1, DIMS(4, 1), -1, x), -1);
+    ck_assert_int_eq(ask("Add", NULL, 0, DIMS(4, 4), 0, DIMS(4, 4), 1, DIMS(4, 4)), -1);
+    ck_assert_int_eq(ask("Add", NULL, 0, DIMS(1, 3), 0, DIMS(8, 3), -1, DIMS(8, 3)), -1);
+    ck_assert_int_eq(ask("Add", NULL, 0, DIMS(4, 1), 1, DIMS(4, 3), -1, DIMS(4, 3)), -1);
+    /* Reducing moves the axes behind. */
+    struct nn_attribute axes = {
+        .name = "axes", .type = NN_ATTRIBUTE_INTS, .count = 1, .ints = (int64_t[]){1}};
+    ck_assert_int_eq(ask("ReduceMean", &axes, 1, x, 0, none, -1, DIMS(2, 1, 3)), 0);
+    ck_assert_int_eq(ask("ReduceMean", &axes, 1, x, 1, none, -1, DIMS(2, 1, 3)), -1);
+    ck_assert_int_eq(ask("ReduceMean", &axes, 1, x, 2, none, -1, DIMS(2, 1, 3)), 2);
+    struct nn_attribute dropped[] = {axes,
+                                     {.name = "keepdims", .type = NN_ATTRIBUTE_INT, .i = 0}};
+    ck_assert_int_eq(ask("ReduceMean", dropped, 2, x, 0, none, -1, DIMS(2, 3)), 0);
+    ck_assert_int_eq(ask("ReduceMean", dropped, 2, x, 2, none, -1, DIMS(2, 3)), 1);
+    /* Gather: rank of the indices comes in where the axis was. */
+    struct nn_attribute axis = {.name = "axis", .type = NN_ATTRIBUTE_INT, .i = 1};
+    ck_assert_int_eq(ask("Gather", &axis, 1, x, 0, DIMS(5, 6), -1, DIMS(2, 5, 6, 3)), 0);
+    ck_assert_int_eq(ask("Gather", &axis, 1, x, 1, DIMS(5, 6), -1, DIMS(2, 5, 6, 3)), -1);
+    ck_assert_int_eq(ask("Gather", &axis, 1, x, 2, DIMS(5, 6), -1, DIMS(2, 5, 6, 3)), 3);
+    ck_assert_int_eq(ask("Gather", &axis, 1, x, -1, DIMS(5, 6), 1, DIMS(2, 5, 6, 3)), 2);
+    ck_assert_int_eq(ask("Gather", &axis, 1, x, 0, DIMS(5, 6), 0, DIMS(2, 5, 6, 3)), -1);
+    ck_assert_int_eq(ask("Concat", &axis, 1, x, 0, DIMS(2, 4, 3), 0, DIMS(2, 8, 3)), 0);
+    ck_assert_int_eq(ask("Concat", &axis, 1, x, 1, DIMS(2, 4, 3), 1, DIMS(2, 8, 3)), -1);
+    ck_assert_int_eq(ask("Concat", &axis, 1, x, 0, DIMS(2, 4, 3), -1, DIMS(2, 8, 3)), -1);
+    ck_assert_int_eq(ask("Concat", &axis, 1, x, 0, DIMS(2, 4, 3), 2, DIMS(2, 8, 3)), -1);
+    ck_assert_int_eq(ask("Softmax", &axis, 1, x, 1, none, -1, x), -1);
+    ck_assert_int_eq(ask("Softmax", &axis, 1, x, 2, none, -1, x), 2);
+    /* Products: rows of the first operand, never what is summed over. */
+    ck_assert_int_eq(ask("MatMul", NULL, 0, x, 1, DIMS(3, 5), -1, DIMS(2, 4, 5)), 1);
+    ck_assert_int_eq(ask("MatMul", NULL, 0, x, 2, DIMS(3, 5), -1, DIMS(2, 4, 5)), -1);
+    ck_assert_int_eq(ask("Gemm", NULL, 0, DIMS(4, 3), 0, DIMS(3, 5), -1, DIMS(4, 5)), 0);
+    ck_assert_int_eq(ask("Gemm", NULL, 0, DIMS(4, 3), 1, DIMS(3, 5), -1, DIMS(4, 5)), -1);
+    /* Images: time is the batch. */
+    ck_assert_int_eq(
+        ask("GlobalAveragePool", NULL, 0, DIMS(4, 2, 5), 0, none, -1, DIMS(4, 2, 1)), 0);
+    ck_assert_int_eq(
+        ask("GlobalAveragePool", NULL, 0, DIMS(4, 2, 5), 2, none, -1, DIMS(4, 2, 1)), -1);
+}
+END_TEST
+
+static int halve(struct nn_op_call *call)
+{
+    call->outputs[0].type = call->inputs[0].type;
+    call->outputs[0].shape = (struct nn_shape){.rank = 1, .dim = {2}};
+    return 0;
+}
+
+static bool claim(const struct nn_op_call *call, const int *in, int *out)
+{
+    (void)call;
+    out[0] = in[0];
+    return true;
+}
+
+START_TEST(an_operator_whose_pieces_do_not_fit_runs_per_window_whatever_it_says)
+{
+    /* It claims to work per frame, and gives two elements for four frames and for one. */
+    const struct nn_op liar = {.name = "Liar", .infer = halve, .time = claim};
+    int zero = 0, one = 1;
+    struct nn_node node = {.name = "n", .op = &liar};
+    struct nn_plan_node planned = {.op = &liar,
+                                   .node = &node,
+                                   .input_count = 1,
+                                   .output_count = 1,
+                                   .inputs = &zero,
+                                   .outputs = &one};
+    struct nn_plan_node *nodes[] = {&planned};
+    struct nn_plan_value values[2] = {
+        {.tensor = {.type = NN_TYPE_FLOAT, .shape = {.rank = 1, .dim = {4}}}},
+        {.tensor = {.type = NN_TYPE_FLOAT, .shape = {.rank = 1, .dim = {2}}}}};
+    struct nn_model model = {.opset = 13,
+                             .value_count = 2,
+                             .input_count = 1,
+                             .inputs = &zero,
+                             .output_count = 1,
+                             .outputs = &one};
+    struct nn_planner p = {
+        .model = &model, .values = values, .value_count = 2, .nodes = nodes, .node_count = 1};
+    nn_pool_init(&p.scratch, 1 << 20);
+    p.pool = &p.scratch;
+    ck_assert_int_eq(nn_cut_time(&p, 0, 0), 0);
+    ck_assert(!p.in_frame[0]);
+    ck_assert_int_eq(p.axis[1], NN_TIME_NONE);
+    ck_assert_int_eq(p.crossing_count, 1);
+    ck_assert_int_eq(p.crossing[0], 0);
+    nn_pool_finish(&p.scratch);
+}
+END_TEST
+
 /* --- Any graph -------------------------------------------------------------------------- */
 
 /* Grows a random graph node by node over values whose shapes it knows. */
@@ -682,6 +809,14 @@ START_TEST(streaming_equals_whole_windows_for_random_graphs)
 }
 END_TEST
 
+static TCase *rules_case(void)
+{
+    TCase *c = tcase_create("rules");
+    tcase_add_test(c, operators_know_whether_they_mix_frames);
+    tcase_add_test(c, an_operator_whose_pieces_do_not_fit_runs_per_window_whatever_it_says);
+    return c;
+}
+
 static TCase *models_case(void)
 {
     TCase *c = tcase_create("models");
@@ -710,6 +845,6 @@ static TCase *graphs_case(void)
 
 int main(void)
 {
-    TCase *cases[] = {models_case(), graphs_case()};
-    return suite_run("nn/timecut", cases, 2);
+    TCase *cases[] = {models_case(), graphs_case(), rules_case()};
+    return suite_run("nn/timecut", cases, 3);
 }
