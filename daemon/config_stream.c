@@ -2,23 +2,15 @@
 
 #include <errno.h>
 #include <glib.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "record/address.h"
+
 static const char *const scheme_names[] = {"rtsp", "rtsps", "scene", "file", NULL};
 static const char *const member_names[] = {"uri",     "user", "password", "model",
                                            "enabled", "loop", NULL};
-
-/* Whole numbers a scene:// address may carry. */
-static const struct scene_parameter {
-    const char *name;
-    guint64 min, max;
-} scene_parameters[] = {
-    {"seed", 0, INT64_MAX}, {"width", 16, 4096},       {"height", 16, 2304},
-    {"fps", 1, 60},         {"duration", 0, 31536000},
-};
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct config_error *err,
                                                         const char *key, const char *format,
@@ -86,41 +78,14 @@ static int decode(const char *from, const char *to, char *ret_text, size_t size)
     return g_utf8_validate(ret_text, (gssize)length, NULL) ? 0 : -EINVAL;
 }
 
-static bool port_is_valid(const char *text, const char *end)
+/* What the worker would say of the address, said now. */
+static int check_address(const char *uri, struct config_error *err)
 {
-    if (text == end || end - text > 5)
-        return false;
-    int port = 0;
-    for (; text < end; text++) {
-        if (!g_ascii_isdigit(*text))
-            return false;
-        port = port * 10 + (*text - '0');
-    }
-    return port >= 1 && port <= 65535;
-}
-
-/* host, host:port, [v6] or [v6]:port in [at, end). */
-static bool host_is_valid(const char *at, const char *end)
-{
-    const char *host_end;
-    if (at < end && *at == '[') {
-        host_end = memchr(at, ']', (size_t)(end - at));
-        if (!host_end || host_end - at < 3)
-            return false;
-        for (const char *p = at + 1; p < host_end; p++)
-            if (!g_ascii_isxdigit(*p) && *p != ':' && *p != '.')
-                return false;
-        host_end++;
-    } else {
-        host_end = memchr(at, ':', (size_t)(end - at));
-        host_end = host_end ? host_end : end;
-        if (host_end == at || host_end - at >= MESSAGE_HOST_SIZE)
-            return false;
-        for (const char *p = at; p < host_end; p++)
-            if (!g_ascii_isalnum(*p) && *p != '.' && *p != '-' && *p != '_')
-                return false;
-    }
-    return host_end == end || (*host_end == ':' && port_is_valid(host_end + 1, end));
+    struct address address;
+    struct record_error why;
+    if (address_parse(uri, &address, &why) < 0)
+        return refuse(err, "uri", "%s", why.text);
+    return 0;
 }
 
 /* Fills uri, user and password of `stream` from an rtsp address; `rest` follows "://". */
@@ -130,7 +95,8 @@ static int make_rtsp(const char *rest, struct config_stream *stream, struct conf
     /* The last @ counts: people write passwords that hold one. */
     const char *at = memrchr(rest, '@', (size_t)(authority_end - rest));
     const char *host = at ? at + 1 : rest;
-    if (!host_is_valid(host, authority_end))
+    snprintf(stream->uri, sizeof stream->uri, "%s://%s", scheme_names[stream->scheme], host);
+    if (check_address(stream->uri, err) < 0)
         return refuse(err, "uri",
                       "the host or port of the address is not valid; write "
                       "rtsp://host:port/path (a '/' in a password must be %%2F)");
@@ -147,57 +113,22 @@ static int make_rtsp(const char *rest, struct config_stream *stream, struct conf
                           "the user or password in the address is too long or "
                           "holds characters that are not valid");
     }
-    snprintf(stream->uri, sizeof stream->uri, "%s://%s", scheme_names[stream->scheme], host);
     return 0;
-}
-
-static int check_scene_parameter(const char *pair, struct config_error *err)
-{
-    const char *names[G_N_ELEMENTS(scene_parameters) + 1] = {NULL};
-    size_t length = strcspn(pair, "=");
-    for (size_t i = 0; i < G_N_ELEMENTS(scene_parameters); i++) {
-        const struct scene_parameter *parameter = &scene_parameters[i];
-        names[i] = parameter->name;
-        if (strlen(parameter->name) != length || strncmp(pair, parameter->name, length) != 0)
-            continue;
-        guint64 value;
-        const char *text = pair[length] ? pair + length + 1 : "";
-        if (!g_ascii_string_to_unsigned(text, 10, parameter->min, parameter->max, &value, NULL))
-            return refuse(err, "uri",
-                          "scene parameter %s must be a whole number from %" PRIu64
-                          " to %" PRIu64,
-                          parameter->name, parameter->min, parameter->max);
-        return 0;
-    }
-    g_autofree char *name = g_strndup(pair, length);
-    const char *nearest = config_nearest(name, names);
-    return refuse(err, "uri", "unknown scene parameter \"%.40s\"; %s%s", name,
-                  nearest ? "did you mean " : "known: seed, width, height, fps, duration",
-                  nearest ? nearest : "");
 }
 
 static int make_scene(const char *rest, struct config_stream *stream, struct config_error *err)
 {
-    char name[RECORD_NAME_SIZE];
-    size_t length = strcspn(rest, "?");
-    if (length >= sizeof name)
-        return refuse(err, "uri", "the name of the scene is too long");
-    memcpy(name, rest, length);
-    name[length] = '\0';
-    if (!record_name_is_valid(name))
-        return refuse(err, "uri",
-                      "a scene address is scene://NAME?seed=1&width=640, with a "
-                      "NAME such as street");
-    if (rest[length]) {
-        g_auto(GStrv) pairs = g_strsplit(rest + length + 1, "&", 0);
-        for (char **pair = pairs; *pair; pair++) {
-            int r = check_scene_parameter(*pair, err);
-            if (r < 0)
-                return r;
-        }
-    }
     snprintf(stream->uri, sizeof stream->uri, "scene://%s", rest);
-    return 0;
+    int r = check_address(stream->uri, err);
+    const char *unknown = r < 0 ? strstr(err->text, "unknown scene parameter \"") : NULL;
+    if (!unknown)
+        return r;
+    /* A slip of the pen is answered with what was meant. */
+    g_auto(GStrv) words = g_strsplit(err->text, "\"", 3);
+    const char *nearest = config_nearest(words[1], address_scene_parameters());
+    g_autofree char *known = g_strjoinv(", ", (char **)address_scene_parameters());
+    return refuse(err, "uri", "unknown scene parameter \"%s\"; %s%s", words[1],
+                  nearest ? "did you mean " : "known: ", nearest ? nearest : known);
 }
 
 int config_stream_media(const char *uri, const struct config_roots *roots,

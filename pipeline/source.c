@@ -276,7 +276,7 @@ static bool build_scene(struct source_context *context, const struct source_opti
         context->pace && filter ? source_element_add(context, "clocksync") : NULL;
     if (!filter || (context->pace && !sync))
         return false;
-    const struct source_uri *uri = options->uri;
+    const struct address *uri = options->uri;
     if (!set_scene(scene, uri->scene.name)) {
         source_fail(context, REASON_NOT_FOUND, "there is no scene \"%s\"", uri->scene.name);
         return false;
@@ -309,7 +309,7 @@ GstElement *source_create(const struct source_options *options)
     context->watch = options->watch;
     context->watch_user = options->watch_user;
     context->pace = options->live &&
-                    (options->uri->kind == SOURCE_FILE || options->uri->kind == SOURCE_SCENE);
+                    (options->uri->kind == ADDRESS_FILE || options->uri->kind == ADDRESS_SCENE);
     g_object_set_data_full(G_OBJECT(bin), CONTEXT_KEY, context, context_free);
 
     GstPad *ghost = gst_ghost_pad_new_no_target("src", GST_PAD_SRC);
@@ -319,14 +319,14 @@ GstElement *source_create(const struct source_options *options)
 
     bool built = false;
     switch (options->uri->kind) {
-    case SOURCE_RTSP:
-    case SOURCE_RTSPS:
+    case ADDRESS_RTSP:
+    case ADDRESS_RTSPS:
         built = source_build_rtsp(context, options);
         break;
-    case SOURCE_FILE:
+    case ADDRESS_FILE:
         built = source_build_file(context, options);
         break;
-    case SOURCE_SCENE:
+    case ADDRESS_SCENE:
         built = build_scene(context, options);
         break;
     }
@@ -362,13 +362,13 @@ enum stream_reason source_explain(GstElement *source, GstMessage *message, char 
                    *context->unknown ? context->unknown : "anything the camera offers");
         return REASON_UNSUPPORTED_CODEC;
     }
-    if (context->kind == SOURCE_RTSP || context->kind == SOURCE_RTSPS) {
+    if (context->kind == ADDRESS_RTSP || context->kind == ADDRESS_RTSPS) {
         const char *why;
         enum stream_reason reason = source_explain_rtsp(context, error, debug, &why);
         g_strlcpy(ret_detail, why, detail_size);
         return reason;
     }
-    bool file = context->kind == SOURCE_FILE;
+    bool file = context->kind == ADDRESS_FILE;
     g_snprintf(ret_detail, detail_size, "%s: %s",
                file ? "the file cannot be decoded" : "the scene cannot be rendered",
                error->message);

@@ -21,7 +21,7 @@
 
 #include <gst/gst.h>
 
-#include "pipeline/sourceuri.h"
+#include "record/address.h"
 #include "record/message.h"
 
 struct media_codec;
@@ -47,7 +47,7 @@ struct source_watch {
 };
 
 struct source_options {
-    const struct source_uri *uri;
+    const struct address *uri;
     const char *address;  /* rtsp, rtsps: numeric, what to connect to */
     const char *user;     /* rtsp, rtsps: "" for none */
     const char *password; /* */

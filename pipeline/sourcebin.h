@@ -14,7 +14,7 @@ struct source_context {
     void *watch_user;
     GDestroyNotify watch_user_free;
     bool pace; /* a file in real time */
-    enum source_kind kind;
+    enum address_kind kind;
     gint64 created_us;                  /* monotonic */
     char address[MESSAGE_ADDRESS_SIZE]; /* rtsp, rtsps */
     guint port;

@@ -36,7 +36,7 @@ static void on_pad_added(GstElement *rtsp, GstPad *pad, gpointer user)
 }
 
 static bool check_certificates(struct source_context *context, GstElement *rtsp,
-                               const struct source_uri *uri)
+                               const struct address *uri)
 {
     g_autoptr(GTlsDatabase) system =
         g_tls_backend_get_default_database(g_tls_backend_get_default());
@@ -52,7 +52,7 @@ static bool check_certificates(struct source_context *context, GstElement *rtsp,
 bool source_build_rtsp(struct source_context *context, const struct source_options *options)
 {
     char location[MESSAGE_URI_SIZE + MESSAGE_HOST_SIZE];
-    if (source_uri_locate(options->uri, options->address, location, sizeof location) < 0) {
+    if (address_locate(options->uri, options->address, location, sizeof location) < 0) {
         source_fail(context, REASON_INTERNAL, "the camera's URI is too long");
         return false;
     }
@@ -68,7 +68,7 @@ bool source_build_rtsp(struct source_context *context, const struct source_optio
                  "tcp-timeout", (guint64)TCP_TIMEOUT_US, NULL);
     if (*options->user || *options->password)
         g_object_set(rtsp, "user-id", options->user, "user-pw", options->password, NULL);
-    if (options->uri->kind == SOURCE_RTSPS && !check_certificates(context, rtsp, options->uri))
+    if (options->uri->kind == ADDRESS_RTSPS && !check_certificates(context, rtsp, options->uri))
         return false;
     g_signal_connect(rtsp, "select-stream", G_CALLBACK(on_select_stream), context);
     g_signal_connect(rtsp, "on-sdp", G_CALLBACK(on_sdp), context);

@@ -20,7 +20,7 @@
 
 struct stream {
     struct message_stream_start start;
-    struct source_uri uri;
+    struct address uri;
     struct link *link;
     void (*gone)(struct stream *stream, void *user);
     void *user;
@@ -64,7 +64,7 @@ static int64_t unix_ms(int64_t monotonic_ns)
 
 static bool is_network(const struct stream *stream)
 {
-    return stream->uri.kind == SOURCE_RTSP || stream->uri.kind == SOURCE_RTSPS;
+    return stream->uri.kind == ADDRESS_RTSP || stream->uri.kind == ADDRESS_RTSPS;
 }
 
 /* ---- status ---- */
@@ -463,16 +463,16 @@ static GBytes *read_model(int fd, struct record_error *err)
 
 static bool is_by_clock(const struct stream *stream)
 {
-    return is_network(stream) || (stream->uri.kind == SOURCE_SCENE && stream->start.live &&
+    return is_network(stream) || (stream->uri.kind == ADDRESS_SCENE && stream->start.live &&
                                   stream->uri.scene.duration_s == 0);
 }
 
 /* REASON_NONE, or why not, with err. */
 static enum stream_reason set_up(struct stream *stream, int model_fd, struct record_error *err)
 {
-    if (source_uri_parse(stream->start.uri, &stream->uri, err) < 0)
+    if (address_parse(stream->start.uri, &stream->uri, err) < 0)
         return REASON_INTERNAL;
-    if (stream->uri.kind == SOURCE_FILE && stream->media_fd < 0) {
+    if (stream->uri.kind == ADDRESS_FILE && stream->media_fd < 0) {
         g_strlcpy(err->text, "the file came without its descriptor", sizeof err->text);
         return REASON_UNREADABLE;
     }

@@ -172,7 +172,7 @@ static bool play_descriptor(int fd, bool paced)
     struct play play = {0};
     g_mutex_init(&play.lock);
     g_cond_init(&play.cond);
-    struct source_uri uri = {.kind = SOURCE_FILE};
+    struct address uri = {.kind = ADDRESS_FILE};
     struct source_options options = {
         .uri = &uri, .fd = fd, .live = paced, .watch = &watch, .watch_user = &play};
     GstElement *pipeline = gst_pipeline_new(NULL);
