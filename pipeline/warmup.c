@@ -87,9 +87,13 @@ struct play {
     GCond cond;
     bool over;
     int pictures;
-    struct record_error *err;
-    int result;
+    bool failed;
+    char why[MESSAGE_DETAIL_SIZE];
 };
+
+/* A worker warms up in a third of a second; on a machine at its limits it may take long, and
+ * one that gives up is only replaced by one that starts from the beginning. */
+#define CLIP_SECONDS 20
 
 static void on_paced(void *user, int64_t offset_ns)
 {
@@ -104,24 +108,25 @@ static bool on_picture(void *user, bool damaged)
     return true;
 }
 
-static void finish(struct play *play, int result)
+static void finish(struct play *play, const char *failure)
 {
     g_mutex_lock(&play->lock);
     play->over = true;
-    play->result = result;
+    play->failed = failure;
+    g_strlcpy(play->why, failure ? failure : "", sizeof play->why);
     g_cond_signal(&play->cond);
     g_mutex_unlock(&play->lock);
 }
 
 static void on_ended(void *user)
 {
-    finish(user, 0);
+    finish(user, NULL);
 }
 
 static void on_failed(void *user, enum stream_reason reason, const char *detail)
 {
-    (void)reason, (void)detail;
-    finish(user, -EIO);
+    (void)reason;
+    finish(user, detail);
 }
 
 static const struct source_watch watch = {
@@ -152,24 +157,29 @@ static int clip_descriptor(const char *name)
     return fd;
 }
 
-/* Plays until the clip is over. Whether at least one picture came out. */
+/* Plays until the clip is over. Whether at least one picture came out; play->why if not. */
 static bool play_through(GstElement *pipeline, struct play *play)
 {
-    if (gst_element_set_state(pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE)
+    if (gst_element_set_state(pipeline, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
+        finish(play, "the pipeline does not start");
         return false;
-    gint64 deadline = g_get_monotonic_time() + 5 * G_TIME_SPAN_SECOND;
+    }
+    gint64 deadline = g_get_monotonic_time() + CLIP_SECONDS * G_TIME_SPAN_SECOND;
     g_mutex_lock(&play->lock);
     while (!play->over && g_cond_wait_until(&play->cond, &play->lock, deadline))
         ;
-    bool good = play->over && play->result == 0 && g_atomic_int_get(&play->pictures) > 0;
+    bool good = play->over && !play->failed && g_atomic_int_get(&play->pictures) > 0;
+    if (!good && !play->failed)
+        g_strlcpy(play->why, play->over ? "no picture came out" : "it takes too long",
+                  sizeof play->why);
     g_mutex_unlock(&play->lock);
     return good;
 }
 
 /* source ! videoconvert ! RGB ! fakesink, and a picture of what arrived. */
-static bool play_descriptor(int fd, bool paced)
+static int play_descriptor(const char *name, int fd, bool paced, struct record_error *err)
 {
-    struct play play = {0};
+    struct play play = {.why = "its elements cannot be made or linked"};
     g_mutex_init(&play.lock);
     g_cond_init(&play.cond);
     struct address uri = {.kind = ADDRESS_FILE};
@@ -197,13 +207,16 @@ static bool play_descriptor(int fd, bool paced)
     if (sample) {
         int picture = memfd_create("picture", MFD_CLOEXEC);
         good = picture >= 0 && snapshot_write(sample, picture) > 0;
+        if (!good)
+            g_strlcpy(play.why, "its picture cannot be written as JPEG", sizeof play.why);
         gst_sample_unref(sample);
         if (picture >= 0)
             close(picture);
     }
     g_mutex_clear(&play.lock);
     g_cond_clear(&play.cond);
-    return good;
+    return good ? 0
+                : refuse(err, -EIO, "warm-up clip %s does not play: %.120s", name, play.why);
 }
 
 static int play_clip(const char *name, bool paced, struct record_error *err)
@@ -211,9 +224,9 @@ static int play_clip(const char *name, bool paced, struct record_error *err)
     int fd = clip_descriptor(name);
     if (fd < 0)
         return refuse(err, fd, "warm-up clip %s is not there", name);
-    bool good = play_descriptor(fd, paced);
+    int r = play_descriptor(name, fd, paced, err);
     close(fd);
-    return good ? 0 : refuse(err, -EIO, "warm-up clip %s does not play", name);
+    return r;
 }
 
 /* What a camera's session is made of, and cannot be run without a camera. */
