@@ -166,14 +166,15 @@ static void count_inputs(const struct nn_spatial *s, int axis, bool with_padding
 {
     int64_t low = with_padding ? -s->pad_before[axis] : 0;
     int64_t high = s->in[axis] + (with_padding ? s->pad_after[axis] : 0);
+    int64_t dilation = s->dilation[axis];
     for (int64_t o = 0; o < s->out[axis]; o++) {
-        int64_t count = 0;
-        for (int64_t t = 0; t < s->kernel[axis]; t++) {
-            int64_t at = o * s->stride[axis] + t * s->dilation[axis] - s->pad_before[axis];
-            count += at >= low && at < high;
-        }
+        /* Tap t sees place start + t · dilation. */
+        int64_t start = o * s->stride[axis] - s->pad_before[axis];
+        int64_t first = start < low ? (low - start + dilation - 1) / dilation : 0;
+        int64_t end = start < high ? (high - start + dilation - 1) / dilation : 0;
+        end = end < s->kernel[axis] ? end : s->kernel[axis];
         /* A window of padding only sums to zero; its average is zero, too. */
-        counted[o] = count > 0 ? (float)count : 1;
+        counted[o] = end > first ? (float)(end - first) : 1;
     }
 }
 

@@ -9,6 +9,10 @@
  * neighbouring outputs read neighbouring inputs for every tap; the loops here then know
  * nothing of pads, strides, dilations or the number of dimensions.
  *
+ * Sums over taps, sigmoid and tanh are computed in one order everywhere, each product and sum
+ * rounded as one operation, so that these agree to the bit between tables. (The scalar table
+ * rounds through double, which differs from that about once in 10^9.)
+ *
  * Determinism: a result depends on the values and the counts only, never on the alignment of
  * a pointer or on the number of threads. NaN goes in, NaN comes out, except in tap_max.
  *
