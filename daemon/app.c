@@ -281,7 +281,9 @@ static int listen_http(struct app *app, struct app_error *err)
     if (r == 0)
         r = http_create(app->loop, app->server, &app->http);
     if (r < 0)
-        explain(err, "%s", *why.text ? why.text : g_strerror(-r));
+        explain(err, "%s: %s",
+                app->config->listen_origin ? app->config->listen_origin : "default address",
+                *why.text ? why.text : g_strerror(-r));
     return r;
 }
 

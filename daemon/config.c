@@ -336,6 +336,7 @@ static int read_server(GPtrArray *entries, struct config *config, struct config_
         return refuse(err, entry->origin, "listen",
                       "listen must be an address and a port, "
                       "such as 127.0.0.1:8470");
+    config->listen_origin = entry ? g_strdup(entry->origin) : NULL;
     entry = find_entry(entries, "server", "node");
     default_node(config->node);
     if (entry && !record_name_is_valid(entry->value))
@@ -624,6 +625,7 @@ void config_finish(struct config *config)
     }
     g_free(config->models);
     g_free(config->streams);
+    g_free(config->listen_origin);
     g_free(config->database);
     g_free(config->worker);
     *config = (struct config){0};

@@ -32,6 +32,7 @@ struct config_model {
 
 struct config {
     char listen[CONFIG_LISTEN_SIZE];
+    char *listen_origin; /* "vigil.conf:12", who opens the listener reports it; NULL: default */
     char node[RECORD_NAME_SIZE];
     struct config_roots media_roots;
     char *database;

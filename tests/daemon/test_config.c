@@ -136,6 +136,7 @@ START_TEST(a_full_file_is_read_with_paths_beside_it)
              "[stream film]\nuri=file:///srv/x/a%20b.mp4\nloop=true\nenabled=0\n"),
         0);
     ck_assert_str_eq(config.listen, "127.0.0.1:9000");
+    ck_assert(g_str_has_suffix(config.listen_origin, "vigil.conf:2"));
     ck_assert_str_eq(config.node, "nvr1");
     ck_assert_uint_eq(config.media_roots.count, 2);
     ck_assert(g_str_has_prefix(config.media_roots.paths[0], folder));
@@ -175,6 +176,7 @@ START_TEST(flag_wins_over_environment_over_folder_over_file)
                                environment, "127.0.0.1:4"),
                      0);
     ck_assert_str_eq(config.listen, "127.0.0.1:4");
+    ck_assert_str_eq(config.listen_origin, "--listen");
     ck_assert_str_eq(config.node, "from-env");
     ck_assert_int_eq(config.retention_days, 20);
     ck_assert(g_str_has_suffix(config.database, "/p.db"));

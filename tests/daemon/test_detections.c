@@ -95,6 +95,9 @@ START_TEST(a_detection_that_starts_again_does_not_end)
     ck_assert_uint_eq(detections_flush(set, post, NULL), 0);
     ck_assert_int_eq(taken_count, 0);
     ck_assert_uint_eq(detections_open(set), 1);
+    apply("a", 1, RECORD_ENDED); /* until it does */
+    detections_flush(set, post, NULL);
+    ck_assert_int_eq(taken_count, 1);
 }
 END_TEST
 
