@@ -156,6 +156,7 @@ static void take_page(void *arg, const struct record_page *page)
     if (subscriber->confirming && page->count == 0)
         subscriber->cursor = subscriber->asked_last_seq > 0 ? subscriber->asked_last_seq : -1;
     subscriber->confirming = false;
+    int64_t begin = subscriber->cursor;
     for (size_t i = 0; i < page->count; i++) {
         struct api_frame *frame;
         int status = frame_create(-1, page->texts[i], &frame);
@@ -178,6 +179,9 @@ static void take_page(void *arg, const struct record_page *page)
     if (page->count < API_EVENTS_PAGE) {
         subscriber->live = true;
         subscriber->position = subscriber->asked_position;
+    } else if (subscriber->cursor == begin) {
+        subscriber->ended =
+            true; /* a full page without one record: the next would be the same */
     }
     wake(subscriber);
 }

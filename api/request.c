@@ -1,5 +1,6 @@
 #include "api/internal.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,6 +152,7 @@ void api_request_release(struct api_request *request)
 
 static void answer(struct api_request *request, int status, struct MHD_Response *response)
 {
+    assert(status >= 200 && status < 600);
     request->answered = true;
     request->status = status;
     request->response = response;

@@ -131,8 +131,6 @@ static enum MHD_Result queue_answer(struct api_request *request)
     request->response = NULL;
     if (!response)
         return MHD_NO;
-    if (request->must_close)
-        MHD_add_response_header(response, "Connection", "close");
     request->server->stats.responses[request->status / 100]++;
     enum MHD_Result result =
         MHD_queue_response(request->connection->mhd, (unsigned)request->status, response);

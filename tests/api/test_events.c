@@ -310,6 +310,33 @@ START_TEST(a_reader_that_takes_nothing_is_closed_at_the_deadline)
 }
 END_TEST
 
+/* Behind all the time, for longer than the deadline, but always taking something. */
+START_TEST(a_reader_that_is_slow_but_steady_is_kept)
+{
+    const int deadline_ms = 600;
+    harness_stop(&harness);
+    harness_start(&harness, (struct api_server_options){.request_deadline_ms = deadline_ms});
+    struct client *client = subscribe("/api/v1/events", NULL);
+    client->paused = true;
+    commit_and_publish(6000);
+    struct api_server_stats stats;
+    size_t all = 0, taken = 0;
+    for (int i = 0; i < 6000; i++)
+        all += strlen(harness.records[i]);
+    for (int64_t begin = harness_now(); harness_now() - begin < 3 * deadline_ms;) {
+        char buffer[16384];
+        ssize_t size = recv(client->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+        ck_assert_int_ne(size, 0);
+        taken += size > 0 ? (size_t)size : 0;
+        harness_idle(&harness, 20);
+        api_server_get_stats(harness.server, &stats);
+        ck_assert_int_eq(stats.deadline_closed, 0);
+    }
+    ck_assert_int_eq(stats.subscribers, 1);
+    ck_assert_msg(taken < all, "it was not behind all the time");
+}
+END_TEST
+
 START_TEST(a_quiet_stream_outlives_the_deadline_by_its_heartbeats)
 {
     harness_stop(&harness);
@@ -376,6 +403,19 @@ START_TEST(a_store_that_fails_ends_the_stream)
     struct client *client = subscribe("/api/v1/events", "Last-Event-ID: 1\r\n");
     HARNESS_WAIT(&harness, strstr(client->data, "\r\n0\r\n\r\n"));
     ck_assert_int_eq(count_ids(client), 0);
+}
+END_TEST
+
+START_TEST(a_store_full_of_rubbish_ends_the_stream)
+{
+    commit(2 * API_EVENTS_PAGE);
+    for (int64_t i = 0; i < harness.record_count; i++) {
+        free(harness.records[i]);
+        harness.records[i] = strdup("{}");
+    }
+    struct client *client = subscribe("/api/v1/events", "Last-Event-ID: 0\r\n");
+    HARNESS_WAIT(&harness, strstr(client->data, "\r\n0\r\n\r\n"));
+    ck_assert_int_eq(harness.asked_count, 1);
 }
 END_TEST
 
@@ -454,11 +494,13 @@ int main(void)
     tcase_add_test(events, filters_apply_to_what_is_live_and_what_is_replayed);
     tcase_add_test(events, a_slow_reader_delays_nobody_and_misses_nothing);
     tcase_add_test(events, a_reader_that_takes_nothing_is_closed_at_the_deadline);
+    tcase_add_test(events, a_reader_that_is_slow_but_steady_is_kept);
     tcase_add_test(events, a_quiet_stream_outlives_the_deadline_by_its_heartbeats);
     tcase_add_test(events, a_quiet_stream_costs_no_turns);
     tcase_add_test(events, a_client_that_leaves_is_noticed_at_once);
     tcase_add_test(events, a_client_may_leave_while_the_store_is_asked);
     tcase_add_test(events, a_store_that_fails_ends_the_stream);
+    tcase_add_test(events, a_store_full_of_rubbish_ends_the_stream);
     tcase_add_test(events, text_that_is_no_record_is_refused_and_the_stream_goes_on);
     tcase_add_test(events, many_subscribers_each_get_everything);
     tcase_add_test(events, draining_ends_the_streams);

@@ -288,6 +288,24 @@ START_TEST(a_connection_that_is_used_stays_longer_than_one_deadline)
 }
 END_TEST
 
+START_TEST(a_connections_rest_does_not_count_against_its_next_request)
+{
+    struct response response;
+    struct client *client = harness_connect(&harness);
+    client_request(&harness, client, "GET", "/livez", NULL, NULL);
+    client_receive(&harness, client, false, &response);
+    response_finish(&response);
+    harness_idle(&harness, DEADLINE_MS * 3 / 4);
+    harness.hold = true;
+    client_request(&harness, client, "GET", "/api/v1/streams", NULL, NULL);
+    harness_idle(&harness, DEADLINE_MS / 2);
+    harness_release(&harness);
+    client_receive(&harness, client, false, &response);
+    ck_assert_int_eq(response.status, 200);
+    response_finish(&response);
+}
+END_TEST
+
 START_TEST(a_backend_that_does_not_answer_in_time_gives_504)
 {
     struct response response;
@@ -580,6 +598,7 @@ int main(void)
     tcase_add_test(time, a_silent_connection_is_closed);
     tcase_add_test(time, a_connection_that_rests_between_requests_is_closed);
     tcase_add_test(time, a_connection_that_is_used_stays_longer_than_one_deadline);
+    tcase_add_test(time, a_connections_rest_does_not_count_against_its_next_request);
     tcase_add_test(time, a_backend_that_does_not_answer_in_time_gives_504);
     tcase_add_test(time, slow_clients_do_not_keep_others_out);
     TCase *connections = tcase_create("connections");
