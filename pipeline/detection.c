@@ -23,6 +23,7 @@ void detection_restart(struct detection *detection, int64_t shift_ns)
 {
     detection->shift_ns = shift_ns;
     detection->anchored = false;
+    detection->on = 0;
 }
 
 static void identify(const struct detection *detection, const struct vigilmessage_event *event,
@@ -60,6 +61,10 @@ void detection_record(struct detection *detection, const struct vigilmessage_eve
     bool timed = GST_CLOCK_TIME_IS_VALID(event->running_time);
     int64_t age_ns = timed ? now->running_ns - (int64_t)event->running_time : 0;
     int64_t pts = shifted(detection, event->pts);
+    if (event->phase == RECORD_STARTED && detection->on++ == 0)
+        detection->anchored = false;
+    if (event->phase == RECORD_ENDED && detection->on > 0)
+        detection->on--;
     if (detection->by_clock && !detection->anchored) {
         detection->anchor_ms = now->unix_ms - (age_ns + pts) / NS_PER_MS;
         detection->anchored = true;

@@ -5,9 +5,9 @@
  *
  *   file, finite scene   start_ms of the stream plus pts; a repeated pass goes on where the one
  *                        before ended
- *   camera               wall clock at the first event of a connection, which fixes the offset
- *                        for the rest of it: an event's start must not move between its
- *                        messages when the clock is corrected
+ *   camera               wall clock when an event starts while no other is on; its offset holds
+ *                        until none is on: an event's start must not move between its
+ *                        messages when a clock is corrected or drifts
  *
  * Thread: one at a time (the thread that analyses). */
 #ifndef PIPELINE_DETECTION_H
@@ -34,6 +34,7 @@ struct detection {
     int64_t start_ms;
     int64_t shift_ns; /* of this pass over a file */
     bool anchored;
+    int on;            /* events started and not ended */
     int64_t anchor_ms; /* wall time of stream time 0, by_clock */
 };
 

@@ -66,6 +66,9 @@ bool source_build_rtsp(struct source_context *context, const struct source_optio
     gst_util_set_object_arg(G_OBJECT(rtsp), "protocols", "tcp");
     g_object_set(rtsp, "location", location, "latency", LATENCY_MS, "drop-on-latency", TRUE,
                  "tcp-timeout", (guint64)TCP_TIMEOUT_US, NULL);
+    /* The camera's own timestamps: the default guesses them from arrival, which for B-pictures,
+     * sent out of order, is wrong by up to 300 ms. What clocks drift apart: tail.c. */
+    gst_util_set_object_arg(G_OBJECT(rtsp), "buffer-mode", "none");
     if (*options->user || *options->password)
         g_object_set(rtsp, "user-id", options->user, "user-pw", options->password, NULL);
     if (options->uri->kind == ADDRESS_RTSPS && !check_certificates(context, rtsp, options->uri))

@@ -274,7 +274,8 @@ static void digest(struct stream *stream)
         lifecycle_on_packet(&stream->life, stream->packet_told_at = facts.last_packet);
     if (facts.last_picture > stream->picture_told_at)
         lifecycle_on_picture(&stream->life, stream->picture_told_at = facts.last_picture);
-    tail_set_pace(stream->tail, facts.paced_by);
+    if (facts.paced_by)
+        tail_set_pace(stream->tail, facts.paced_by);
     if (facts.failed)
         fail(stream, facts.reason, facts.detail);
     else if (facts.ended)

@@ -9,6 +9,8 @@
  * live picture is never a second old. */
 #define QUEUE_FRAMES 4
 
+#define DRIFT_NS (INT64_C(10) * 1000000000)
+
 #define SHIFT_FIELD "shift"
 
 struct tail {
@@ -16,12 +18,15 @@ struct tail {
     GstElement *queue, *analyze, *sink; /* in it */
     GstPad *sink_pad;
     struct link *link;
-    bool live;
+    bool live, camera;
     GCancellable *cancel;
 
     GMutex lock; /* guards what follows */
     struct detection detection;
     int64_t pace;
+    struct {
+        int64_t base, least, until; /* -1: not yet */
+    } drift;
     GstClockTime damaged_at; /* pts of the last frame behind a damaged one */
     int64_t received, dropped;
     uint64_t entered, left;  /* numbers of the next frame into the queue, out of it */
@@ -59,13 +64,47 @@ static GstStructure *read_stats(struct tail *tail)
     return stats;
 }
 
+/* Frames of a camera carry its clock's time, which runs away from ours by seconds a week. The
+ * least delay of a frame in each stretch of DRIFT_NS, held against that of the first stretch, is
+ * by how much. With the lock held. */
+static void follow_drift(struct tail *tail, int64_t now, int64_t running)
+{
+    int64_t delay = now - running;
+    if (tail->drift.until < 0) {
+        tail->drift.until = now + DRIFT_NS;
+        tail->drift.least = delay;
+    }
+    tail->drift.least = MIN(tail->drift.least, delay);
+    if (now < tail->drift.until)
+        return;
+    if (tail->drift.base < 0)
+        tail->drift.base = tail->drift.least;
+    tail->pace = tail->drift.least - tail->drift.base;
+    tail->drift.until = -1;
+}
+
+/* Of the buffer, by the segment last seen on pad; or -1. */
+static int64_t running_of(GstPad *pad, GstBuffer *buffer)
+{
+    g_autoptr(GstEvent) event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
+    const GstSegment *segment = NULL;
+    if (event)
+        gst_event_parse_segment(event, &segment);
+    if (!segment || segment->format != GST_FORMAT_TIME)
+        return -1;
+    return (int64_t)gst_segment_to_running_time(segment, GST_FORMAT_TIME,
+                                                GST_BUFFER_PTS(buffer));
+}
+
 static GstPadProbeReturn on_enter(GstPad *pad, GstPadProbeInfo *info, gpointer user)
 {
-    (void)pad;
     struct tail *tail = user;
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
     bool congested = tail->live && link_is_congested(tail->link);
+    int64_t now = running_now(tail), running = running_of(pad, buffer);
     g_mutex_lock(&tail->lock);
+    if (tail->camera && now >= 0 && running >= 0)
+        follow_drift(tail, now, running);
     tail->received++;
     tail->dropped += congested;
     if (GST_BUFFER_PTS_IS_VALID(buffer)) {
@@ -116,20 +155,13 @@ static GstPadProbeReturn on_analysed(GstPad *pad, GstPadProbeInfo *info, gpointe
         }
         return GST_PAD_PROBE_OK;
     }
-    g_autoptr(GstEvent) event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
-    const GstSegment *segment = NULL;
-    if (event)
-        gst_event_parse_segment(event, &segment);
-    guint64 running = GST_CLOCK_TIME_NONE;
-    if (segment && segment->format == GST_FORMAT_TIME)
-        running = gst_segment_to_running_time(segment, GST_FORMAT_TIME,
-                                              GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info)));
+    int64_t running = running_of(pad, GST_PAD_PROBE_INFO_BUFFER(info));
     int64_t now = running_now(tail);
     g_mutex_lock(&tail->lock);
     bool first = tail->first_analysed_ms == RECORD_NO_TIME;
     tail->last_frame_ms = unix_ms();
-    if (tail->live && now >= 0 && GST_CLOCK_TIME_IS_VALID(running))
-        tail->latency_ms = (double)(now - tail->pace - (int64_t)running) / 1e6;
+    if (tail->live && now >= 0 && running >= 0)
+        tail->latency_ms = (double)(now - tail->pace - running) / 1e6;
     g_mutex_unlock(&tail->lock);
     if (!first)
         return GST_PAD_PROBE_OK;
@@ -269,8 +301,10 @@ struct tail *tail_create(const struct message_stream_start *start, GBytes *model
     tail->cancel = g_cancellable_new();
     tail->link = link;
     tail->live = start->live;
+    tail->camera = g_str_has_prefix(start->uri, "rtsp");
     tail->first_analysed_ms = tail->last_frame_ms = RECORD_NO_TIME;
     tail->latency_ms = -1;
+    tail->drift.base = tail->drift.until = -1;
     tail->damaged_at = GST_CLOCK_TIME_NONE;
     g_autofree char *hash = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, model);
     detection_init(&tail->detection, start, hash, by_clock);
@@ -329,6 +363,8 @@ void tail_discontinue(struct tail *tail, int64_t shift_ns)
     tail->analysed_before = stat(stats, "analysed");
     tail->first_analysed_ms = RECORD_NO_TIME;
     tail->end_pts = 0;
+    tail->drift.base = tail->drift.until = -1;
+    tail->pace = 0;
     g_mutex_unlock(&tail->lock);
     gst_structure_free(stats);
     gst_pad_send_event(

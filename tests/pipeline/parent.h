@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,6 +53,7 @@ static inline pid_t parent_spawn(char *const arguments[], int from, int to, int 
     pid_t pid = fork();
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives a failed test */
         if ((from >= 0 && dup2(from, to) < 0) || (out >= 0 && dup2(out, STDOUT_FILENO) < 0))
             _exit(127);
         execv(arguments[0], arguments);

@@ -1,0 +1,203 @@
+/* A real vigil-worker against a real RTSP server: sessions, faults, and what is said of them. */
+#include "tests/pipeline/parent.h"
+
+#include "tests/suite.h"
+
+static struct parent parent;
+static struct server server;
+
+#define SERVER(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static struct message camera(const char *format, int port)
+{
+    char uri[256];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(uri, sizeof uri, format, port);
+#pragma GCC diagnostic pop
+    return parent_stream("camera", uri);
+}
+
+static void start_worker(void)
+{
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+}
+
+START_TEST(twenty_of_twenty_sources_and_decoders_are_built_behind_the_sandbox)
+{
+    static const char *const codecs[] = {"h264", "h265", "jpeg"};
+    server = server_start(0, SERVER("--codec", codecs[_i], "--gop", "1", "--pattern", "ball"));
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", server.port);
+    for (int i = 0; i < 20; i++) {
+        parent_start_stream(&parent, &start, NULL);
+        parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 5000);
+        ck_assert_str_eq(parent.message.status.codec, codecs[_i]);
+        ck_assert_int_eq(parent.message.status.reconnects, 0);
+        parent_stop_stream(&parent, "camera");
+    }
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+START_TEST(a_camera_joined_mid_gop_is_analysed_from_its_first_key_picture)
+{
+    server = server_start(0, SERVER("--pattern", "scene"));
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", server.port);
+    parent_start_stream(&parent, &start, NULL);
+    do
+        parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 6000);
+    while (parent.message.status.first_analysed_ms == RECORD_NO_TIME);
+    const struct message_stream_status *status = &parent.message.status;
+    ck_assert_int_le(status->connected_ms, status->first_packet_ms);
+    ck_assert_int_le(status->first_packet_ms, status->first_key_ms);
+    ck_assert_int_ge(status->first_analysed_ms, status->first_key_ms);
+    ck_assert_int_le(status->first_analysed_ms - status->first_key_ms, 1000 * PARENT_PATIENCE);
+    ck_assert_int_eq(status->damaged, 0);
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+static const struct {
+    const char *uri;
+    const char *user, *password;
+    enum stream_state state;
+    enum stream_reason reason;
+    const char *detail;
+} faults[] = {
+    {"rtsp://127.0.0.1:%d/stream", "", "", STREAM_BACKOFF, REASON_AUTH_FAILED, "401"},
+    {"rtsp://127.0.0.1:%d/stream", "viewer", "wrong", STREAM_BACKOFF, REASON_AUTH_FAILED,
+     "401"},
+    {"rtsp://127.0.0.1:%d/missing", "viewer", "right", STREAM_BACKOFF, REASON_NOT_FOUND, "404"},
+    {"rtsps://127.0.0.1:%d/stream", "viewer", "right", STREAM_BACKOFF, REASON_TLS, "TLS"},
+    {"rtsp://127.0.0.1:1/%d", "", "", STREAM_BACKOFF, REASON_REFUSED, "listens"},
+    {"rtsp://nowhere.invalid:%d/x", "", "", STREAM_BACKOFF, REASON_DNS, "resolve"},
+    {"http://127.0.0.1:%d/", "", "", STREAM_FAILED, REASON_INTERNAL, "http"},
+    {"rtsp://a:b@127.0.0.1:%d/", "", "", STREAM_FAILED, REASON_INTERNAL, "credentials"},
+    {"rtsp://127.0.0.1:%d/stream", "viewer", "right", STREAM_LIVE, REASON_NONE, ""},
+};
+
+START_TEST(each_fault_of_a_camera_has_its_name_within_five_and_a_half_seconds)
+{
+    /* The server's clients know it as basic and as digest. */
+    server = server_start(
+        0, SERVER("--user", "viewer", "--password", "right", _i % 2 ? "--digest" : "--once"));
+    start_worker();
+    struct message start = camera(faults[_i].uri, server.port);
+    snprintf(start.start.user, sizeof start.start.user, "%s", faults[_i].user);
+    snprintf(start.start.password, sizeof start.start.password, "%s", faults[_i].password);
+    parent_start_stream(&parent, &start, NULL);
+    if (faults[_i].reason == REASON_DNS) {
+        parent_await(&parent, MESSAGE_RESOLVE, 2000);
+        ck_assert_str_eq(parent.message.resolve.host, "nowhere.invalid");
+        struct message none = {.type = MESSAGE_RESOLVED,
+                               .resolved.request = parent.message.resolve.request};
+        parent_send(&parent, &none, NULL, 0);
+    }
+    parent_await_state(&parent, faults[_i].state, (int)faults[_i].reason, 5500);
+    ck_assert_msg(strstr(parent.message.status.detail, faults[_i].detail), "%s",
+                  parent.message.status.detail);
+    ck_assert_msg(!strstr(parent.message.status.detail, "wrong"), "a password is shown");
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+START_TEST(a_name_is_resolved_outside_and_connected_by_address)
+{
+    server = server_start(0, SERVER("--gop", "1"));
+    start_worker();
+    struct message start = camera("rtsp://camera.invalid:%d/stream", server.port);
+    parent_start_stream(&parent, &start, NULL);
+    parent_await(&parent, MESSAGE_RESOLVE, 2000);
+    ck_assert_str_eq(parent.message.resolve.host, "camera.invalid");
+    struct message answer = {.type = MESSAGE_RESOLVED,
+                             .resolved = {.request = parent.message.resolve.request,
+                                          .address_count = 1,
+                                          .addresses = {"127.0.0.1"}}};
+    parent_send(&parent, &answer, NULL, 0);
+    parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 5000);
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+START_TEST(a_codec_without_a_decoder_is_named)
+{
+    server = server_start(0, SERVER("--codec", "vp8"));
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", server.port);
+    parent_start_stream(&parent, &start, NULL);
+    parent_await_state(&parent, STREAM_FAILED, REASON_UNSUPPORTED_CODEC, 5500);
+    ck_assert_ptr_nonnull(strstr(parent.message.status.detail, "VP8"));
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+START_TEST(a_server_that_dies_is_seen_at_once_and_met_again_within_a_second)
+{
+    server = server_start(0, SERVER("--pattern", "ball"));
+    int port = server.port;
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", port);
+    parent_start_stream(&parent, &start, NULL);
+    parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 6000);
+    server_stop(&server);
+    int64_t seen = parent_await_state(&parent, STREAM_STALLED, -1, 3500);
+    ck_assert_int_le(seen, 3500 * PARENT_PATIENCE);
+    /* A while without it: the worker tries on, and says so each second. */
+    for (int i = 0; i < 4; i++)
+        parent_await_state(&parent, STREAM_STALLED, REASON_REFUSED, 2000);
+    server = server_start(port, SERVER("--pattern", "ball"));
+    int64_t back = g_get_real_time() / 1000;
+    do
+        parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 6000);
+    while (parent.message.status.first_packet_ms == RECORD_NO_TIME);
+    ck_assert_int_le(parent.message.status.first_packet_ms - back, 1500 * PARENT_PATIENCE);
+    ck_assert_int_ge(parent.message.status.reconnects, 4);
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+START_TEST(a_camera_that_falls_silent_is_noticed_after_three_seconds)
+{
+    server = server_start(0, SERVER("--gop", "1"));
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", server.port);
+    parent_start_stream(&parent, &start, NULL);
+    parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 6000);
+    kill(server.pid, SIGSTOP);
+    int64_t seen = parent_await_state(&parent, STREAM_STALLED, REASON_NO_DATA, 3600);
+    ck_assert_int_ge(seen, 2500);
+    kill(server.pid, SIGCONT);
+    parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 6000);
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *sessions = tcase_create("sessions");
+    tcase_set_timeout(sessions, 120);
+    tcase_add_loop_test(
+        sessions, twenty_of_twenty_sources_and_decoders_are_built_behind_the_sandbox, 0, 3);
+    tcase_add_test(sessions, a_camera_joined_mid_gop_is_analysed_from_its_first_key_picture);
+    tcase_add_test(sessions, a_name_is_resolved_outside_and_connected_by_address);
+    TCase *trouble = tcase_create("trouble");
+    tcase_set_timeout(trouble, 60);
+    tcase_add_loop_test(trouble,
+                        each_fault_of_a_camera_has_its_name_within_five_and_a_half_seconds, 0,
+                        sizeof faults / sizeof *faults);
+    tcase_add_test(trouble, a_codec_without_a_decoder_is_named);
+    tcase_add_test(trouble, a_server_that_dies_is_seen_at_once_and_met_again_within_a_second);
+    tcase_add_test(trouble, a_camera_that_falls_silent_is_noticed_after_three_seconds);
+    TCase *cases[] = {sessions, trouble};
+    return suite_run("pipeline/camera", cases, 2);
+}
