@@ -17,14 +17,16 @@ struct nn_cell_activation {
     float alpha, beta;
 };
 
-/* Looks up an activation by ONNX name, in any case. A value of `alphas` and `betas` (lists of
- * an attribute, which the activations of a node consume in order; their counts go down) is
- * taken when the activation has that parameter and the list is not used up; ONNX's default
- * otherwise. 0, or -ENOTSUP for an unknown name. */
+/* What is left of the attributes activation_alpha and activation_beta: the activations of a
+ * node consume them in order. */
 struct nn_cell_parameters {
     const float *alphas, *betas;
     int alpha_count, beta_count;
 };
+
+/* Looks up an activation by ONNX name, in any case. Takes the next alpha and beta when the
+ * activation has them and the list is not used up; ONNX's default otherwise.
+ * 0, or -ENOTSUP for an unknown name. */
 int nn_cell_activation_find(const char *name, struct nn_cell_parameters *parameters,
                             struct nn_cell_activation *ret_activation);
 

@@ -23,7 +23,7 @@ static int require_floats(const struct nn_op_call *call)
     return 0;
 }
 
-/* ---- Gemm ---- */
+/* Gemm. */
 
 struct gemm {
     struct nn_gemm product;      /* without the pointers */
@@ -132,7 +132,7 @@ static bool gemm_time(const struct nn_op_call *call, const int *in, int *out)
     return true;
 }
 
-/* ---- MatMul ---- */
+/* MatMul. */
 
 /* As many products as the leading dimensions, broadcast together, count. */
 struct matmul {

@@ -4,8 +4,8 @@
 
 #include "nn/activation.h"
 
-/* ---- BatchNormalization: y = x · factor + shift, one pair for each channel (or, with the old
- * spatial = 0, for each value of a channel). ---- */
+/* BatchNormalization: y = x · factor + shift, one pair for each channel (or, with the old
+ * spatial = 0, for each value of a channel). */
 
 struct batch_norm {
     int64_t batch, count, inner; /* count pairs, each for `inner` neighbouring values */
@@ -140,7 +140,7 @@ static bool norm_time(const struct nn_op_call *call, const int *in, int *out)
     return true;
 }
 
-/* ---- Softmax ---- */
+/* Softmax. */
 
 /* Rows of `count` values `inner` apart. Before opset 13 everything from the axis on was one
  * row; since then only the axis is. */

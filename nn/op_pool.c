@@ -77,7 +77,7 @@ static const float *lay_out(const struct nn_op_call *call, const struct pool *p,
     return call->workspace;
 }
 
-/* ---- MaxPool ---- */
+/* MaxPool. */
 
 static int max_prepare(struct nn_op_call *call)
 {
@@ -157,7 +157,7 @@ static int max_forward(struct nn_op_call *call)
     return 0;
 }
 
-/* ---- AveragePool ---- */
+/* AveragePool. */
 
 /* How many taps of each output along an axis see something that counts: inputs, and with
  * count_include_pad the declared padding, but never what ceil_mode adds behind it. */
@@ -233,7 +233,7 @@ static bool pool_time(const struct nn_op_call *call, const int *in, int *out)
            nn_spatial_time(call, in, &p.spatial, out);
 }
 
-/* ---- GlobalAveragePool ---- */
+/* GlobalAveragePool. */
 
 static int global_infer(struct nn_op_call *call)
 {

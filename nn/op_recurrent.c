@@ -5,9 +5,9 @@
  * in where rows are found, never in how they are computed, so nothing is transposed at run
  * time.
  *
- * The order of every sum is that of ONNX Runtime, down to which products are rounded before
- * they are added: a network whose state amplifies rounding errors thus gives what it gave
- * where it was tested. That is why products run through the tables' tiles and not through
+ * Sums are taken in the order of ONNX Runtime, for an LSTM down to which products are rounded
+ * before they are added: a network whose state amplifies rounding errors then gives what it
+ * gave where it was tested. That is why products run through the tables' tiles and not through
  * OpenBLAS, whose order depends on where in the batch a row stands; they are also faster.
  *
  * Letters as in the ONNX specification: W input weights, R recurrent weights, B biases (Wb,
@@ -65,7 +65,7 @@ struct run {
     float *panel;            /* (DEPTH_BLOCK, tile_rows) */
 };
 
-/* ---- Cells ---- */
+/* Cells. */
 
 /* out[row, 0..columns-1] += in · weight, for `rows` rows of in, which is (rows, depth); weight
  * points into a Wᵀ or Rᵀ. Every row gets the same bits in any company. */
@@ -210,7 +210,7 @@ static const struct cell *cell_of(const struct nn_op_call *call)
     return call->op == &nn_op_gru ? &gru_cell : &rnn_cell;
 }
 
-/* ---- What the node says ---- */
+/* What the node says. */
 
 static int require_shape(const struct nn_op_call *call, int input, const char *name, int rank,
                          int64_t a, int64_t b, int64_t c)
@@ -412,7 +412,7 @@ static int recurrent_prepare(struct nn_op_call *call)
     return 0;
 }
 
-/* ---- Running ---- */
+/* Running. */
 
 static const float *input(const struct nn_op_call *call, int index)
 {
@@ -587,7 +587,7 @@ static int recurrent_forward(struct nn_op_call *call)
     return 0;
 }
 
-/* ---- Rows ---- */
+/* Rows. */
 
 #define COMMON_RULES                                                                           \
     {"activation_alpha", NN_ATTRIBUTE_FLOATS, 0, 0},                                           \

@@ -7,7 +7,7 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* ---- Taps ---- */
+/* Taps. */
 
 /* rows × vectors sums in registers over all taps; `last` lanes count in the last vector. */
 ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t last, float *y,
@@ -115,7 +115,7 @@ static void simd_gather(float *y, const float *x, size_t stride, size_t n)
         y[i] = x[i * stride];
 }
 
-/* ---- Products ---- */
+/* Products. */
 
 /* y[i] += Σ_p a[i·a_step + p] · x[p] for `rows` rows, two running sums each: enough in flight
  * to hide the latency of a product. */
@@ -217,7 +217,7 @@ static void simd_gemm(const struct nn_gemm *g)
         nn_kernels_gemm_blas(g);
 }
 
-/* ---- Vectors ---- */
+/* Vectors. */
 
 ALWAYS_INLINE void map_two(float *y, const float *a, const float *b, size_t n,
                            vector (*f)(vector, vector))

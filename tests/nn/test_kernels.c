@@ -486,7 +486,7 @@ START_TEST(an_unknown_table_name_is_ignored)
 }
 END_TEST
 
-/* ---- Bench ---- */
+/* Bench. */
 
 static double now(void)
 {
