@@ -30,6 +30,7 @@ struct run {
     bool stopping; /* after Ctrl-C */
     bool quitting; /* all is said: the worker is asked to exit */
     bool was_live;
+    int failures; /* attempts, while it was never live */
     struct message_stream_status last;
     guint deadline;
 };
@@ -121,14 +122,10 @@ static enum cli_exit exit_code_of(enum stream_reason reason)
     }
 }
 
-/* What the user can do, by reason; the worker's detail says what happened. */
+/* What the user can do, where the worker's detail, which says what happened, does not say it. */
 static const char *advice_of(enum stream_reason reason)
 {
     switch (reason) {
-    case REASON_AUTH_FAILED:
-        return "check user and password: rtsp://user:password@host/path";
-    case REASON_NOT_FOUND:
-        return "check the path of the address";
     case REASON_REFUSED:
         return "check host and port, and that the camera serves RTSP";
     case REASON_DNS:
@@ -148,8 +145,11 @@ static const char *advice_of(enum stream_reason reason)
         return "choose a smaller picture";
     case REASON_MODEL:
         return "check --model and the .modelinfo beside it";
-    default:
+    case REASON_CRASHED:
+    case REASON_INTERNAL:
         return "run it again, and report it if it stays";
+    default:
+        return NULL;
     }
 }
 
@@ -165,9 +165,25 @@ static void give_up(struct run *run, const struct message_stream_status *status)
         code = CLI_USAGE;
         advice = "scene://street is one";
     }
-    quit(run, cli_fail(code, "%s: %s; %s", what,
+    quit(run, cli_fail(code, "%s: %s%s%s", what,
                        status->detail[0] ? status->detail : stream_reason_name(status->reason),
-                       advice));
+                       advice ? "; " : "", advice ? advice : ""));
+}
+
+/* A stream that was live once is waited for; one that never was may have a mistake in its
+ * address. A host of several addresses gets a try at each: "localhost" has two, and most
+ * servers listen at one. */
+static bool is_hopeless(struct run *run, const struct message_stream_status *status)
+{
+    if (status->state == STREAM_FAILED)
+        return true;
+    if (status->state != STREAM_BACKOFF || run->was_live || run->stopping)
+        return false;
+    if (run->last.state != STREAM_BACKOFF)
+        run->failures++;
+    bool another_address_helps =
+        status->reason == REASON_REFUSED || status->reason == REASON_TIMEOUT;
+    return !another_address_helps || run->failures >= worker_address_count(run->worker);
 }
 
 /* --- what the worker says ----------------------------------------------------------------- */
@@ -210,7 +226,7 @@ static void show_change(struct run *run, const struct message_stream_status *sta
     if (away && changed)
         tell(run, status->detail[0] ? status->detail : stream_reason_name(status->reason),
              "; trying again");
-    else if (status->state == STREAM_LIVE && run->was_live && was_away)
+    else if (status->state == STREAM_LIVE && was_away)
         tell(run, "live again", "");
 }
 
@@ -218,14 +234,13 @@ static void take_status(struct run *run, const struct message_stream_status *sta
 {
     if (run->quitting)
         return;
-    if (status->state == STREAM_FAILED ||
-        (status->state == STREAM_BACKOFF && !run->was_live && !run->stopping)) {
+    if (is_hopeless(run, status)) {
         give_up(run, status);
         return;
     }
     if (run->progress && status->state == STREAM_LIVE)
         show_progress(run, status);
-    if (!run->input.finite && !run->stopping)
+    if (run->was_live && !run->input.finite && !run->stopping)
         show_change(run, status);
     run->was_live = run->was_live || status->state == STREAM_LIVE;
     run->last = *status;

@@ -37,6 +37,7 @@ struct worker {
     char *why;   /* why we killed it */
     GCancellable *cancellable;
     int resolving;              /* look-ups whose callback is still to come */
+    int address_count;          /* that the host was last found to have */
     char line[STDERR_LINE_MAX]; /* being written to stderr; the rest of a long one is lost */
     size_t line_length;
     char last_line[STDERR_LINE_MAX];
@@ -86,6 +87,11 @@ int worker_send(struct worker *worker, const struct message *message, const int 
     return status;
 }
 
+int worker_address_count(const struct worker *worker)
+{
+    return worker->address_count;
+}
+
 /* --- names ------------------------------------------------------------------------------- */
 
 struct look_up {
@@ -114,6 +120,7 @@ static void looked_up(GObject *resolver, GAsyncResult *result, gpointer data)
         g_strlcpy(resolved->addresses[resolved->address_count++], text, MESSAGE_ADDRESS_SIZE);
     }
     g_resolver_free_addresses(addresses);
+    look_up->worker->address_count = resolved->address_count;
     look_up->worker->resolving--;
     if (look_up->worker->control_fd >= 0)
         worker_send(look_up->worker, &look_up->answer, NULL, 0);

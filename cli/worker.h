@@ -39,6 +39,10 @@ int worker_send(struct worker *worker, const struct message *message, const int 
  * installed. Caller frees with g_free(). */
 char *worker_find_program(void);
 
+/* How many addresses its host was last found to have; 0: it did not ask. The worker tries them
+ * in turn. */
+int worker_address_count(const struct worker *worker);
+
 /* SIGKILL, and nothing it said is heard any more; gone follows with `why`, which may be NULL. */
 void worker_kill(struct worker *worker, const char *why);
 
