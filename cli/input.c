@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,9 +98,7 @@ static int check_address(const char *uri, struct input *input)
         return cli_fail(CLI_USAGE, "%s", err.text);
     /* A scene that never ends is a camera; one with a duration is read like a file. */
     const char *query = strchr(input->stream.uri, '?');
-    const char *duration = query ? strstr(query, "duration=") : NULL;
-    input->finite = input->stream.scheme == CONFIG_SCENE && duration &&
-                    strtoll(duration + strlen("duration="), NULL, 10) > 0;
+    input->finite = input->stream.scheme == CONFIG_SCENE && query && strstr(query, "duration=");
     return CLI_OK;
 }
 

@@ -1,9 +1,12 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct verb {
     const char *name;
@@ -40,8 +43,17 @@ static int finish_output(int code)
     return cli_fail(CLI_INTERNAL, "cannot write to standard output: %s", g_strerror(errno));
 }
 
+/* Descriptors that were closed before us must not become a socket that something prints to. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            abort();
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     setlocale(LC_CTYPE, "");
     if (argc < 2) {
         print_help(stderr);

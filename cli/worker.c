@@ -188,7 +188,7 @@ static bool hear_one(struct worker *worker)
     for (int i = 0; i < fd_count; i++)
         close(fds[i]);
     if (status == 0) {
-        /* It is exiting; the exit tells how. */
+        /* It is exiting, and the exit tells how; or check_silence has it killed. */
         worker->deaf = true;
     } else if (status < 0) {
         g_autofree char *why =
@@ -225,7 +225,7 @@ static gboolean check_silence(gpointer data)
     int64_t silent_ms = (g_get_monotonic_time() - worker->heard_us) / 1000;
     /* What waits in the socket while we were held up (a pipe that no one reads) is no silence. */
     struct pollfd waiting = {.fd = worker->control_fd, .events = POLLIN};
-    if (poll(&waiting, 1, 0) > 0)
+    if (!worker->deaf && poll(&waiting, 1, 0) > 0)
         return G_SOURCE_CONTINUE;
     if (silent_ms > (worker->ready ? WORKER_SILENCE_MS : WORKER_READY_MS)) {
         worker->silence_source = 0;

@@ -95,7 +95,6 @@ START_TEST(a_scene_with_a_duration_is_read_like_a_file_and_one_without_like_a_ca
         bool live;
     } scenes[] = {{"scene://street", true},
                   {"scene://street?seed=3&fps=10", true},
-                  {"scene://street?duration=0", true},
                   {"scene://street?duration=5&seed=3", false}};
     for (size_t i = 0; i < G_N_ELEMENTS(scenes); i++) {
         struct input input;
