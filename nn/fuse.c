@@ -8,11 +8,6 @@
 
 #include "nn/planner.h"
 
-static bool is_op(const struct nn_plan_node *node, const char *name)
-{
-    return strcmp(node->op->name, name) == 0;
-}
-
 struct fuser {
     struct nn_planner *p;
     int *readers;  /* of each value; graph outputs count as one more */
@@ -58,7 +53,7 @@ static int fuse_batch_normalization(struct fuser *f, int index)
     struct nn_planner *p = f->p;
     struct nn_plan_node *node = p->nodes[index];
     struct nn_plan_node *conv = sole_producer(f, node);
-    if (!conv || !is_op(conv, "Conv") || p->value_capacity - p->value_count < 2)
+    if (!conv || conv->op != &nn_op_conv || p->value_capacity - p->value_count < 2)
         return 0;
     for (int j = 1; j < node->output_count; j++)
         if (node->outputs[j] != NN_VALUE_NONE)
@@ -144,7 +139,7 @@ static int fuse_all(struct fuser *f)
                 f->producer[node->outputs[j]] = i;
     }
     for (int i = 0; i < p->node_count; i++) {
-        if (is_op(p->nodes[i], "BatchNormalization")) {
+        if (p->nodes[i]->op == &nn_op_batch_normalization) {
             int r = fuse_batch_normalization(f, i);
             if (r < 0)
                 return r;

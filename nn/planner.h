@@ -42,7 +42,7 @@ int nn_cut_time(struct nn_planner *p, int input, int axis);
 /* A tensor's shape for one frame: its extent on the time axis divided by the frames. */
 struct nn_tensor nn_planner_frame_tensor(const struct nn_planner *p, int value);
 
-/* A new value of the plan; NN_VALUE_NONE when memory is short. */
+/* A new value of the plan; NN_VALUE_NONE when value_capacity is reached. */
 int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor);
 
 /* Tensors of a node's inputs, for calls. Written to `tensors`. */

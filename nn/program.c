@@ -66,8 +66,8 @@ static void share(struct builder *b, int value, int with)
     values[value].place = values[with].place;
 }
 
-/* A view gets its input's bytes and needs no step. Not when it would make an output of the
- * program out of bytes the program does not own. */
+/* A view gets its input's bytes and needs no step. Not when a second output (Dropout's mask) is
+ * read: then forward must run. */
 static bool try_view(struct builder *b, const struct nn_plan_node *node)
 {
     if (!(node->op->flags & NN_OP_VIEW))

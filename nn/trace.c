@@ -67,7 +67,7 @@ static bool foldable(const struct nn_op_call *call)
 static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_plan_node *node)
 {
     struct nn_pool temporary;
-    nn_pool_init(&temporary, p->scratch.limit_bytes);
+    nn_pool_init(&temporary, p->pool->limit_bytes);
     call->pool = &temporary;
     int r = nn_plan_prepare(call);
     for (int j = 0; j < node->output_count && r == 0; j++) {
@@ -81,6 +81,7 @@ static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_p
     }
     if (r == 0 && call->workspace_bytes > 0) {
         call->workspace = nn_pool_alloc(&temporary, call->workspace_bytes);
+        p->scratch.full |= temporary.full;
         if (!call->workspace)
             r = nn_planner_no_memory(p);
     }
