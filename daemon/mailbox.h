@@ -20,7 +20,6 @@
 #define MAILBOX_BATCH_MAX   256
 #define MAILBOX_RETRY_MS    1000
 #define MAILBOX_RECORDS_MAX 4096 /* waiting or not yet announced */
-#define MAILBOX_UPDATES_MAX (MAILBOX_RECORDS_MAX * 3 / 4)
 #define MAILBOX_JOBS_MAX    64
 #define MAILBOX_CLOSE_MS    2000 /* for the last records, when the store fails */
 

@@ -1,5 +1,5 @@
 /* Two lists: streams, and slots (one per process). A slot is warming, spare, running for a
- * stream, or stopping. Every change ends in supervisor_settle, which gives ready workers to
+ * stream, or stopping. Every change ends in settle(), which gives ready workers to
  * waiting streams, spawns what is missing and arms the one timer for the next deadline. */
 #include "daemon/supervisor.h"
 
