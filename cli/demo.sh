@@ -55,7 +55,8 @@ setsid "$build/daemon/vigild" --config "$work/vigil.conf" --listen "127.0.0.1:$p
 daemon=$!
 url=
 for _ in $(seq 100); do
-    url=$(grep -o 'http://127\.0\.0\.1:[0-9]*' "$work/vigild.log" | head -n 1) && break
+    url=$(sed -n 's|.*\(http://127\.0\.0\.1:[0-9]*\).*|\1|p' "$work/vigild.log" | head -n 1)
+    [ -z "$url" ] || break
     kill -0 "$daemon" 2>/dev/null || { cat "$work/vigild.log" >&2; exit 1; }
     sleep 0.1
 done
