@@ -91,11 +91,37 @@ static int read_metadata(struct nn_loader *l, const Onnx__ModelProto *proto)
 
 /* --- Definitions ------------------------------------------------------------------------ */
 
-static int compare_definitions(const void *a, const void *b)
+static bool comes_before(const struct nn_definition *x, const struct nn_definition *y)
 {
-    const struct nn_definition *x = a, *y = b;
     int order = strcmp(x->name, y->name);
-    return order ? order : (x->value > y->value) - (x->value < y->value);
+    return order ? order < 0 : x->value < y->value;
+}
+
+static void sift_down(struct nn_definition *heap, size_t at, size_t count)
+{
+    struct nn_definition sinking = heap[at];
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && comes_before(&heap[child], &heap[child + 1]))
+            child++;
+        if (!comes_before(&sinking, &heap[child]))
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = sinking;
+}
+
+/* A heap sort rather than qsort: glibc's allocates beyond 1 KiB, asks the kernel how much memory
+ * there is (sysinfo, which ends a sandboxed worker), and is quadratic where it cannot. */
+static void sort_definitions(struct nn_definition *definitions, size_t count)
+{
+    for (size_t i = count / 2; i > 0; i--)
+        sift_down(definitions, i - 1, count);
+    for (size_t last = count; last > 1; last--) {
+        struct nn_definition greatest = definitions[0];
+        definitions[0] = definitions[last - 1];
+        definitions[last - 1] = greatest;
+        sift_down(definitions, 0, last - 1);
+    }
 }
 
 int nn_loader_find(const struct nn_loader *l, const ProtobufCBinaryData *bytes)
@@ -199,7 +225,7 @@ static int read_definitions(struct nn_loader *l)
         m->parameter_count += nn_shape_count(&tensor->shape);
     }
     size_t initializers = l->definition_count;
-    qsort(l->definitions, initializers, sizeof *l->definitions, compare_definitions);
+    sort_definitions(l->definitions, initializers);
 
     for (size_t i = 0; i < g->n_input; i++) {
         /* Files up to IR version 3 list every initializer as an input too; the value given in
@@ -234,7 +260,7 @@ static int read_definitions(struct nn_loader *l)
             l->producer[value] = (int)i;
         }
 
-    qsort(l->definitions, l->definition_count, sizeof *l->definitions, compare_definitions);
+    sort_definitions(l->definitions, l->definition_count);
     for (size_t i = 0; i < l->definition_count; i++) {
         const char *name = l->definitions[i].name;
         if (name[0] == '\0')
