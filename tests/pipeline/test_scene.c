@@ -233,18 +233,22 @@ START_TEST(boxes_lie_in_the_picture_and_labels_agree_with_the_objects)
 }
 END_TEST
 
-/* Whether a pixel is near an object: shadows fall beside the boxes, and a lamp post is painted
- * again over its whole height where somebody passes behind it. */
-static bool is_near_object(const struct scene_truth *truth, float x, float y)
+/* How much a pixel may differ from the empty picture. Near an object all: shadows fall beside
+ * the boxes. Above one somewhat: a lamp post is painted again over its whole height where
+ * somebody passes behind it, which darkens its smooth edges. Elsewhere not at all. */
+static int may_differ(const struct scene_truth *truth, float x, float y)
 {
+    int most = 0;
     for (size_t i = 0; i < truth->object_count; i++) {
         const struct scene_object *o = &truth->objects[i];
         float beside = 0.5f * (o->w > o->h ? o->w : o->h) + 0.03f;
-        if (x > o->x - beside && x < o->x + o->w + beside &&
-            (y < o->y || (y > o->y - beside && y < o->y + o->h + beside)))
-            return true;
+        if (x < o->x - beside || x > o->x + o->w + beside || y > o->y + o->h + beside)
+            continue;
+        if (y > o->y - beside)
+            return 255;
+        most = 40;
     }
-    return false;
+    return most;
 }
 
 START_TEST(what_moves_changes_pixels_in_its_box_and_nowhere_else)
@@ -276,7 +280,7 @@ START_TEST(what_moves_changes_pixels_in_its_box_and_nowhere_else)
             /* Whoever is about to come in may cast a shadow before. */
             bool inside = x > 0.15f && x < 0.85f && y < 0.85f;
             if (a[i] != empty[i] && inside)
-                ck_assert_msg(is_near_object(&before, x, y),
+                ck_assert_msg(abs(a[i] - empty[i]) <= may_differ(&before, x, y),
                               "frame %d: a pixel changed at %.2f, %.2f", (int)n, x, y);
         }
         free(a);
@@ -524,7 +528,7 @@ int main(void)
     tcase_set_timeout(truth, 120);
     tcase_add_loop_test(truth, boxes_lie_in_the_picture_and_labels_agree_with_the_objects, 0,
                         6);
-    tcase_add_loop_test(truth, what_moves_changes_pixels_in_its_box_and_nowhere_else, 0, 4);
+    tcase_add_loop_test(truth, what_moves_changes_pixels_in_its_box_and_nowhere_else, 0, 8);
     tcase_add_loop_test(truth, each_feature_brings_its_label_and_no_other, 0, 9);
 
     TCase *effects = tcase_create("effects");
