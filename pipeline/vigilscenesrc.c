@@ -306,11 +306,13 @@ static gboolean set_caps(GstBaseSrc *base, GstCaps *caps)
     }
     scene_destroy(src->scene);
     src->scene = scene;
-    /* With a new rate the next frame has another number: its time goes on from here. */
-    GstClockTime now = src->info.fps_n > 0 ? time_of_frame(src, src->frame) : 0;
+    /* With a new rate the next frame has another number: its time goes on from here. Before the
+     * first caps that time is where a seek may have put it. */
+    GstClockTime now =
+        src->info.fps_n > 0 ? time_of_frame(src, src->frame) : base->segment.position;
     src->info = info;
     gst_base_src_set_blocksize(base, (guint)GST_VIDEO_INFO_SIZE(&info));
-    if (now > 0)
+    if (GST_CLOCK_TIME_IS_VALID(now))
         src->frame = frame_at_time(src, now);
     return TRUE;
 }

@@ -2,7 +2,8 @@
 """Makes models/scene.onnx. Development only: nothing of vigil needs Python to build or run.
 
     train_scene.py data   DIR SPLIT FIRST COUNT   renders and compresses labelled clips
-    train_scene.py train  DIR MODEL.pt            trains on DIR/train, keeps the best on DIR/val
+    train_scene.py train  DIR MODEL.pt [EPOCHS [START.pt [PER_EPOCH]]]
+                                                  trains on DIR/train, keeps the best on DIR/val
     train_scene.py export DIR MODEL.pt OUT.onnx   measures on DIR/test, writes the model
     train_scene.py clip   MODEL.pt FILE           prints the events found in a video file
 
@@ -270,8 +271,9 @@ def augment(window, label, rng):
                 a, b = rng.uniform(0, 0.12, 2)
                 f = window[t] * (1 - a) + np.roll(window[t], 1, 1) * a
                 window[t] = f * (1 - b) + np.roll(f, 1, 0) * b
-        if rng.random() < 0.3:  # exposure drifts
-            window *= 1.0 + np.linspace(0, rng.uniform(-0.02, 0.02), WINDOW)[:, None, None]
+        if rng.random() < 0.4:  # exposure drifts: less than a change of light, yet no movement
+            way = np.linspace(0, 1, WINDOW) ** rng.uniform(0.4, 2.5)
+            window *= 1.0 + (rng.uniform(-0.04, 0.04) * way)[:, None, None]
         if rng.random() < 0.25:  # a faint soft shadow of somebody out of sight
             window += soft_blob(rng, 1.0) * rng.uniform(-9, 4)
     if label == QUIET and rng.random() < 0.35:
@@ -354,8 +356,9 @@ def confusion(labels, scores):
     return table
 
 
-def command_train(root, path, epochs=14, per_epoch=9000, batch=48):
+def command_train(root, path, epochs=10, start=None, per_epoch=9000, batch=48):
     import torch
+    epochs, per_epoch = int(epochs), int(per_epoch)
     torch.set_num_threads(1)
     torch.manual_seed(1)
     rng = np.random.default_rng(1)
@@ -365,11 +368,14 @@ def command_train(root, path, epochs=14, per_epoch=9000, batch=48):
     share = np.array([0.34, 0.26] + [0.4 / 6] * 6)
     members = [np.flatnonzero(train.labels == label) for label in range(8)]
     network = build_network()
-    optimizer = torch.optim.Adam(network.parameters(), 2e-3)
-    steps = int(epochs) * per_epoch // batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
+    if start:
+        network.load_state_dict(torch.load(start))
+    optimizer = torch.optim.Adam(network.parameters())
+    steps = epochs * (per_epoch // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.5e-3 if start else 4e-3, steps,
+                                                   pct_start=0.1 if start else 0.3)
     best = 0.0
-    for epoch in range(int(epochs)):
+    for epoch in range(epochs):
         network.train()
         total = 0.0
         for _ in range(per_epoch // batch):
@@ -526,7 +532,7 @@ def to_onnx(state, metadata):
 # `frozen`, which a still picture under a thrifty encoder can imitate, longest.
 ENTER = "0.6,lighting:0.8,weather:0.75,covered:0.8,moved:0.8,defocused:0.85,frozen:0.9"
 EXIT = "0.4,lighting:0.5,weather:0.5,covered:0.5,moved:0.5,defocused:0.6,frozen:0.6"
-MIN_DURATION_MS = "250,lighting:500,weather:2000,covered:1000,moved:250,defocused:2000,frozen:5000"
+MIN_DURATION_MS = "250,lighting:1000,weather:2000,covered:1000,moved:250,defocused:2000,frozen:5000"
 
 
 def per_label(text):
