@@ -226,6 +226,14 @@ START_TEST(it_ends_after_num_buffers_and_knows_its_duration)
 }
 END_TEST
 
+static GstPadProbeReturn count_buffer(GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+    (void)pad;
+    (void)info;
+    g_atomic_int_inc((gint *)data);
+    return GST_PAD_PROBE_OK;
+}
+
 START_TEST(a_seek_gives_the_frame_of_that_time)
 {
     GstElement *pipeline = gst_parse_launch(
@@ -235,6 +243,9 @@ START_TEST(a_seek_gives_the_frame_of_that_time)
         NULL);
     ck_assert_ptr_nonnull(pipeline);
     g_autoptr(GstElement) src = gst_bin_get_by_name(GST_BIN(pipeline), "src");
+    gint pushed = 0;
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(src, "src");
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, count_buffer, &pushed, NULL);
     /* Once before anything is negotiated, once while it plays. */
     gst_element_set_state(pipeline, _i ? GST_STATE_PAUSED : GST_STATE_READY);
     gst_element_get_state(pipeline, NULL, NULL, GST_CLOCK_TIME_NONE);
@@ -247,6 +258,7 @@ START_TEST(a_seek_gives_the_frame_of_that_time)
     g_object_get(sink, "last-sample", &sample, NULL);
     GstBuffer *buffer = gst_sample_get_buffer(sample);
     ck_assert_uint_eq(GST_BUFFER_PTS(buffer), 7 * GST_SECOND);
+    ck_assert_int_lt(g_atomic_int_get(&pushed), 10); /* it jumped: 70 frames would be walking */
 
     struct scene *scene = scene_like(BUSY_SEED, 320, 180, 10);
     const struct scene_canvas *picture;
