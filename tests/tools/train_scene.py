@@ -569,7 +569,7 @@ def command_export(root, path, out):
         "vigil.scale": f"{SCALE:g}", "vigil.resize": "stretch", "vigil.fps": str(FPS),
         "vigil.window": str(WINDOW), "vigil.stride": str(STRIDE), "vigil.enter": ENTER,
         "vigil.exit": EXIT, "vigil.min_duration_ms": MIN_DURATION_MS,
-        "vigil.background": "quiet", "vigil.metrics": json.dumps(metrics),
+        "vigil.head": "scores", "vigil.cooldown_ms": "1000", "vigil.background": "quiet", "vigil.metrics": json.dumps(metrics),
         "vigil.data_sha256": train.digest.hexdigest(),
     }
     data = to_onnx(network.state_dict(), metadata)
