@@ -31,6 +31,7 @@ struct stream {
     guint bus_watch;
     GstElement *source; /* in the tail's pipeline; NULL none */
     struct connection *connection;
+    int64_t unix_offset; /* real time less monotonic time when it began, ns */
     int64_t packet_told_at, picture_told_at;
     guint timer;
     bool stopping, finishing, drained;
@@ -54,12 +55,10 @@ static int64_t now_ns(void)
     return g_get_monotonic_time() * 1000;
 }
 
-/* A monotonic time of this process as Unix milliseconds. */
-static int64_t unix_ms(int64_t monotonic_ns)
+/* A monotonic time of this connection as Unix milliseconds: the same each time it is told. */
+static int64_t unix_ms(const struct stream *stream, int64_t monotonic_ns)
 {
-    if (monotonic_ns < 0)
-        return RECORD_NO_TIME;
-    return g_get_real_time() / 1000 - (now_ns() - monotonic_ns) / 1000000;
+    return monotonic_ns < 0 ? RECORD_NO_TIME : (monotonic_ns + stream->unix_offset) / 1000000;
 }
 
 static bool is_network(const struct stream *stream)
@@ -83,9 +82,9 @@ static void fill_connection(struct stream *stream, struct message_stream_status 
     status->height = facts.height;
     status->damaged += facts.damaged;
     stream->last_damage = MAX(stream->last_damage, facts.last_damage);
-    status->connected_ms = unix_ms(facts.session);
-    status->first_packet_ms = unix_ms(facts.first_packet);
-    status->first_key_ms = unix_ms(facts.first_key);
+    status->connected_ms = unix_ms(stream, facts.session);
+    status->first_packet_ms = unix_ms(stream, facts.first_packet);
+    status->first_key_ms = unix_ms(stream, facts.first_key);
 }
 
 static void fill_counters(struct stream *stream, struct message_stream_status *status,
@@ -171,6 +170,7 @@ static void fail(struct stream *stream, enum stream_reason reason, const char *d
 static void connect_to(struct stream *stream, const char *address)
 {
     stream->connection = connection_create(stream_step, stream);
+    stream->unix_offset = g_get_real_time() * 1000 - now_ns();
     stream->packet_told_at = stream->picture_told_at = -1;
     struct source_options options = {
         .uri = &stream->uri,

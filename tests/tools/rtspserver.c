@@ -76,6 +76,9 @@ static GList *viewers;
 static GstClockTimeDiff pass_shift; /* of earlier passes over the file */
 static GstClockTimeDiff pass_end;
 static bool ended;
+static bool
+    playing; /* a client has asked for it; --once waits for that with its first picture */
+static GCond played;
 
 /* Encoders put their own offset on pts; the segment takes it off. May be negative (B-pictures'
  * dts). */
@@ -124,6 +127,15 @@ static GstFlowReturn on_sample(GstAppSink *sink, gpointer user)
                    running_time(sample, GST_BUFFER_PTS(buffer)) + (GstClockTimeDiff)duration);
     for (GList *item = viewers; item; item = item->next)
         push(item->data, sample);
+    /* Of a single pass nothing may be missed: the media needs one picture to be described, which
+     * it takes when it has a clock; the rest is for who asked to see it. */
+    while (options.once && !playing) {
+        g_cond_wait_until(&played, &lock,
+                          g_get_monotonic_time() + 10 * G_TIME_SPAN_MILLISECOND);
+        for (GList *item = viewers; item; item = item->next)
+            if (!((struct viewer *)item->data)->started)
+                push(item->data, sample);
+    }
     g_mutex_unlock(&lock);
     return GST_FLOW_OK;
 }
@@ -267,6 +279,21 @@ static int protect(GstRTSPServer *server, GstRTSPMediaFactory *factory)
     return 0;
 }
 
+static void on_play(GstRTSPClient *client, GstRTSPContext *context, gpointer user)
+{
+    (void)client, (void)context, (void)user;
+    g_mutex_lock(&lock);
+    playing = true;
+    g_cond_signal(&played);
+    g_mutex_unlock(&lock);
+}
+
+static void on_client(GstRTSPServer *server, GstRTSPClient *client, gpointer user)
+{
+    (void)server, (void)user;
+    g_signal_connect(client, "play-request", G_CALLBACK(on_play), NULL);
+}
+
 static gboolean on_terminate(gpointer user)
 {
     (void)user;
@@ -320,6 +347,7 @@ int main(int argc, char **argv)
         g_printerr("rtspserver: port %d is not free\n", options.port);
         return EXIT_FAILURE;
     }
+    g_signal_connect(server, "client-connected", G_CALLBACK(on_client), NULL);
     g_unix_signal_add(SIGTERM, on_terminate, NULL);
     g_unix_signal_add(SIGINT, on_terminate, NULL);
     if (!options.once)
@@ -327,6 +355,7 @@ int main(int argc, char **argv)
     printf("port %d\n", gst_rtsp_server_get_bound_port(server));
     fflush(stdout);
     g_main_loop_run(loop);
+    on_play(NULL, NULL, NULL); /* the camera may be waiting for it */
     gst_element_set_state(camera, GST_STATE_NULL);
     gst_object_unref(camera);
     g_object_unref(server);
