@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "api/internal.h"
 
@@ -44,7 +43,6 @@ struct api_subscriber {
     size_t size, sent;
     bool waiting;                     /* suspended until there is something to send */
     bool ended;                       /* send no more */
-    bool watched;                     /* its socket's hang-up is in the server's epoll */
     struct api_timer heartbeat_timer; /* runs while waiting */
     bool heartbeat_due;
 };
@@ -110,17 +108,8 @@ static void end(struct api_subscriber *subscriber)
     wake(subscriber);
 }
 
-static void unwatch(struct api_subscriber *subscriber)
-{
-    struct api_connection *connection = subscriber->request->connection;
-    if (subscriber->watched)
-        epoll_ctl(connection->server->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
-    subscriber->watched = false;
-}
-
 void api_events_hang_up(struct api_subscriber *subscriber)
 {
-    unwatch(subscriber);
     end(subscriber);
 }
 
@@ -324,7 +313,6 @@ static struct MHD_Response *create_response(const struct api_server *server,
 void api_events_subscribe(struct api_request *request)
 {
     struct api_server *server = request->server;
-    struct api_connection *connection = request->connection;
     struct api_subscriber *subscriber = NULL;
     if (!request->head) {
         subscriber = calloc(1, sizeof *subscriber);
@@ -336,18 +324,13 @@ void api_events_subscribe(struct api_request *request)
         subscriber->heartbeat_timer.owner = subscriber;
         subscriber->text = preamble;
         subscriber->size = sizeof preamble - 1;
-        subscriber->ended = server->draining;
+        subscriber->ended = server->draining || request->connection->hung_up.timers;
         set_start(subscriber, &server->events);
         subscriber->next = server->events.subscribers;
         if (subscriber->next)
             subscriber->next->prev = subscriber;
         server->events.subscribers = subscriber;
         server->events.subscriber_count++;
-        /* While suspended libmicrohttpd does not look at the socket. Without this a client that
-         * leaves would keep its place until the second heartbeat. */
-        struct epoll_event event = {.events = EPOLLRDHUP, .data.ptr = subscriber};
-        subscriber->watched =
-            epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, connection->fd, &event) == 0;
         request->subscriber = subscriber;
     }
     api_request_reply_response(request, 200, create_response(server, subscriber));
@@ -356,7 +339,6 @@ void api_events_subscribe(struct api_request *request)
 void api_events_leave(struct api_subscriber *subscriber)
 {
     struct api_events *events = &subscriber->request->server->events;
-    unwatch(subscriber);
     api_timers_stop(&subscriber->heartbeat_timer);
     if (subscriber->prev)
         subscriber->prev->next = subscriber->next;

@@ -29,6 +29,7 @@ struct api_connection {
     struct MHD_Connection *mhd;
     int fd;
     struct api_timer deadline;   /* of the request, or of waiting for one */
+    struct api_timer hung_up;    /* runs once the client has closed its end */
     struct api_request *request; /* NULL between requests */
     bool used;                   /* a request has ended on it */
 };
@@ -68,10 +69,10 @@ struct api_server {
     char url[API_URL_SIZE];
     uint16_t port;
     int listen_fd; /* -1 once closed */
-    int epoll_fd;  /* libmicrohttpd's own, and sockets of subscribers for their hang-up */
+    int epoll_fd;  /* libmicrohttpd's own, and every connection's socket for its hang-up */
     struct MHD_Daemon *daemon;
     bool draining;
-    struct api_timers deadlines;
+    struct api_timers deadlines, hung_up;
     struct api_request *pending;
     size_t pending_count;
     struct api_events events;

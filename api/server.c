@@ -27,6 +27,7 @@
 #define SEND_BUFFER_SIZE            (128 * 1024) /* else a reader that sleeps costs megabytes */
 #define REQUEST_DEADLINE_MS         10000
 #define HEARTBEAT_MS                15000
+#define HUNG_UP_MS                  100
 
 /* --- connections ------------------------------------------------------------------------ */
 
@@ -46,6 +47,8 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
         if (!connection)
             return;
         api_timers_stop(&connection->deadline);
+        api_timers_stop(&connection->hung_up);
+        epoll_ctl(server->epoll_fd, EPOLL_CTL_DEL, connection->fd, NULL);
         server->stats.connections--;
         free(connection);
         return;
@@ -60,7 +63,9 @@ static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
     connection->server = server;
     connection->mhd = mhd;
     connection->fd = fd;
-    connection->deadline.owner = connection;
+    connection->deadline.owner = connection->hung_up.owner = connection;
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = connection};
+    epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event);
     api_timers_start(&server->deadlines, &connection->deadline);
     server->stats.connections++;
 }
@@ -80,6 +85,32 @@ static void reap(struct api_server *server, int64_t now_ms)
         } else {
             shutdown(connection->fd, SHUT_RDWR);
         }
+    }
+}
+
+/* The client has closed its end, so nothing more can come of it. libmicrohttpd looks at the
+ * sockets of suspended connections not at all, and misses an end that arrives together with the
+ * last data: such a connection would keep its place until the deadline. */
+static void note_hang_up(struct api_connection *connection)
+{
+    api_timers_start(&connection->server->hung_up, &connection->hung_up);
+    if (connection->request && connection->request->subscriber)
+        api_events_hang_up(connection->request->subscriber);
+}
+
+/* It may still be waiting for the answer to a request that it has sent whole. */
+static void close_hung_up(struct api_server *server, int64_t now_ms)
+{
+    struct api_timer *timer;
+    while ((timer = api_timers_take_due(&server->hung_up, now_ms))) {
+        struct api_connection *connection = timer->owner;
+        const struct api_request *request = connection->request;
+        char byte;
+        if ((request && (request->dispatched || request->answered)) ||
+            recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+            api_timers_start(&server->hung_up, timer);
+        else
+            shutdown(connection->fd, SHUT_RDWR);
     }
 }
 
@@ -274,6 +305,7 @@ int api_server_create(const struct api_server_options *options, struct api_serve
     snprintf(server->version, sizeof server->version, "%s", options->version);
     server->deadlines.run_ms =
         options->request_deadline_ms > 0 ? options->request_deadline_ms : REQUEST_DEADLINE_MS;
+    server->hung_up.run_ms = HUNG_UP_MS;
     api_events_init(&server->events,
                     options->heartbeat_ms > 0 ? options->heartbeat_ms : HEARTBEAT_MS);
     int status = listen_on(options->listen, server, err);
@@ -346,10 +378,11 @@ void api_server_run(struct api_server *server)
     int count = epoll_wait(server->epoll_fd, events, 64, 0);
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr)
-            api_events_hang_up(events[i].data.ptr);
+            note_hang_up(events[i].data.ptr);
     }
     int64_t now_ms = api_timers_now();
     reap(server, now_ms);
+    close_hung_up(server, now_ms);
     api_events_tick(&server->events, now_ms);
     MHD_run(server->daemon);
 }
@@ -357,13 +390,14 @@ void api_server_run(struct api_server *server)
 int api_server_timeout_ms(struct api_server *server)
 {
     int64_t now_ms = api_timers_now();
-    int waits[3] = {api_timers_wait_ms(&server->deadlines, now_ms),
+    int waits[4] = {api_timers_wait_ms(&server->deadlines, now_ms),
+                    api_timers_wait_ms(&server->hung_up, now_ms),
                     api_timers_wait_ms(&server->events.heartbeats, now_ms), -1};
     MHD_UNSIGNED_LONG_LONG wait;
     if (MHD_get_timeout(server->daemon, &wait) == MHD_YES)
-        waits[2] = wait > 60000 ? 60000 : (int)wait;
+        waits[3] = wait > 60000 ? 60000 : (int)wait;
     int timeout = -1;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         if (waits[i] >= 0 && (timeout < 0 || waits[i] < timeout))
             timeout = waits[i];
     }

@@ -482,6 +482,53 @@ END_TEST
 
 /* --- coming and going ------------------------------------------------------------------- */
 
+/* libmicrohttpd misses an end that comes together with data. */
+START_TEST(a_client_that_closes_its_end_is_answered_and_then_closed)
+{
+    static const char *const extras[] = {NULL, "X: 1\r\n"};
+    int64_t begin = harness_now();
+    for (int i = 0; i < 2; i++) {
+        struct client *client = harness_connect(&harness);
+        client_request(&harness, client, "GET", "/livez", NULL, NULL);
+        client_request(&harness, client, "PUT", "/api/v1/streams/a", extras[i], "{}");
+        harness.hold = i == 1;
+        client_request(&harness, client, "GET", "/api/v1/streams", NULL, NULL);
+        shutdown(client->fd, SHUT_WR);
+        if (i == 1) {
+            HARNESS_WAIT(&harness, harness.held_count == 1);
+            harness_release(&harness);
+            harness_idle(&harness, 150);
+            HARNESS_WAIT(&harness, harness.held_count == 1);
+            harness_idle(&harness, 250);
+            harness_release(&harness);
+        }
+        static const int statuses[2][3] = {{200, 201, 200}, {200, 200, 200}};
+        for (int j = 0; j < 3; j++) {
+            struct response response;
+            client_receive(&harness, client, false, &response);
+            ck_assert_int_eq(response.status, statuses[i][j]);
+            response_finish(&response);
+        }
+        HARNESS_WAIT(&harness, client->closed);
+    }
+    struct client *client = harness_connect(&harness);
+    client_send(client, "GET /livez HTTP/1.1\r\nHo");
+    shutdown(client->fd, SHUT_WR);
+    HARNESS_WAIT(&harness, client->closed);
+    client = harness_connect(&harness);
+    client_request(&harness, client, "GET", "/api/v1/events", NULL, NULL);
+    shutdown(client->fd, SHUT_WR);
+    HARNESS_WAIT(&harness, client->closed);
+    struct api_server_stats stats;
+    HARNESS_WAIT(&harness,
+                 (api_server_get_stats(harness.server, &stats), stats.connections == 0));
+    ck_assert_int_eq(stats.deadline_closed, 0);
+#if !defined(__SANITIZE_ADDRESS__)
+    ck_assert_int_lt(harness_now() - begin, 5000);
+#endif
+}
+END_TEST
+
 START_TEST(a_backend_may_answer_later)
 {
     struct response response;
@@ -611,6 +658,7 @@ int main(void)
     tcase_add_test(connections, pipelined_requests_are_answered_in_order);
     tcase_add_test(connections, what_follows_a_misframed_request_is_not_served);
     tcase_add_test(connections, an_idle_server_costs_no_turns);
+    tcase_add_test(connections, a_client_that_closes_its_end_is_answered_and_then_closed);
     tcase_add_test(connections, a_backend_may_answer_later);
     tcase_add_test(connections, a_client_may_leave_before_the_backend_answers);
     tcase_add_test(connections, draining_refuses_new_connections_and_finishes_what_is_asked);
