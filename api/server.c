@@ -27,7 +27,7 @@
 #define SEND_BUFFER_SIZE            (128 * 1024) /* else a reader that sleeps costs megabytes */
 #define REQUEST_DEADLINE_MS         10000
 #define HEARTBEAT_MS                15000
-#define HUNG_UP_MS                  100
+#define HUNG_UP_MS                  100 /* to take in what was sent before */
 
 /* --- connections ------------------------------------------------------------------------ */
 
