@@ -134,15 +134,17 @@ static GstPadProbeReturn on_first_picture(GstPad *pad, GstPadProbeInfo *info, gp
     g_autoptr(GstEvent) event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
     g_autoptr(GstClock) clock = gst_element_get_clock(context->bin);
     const GstSegment *segment;
-    if (!event || !clock)
+    GstClockTime base = gst_element_get_base_time(context->bin);
+    /* A pipeline on its way to PLAYING hands the clock down before the base time; time held
+     * against the wrong base would have the picture wait for hours. The next picture will do. */
+    if (!event || !clock || base == 0)
         return GST_PAD_PROBE_OK;
     gst_event_parse_segment(event, &segment);
     GstClockTime first = gst_segment_to_running_time(
         segment, GST_FORMAT_TIME, GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info)));
     if (!GST_CLOCK_TIME_IS_VALID(first))
         return GST_PAD_PROBE_OK;
-    GstClockTimeDiff now =
-        (GstClockTimeDiff)(gst_clock_get_time(clock) - gst_element_get_base_time(context->bin));
+    GstClockTimeDiff now = (GstClockTimeDiff)(gst_clock_get_time(clock) - base);
     GstClockTimeDiff offset = now - (GstClockTimeDiff)first;
     g_object_set(sync, "ts-offset", (gint64)offset, NULL);
     context->watch->paced(context->watch_user, offset);
