@@ -22,6 +22,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "pipeline/plugin.h"
+
 static struct {
     int port;
     char *file, *pattern, *codec, *user, *password, *tls;
@@ -313,6 +315,9 @@ static const struct codec *find_codec(void)
 
 int main(int argc, char **argv)
 {
+    /* vigilscenesrc is linked in: an instrumented plugin could not be scanned by GStreamer's
+     * helper, and a plugin must not come both ways. */
+    g_unsetenv("GST_PLUGIN_PATH");
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_add_group(context, gst_init_get_option_group());
@@ -321,6 +326,8 @@ int main(int argc, char **argv)
         g_printerr("rtspserver: %s\n", error->message);
         return 2;
     }
+    if (!vigil_plugin_register_static())
+        return EXIT_FAILURE;
     const struct codec *codec = find_codec();
     if (!codec)
         return 2;
