@@ -34,10 +34,10 @@ node = demo
 media_roots = $work/media
 
 [stream front-door]
-uri = scene://street?seed=1
+uri = scene://street?seed=5
 
 [stream car-park]
-uri = scene://street?seed=2
+uri = scene://street?seed=6
 
 [stream recording]
 uri = file://$work/media/street.mp4

@@ -313,7 +313,7 @@ END_TEST
 /* Behind all the time, for longer than the deadline, but always taking something. */
 START_TEST(a_reader_that_is_slow_but_steady_is_kept)
 {
-    const int deadline_ms = 1000;
+    const int deadline_ms = 3000; /* a busy machine stands still for a second */
     harness_stop(&harness);
     harness_start(&harness, (struct api_server_options){.request_deadline_ms = deadline_ms});
     commit(10000);
@@ -326,7 +326,7 @@ START_TEST(a_reader_that_is_slow_but_steady_is_kept)
     harness_idle(&harness, 20);
     struct api_server_stats stats;
     for (int64_t begin = harness_now(); harness_now() - begin < 5 * deadline_ms / 2;) {
-        char buffer[16384];
+        char buffer[4096];
         ssize_t size = recv(client->fd, buffer, sizeof buffer, MSG_DONTWAIT);
         ck_assert_int_ne(size, 0);
         taken += size > 0 ? (size_t)size : 0;
