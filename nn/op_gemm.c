@@ -23,6 +23,19 @@ static int require_floats(const struct nn_op_call *call)
     return 0;
 }
 
+/* The tables and OpenBLAS take matrices that have rows and columns. */
+static void multiply(const struct nn_kernels *k, const struct nn_gemm *g)
+{
+    if (g->m == 0 || g->n == 0)
+        return;
+    if (g->k > 0)
+        k->gemm(g);
+    else if (g->beta == 0)
+        memset(g->c, 0, g->m * g->n * sizeof *g->c);
+    else
+        k->affine(g->c, g->c, g->beta, 0, g->m * g->n);
+}
+
 /* Gemm. */
 
 struct gemm {
@@ -113,7 +126,7 @@ static int gemm_forward(struct nn_op_call *call)
     } else {
         g.beta = 0;
     }
-    call->kernels->gemm(&g);
+    multiply(call->kernels, &g);
     if (call->activation != NN_ACTIVATION_NONE)
         nn_activation_apply(call, g.c, g.c, g.m * g.n);
     return 0;
@@ -178,7 +191,7 @@ static int matmul_geometry(const struct nn_op_call *call, struct matmul *ret_mat
         shape.dim[shape.rank++] = n;
     /* One matrix for the whole batch: all rows in one product. */
     if (b.rank == 2) {
-        m = a_size / (k ? k : 1);
+        m = nn_shape_extent(&a, 0, a.rank - 1);
         mm.batch_rank = 0;
     }
     int r = check_extents(call, m, n, k);
@@ -239,7 +252,7 @@ static int matmul_forward(struct nn_op_call *call)
             g.a += at * mm->a_batch_step[axis];
             g.b += at * mm->b_batch_step[axis];
         }
-        call->kernels->gemm(&g);
+        multiply(call->kernels, &g);
     }
     if (call->activation != NN_ACTIVATION_NONE) {
         float *y = call->outputs[0].data;

@@ -230,6 +230,48 @@ START_TEST(matmul_treats_lists_as_a_row_on_the_left_and_a_column_on_the_right)
 }
 END_TEST
 
+/* The arena holds an earlier value's bytes where y is put. */
+START_TEST(a_product_over_nothing_is_zero)
+{
+    static const char *const ops[] = {"MatMul", "Gemm"};
+    static const struct onnx_dims batches[] = {{2, {2, 0}}, {3, {1, 2, 0}}};
+    for (int c = 0; c < 3; c++) {
+        struct onnx_dims a = batches[c == 2];
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(2, 3));
+        onnx_input(&o, "a", 1, a);
+        onnx_input(&o, "b", 1, DIMS(0, 3));
+        onnx_node(&o, "Sigmoid", "x", "s");
+        onnx_node(&o, "ReduceMean", "s", "m");
+        onnx_node(&o, ops[c == 1], "a b", "y");
+        onnx_output(&o, "m", 1, SCALAR);
+        onnx_output(&o, "y", 1, SCALAR);
+        struct net net = net_make(&o);
+        net_set(&net, 0, (float[]){1, 2, 3, 4, 5, 6});
+        net_run(&net);
+        net_expect_floats(&net, 1, c == 2 ? DIMS(1, 2, 3) : DIMS(2, 3), (float[6]){0});
+        net_free(&net);
+    }
+}
+END_TEST
+
+START_TEST(a_gemm_over_nothing_is_its_scaled_bias)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "a", 1, DIMS(2, 0));
+    onnx_input(&o, "b", 1, DIMS(0, 2));
+    onnx_input(&o, "c", 1, DIMS(2));
+    onnx_node(&o, "Gemm", "a b c", "y");
+    onnx_attribute_float(&o, "beta", 2);
+    onnx_output(&o, "y", 1, SCALAR);
+    struct net net = net_make(&o);
+    net_set(&net, 2, (float[]){3, 4});
+    net_run(&net);
+    net_expect_floats(&net, 0, DIMS(2, 2), (float[]){6, 8, 6, 8});
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_refused_by_name)
 {
     static const struct {
@@ -296,6 +338,8 @@ int main(void)
     tcase_add_test(all, before_opset_7_c_broadcasts_only_when_told);
     tcase_add_test(all, matmul_broadcasts_its_leading_dimensions);
     tcase_add_test(all, matmul_treats_lists_as_a_row_on_the_left_and_a_column_on_the_right);
+    tcase_add_test(all, a_product_over_nothing_is_zero);
+    tcase_add_test(all, a_gemm_over_nothing_is_its_scaled_bias);
     tcase_add_test(all, what_does_not_fit_is_refused_by_name);
     tcase_add_test(all, rows_may_be_frames_but_summed_values_may_not);
     return suite_run("nn/gemm", &all, 1);
