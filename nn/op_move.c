@@ -177,6 +177,8 @@ static int slice_axis(const struct nn_op_call *call, struct slice *s, int axis, 
     int64_t dim = call->inputs[0].shape.dim[axis];
     if (step == 0)
         return nn_op_fail(call, -EINVAL, "steps has a zero");
+    if (dim == 0)
+        return 0; /* the whole axis; it has no element to start from */
     /* Beyond these bounds nothing changes any more, and the sums below cannot overflow. */
     start = clamp(start, -INT32_MAX - (int64_t)1, INT32_MAX);
     end = clamp(end, -INT32_MAX - (int64_t)1, INT32_MAX);

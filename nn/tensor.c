@@ -58,9 +58,16 @@ int64_t nn_shape_count(const struct nn_shape *shape)
     if (shape->rank < 0)
         return -1;
     int64_t count = 1;
-    for (int i = 0; i < shape->rank; i++)
-        if (shape->dim[i] < 0 || __builtin_mul_overflow(count, shape->dim[i], &count))
+    bool empty = false;
+    for (int i = 0; i < shape->rank; i++) {
+        empty |= shape->dim[i] == 0;
+        if (shape->dim[i] < 0 ||
+            (shape->dim[i] > 0 && __builtin_mul_overflow(count, shape->dim[i], &count)))
             return -1;
+    }
+    /* Strides and loops count the other dimensions even when one is empty. */
+    if (empty)
+        return count <= INT32_MAX ? 0 : -1;
     return count;
 }
 

@@ -53,8 +53,8 @@ size_t nn_type_size(enum nn_type type);
 /* "float32", "int64", ...; never NULL. */
 const char *nn_type_name(enum nn_type type);
 
-/* Number of elements; -1 when the rank is unknown (negative), a dimension is dynamic or the
- * product overflows. */
+/* Number of elements; -1 when the rank is unknown (negative), a dimension is dynamic, the
+ * product overflows, or, of an empty shape, the product of the others is over INT32_MAX. */
 int64_t nn_shape_count(const struct nn_shape *shape);
 
 /* Product of dimensions first..end-1 of a shape whose count is known. */

@@ -524,6 +524,40 @@ START_TEST(a_slice_of_several_axes_is_cut_from_all)
 }
 END_TEST
 
+START_TEST(a_slice_of_an_empty_axis_is_empty)
+{
+    static const int64_t starts[] = {-1, 0, 1, INT64_MAX}, steps[] = {1, -1, -2};
+    for (int i = 0; i < 12; i++) {
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "a", 1, DIMS(0, 100000));
+        onnx_ints(&o, "s", DIMS(1), &starts[i / 3]);
+        onnx_ints(&o, "e", DIMS(1), (int64_t[]){steps[i % 3] > 0 ? INT64_MAX : INT64_MIN});
+        onnx_ints(&o, "x", DIMS(1), (int64_t[]){0});
+        onnx_ints(&o, "p", DIMS(1), &steps[i % 3]);
+        onnx_node(&o, "Slice", "a s e x p", "y");
+        onnx_output(&o, "y", 1, SCALAR);
+        struct net net = net_make(&o);
+        net_expect_shape(&net, 0, DIMS(0, 100000));
+        net_run(&net);
+        net_free(&net);
+    }
+}
+END_TEST
+
+/* Nothing times anything is nothing, but strides and loops count the other dimensions. */
+START_TEST(an_empty_shape_with_enormous_sides_is_refused)
+{
+    static const char *const ops[] = {"Flatten", "Identity", "Transpose", "Softmax"};
+    const int64_t huge = INT64_C(1) << 40;
+    for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
+        struct onnx o = one(13, ops[i], DIMS(0, huge, huge));
+        net_expect_refused(&o, -E2BIG, "too large");
+        o = one(13, ops[i], DIMS(huge, 0));
+        net_expect_refused(&o, -E2BIG, "too large");
+    }
+}
+END_TEST
+
 START_TEST(impossible_slices_are_refused)
 {
     struct onnx o = onnx_start(13);
@@ -724,6 +758,8 @@ static TCase *moving_case(void)
     tcase_add_test(c, concat_joins_any_number_of_parts);
     tcase_add_test(c, slices_clamp_count_back_and_step);
     tcase_add_test(c, a_slice_of_several_axes_is_cut_from_all);
+    tcase_add_test(c, a_slice_of_an_empty_axis_is_empty);
+    tcase_add_test(c, an_empty_shape_with_enormous_sides_is_refused);
     tcase_add_test(c, impossible_slices_are_refused);
     tcase_add_test(c, gather_takes_indices_computed_at_run_time);
     return c;
