@@ -19,6 +19,7 @@ static void context_free(gpointer data)
         context->watch_user_free(context->watch_user);
     g_mutex_clear(&context->lock);
     g_clear_object(&context->tls);
+    g_free(context->location);
     g_free(context);
 }
 

@@ -18,7 +18,8 @@ struct source_context {
     gint64 created_us;                  /* monotonic */
     char address[MESSAGE_ADDRESS_SIZE]; /* rtsp, rtsps */
     guint port;
-    gint over; /* atomic: failed or ended was told */
+    char *location; /* rtsp, rtsps: what rtspsrc was given */
+    gint over;      /* atomic: failed or ended was told */
 
     /* Of the thread that decodes. */
     const struct media_codec *codec;

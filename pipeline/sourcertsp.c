@@ -23,6 +23,22 @@ static void on_sdp(GstElement *rtsp, gpointer sdp, gpointer user)
     context->watch->connected(context->watch_user);
 }
 
+/* rtspsrc follows redirections, to any host and with our user and password, and says nothing of
+ * it; but what it then has as its location is another. It has connected there by now, which it
+ * gives no say in; no byte is sent. */
+static gboolean on_before_send(GstElement *rtsp, gpointer message, gpointer user)
+{
+    (void)message;
+    struct source_context *context = user;
+    g_autofree char *location = NULL;
+    g_object_get(rtsp, "location", &location, NULL);
+    if (g_strcmp0(location, context->location) == 0)
+        return TRUE;
+    source_fail(context, REASON_NOT_FOUND,
+                "the camera sends us elsewhere, which is not followed: give its real address");
+    return FALSE;
+}
+
 static void on_pad_added(GstElement *rtsp, GstPad *pad, gpointer user)
 {
     (void)rtsp;
@@ -56,6 +72,7 @@ bool source_build_rtsp(struct source_context *context, const struct source_optio
         source_fail(context, REASON_INTERNAL, "the camera's URI is too long");
         return false;
     }
+    context->location = g_strdup(location);
     g_strlcpy(context->address, options->address, sizeof context->address);
     context->port = (guint)options->uri->port;
     GstElement *rtsp = source_element_add(context, "rtspsrc");
@@ -74,6 +91,7 @@ bool source_build_rtsp(struct source_context *context, const struct source_optio
     if (options->uri->kind == ADDRESS_RTSPS && !check_certificates(context, rtsp, options->uri))
         return false;
     g_signal_connect(rtsp, "select-stream", G_CALLBACK(on_select_stream), context);
+    g_signal_connect(rtsp, "before-send", G_CALLBACK(on_before_send), context);
     g_signal_connect(rtsp, "on-sdp", G_CALLBACK(on_sdp), context);
     g_signal_connect(rtsp, "pad-added", G_CALLBACK(on_pad_added), context);
     return true;

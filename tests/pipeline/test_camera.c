@@ -1,6 +1,10 @@
 /* A real vigil-worker against a real RTSP server: sessions, faults, and what is said of them. */
 #include "tests/pipeline/parent.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "tests/suite.h"
 
 static struct parent parent;
@@ -182,6 +186,85 @@ START_TEST(a_camera_that_falls_silent_is_noticed_after_three_seconds)
 }
 END_TEST
 
+/* ---- a camera that sends us elsewhere ---- */
+
+static int listen_anywhere(int *ret_port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
+    ck_assert_int_eq(listen(fd, 8), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *ret_port = ntohs(address.sin_port);
+    return fd;
+}
+
+/* One RTSP request from fd; false at its end. */
+static bool read_request(int fd, char *text, size_t size)
+{
+    size_t used = 0;
+    for (; used < size - 1; used++) {
+        if (read(fd, text + used, 1) != 1)
+            return false;
+        text[used + 1] = '\0';
+        if (strstr(text, "\r\n\r\n"))
+            return true;
+    }
+    return false;
+}
+
+/* Answers one connection: allows everything, then redirects to the other port. */
+static void redirect(int listener, int to)
+{
+    int fd = accept(listener, NULL, NULL);
+    char request[2048] = "", answer[512];
+    int number;
+    while (read_request(fd, request, sizeof request)) {
+        const char *cseq = strstr(request, "CSeq:");
+        ck_assert(cseq && sscanf(cseq, "CSeq: %d", &number) == 1);
+        bool options = g_str_has_prefix(request, "OPTIONS");
+        int length = snprintf(answer, sizeof answer,
+                              options ? "RTSP/1.0 200 OK\r\nCSeq: %d\r\n"
+                                        "Public: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n"
+                                      : "RTSP/1.0 302 Moved Temporarily\r\nCSeq: %d\r\n"
+                                        "Location: rtsp://127.0.0.1:%d/elsewhere\r\n\r\n",
+                              number, to);
+        ck_assert_int_eq(write(fd, answer, (size_t)length), length);
+        if (!options)
+            break;
+    }
+    close(fd);
+}
+
+START_TEST(a_camera_that_sends_us_elsewhere_is_not_followed)
+{
+    int port, other_port;
+    int camera_fd = listen_anywhere(&port), other = listen_anywhere(&other_port);
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", port);
+    snprintf(start.start.user, sizeof start.start.user, "viewer");
+    snprintf(start.start.password, sizeof start.start.password, "right");
+    parent_start_stream(&parent, &start, NULL);
+    redirect(camera_fd, other_port);
+    close(camera_fd);
+    parent_await_state(&parent, STREAM_BACKOFF, REASON_NOT_FOUND, 5500);
+    ck_assert_ptr_nonnull(strstr(parent.message.status.detail, "elsewhere"));
+    /* Whatever connected there said nothing before it left. */
+    struct pollfd poll_for = {.fd = other, .events = POLLIN};
+    while (poll(&poll_for, 1, 0) > 0) {
+        char byte;
+        int fd = accept4(other, NULL, NULL, SOCK_CLOEXEC);
+        ck_assert_int_eq(read(fd, &byte, 1), 0);
+        close(fd);
+    }
+    close(other);
+    parent_quit(&parent);
+}
+END_TEST
+
 int main(void)
 {
     TCase *sessions = tcase_create("sessions");
@@ -195,6 +278,7 @@ int main(void)
     tcase_add_loop_test(trouble,
                         each_fault_of_a_camera_has_its_name_within_five_and_a_half_seconds, 0,
                         sizeof faults / sizeof *faults);
+    tcase_add_test(trouble, a_camera_that_sends_us_elsewhere_is_not_followed);
     tcase_add_test(trouble, a_codec_without_a_decoder_is_named);
     tcase_add_test(trouble, a_server_that_dies_is_seen_at_once_and_met_again_within_a_second);
     tcase_add_test(trouble, a_camera_that_falls_silent_is_noticed_after_three_seconds);
