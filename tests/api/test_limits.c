@@ -486,7 +486,6 @@ END_TEST
 START_TEST(a_client_that_closes_its_end_is_answered_and_then_closed)
 {
     static const char *const extras[] = {NULL, "X: 1\r\n"};
-    int64_t begin = harness_now();
     for (int i = 0; i < 2; i++) {
         struct client *client = harness_connect(&harness);
         client_request(&harness, client, "GET", "/livez", NULL, NULL);
@@ -523,9 +522,6 @@ START_TEST(a_client_that_closes_its_end_is_answered_and_then_closed)
     HARNESS_WAIT(&harness,
                  (api_server_get_stats(harness.server, &stats), stats.connections == 0));
     ck_assert_int_eq(stats.deadline_closed, 0);
-#if !defined(__SANITIZE_ADDRESS__)
-    ck_assert_int_lt(harness_now() - begin, 5000);
-#endif
 }
 END_TEST
 
