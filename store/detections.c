@@ -36,7 +36,7 @@ static int read_last_seq(struct store *store, int64_t *ret_seq)
 
 /* Makes or updates the detection's row; its number and start are what the other tables need. A
  * start that comes again opens the row again: the worker that ends it is the one that repeats.
- */
+ * An id of another stream's is not touched: *ret_number stays 0. */
 static int put_detection(struct store *store, const struct record *record, int64_t *ret_number,
                          int64_t *ret_start_ms)
 {
@@ -45,7 +45,7 @@ static int put_detection(struct store *store, const struct record *record, int64
         "INSERT INTO detection (id, stream, kind, label, start_ms, end_ms, score, seq) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) "
         "ON CONFLICT (id) DO UPDATE SET end_ms = ?6, score = max(score, ?7), seq = ?8 "
-        "RETURNING number, start_ms");
+        "WHERE stream = excluded.stream RETURNING number, start_ms");
     int rc = put ? sqlite3_bind_text(put, 1, record->id, -1, SQLITE_STATIC)
                  : sqlite3_errcode(store->db);
     if (rc == SQLITE_OK)
@@ -114,6 +114,11 @@ static int append_one(struct store *store, const struct record *record, struct s
                               "cannot keep a record that no one could read");
     int64_t number = 0, start_ms = 0;
     int rc = put_detection(store, record, &number, &start_ms);
+    if (rc == SQLITE_OK && number == 0) {
+        free(text);
+        return handle_explain(store, -EINVAL, err,
+                              "cannot keep a record whose id is a detection of another stream");
+    }
     if (rc == SQLITE_OK)
         rc = put_record(store, record, number, text);
     for (int i = 0; rc == SQLITE_OK && i < record->zone_count; i++)

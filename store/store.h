@@ -43,8 +43,8 @@ void store_close(struct store *store); /* NULL is fine; the writer checkpoints *
  * worker's replay after a crash): it updates the row. What the first record of an id said of
  * stream, kind, label and start stays what lists filter and sort by; min_score means the best
  * score, a zone any that one of the records named. All or nothing: on failure no seq is written
- * and nothing is kept. -EINVAL for a record that record_to_text refuses, -ENOSPC, -EBUSY,
- * -EROFS from a reader, -errno. */
+ * and nothing is kept. -EINVAL for a record that record_to_text refuses or whose id is another
+ * stream's detection, -ENOSPC, -EBUSY, -EROFS from a reader, -errno. */
 int store_append(struct store *store, struct record *records, size_t count,
                  struct store_error *err);
 

@@ -106,6 +106,22 @@ START_TEST(a_start_that_comes_again_is_the_same_detection)
 }
 END_TEST
 
+START_TEST(an_id_belongs_to_the_stream_that_began_it)
+{
+    struct record own = fixture_record(RECORD_ENDED, 1, 5000);
+    ok(store_append(store, &own, 1, &err));
+    struct record batch[2] = {fixture_record(RECORD_STARTED, 2, 6000), own};
+    strcpy(batch[1].stream, "gate");
+    batch[1].end_ms = 9000;
+    ck_assert_int_eq(store_append(store, batch, 2, &err), -EINVAL);
+    ck_assert_uint_eq(count_detections(RECORD_STATE_ANY), 1);
+    struct record shown = latest(own.id);
+    ck_assert_str_eq(shown.stream, "door");
+    ck_assert_int_eq(shown.end_ms, own.end_ms);
+    ok(store_append(store, batch, 1, &err));
+}
+END_TEST
+
 START_TEST(an_end_whose_start_was_lost_still_makes_a_detection)
 {
     struct record record = fixture_record(RECORD_ENDED, 1, 5000);
@@ -352,6 +368,7 @@ int main(void)
     tcase_add_test(all, an_empty_store_has_no_seq);
     tcase_add_test(all, a_detection_shows_its_latest_record);
     tcase_add_test(all, a_start_that_comes_again_is_the_same_detection);
+    tcase_add_test(all, an_id_belongs_to_the_stream_that_began_it);
     tcase_add_test(all, an_end_whose_start_was_lost_still_makes_a_detection);
     tcase_add_test(all, a_detection_is_found_by_the_zones_of_all_its_records);
     tcase_add_test(all, a_batch_is_kept_whole_or_not_at_all);
