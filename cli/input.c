@@ -8,8 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-
-#define SIDECAR_MAX (64 * 1024)
+#include "daemon/config_model.h"
 
 /* Only regular files: demuxers and the model reader go back and forth. O_NONBLOCK keeps a named
  * pipe from holding us up before we know what it is. */
@@ -122,25 +121,6 @@ static int open_stream(const char *uri, struct input *input)
 
 /* --- the model ----------------------------------------------------------------------------- */
 
-/* The first to set a key wins. -E2BIG when it does not fit into a stream.start. */
-static int add_override(struct message_stream_start *start, const char *key, const char *value)
-{
-    char full[sizeof start->overrides[0].key];
-    if (g_snprintf(full, sizeof full, "%s%s", g_str_has_prefix(key, "vigil.") ? "" : "vigil.",
-                   key) >= (int)sizeof full ||
-        strlen(value) >= sizeof start->overrides[0].value)
-        return -E2BIG;
-    for (int i = 0; i < start->override_count; i++)
-        if (strcmp(start->overrides[i].key, full) == 0)
-            return 0;
-    if (start->override_count == MESSAGE_OVERRIDES_MAX)
-        return -E2BIG;
-    int i = start->override_count++;
-    strcpy(start->overrides[i].key, full);
-    strcpy(start->overrides[i].value, value);
-    return 0;
-}
-
 static int take_settings(const char *const *set, struct message_stream_start *start)
 {
     for (; set && *set; set++) {
@@ -148,47 +128,12 @@ static int take_settings(const char *const *set, struct message_stream_start *st
         if (!equals || equals == *set)
             return cli_fail(CLI_USAGE, "--set %s: give KEY=VALUE, as enter=0.7", *set);
         g_autofree char *key = g_strndup(*set, (gsize)(equals - *set));
-        if (add_override(start, key, equals + 1) < 0)
-            return cli_fail(CLI_USAGE, "--set %s: too long, or more than %d settings", *set,
-                            MESSAGE_OVERRIDES_MAX);
+        struct config_error why;
+        if (config_override_add(start->overrides, &start->override_count, key, equals + 1,
+                                &why) < 0)
+            return cli_fail(CLI_USAGE, "--set %s: %s", *set, why.text);
     }
     return CLI_OK;
-}
-
-static int take_sidecar(const char *path, const char *text, gsize size,
-                        struct message_stream_start *start)
-{
-    g_autoptr(GKeyFile) file = g_key_file_new();
-    g_autoptr(GError) error = NULL;
-    g_auto(GStrv) keys = NULL;
-    if (g_key_file_load_from_data(file, text, size, G_KEY_FILE_NONE, &error))
-        keys = g_key_file_get_keys(file, "vigil", NULL, &error);
-    for (char **key = keys; key && *key; key++) {
-        g_autofree char *value = g_key_file_get_string(file, "vigil", *key, &error);
-        if (!value)
-            break;
-        if (add_override(start, *key, value) < 0)
-            return cli_fail(CLI_CONFIG, "%s: %s is too long, or more than %d keys", path, *key,
-                            MESSAGE_OVERRIDES_MAX);
-    }
-    return error ? cli_fail(CLI_CONFIG, "%s: %s", path, error->message) : CLI_OK;
-}
-
-static int read_sidecar(const char *model, struct message_stream_start *start)
-{
-    g_autofree char *path = g_strconcat(model, ".modelinfo", NULL);
-    int64_t size;
-    int fd = open_regular(path, &size);
-    if (fd == -ENOENT)
-        return CLI_OK;
-    if (fd < 0)
-        return fail_open("model information", path, fd);
-    g_autofree char *text = g_malloc(SIDECAR_MAX + 1);
-    ssize_t length = read(fd, text, SIDECAR_MAX + 1);
-    int result = length < 0 ? -errno : length > SIDECAR_MAX ? -EFBIG : 0;
-    close(fd);
-    return result < 0 ? fail_open("model information", path, result)
-                      : take_sidecar(path, text, (gsize)length, start);
 }
 
 /* The model that comes with vigil: in a build tree its source, else where it was installed. */
@@ -209,7 +154,10 @@ static int open_model(const char *given, struct input *input)
         return fail_open("model", input->model_shown, fd);
     input->fds[0] = fd;
     name_after_file(input->model_shown, input->start.model);
-    return read_sidecar(input->model_shown, &input->start);
+    struct config_error why;
+    int r = config_sidecar_read(input->model_shown, input->start.overrides,
+                                &input->start.override_count, &why);
+    return r == 0 ? CLI_OK : cli_fail(r == -EINVAL ? CLI_CONFIG : CLI_NO_INPUT, "%s", why.text);
 }
 
 /* --- both ---------------------------------------------------------------------------------- */

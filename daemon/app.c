@@ -159,12 +159,8 @@ static int prepare(void *owner, const char *name, struct message_stream_start *r
     start->loop = stream->loop;
     start->start_ms = g_get_real_time() / 1000;
     start->override_count = model->override_count;
-    for (int i = 0; i < model->override_count; i++) {
-        g_strlcpy(start->overrides[i].key, model->overrides[i].key,
-                  sizeof start->overrides[i].key);
-        g_strlcpy(start->overrides[i].value, model->overrides[i].value,
-                  sizeof start->overrides[i].value);
-    }
+    for (int i = 0; i < model->override_count; i++)
+        start->overrides[i] = model->overrides[i];
     return 0;
 }
 

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/config_model.h"
+
 #define RETENTION_DAYS_DEFAULT 30
 #define RETENTION_DAYS_MAX     36500
 
@@ -30,13 +32,6 @@ static const char *const store_keys[] = {"path", "retention_days", NULL};
 static const char *const worker_keys[] = {"program", NULL};
 static const char *const stream_keys[] = {"uri",     "user", "password", "model",
                                           "enabled", "loop", NULL};
-/* After path the metadata keys of pipeline/modelinfo.h, without "vigil.". */
-static const char *const model_keys[] = {
-    "path",       "task",  "layout", "window",          "size",        "labels",
-    "pixels",     "mean",  "scale",  "resize",          "fps",         "stride",
-    "head",       "enter", "exit",   "min_duration_ms", "cooldown_ms", "kind",
-    "background", NULL};
-
 /* `named` sections stand once per name: [stream front-door]. */
 static const struct section {
     const char *name;
@@ -44,7 +39,7 @@ static const struct section {
     const char *const *keys;
 } sections[] = {
     {"server", false, server_keys}, {"store", false, store_keys},
-    {"worker", false, worker_keys}, {"model", true, model_keys},
+    {"worker", false, worker_keys}, {"model", true, config_model_keys},
     {"stream", true, stream_keys},
 };
 
@@ -413,59 +408,6 @@ static const struct entry *next_named(GPtrArray *entries, const char *kind, guin
     return NULL;
 }
 
-static int add_override(struct config_model *model, const char *key, const char *value,
-                        const char *origin, struct config_error *err)
-{
-    G_STATIC_ASSERT(G_N_ELEMENTS(model_keys) - 2 <= MESSAGE_OVERRIDES_MAX);
-    struct config_override *item = &model->overrides[model->override_count++];
-    snprintf(item->key, sizeof item->key, "vigil.%s", key);
-    if (g_strlcpy(item->value, value, sizeof item->value) >= sizeof item->value)
-        return refuse(err, origin, key, "%s is longer than %zu bytes", key,
-                      sizeof item->value - 1);
-    return 0;
-}
-
-static bool has_override(const struct config_model *model, const char *key)
-{
-    for (int i = 0; i < model->override_count; i++)
-        if (strcmp(model->overrides[i].key + strlen("vigil."), key) == 0)
-            return true;
-    return false;
-}
-
-/* MODEL.onnx.modelinfo, group [vigil]: what the model itself does not say. The worker gets a
- * descriptor and could not find it; the configuration's own keys win. */
-static int add_sidecar(struct config_model *model, struct config_error *err)
-{
-    g_autofree char *path = g_strconcat(model->path, ".modelinfo", NULL);
-    if (access(path, F_OK) < 0)
-        return 0;
-    struct section section = {"vigil", false, model_keys + 1};
-    g_autoptr(GKeyFile) file = g_key_file_new();
-    g_autoptr(GError) error = NULL;
-    g_auto(GStrv) keys = NULL;
-    struct stat status;
-    if (stat(path, &status) == 0 && status.st_size > CONFIG_FILE_MAX)
-        return refuse(err, path, "", "larger than 1 MiB");
-    if (!g_key_file_load_from_file(file, path, G_KEY_FILE_NONE, &error) ||
-        !(keys = g_key_file_get_keys(file, section.name, NULL, &error)))
-        return refuse(err, path, "", "%s", error->message);
-    for (char **item = keys; *item; item++) {
-        const char *key = *item;
-        if (g_str_has_prefix(key, "vigil."))
-            key += strlen("vigil.");
-        int r = check_key(&section, section.name, key, path, err);
-        g_autofree char *value = g_key_file_get_string(file, section.name, *item, &error);
-        if (r == 0 && error)
-            r = refuse(err, path, key, "%s", error->message);
-        if (r == 0 && !has_override(model, key))
-            r = add_override(model, key, value, path, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 static int read_model(GPtrArray *entries, const char *section, const char *origin,
                       struct config_model *model, struct config_error *err)
 {
@@ -476,14 +418,19 @@ static int read_model(GPtrArray *entries, const char *section, const char *origi
     else if (path || strcmp(model->name, "scene") != 0)
         return refuse(err, path ? path->origin : origin, "path",
                       "[%s] has no path; name its ONNX file", section);
-    model->overrides = g_new0(struct config_override, MESSAGE_OVERRIDES_MAX);
-    for (const char *const *key = model_keys + 1; *key; key++) {
+    model->overrides = g_new0(struct message_override, MESSAGE_OVERRIDES_MAX);
+    struct config_error why;
+    for (const char *const *key = config_model_keys + 1; *key; key++) {
         const struct entry *entry = find_entry(entries, section, *key);
-        int r = entry ? add_override(model, *key, entry->value, entry->origin, err) : 0;
-        if (r < 0)
-            return r;
+        if (entry && config_override_add(model->overrides, &model->override_count, *key,
+                                         entry->value, &why) < 0)
+            return refuse(err, entry->origin, *key, "%s", why.text);
     }
-    return model->path ? add_sidecar(model, err) : 0;
+    /* The worker gets a descriptor and could not find what lies beside the model. */
+    return model->path && config_sidecar_read(model->path, model->overrides,
+                                              &model->override_count, err) < 0
+               ? -EINVAL
+               : 0;
 }
 
 static int read_models(GPtrArray *entries, struct config *config, struct config_error *err)

@@ -24,10 +24,7 @@ struct config_model {
     char name[RECORD_NAME_SIZE];
     char *path; /* absolute or as found beside the program; of an ONNX file */
     int override_count;
-    struct config_override {
-        char key[48]; /* "vigil.labels" */
-        char value[512];
-    } * overrides; /* at most MESSAGE_OVERRIDES_MAX */
+    struct message_override *overrides; /* at most MESSAGE_OVERRIDES_MAX */
 };
 
 struct config {

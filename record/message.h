@@ -80,6 +80,12 @@ const char *stream_reason_name(enum stream_reason reason);
 int stream_reason_from_name(const char *name);
 
 /* Opens an input. fds: [0] the model file, [1] the media file when uri is file://. */
+/* One key of a model's metadata, as configuration or sidecar has it. */
+struct message_override {
+    char key[48]; /* "vigil.labels" */
+    char value[512];
+};
+
 struct message_stream_start {
     char stream[RECORD_NAME_SIZE];
     char node[RECORD_NAME_SIZE];
@@ -91,11 +97,8 @@ struct message_stream_start {
     bool loop;                    /* files start again at their end */
     bool windows;                 /* send a window message per window */
     int64_t start_ms;             /* files and finite scenes: wall time of pts 0 */
-    int override_count; /* vigil.* model metadata replaced by configuration or sidecar */
-    struct {
-        char key[48];
-        char value[512];
-    } overrides[MESSAGE_OVERRIDES_MAX];
+    int override_count;
+    struct message_override overrides[MESSAGE_OVERRIDES_MAX];
 };
 
 struct message_resolved {

@@ -235,7 +235,8 @@ END_TEST
 
 START_TEST(a_sidecar_with_a_mistake_is_refused_by_name)
 {
-    static const char *const texts[] = {"[vigil]\nlabls = a\n", "[other]\n", "labels", ""};
+    static const char *const texts[] = {"[vigil]\nlabls = a\n", "[other]\n", "labels", "",
+                                        "[vigil]\nlabels = a\\tb\n"};
     for (size_t i = 0; i < G_N_ELEMENTS(texts); i++) {
         write_text("m.onnx.modelinfo", texts[i]);
         ck_assert_int_eq(load("[model m]\npath = m.onnx\n"), -EINVAL);
