@@ -45,8 +45,9 @@ static void take_record(void *owner, const struct record *sent)
     /* The worker says what it saw; who and where is ours to say. */
     g_strlcpy(record.node, app->config->node, sizeof record.node);
     record.seq = -1;
-    if (record.phase != RECORD_ENDED && entry &&
-        !stream_entry_allows_record(entry, uv_now(app->loop))) {
+    /* The end of what is open was paid for by its start: it is never refused. */
+    bool owed = record.phase == RECORD_ENDED && detections_has(app->detections, record.id);
+    if (!owed && entry && !stream_entry_allows_record(entry, uv_now(app->loop))) {
         app->records_over_rate++;
         return;
     }

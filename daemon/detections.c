@@ -69,6 +69,11 @@ int detections_apply(struct detections *detections, const struct record *record)
     return 1;
 }
 
+bool detections_has(const struct detections *detections, const char *id)
+{
+    return g_hash_table_contains(detections->by_id, id);
+}
+
 void detections_end_stream(struct detections *detections, const char *stream, int64_t now_ms)
 {
     GHashTableIter iter;

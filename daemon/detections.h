@@ -22,6 +22,9 @@ void detections_destroy(struct detections *detections);
  * -ENOSPC: the stream has too many open. */
 int detections_apply(struct detections *detections, const struct record *record);
 
+/* Whether that id is open now, or its end still waits. */
+bool detections_has(const struct detections *detections, const char *id);
+
 /* Ends all that is open in the stream, at its last record's time; the ends say `now_ms`. */
 void detections_end_stream(struct detections *detections, const char *stream, int64_t now_ms);
 

@@ -46,8 +46,13 @@ START_TEST(a_detection_is_open_from_its_start_to_its_end)
     ck_assert_int_eq(apply("a", 1, RECORD_STARTED), 0);
     ck_assert_int_eq(apply("a", 1, RECORD_UPDATED), 0);
     ck_assert_uint_eq(detections_open(set), 1);
+    struct record record = records_make("a", 1, RECORD_STARTED);
+    const char *id = record.id;
+    ck_assert(detections_has(set, id));
     ck_assert_int_eq(apply("a", 1, RECORD_ENDED), 1);
+    ck_assert(detections_has(set, id));
     ck_assert_uint_eq(detections_flush(set, post, NULL), 0);
+    ck_assert(!detections_has(set, id));
     ck_assert_uint_eq(detections_open(set), 0);
     ck_assert_int_eq(taken_count, 1);
     ck_assert_int_eq(taken[0].phase, RECORD_ENDED);

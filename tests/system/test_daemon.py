@@ -365,10 +365,20 @@ def crash_loops_are_quarantined():
         wait_for('another try', lambda: metric(running, 'vigil_workers_crashed_total')[0] > 5, 10)
 
 
+def records_have_a_rate():
+    """ends of what was never begun count against a stream's records like anything else"""
+    with workspace() as folder, daemon(folder, CONFIG) as running:
+        running.put_stream('ends', uri=SCENE)
+        over = 'vigil_records_dropped_total{reason="over_rate"}'
+        wait_for('records over the rate', lambda: metric(running, over)[0] > 0, 30)
+        kept = metric(running, 'vigil_store_records_committed_total')[0]
+        expect(kept >= 400, f'only {kept} kept of a burst of 400')
+
+
 run_tests([
     exit_statuses, put_is_idempotent_and_leaves_others_alone, invalid_streams_change_nothing,
     streams_survive_a_restart, a_killed_worker_is_replaced, a_killed_vigild_leaves_nothing_behind,
     stopping_is_clean, churn_leaves_no_descriptors, credentials_are_shown_nowhere,
     workers_inherit_nothing, media_stays_beneath_its_root, a_failing_store_is_told_and_survived,
-    systemd_is_told, crash_loops_are_quarantined,
+    systemd_is_told, crash_loops_are_quarantined, records_have_a_rate,
 ])
