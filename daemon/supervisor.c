@@ -43,6 +43,7 @@ struct slot {
     uint64_t deadline; /* ready or stop */
     uint64_t heard;
     int messages_in_tick;
+    bool killed; /* by us */
 };
 
 struct supervisor {
@@ -104,10 +105,12 @@ __attribute__((format(printf, 5, 6))) static void report(struct supervisor *sup,
 
 /* --- stopping --------------------------------------------------------------------------- */
 
+/* What it sent before it died is still read, and may be as bad: a death counts once. */
 static void kill_slot(struct slot *slot, const char *why, int64_t *counter)
 {
-    if (counter)
+    if (counter && !slot->killed)
         ++*counter;
+    slot->killed = true;
     worker_kill(slot->worker, why);
 }
 
