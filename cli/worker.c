@@ -329,6 +329,8 @@ int worker_start(const char *program, const struct config_stream *stream,
                  const struct worker_listener *listener, void *owner,
                  struct worker **ret_worker)
 {
+    /* What the shell left open for us is none of the worker's business. */
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     int ends[2] = {-1, -1}, errors[2] = {-1, -1};
     int status = channel_pair(ends);
     if (status == 0 && pipe2(errors, O_CLOEXEC) < 0)

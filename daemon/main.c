@@ -117,6 +117,8 @@ int main(int argc, char **argv)
         puts("vigild " VIGIL_VERSION);
         return EXIT_SUCCESS;
     }
+    /* Descriptors that whoever started us left open are none of a worker's business. */
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     /* Broken pipes and sockets are return values. */
     signal(SIGPIPE, SIG_IGN);
     /* Look-ups may fill half of libuv's pool; queries keep the other half. glibc's own waits

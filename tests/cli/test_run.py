@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 from harness import (BUILD, PATIENCE, VIGIL, children, expect, parse_time,  # noqa: E402
-                     run_tests, wait_for, workspace)
+                     run_tests, stray_descriptor, wait_for, workspace)
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
 MODEL = os.path.abspath(__file__)  # any file will do: the puppet does not read it
@@ -64,6 +64,14 @@ def misbehaviour_is_told_in_one_line():
             lines = result.stderr.decode().splitlines()
             expect(result.returncode == 70 and len(lines) == 1 and word in lines[0],
                    f'{name}: exit {result.returncode}: {lines}')
+
+
+def the_worker_inherits_nothing():
+    """a descriptor that the shell left open does not reach the worker"""
+    with stray_descriptor() as stray, running('calm', pass_fds=[stray]) as process:
+        worker = wait_for_work(process)
+        fds = [os.readlink(f'/proc/{worker}/fd/{fd}') for fd in os.listdir(f'/proc/{worker}/fd')]
+        expect('/dev/zero' not in fds, f'descriptors {fds}')
 
 
 def an_ended_stream_is_a_success():
@@ -222,7 +230,7 @@ def full_disks_are_told():
                    f'{process.returncode} {error}')
 
 
-run_tests([misbehaviour_is_told_in_one_line, an_ended_stream_is_a_success,
+run_tests([misbehaviour_is_told_in_one_line, the_worker_inherits_nothing, an_ended_stream_is_a_success,
            the_first_interrupt_ends_events, the_second_interrupt_does_not_wait,
            an_interrupt_of_the_group_reaches_the_parent_alone, a_reader_that_leaves_is_no_error,
            a_killed_parent_takes_its_worker_along, only_the_address_own_host_is_resolved,

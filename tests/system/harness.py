@@ -4,6 +4,7 @@ Every program is started with its output in a file, found by what it prints, and
 own pid. Waiting is for an event with a deadline, never a sleep of guessed length.
 """
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -150,7 +151,7 @@ def rtsp_server(folder, *arguments, name='rtsp'):
 class Daemon(Program):
     """A real vigild on a free loopback port."""
 
-    def __init__(self, folder, config='', arguments=()):
+    def __init__(self, folder, config='', arguments=(), **options):
         self.folder = folder
         self.config = os.path.join(folder, 'vigil.conf')
         with open(self.config, 'w', encoding='utf-8') as file:
@@ -158,7 +159,8 @@ class Daemon(Program):
         log = os.path.join(folder, 'vigild.log')
         started = os.path.getsize(log) if os.path.exists(log) else 0
         super().__init__([VIGILD, '--config', self.config, '--listen', '127.0.0.1:0',
-                          '--database', os.path.join(folder, 'vigil.db'), *arguments], log)
+                          '--database', os.path.join(folder, 'vigil.db'), *arguments], log,
+                         **options)
         self._started = started
         self.url = self.wait_output(r'http://127\.0\.0\.1:\d+').group(0)
         self.port = urllib.parse.urlsplit(self.url).port
@@ -216,14 +218,25 @@ class Daemon(Program):
 
 
 @contextlib.contextmanager
-def daemon(folder, config='', arguments=()):
-    running = Daemon(folder, config, arguments)
+def daemon(folder, config='', arguments=(), **options):
+    running = Daemon(folder, config, arguments, **options)
     try:
         yield running
     finally:
         code = running.stop()
         if sys.exc_info()[0] is None:
             expect(code == 0, f'vigild exited {code}: {running.output()[-2000:]}')
+
+
+@contextlib.contextmanager
+def stray_descriptor():
+    """A descriptor of /dev/zero, of a number that no program here gives out itself."""
+    with open('/dev/zero', 'rb') as zero:
+        stray = fcntl.fcntl(zero, fcntl.F_DUPFD, 100)
+    try:
+        yield stray
+    finally:
+        os.close(stray)
 
 
 def children(pid):

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from harness import (BUILD, PATIENCE, VIGILD, Daemon, Events, children, daemon, expect,
-                     run_tests, wait_for, workspace)
+                     run_tests, stray_descriptor, wait_for, workspace)
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
 # The puppet's records are of 2023: without this they would be removed as old at once.
@@ -268,7 +268,8 @@ def credentials_are_shown_nowhere():
 
 def workers_inherit_nothing():
     """a worker has its four descriptors and the few variables it needs, nothing of vigild's"""
-    with workspace() as folder, daemon(folder, CONFIG) as running:
+    with workspace() as folder, stray_descriptor() as stray, \
+            daemon(folder, CONFIG, pass_fds=[stray]) as running:
         running.put_stream('calm', uri=SCENE)
         wait_up(running, 'calm')
         spare = wait_for('a spare', lambda: [pid for pid in children(running.pid)
