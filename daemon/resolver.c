@@ -138,9 +138,19 @@ int resolver_create(uv_loop_t *loop, resolver_answer *answer, void *owner,
     return 0;
 }
 
+/* Look-ups of the stream that have not returned, answered or not. */
+static int count_stream(const struct resolver *resolver, const char *stream)
+{
+    int count = 0;
+    for (const GList *item = resolver->lookups.head; item; item = item->next)
+        count += strcmp(((const struct lookup *)item->data)->question.stream, stream) == 0;
+    return count;
+}
+
 int resolver_ask(struct resolver *resolver, const struct resolver_question *question)
 {
-    if (resolver->closing || resolver->lookups.length >= RESOLVER_WAITING_MAX)
+    if (resolver->closing || resolver->lookups.length >= RESOLVER_WAITING_MAX ||
+        count_stream(resolver, question->stream) >= RESOLVER_PER_STREAM_MAX)
         return -ENOBUFS;
     struct lookup *lookup = g_new0(struct lookup, 1);
     lookup->resolver = resolver;

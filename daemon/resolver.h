@@ -13,9 +13,10 @@
 
 #include "record/message.h"
 
-#define RESOLVER_DEADLINE_MS 3000
-#define RESOLVER_PARALLEL    4
-#define RESOLVER_WAITING_MAX 256
+#define RESOLVER_DEADLINE_MS    3000
+#define RESOLVER_PARALLEL       4
+#define RESOLVER_WAITING_MAX    256
+#define RESOLVER_PER_STREAM_MAX 2 /* the one of a worker that is gone, and that of the next */
 
 struct resolver;
 
@@ -33,7 +34,8 @@ typedef void resolver_answer(void *owner, const struct resolver_question *questi
 int resolver_create(uv_loop_t *loop, resolver_answer *answer, void *owner,
                     struct resolver **ret_resolver);
 
-/* 0, or -ENOBUFS when too many wait: nothing will be answered. */
+/* 0, or -ENOBUFS when too many wait, or have not returned for this stream: nothing will be
+ * answered. */
 int resolver_ask(struct resolver *resolver, const struct resolver_question *question);
 
 /* Answers nothing more; frees itself when the last look-up has returned to the loop. NULL is

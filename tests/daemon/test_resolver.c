@@ -34,12 +34,21 @@ static void wait_for(int count)
     ck_assert_msg(loop_until(&loop, answered, &count, 10000), "%d of %d", answers, count);
 }
 
-static int ask(const char *host)
+static int ask_for(const char *stream, const char *host)
 {
     struct resolver_question question = {.run = 3, .request = 77};
-    g_strlcpy(question.stream, "a", sizeof question.stream);
+    g_strlcpy(question.stream, stream, sizeof question.stream);
     g_strlcpy(question.host, host, sizeof question.host);
     return resolver_ask(resolver, &question);
+}
+
+/* For a stream that has not asked yet. */
+static int ask(const char *host)
+{
+    static int streams;
+    char stream[RECORD_NAME_SIZE];
+    g_snprintf(stream, sizeof stream, "stream-%d", streams++);
+    return ask_for(stream, host);
 }
 
 static void setup(void)
@@ -58,7 +67,7 @@ static void teardown(void)
 
 START_TEST(a_known_name_gets_its_addresses)
 {
-    ck_assert_int_eq(ask("localhost"), 0);
+    ck_assert_int_eq(ask_for("a", "localhost"), 0);
     ck_assert_int_eq(answers, 0); /* never from inside */
     wait_for(1);
     ck_assert_int_ge(last.address_count, 1);
@@ -67,6 +76,18 @@ START_TEST(a_known_name_gets_its_addresses)
     ck_assert_int_eq(last.request, 77);
     ck_assert_uint_eq(last_question.run, 3);
     ck_assert_str_eq(last_question.stream, "a");
+}
+END_TEST
+
+START_TEST(one_stream_cannot_use_up_the_room_of_others)
+{
+    for (int i = 0; i < RESOLVER_PER_STREAM_MAX; i++)
+        ck_assert_int_eq(ask_for("a", "localhost"), 0);
+    ck_assert_int_eq(ask_for("a", "localhost"), -ENOBUFS);
+    ck_assert_int_eq(ask_for("b", "localhost"), 0);
+    wait_for(RESOLVER_PER_STREAM_MAX + 1);
+    ck_assert_int_eq(ask_for("a", "localhost"), 0);
+    wait_for(RESOLVER_PER_STREAM_MAX + 2);
 }
 END_TEST
 
@@ -145,6 +166,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_known_name_gets_its_addresses);
+    tcase_add_test(tests, one_stream_cannot_use_up_the_room_of_others);
     tcase_add_loop_test(tests, what_is_no_name_gets_no_address, 0, (int)G_N_ELEMENTS(no_names));
     tcase_add_test(tests, a_question_is_answered_in_time_even_when_no_one_looks);
     tcase_add_test(tests, too_many_questions_are_refused);
