@@ -15,6 +15,7 @@
 #define EXPIRE_STEP        100
 #define EXPIRE_INTERVAL_NS (60 * UINT64_C(1000000000))
 #define EXPIRE_PAUSE_NS    (50 * UINT64_C(1000000))
+#define REFUSED_PAUSE_NS   (60 * UINT64_C(1000000000)) /* between two lines about refusals */
 #define MS                 UINT64_C(1000000)
 
 struct letter {
@@ -54,6 +55,7 @@ struct mailbox {
     GQueue batch; /* taken from letters, not yet committed */
     uint64_t retry_ns;
     uint64_t expire_ns;
+    uint64_t refused_ns; /* when that was last told */
     bool failing;
 };
 
@@ -149,7 +151,12 @@ static int commit(struct mailbox *mailbox, guint count)
         return r;
     }
     if (count == 1) {
-        log_error("the store refuses a record of stream %s: %s", records[0].stream, err.text);
+        if (mailbox->refused_ns == 0 || start - mailbox->refused_ns > REFUSED_PAUSE_NS) {
+            log_error("the store refuses a record of stream %s: %s; more of this minute are "
+                      "only counted",
+                      records[0].stream, err.text);
+            mailbox->refused_ns = start;
+        }
         drop_head(mailbox, &mailbox->stats.refused);
         return 0;
     }

@@ -196,6 +196,23 @@ START_TEST(while_the_store_fails_records_are_kept_and_the_rest_is_counted)
 }
 END_TEST
 
+START_TEST(a_record_the_store_refuses_does_not_hold_up_the_others)
+{
+    open_mailbox(0, 0);
+    post("a", 1, RECORD_STARTED);
+    wait_for(&seen.committed, 1);
+    struct record foreign = records_make("a", 1, RECORD_ENDED);
+    g_strlcpy(foreign.stream, "b", sizeof foreign.stream);
+    post("a", 2, RECORD_STARTED);
+    ck_assert_int_eq(mailbox_post(mailbox, &foreign), 0);
+    post("a", 3, RECORD_STARTED);
+    wait_for(&seen.committed, 3);
+    ck_assert_int_eq(stats().refused, 1);
+    ck_assert_int_eq(stats().waiting, 0);
+    ck_assert_uint_eq(count_stored(RECORD_STATE_ACTIVE), 3);
+}
+END_TEST
+
 START_TEST(closing_commits_what_waits)
 {
     open_mailbox(0, 0);
@@ -302,6 +319,7 @@ int main(void)
     tcase_add_test(tests, records_are_announced_after_their_commit_in_order_of_seq);
     tcase_add_test(tests, a_single_record_waits_for_others_no_longer_than_the_batch_may);
     tcase_add_test(tests, while_the_store_fails_records_are_kept_and_the_rest_is_counted);
+    tcase_add_test(tests, a_record_the_store_refuses_does_not_hold_up_the_others);
     tcase_add_test(tests, closing_commits_what_waits);
     tcase_add_test(tests, closing_while_the_store_fails_takes_a_bounded_time);
     tcase_add_test(tests, what_a_crash_left_open_is_ended_at_the_next_start);
