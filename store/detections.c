@@ -192,7 +192,8 @@ int store_close_open_detections(struct store *store, int64_t now_ms, struct stor
             record->phase = RECORD_ENDED;
             record->end_ms =
                 record->time_ms > record->start_ms ? record->time_ms : record->start_ms;
-            record->time_ms = now_ms;
+            record->time_ms = now_ms > record->end_ms ? now_ms : record->end_ms;
+            record->latency_ms = -1; /* of a result, which this is not */
         }
         int status = store_append(store, records, (size_t)count, err);
         if (status < 0) {

@@ -185,6 +185,7 @@ START_TEST(what_a_crash_left_open_is_ended_at_its_last_record)
     static struct record records[OPEN];
     for (int i = 0; i < OPEN; i++)
         records[i] = fixture_record(RECORD_STARTED, i, 5000 + i);
+    records[3].latency_ms = 12;
     records[7].time_ms = 4000; /* before its own start: a clock was set */
     ok(store_append(store, records, OPEN, &err));
     struct record ended = fixture_record(RECORD_ENDED, OPEN, 5000);
@@ -196,10 +197,21 @@ START_TEST(what_a_crash_left_open_is_ended_at_its_last_record)
     ck_assert_int_eq(shown.phase, RECORD_ENDED);
     ck_assert_int_eq(shown.end_ms, records[3].time_ms);
     ck_assert_int_eq(shown.time_ms, 99000);
+    ck_assert(shown.latency_ms < 0);
     ck_assert_int_gt(shown.seq, OPEN + 1);
     ck_assert_int_eq(latest(records[7].id).end_ms, records[7].start_ms);
     ck_assert_int_eq(latest(ended.id).seq, OPEN + 1);
     ck_assert_int_eq(store_close_open_detections(store, 99000, &err), 0);
+}
+END_TEST
+
+START_TEST(an_end_made_here_is_not_said_before_it_happened)
+{
+    struct record record = fixture_record(RECORD_STARTED, 1, 5000);
+    ok(store_append(store, &record, 1, &err));
+    ck_assert_int_eq(store_close_open_detections(store, 100, &err), 1); /* a clock was set */
+    ck_assert_int_eq(latest(record.id).end_ms, record.time_ms);
+    ck_assert_int_eq(latest(record.id).time_ms, record.time_ms);
 }
 END_TEST
 
@@ -374,6 +386,7 @@ int main(void)
     tcase_add_test(all, a_batch_is_kept_whole_or_not_at_all);
     tcase_add_test(all, an_unknown_detection_is_not_found);
     tcase_add_test(all, what_a_crash_left_open_is_ended_at_its_last_record);
+    tcase_add_test(all, an_end_made_here_is_not_said_before_it_happened);
     tcase_add_test(all, only_what_ended_before_expires_and_a_little_at_a_time);
     tcase_add_test(all, a_seq_is_never_given_twice_also_after_everything_expired);
     tcase_add_test(all, a_reader_sees_what_was_acknowledged_while_the_writer_writes);
