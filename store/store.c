@@ -13,8 +13,7 @@
 #include "store/handle.h"
 #include "store/schema.h"
 
-#define WRITER_BUSY_MS 5000
-#define READER_BUSY_MS 1000
+#define BUSY_MS 1000 /* the mailbox tries again, and its close is bounded */
 /* Checking every page of a file up to this size takes well under a second; damage in a larger
  * one is found when a query meets it. */
 #define QUICK_CHECK_BYTES (32 * 1024 * 1024)
@@ -132,7 +131,7 @@ int store_open(const char *path, struct store **ret_store, struct store_error *e
     if (status == 0)
         status = create_private(store, err);
     if (status == 0)
-        status = open_connection(store, SQLITE_OPEN_READWRITE, WRITER_BUSY_MS,
+        status = open_connection(store, SQLITE_OPEN_READWRITE, BUSY_MS,
                                  "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
                                  "PRAGMA foreign_keys = ON; PRAGMA mmap_size = 0;"
                                  "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;"
@@ -167,7 +166,7 @@ int store_open_reader(const char *path, int query_ms, struct store **ret_store,
     if (access(path, R_OK) < 0)
         status = handle_explain(store, -errno, err, "cannot be read: %m");
     if (status == 0)
-        status = open_connection(store, SQLITE_OPEN_READONLY, READER_BUSY_MS,
+        status = open_connection(store, SQLITE_OPEN_READONLY, BUSY_MS,
                                  "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
                                  "PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY",
                                  err);
