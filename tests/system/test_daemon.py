@@ -193,32 +193,42 @@ def a_killed_vigild_leaves_nothing_behind():
             expect(rows[0]['end'] is not None, 'no end')
 
 
+def stop_three_streams(signals):
+    """Seconds from the first signal to the exit of a vigild with a worker that ignores it."""
+    with workspace() as folder:
+        running = Daemon(folder, CONFIG)
+        for name in ('record', 'deaf', 'calm'):
+            running.put_stream(name, uri=SCENE)
+            wait_up(running, name)
+        workers = children(running.pid)
+        expect(len(workers) >= 3, f'only {len(workers)} workers')
+        began = time.monotonic()
+        running.process.terminate()
+        if signals == 2:
+            running.wait_output('stopping')
+            running.process.send_signal(signal.SIGINT)
+        code = running.process.wait(10 * PATIENCE)
+        took = time.monotonic() - began
+        expect(code == 0, f'exit status {code}: {running.output()[-1000:]}')
+        expect(all(is_gone(pid) for pid in workers), 'a worker is left')
+        connection = sqlite3.connect(os.path.join(folder, 'vigil.db'))
+        still_open = connection.execute(
+            'SELECT count(*) FROM detection WHERE end_ms IS NULL').fetchone()[0]
+        connection.close()
+        expect(still_open == 0, f'{still_open} detections are left open')
+        return took
+
+
 def stopping_is_clean():
     """SIGTERM ends streams, detections and processes, exits 0 within 2 s, also with a worker
     that ignores it; a second signal does not wait for that one"""
-    for signals, least, most in ((1, 0.45, 2.0), (2, 0.0, 0.45)):
-        with workspace() as folder:
-            running = Daemon(folder, CONFIG)
-            for name in ('record', 'deaf', 'calm'):
-                running.put_stream(name, uri=SCENE)
-                wait_up(running, name)
-            workers = children(running.pid)
-            expect(len(workers) >= 3, f'only {len(workers)} workers')
-            began = time.monotonic()
-            running.process.terminate()
-            if signals == 2:
-                running.wait_output('stopping')
-                running.process.send_signal(signal.SIGINT)
-            code = running.process.wait(10 * PATIENCE)
-            took = time.monotonic() - began
-            expect(code == 0, f'exit status {code}: {running.output()[-1000:]}')
-            expect(least <= took <= most * PATIENCE, f'{signals} signals took {took:.2f} s')
-            expect(all(is_gone(pid) for pid in workers), 'a worker is left')
-            connection = sqlite3.connect(os.path.join(folder, 'vigil.db'))
-            still_open = connection.execute(
-                'SELECT count(*) FROM detection WHERE end_ms IS NULL').fetchone()[0]
-            connection.close()
-            expect(still_open == 0, f'{still_open} detections are left open')
+    took = stop_three_streams(1)
+    expect(0.45 <= took <= 2.0 * PATIENCE, f'one signal took {took:.2f} s')
+    # A busy machine may be slow once; one that waited the 0.5 s would do so every time.
+    took = []
+    while not took or (min(took) >= 0.45 and len(took) < 5):
+        took.append(stop_three_streams(2))
+    expect(min(took) < 0.45, f'two signals took {took} s')
 
 
 def churn_leaves_no_descriptors():
