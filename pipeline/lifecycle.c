@@ -43,7 +43,7 @@ void lifecycle_init(struct lifecycle *life, bool network, bool loop, uint64_t se
 
 void lifecycle_set_interval(struct lifecycle *life, int64_t interval_ns)
 {
-    life->interval = interval_ns;
+    life->interval = min(interval_ns, LIFECYCLE_GAP_MAX_NS);
 }
 
 void lifecycle_on_session(struct lifecycle *life, int64_t now)
@@ -153,7 +153,7 @@ void lifecycle_on_end(struct lifecycle *life, int64_t now)
 
 static int64_t gap(const struct lifecycle *life)
 {
-    return max(LIFECYCLE_GAP_NS, 3 * life->interval);
+    return min(max(LIFECYCLE_GAP_NS, 3 * life->interval), LIFECYCLE_GAP_MAX_NS);
 }
 
 /* When the present attempt is given up if nothing happens, and why. */

@@ -66,6 +66,10 @@ static const struct {
     {"pictures stop, packets do not", true, 0, 30000, 2000, REASON_NO_PICTURE, 5000},
     {"no picture ever", true, 0, 30000, 0, REASON_NO_PICTURE, 15000},
     {"a slow camera gets three intervals", true, 2 * S, 2000, 2000, REASON_NO_DATA, 8000},
+    {"stalls do not stretch the limit for ever", true, 9 * S, 2000, 2000, REASON_NO_DATA,
+     12000},
+    {"an absurd interval is no time at all", true, INT64_MAX, 2000, 2000, REASON_NO_DATA,
+     12000},
 };
 
 START_TEST(each_kind_of_silence_is_noticed_in_time_and_named)
