@@ -35,7 +35,8 @@ struct events_rule {
     int64_t cooldown_ns;     /* >= 0 */
 };
 
-/* Scores of one window, one per rule. A score that is not a number counts as 0. */
+/* Scores of one window, one per rule. A score that is not a number counts as 0. Times are
+ * 0..INT64_MAX/4. */
 struct events_window {
     int64_t first_pts_ns, last_pts_ns;
     int frames;

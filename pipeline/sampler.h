@@ -34,6 +34,7 @@ enum sampler_verdict {
 /* window: the model's, in frames; gap is its length, at least a second. */
 void sampler_init(struct sampler *sampler, double fps, int window);
 
+/* pts_ns: 0..INT64_MAX/4. */
 enum sampler_verdict sampler_look(struct sampler *sampler, int64_t pts_ns);
 
 /* The next frame starts anew, with SAMPLER_TAKE: whoever says so knows it. */

@@ -11,6 +11,7 @@
 #include "pipeline/reaper.h"
 #include "pipeline/snapshot.h"
 #include "pipeline/tail.h"
+#include "pipeline/vigilanalyze.h"
 
 #define MODEL_BYTES_MAX (INT64_C(1) << 30)
 #define STATUS_NS       LIFECYCLE_SECOND
@@ -228,7 +229,7 @@ static int64_t next_shift(struct stream *stream, int64_t now)
         return now - stream->pass_started;
     struct tail_counters counters;
     tail_count(stream->tail, &counters);
-    return stream->shift + counters.end_pts_ns;
+    return MIN(stream->shift + counters.end_pts_ns, VIGIL_ANALYZE_TIME_MAX);
 }
 
 /* Throws the source away; what it still says reaches nobody. */

@@ -83,7 +83,7 @@ static void follow_drift(struct tail *tail, int64_t now, int64_t running)
     tail->drift.until = -1;
 }
 
-/* Of the buffer, by the segment last seen on pad; or -1. */
+/* Of the buffer, by the segment last seen on pad; or -1, also when nobody can reckon with it. */
 static int64_t running_of(GstPad *pad, GstBuffer *buffer)
 {
     g_autoptr(GstEvent) event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
@@ -92,8 +92,19 @@ static int64_t running_of(GstPad *pad, GstBuffer *buffer)
         gst_event_parse_segment(event, &segment);
     if (!segment || segment->format != GST_FORMAT_TIME)
         return -1;
-    return (int64_t)gst_segment_to_running_time(segment, GST_FORMAT_TIME,
-                                                GST_BUFFER_PTS(buffer));
+    GstClockTime running =
+        gst_segment_to_running_time(segment, GST_FORMAT_TIME, GST_BUFFER_PTS(buffer));
+    return running <= VIGIL_ANALYZE_TIME_MAX ? (int64_t)running : -1;
+}
+
+/* Where the buffer ends, as far as it says so in usable times; 0 when it does not. */
+static int64_t end_of(GstBuffer *buffer)
+{
+    GstClockTime pts = GST_BUFFER_PTS(buffer), duration = GST_BUFFER_DURATION(buffer);
+    if (pts > VIGIL_ANALYZE_TIME_MAX)
+        return 0;
+    GstClockTime end = duration <= VIGIL_ANALYZE_TIME_MAX ? pts + duration : pts;
+    return (int64_t)MIN(end, VIGIL_ANALYZE_TIME_MAX);
 }
 
 static GstPadProbeReturn on_enter(GstPad *pad, GstPadProbeInfo *info, gpointer user)
@@ -107,12 +118,7 @@ static GstPadProbeReturn on_enter(GstPad *pad, GstPadProbeInfo *info, gpointer u
         follow_drift(tail, now, running);
     tail->received++;
     tail->dropped += congested;
-    if (GST_BUFFER_PTS_IS_VALID(buffer)) {
-        int64_t end = (int64_t)GST_BUFFER_PTS(buffer);
-        if (GST_BUFFER_DURATION_IS_VALID(buffer))
-            end += (int64_t)GST_BUFFER_DURATION(buffer);
-        tail->end_pts = MAX(tail->end_pts, end);
-    }
+    tail->end_pts = MAX(tail->end_pts, end_of(buffer));
     if (!congested) {
         /* Numbered, so that a gap behind the queue counts what it dropped. */
         buffer = gst_buffer_make_writable(buffer);
@@ -377,7 +383,7 @@ void tail_discontinue(struct tail *tail, int64_t shift_ns)
 void tail_set_pace(struct tail *tail, int64_t offset_ns)
 {
     g_mutex_lock(&tail->lock);
-    tail->pace = offset_ns;
+    tail->pace = CLAMP(offset_ns, -VIGIL_ANALYZE_TIME_MAX, VIGIL_ANALYZE_TIME_MAX);
     g_mutex_unlock(&tail->lock);
 }
 

@@ -24,7 +24,8 @@ struct tail_counters {
     int64_t analysed, skipped, dropped, windows;
     int64_t first_analysed_ms; /* since tail_discontinue, Unix; RECORD_NO_TIME: none yet */
     int64_t last_frame_ms;
-    int64_t end_pts_ns;  /* where the last frame ends, in stream time of this pass; 0 none */
+    int64_t end_pts_ns;  /* where the last frame ends, in stream time of this pass; 0 none;
+                          * at most VIGIL_ANALYZE_TIME_MAX */
     double latency_ms;   /* of the last frame; < 0 unknown */
     double inference_ms; /* mean per analysed frame; < 0 unknown */
 };
@@ -46,7 +47,8 @@ const char *tail_model(struct tail *tail);    /* name@hash */
 /* The pipeline, to be taken down; nobody waits for the parent any more. */
 GstElement *tail_take_pipeline(struct tail *tail);
 
-/* The source is gone: open events end, the next source's time starts shift_ns later. */
+/* The source is gone: open events end, the next source's time starts shift_ns later (at most
+ * VIGIL_ANALYZE_TIME_MAX). */
 void tail_discontinue(struct tail *tail, int64_t shift_ns);
 
 /* For live sources that are paced: what was put on their running time. */

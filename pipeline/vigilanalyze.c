@@ -418,6 +418,11 @@ static GstBuffer *attach_events(VigilAnalyze *self, GstBuffer *buffer)
     return buffer;
 }
 
+static gboolean is_usable(GstClockTime time)
+{
+    return GST_CLOCK_TIME_IS_VALID(time) && time <= VIGIL_ANALYZE_TIME_MAX;
+}
+
 static void skip_unstamped(VigilAnalyze *self)
 {
     GST_OBJECT_LOCK(self);
@@ -427,7 +432,7 @@ static void skip_unstamped(VigilAnalyze *self)
         return;
     self->warned_unstamped = TRUE;
     GST_ELEMENT_WARNING(self, STREAM, FORMAT,
-                        ("frames without a timestamp in their segment are not analysed"),
+                        ("frames without a usable timestamp in their segment are not analysed"),
                         (NULL));
 }
 
@@ -441,7 +446,7 @@ static GstFlowReturn vigil_analyze_generate_output(GstBaseTransform *trans, GstB
         return GST_FLOW_OK;
     GstClockTime time = GST_BUFFER_PTS(buffer);
     GstClockTime pts = gst_segment_to_stream_time(&trans->segment, GST_FORMAT_TIME, time);
-    if (!GST_CLOCK_TIME_IS_VALID(pts) || pts > G_MAXINT64) {
+    if (!is_usable(pts)) {
         skip_unstamped(self);
         *output = buffer;
         return GST_FLOW_OK;
@@ -449,8 +454,9 @@ static GstFlowReturn vigil_analyze_generate_output(GstBaseTransform *trans, GstB
     GstFlowReturn flow = GST_FLOW_OK;
     bool wanted = analysis_wants(self->analysis, (int64_t)pts);
     if (wanted) {
-        self->running_time =
+        GstClockTime running =
             gst_segment_to_running_time(&trans->segment, GST_FORMAT_TIME, time);
+        self->running_time = is_usable(running) ? running : GST_CLOCK_TIME_NONE;
         flow = analyze(self, buffer, pts);
     }
     publish_counters(self, wanted ? pts : GST_CLOCK_TIME_NONE);

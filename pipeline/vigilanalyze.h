@@ -23,6 +23,8 @@
  *   inference-time           and in the network
  *   last-pts                 stream time of the last frame analysed, or NONE
  *
+ * A frame without a stream time, or with one beyond VIGIL_ANALYZE_TIME_MAX, passes unanalysed.
+ *
  * Thread: properties from any; no lock is held while the network runs. */
 #ifndef PIPELINE_VIGILANALYZE_H
 #define PIPELINE_VIGILANALYZE_H
@@ -32,6 +34,10 @@
 #include "pipeline/vigilmessage.h"
 
 #define VIGIL_ANALYZE_DISCONTINUITY "vigil-discontinuity"
+
+/* 73 years in ns. Streams may say any time; below this, sums of two of them with a window, a
+ * duration or an interval do not overflow. */
+#define VIGIL_ANALYZE_TIME_MAX (G_MAXINT64 / 4)
 
 #define VIGIL_TYPE_ANALYZE (vigil_analyze_get_type())
 G_DECLARE_FINAL_TYPE(VigilAnalyze, vigil_analyze, VIGIL, ANALYZE, GstBaseTransform)

@@ -528,6 +528,74 @@ START_TEST(frames_without_a_timestamp_pass_with_one_warning)
 }
 END_TEST
 
+/* Where the first of five frames stands: times that leave no room to reckon with. */
+static const GstClockTime hostile[] = {
+    VIGIL_ANALYZE_TIME_MAX + 1,   G_MAXINT64 / 2,
+    G_MAXINT64 - 1000 * MS,       G_MAXINT64 - 400 * MS,
+    (GstClockTime)G_MAXINT64 + 1, G_MAXUINT64 - 1000 * MS,
+};
+
+START_TEST(frames_from_beyond_the_usable_time_pass_unanalysed)
+{
+    struct rig rig;
+    rig_init(&rig, &brightness);
+    rig_play(&rig, CAPS);
+    show_run(&rig, hostile[_i], 5, 255);
+    ck_assert_uint_eq(stat_of(&rig, "skipped"), 5);
+    /* They leave no trace in what comes after. */
+    show_run(&rig, 0, 5, 255);
+    expect_event(&rig, RECORD_STARTED, 150, -1);
+    ck_assert_uint_eq(stat_of(&rig, "analysed"), 5);
+    ck_assert_uint_eq(stat_of(&rig, "discontinuities"), 0);
+    rig_finish(&rig);
+}
+END_TEST
+
+START_TEST(the_last_usable_times_are_analysed_like_any_other)
+{
+    struct rig rig;
+    rig_init(&rig, &brightness);
+    rig_play(&rig, CAPS);
+    show_run(&rig, 0, 4, 0);
+    const GstClockTime from = VIGIL_ANALYZE_TIME_MAX - 2400 * MS;
+    show_run(&rig, from, 25, 255);
+    ck_assert_uint_eq(stat_of(&rig, "analysed"), 29);
+    ck_assert_uint_eq(stat_of(&rig, "discontinuities"), 1);
+    static const enum record_phase course[] = {RECORD_STARTED, RECORD_UPDATED, RECORD_ENDED};
+    show(&rig, 0, 0); /* a step back: what is on ends */
+    for (size_t i = 0; i < G_N_ELEMENTS(course); i++) {
+        struct vigilmessage_event event;
+        GstMessage *message = next_message(&rig, "vigil-event");
+        ck_assert_ptr_nonnull(message);
+        ck_assert(vigilmessage_event_parse(message, &event));
+        ck_assert_int_eq(event.phase, course[i]);
+        ck_assert_uint_ge(event.start, from);
+        gst_message_unref(message);
+    }
+    rig_finish(&rig);
+}
+END_TEST
+
+START_TEST(a_running_time_beyond_the_usable_is_not_told)
+{
+    struct rig rig;
+    rig_init(&rig, &brightness);
+    rig_play(&rig, CAPS);
+    GstSegment segment;
+    gst_segment_init(&segment, GST_FORMAT_TIME);
+    segment.base = G_MAXINT64;
+    ck_assert(gst_harness_push_event(rig.harness, gst_event_new_segment(&segment)));
+    show_run(&rig, 0, 4, 255);
+    GstMessage *message = next_message(&rig, "vigil-window");
+    struct vigilmessage_window window;
+    ck_assert(vigilmessage_window_parse(message, &window));
+    ck_assert_uint_eq(window.last_pts, 300 * MS);
+    ck_assert_uint_eq(window.running_time, GST_CLOCK_TIME_NONE);
+    gst_message_unref(message);
+    rig_finish(&rig);
+}
+END_TEST
+
 START_TEST(every_format_gives_the_same_answer_for_grey)
 {
     static const GstVideoFormat formats[] = {GST_VIDEO_FORMAT_GRAY8, GST_VIDEO_FORMAT_NV12,
@@ -850,6 +918,10 @@ int main(void)
     tcase_add_test(all, at_the_end_of_the_stream_open_events_end);
     tcase_add_test(all, when_it_is_stopped_open_events_end_and_it_can_start_again);
     tcase_add_test(all, frames_without_a_timestamp_pass_with_one_warning);
+    tcase_add_loop_test(all, frames_from_beyond_the_usable_time_pass_unanalysed, 0,
+                        G_N_ELEMENTS(hostile));
+    tcase_add_test(all, the_last_usable_times_are_analysed_like_any_other);
+    tcase_add_test(all, a_running_time_beyond_the_usable_is_not_told);
     tcase_add_test(all, every_format_gives_the_same_answer_for_grey);
     tcase_add_test(all, other_formats_are_not_negotiated);
     tcase_add_test(all, a_buffer_smaller_than_its_caps_is_an_error);
