@@ -25,7 +25,8 @@ struct tail {
     struct detection detection;
     int64_t pace;
     struct {
-        int64_t base, least, until; /* -1: not yet */
+        int64_t least, until; /* until -1: no stretch has begun */
+        bool known;           /* a whole stretch has been seen */
     } drift;
     GstClockTime damaged_at; /* pts of the last frame behind a damaged one */
     int64_t received, dropped;
@@ -64,9 +65,10 @@ static GstStructure *read_stats(struct tail *tail)
     return stats;
 }
 
-/* Frames of a camera carry its clock's time, which runs away from ours by seconds a week. The
- * least delay of a frame in each stretch of DRIFT_NS, held against that of the first stretch, is
- * by how much. With the lock held. */
+/* Frames of a camera carry its clock's time, which begins anywhere with each connection and runs
+ * away from ours by seconds a week. The least delayed frame of each stretch of DRIFT_NS counts
+ * as having come at once; within the first stretch, the least delayed so far. With the lock
+ * held. */
 static void follow_drift(struct tail *tail, int64_t now, int64_t running)
 {
     int64_t delay = now - running;
@@ -75,12 +77,13 @@ static void follow_drift(struct tail *tail, int64_t now, int64_t running)
         tail->drift.least = delay;
     }
     tail->drift.least = MIN(tail->drift.least, delay);
-    if (now < tail->drift.until)
-        return;
-    if (tail->drift.base < 0)
-        tail->drift.base = tail->drift.least;
-    tail->pace = tail->drift.least - tail->drift.base;
-    tail->drift.until = -1;
+    bool over = now >= tail->drift.until;
+    if (over || !tail->drift.known)
+        tail->pace = tail->drift.least;
+    if (over) {
+        tail->drift.known = true;
+        tail->drift.until = -1;
+    }
 }
 
 /* Of the buffer, by the segment last seen on pad; or -1, also when nobody can reckon with it. */
@@ -310,7 +313,7 @@ struct tail *tail_create(const struct message_stream_start *start, GBytes *model
     tail->camera = g_str_has_prefix(start->uri, "rtsp");
     tail->first_analysed_ms = tail->last_frame_ms = RECORD_NO_TIME;
     tail->latency_ms = -1;
-    tail->drift.base = tail->drift.until = -1;
+    tail->drift.until = -1;
     tail->damaged_at = GST_CLOCK_TIME_NONE;
     g_autofree char *hash = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, model);
     detection_init(&tail->detection, start, hash, by_clock);
@@ -369,8 +372,9 @@ void tail_discontinue(struct tail *tail, int64_t shift_ns)
     tail->analysed_before = stat(stats, "analysed");
     tail->first_analysed_ms = RECORD_NO_TIME;
     tail->end_pts = 0;
-    tail->drift.base = tail->drift.until = -1;
-    tail->pace = 0;
+    /* The pace stays: the events that end now are of the old connection. */
+    tail->drift.known = false;
+    tail->drift.until = -1;
     g_mutex_unlock(&tail->lock);
     gst_structure_free(stats);
     gst_pad_send_event(

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from harness import (children, daemon, expect, note, parse_time, rtsp_server, run_tests, wait_for,
+from harness import (PATIENCE, children, daemon, expect, note, parse_time, rtsp_server, run_tests, wait_for,
                      workspace)
 
 
@@ -65,6 +65,8 @@ def a_stopped_server_is_seen_and_reconnected():
                 parse_time(s['first_analysed']) > stopped + 5, 10)
             times = connection_times(status)
         analysed = times['first_analysed'] - times['first_key']
+        expect(0 <= status['latency_ms'] < 1000 * PATIENCE,
+               f'frames of the new connection are dated {status["latency_ms"]} ms ago')
         note(f'seen after {seen:.2f} s, first packet {packet:.2f} s after the server, '
              f'analysed {analysed:.2f} s after its key frame')
         expect(seen <= 3.5, f'seen after {seen:.2f} s')
