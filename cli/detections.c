@@ -19,7 +19,7 @@ static void print_row(const json_t *row, bool as_json)
     if (as_json)
         output_json_line(row);
     else if (record_from_json(row, &record, &err) == 0)
-        output_record(&record, OUTPUT_DATE, 0);
+        output_detection(&record);
     else
         cli_fail(CLI_UNAVAILABLE, "a record of the daemon is not valid: %s", err.text);
 }

@@ -27,14 +27,24 @@ static void print_position(int64_t ms)
            (int)(tenths / 10 % 60), (int)(tenths % 10));
 }
 
-/* "2026-11-20T12:00:01.240Z" is cut where a terminal wants it: the day, the time of day. */
-static void print_time(int64_t ms, enum output_clock clock)
+/* In the time zone of whoever reads it. */
+static void print_time(int64_t ms, const char *format)
 {
-    char text[RECORD_TIME_SIZE];
-    record_time_format(ms, text);
-    if (clock == OUTPUT_DATE)
-        printf("%.10s ", text);
-    printf("%.12s", text + 11);
+    g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(ms / 1000);
+    g_autofree char *text = time ? g_date_time_format(time, format) : NULL;
+    printf("%s.%03d", text ? text : "?", (int)(ms % 1000));
+}
+
+static void print_rest(const struct record *record)
+{
+    if (record->phase == RECORD_ENDED)
+        printf("  lasted %.1f s", (double)(record->end_ms - record->start_ms) / 1000);
+    for (int i = 0; i < record->zone_count; i++)
+        printf("  %s", record->zones[i]);
+    if (record->damaged)
+        printf("  (pictures were damaged)");
+    putchar('\n');
+    fflush(stdout);
 }
 
 void output_record(const struct record *record, enum output_clock clock, int64_t origin_ms)
@@ -46,17 +56,20 @@ void output_record(const struct record *record, enum output_clock clock, int64_t
     if (clock == OUTPUT_POSITION)
         print_position(ms - origin_ms);
     else
-        print_time(ms, clock);
+        print_time(ms, "%H:%M:%S");
     printf("  %s  %s %s  %.2f", record->stream, label, record_phase_name(record->phase),
            record->score);
-    if (record->phase == RECORD_ENDED)
-        printf("  lasted %.1f s", (double)(record->end_ms - record->start_ms) / 1000);
-    for (int i = 0; i < record->zone_count; i++)
-        printf("  %s", record->zones[i]);
-    if (record->damaged)
-        printf("  (pictures were damaged)");
-    putchar('\n');
-    fflush(stdout);
+    print_rest(record);
+}
+
+void output_detection(const struct record *record)
+{
+    g_autofree char *label = output_printable(record->label);
+    print_time(record->start_ms, "%Y-%m-%d %H:%M:%S");
+    printf("  %s  %s  %.2f", record->stream, label, record->score);
+    if (record->phase != RECORD_ENDED)
+        printf("  still on");
+    print_rest(record);
 }
 
 void output_window(const struct message_window *window)

@@ -17,12 +17,16 @@
 /* A printable copy on one line, valid UTF-8; caller frees. */
 char *output_printable(const char *text);
 
-/* How a moment is told: time of day, day and time of day (both UTC), or h:mm:ss.t since the
- * beginning of a file. */
-enum output_clock { OUTPUT_TIME, OUTPUT_DATE, OUTPUT_POSITION };
+/* How a moment is told: the local time of day, or h:mm:ss.t since the beginning of a file. */
+enum output_clock { OUTPUT_TIME, OUTPUT_POSITION };
 
-/* "12:00:01.240  front-door  movement started  0.93". OUTPUT_POSITION counts from origin_ms. */
+/* What happens: "12:00:01.240  front-door  movement started  0.93". OUTPUT_POSITION counts from
+ * origin_ms. */
 void output_record(const struct record *record, enum output_clock clock, int64_t origin_ms);
+
+/* What happened: "2026-11-20 12:00:01.240  front-door  movement  0.93  lasted 5.3 s", by its
+ * start in local time; "still on" while it has not ended. */
+void output_detection(const struct record *record);
 
 /* "0:00:05.5  front-door  window  quiet 0.98  movement 0.02"; by the centre of the window. */
 void output_window(const struct message_window *window);

@@ -47,7 +47,6 @@ START_TEST(a_record_is_a_line_by_the_clock_asked_for)
     capture();
     struct record record = ended();
     output_record(&record, OUTPUT_TIME, 0);
-    output_record(&record, OUTPUT_DATE, 0);
     output_record(&record, OUTPUT_POSITION, 1795176000000);
     record.phase = RECORD_STARTED;
     output_record(&record, OUTPUT_POSITION, 1795176000000 - 3600000);
@@ -56,11 +55,32 @@ START_TEST(a_record_is_a_line_by_the_clock_asked_for)
     record.damaged = true;
     output_record(&record, OUTPUT_TIME, 0);
     assert_printed("12:00:19.640  door  movement ended  0.93  lasted 13.6 s\n"
-                   "2026-11-20 12:00:19.640  door  movement ended  0.93  lasted 13.6 s\n"
                    "0:00:19.6  door  movement ended  0.93  lasted 13.6 s\n"
                    "1:00:06.0  door  movement started  0.93\n"
                    "12:00:20.000  door  movement updated  0.93  gate  (pictures were "
                    "damaged)\n");
+}
+END_TEST
+
+START_TEST(a_detection_is_told_by_its_start_and_how_long_it_lasted)
+{
+    capture();
+    struct record record = ended();
+    output_detection(&record);
+    record.phase = RECORD_UPDATED;
+    output_detection(&record);
+    assert_printed("2026-11-20 12:00:06.000  door  movement  0.93  lasted 13.6 s\n"
+                   "2026-11-20 12:00:06.000  door  movement  0.93  still on\n");
+}
+END_TEST
+
+START_TEST(times_of_day_are_local)
+{
+    g_setenv("TZ", "XXX-3", TRUE);
+    capture();
+    struct record record = ended();
+    output_detection(&record);
+    assert_printed("2026-11-20 15:00:06.000  door  movement  0.93  lasted 13.6 s\n");
 }
 END_TEST
 
@@ -120,8 +140,11 @@ END_TEST
 
 int main(void)
 {
+    g_setenv("TZ", "UTC0", TRUE);
     TCase *all = tcase_create("output");
     tcase_add_test(all, a_record_is_a_line_by_the_clock_asked_for);
+    tcase_add_test(all, a_detection_is_told_by_its_start_and_how_long_it_lasted);
+    tcase_add_test(all, times_of_day_are_local);
     tcase_add_test(all, a_window_is_told_by_its_centre);
     tcase_add_test(all, nothing_a_terminal_would_obey_is_printed);
     tcase_add_test(all, a_table_is_as_wide_as_its_widest_cells);
