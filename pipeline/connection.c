@@ -1,12 +1,16 @@
 #include "pipeline/connection.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 struct connection {
     gatomicrefcount references;
     GMutex lock; /* guards facts and waking */
     struct connection_facts facts;
     bool waking;
+    int fd; /* the medium, -1 none */
     /* The main thread's. */
     void (*wake)(void *user);
     void *user;
@@ -22,6 +26,8 @@ static void unref(gpointer data)
     struct connection *connection = data;
     if (!g_atomic_ref_count_dec(&connection->references))
         return;
+    if (connection->fd >= 0)
+        close(connection->fd);
     g_mutex_clear(&connection->lock);
     g_free(connection);
 }
@@ -34,6 +40,7 @@ struct connection *connection_create(void (*wake)(void *user), void *user)
     struct connection_facts *facts = &connection->facts;
     facts->session = facts->first_packet = facts->first_key = facts->first_picture = -1;
     facts->last_packet = facts->last_picture = facts->last_damage = -1;
+    connection->fd = -1;
     connection->wake = wake;
     connection->user = user;
     return connection;
@@ -173,12 +180,19 @@ static const struct source_watch watch = {
     .failed = on_failed,
 };
 
-void connection_watch(struct connection *connection, struct source_options *options)
+int connection_watch(struct connection *connection, struct source_options *options)
 {
+    if (options->fd >= 0) {
+        connection->fd = fcntl(options->fd, F_DUPFD_CLOEXEC, 0);
+        if (connection->fd < 0)
+            return -errno;
+        options->fd = connection->fd;
+    }
     g_atomic_ref_count_inc(&connection->references);
     options->watch = &watch;
     options->watch_user = connection;
     options->watch_user_free = unref;
+    return 0;
 }
 
 void connection_unwatch(struct connection *connection)

@@ -33,8 +33,11 @@ void connection_close(struct connection *connection);
 /* A copy, consistent in itself. */
 void connection_read(struct connection *connection, struct connection_facts *ret_facts);
 
-/* Fills in watch, watch_user (with a reference) and watch_user_free. */
-void connection_watch(struct connection *connection, struct source_options *options);
+/* Fills in watch, watch_user (with a reference) and watch_user_free. A medium (fd >= 0) is
+ * replaced by a duplicate that lives as long as the connection: a source that is still being
+ * taken down reads from it when the caller has long closed its own. One watch per connection.
+ * 0, or negative errno: then nothing is filled in. */
+int connection_watch(struct connection *connection, struct source_options *options);
 
 /* Drops the reference that connection_watch took, when source_create failed. */
 void connection_unwatch(struct connection *connection);

@@ -181,7 +181,10 @@ static void connect_to(struct stream *stream, const char *address)
         .fd = stream->media_fd,
         .live = stream->start.live,
     };
-    connection_watch(stream->connection, &options);
+    if (connection_watch(stream->connection, &options) < 0) {
+        fail(stream, REASON_INTERNAL, "the file cannot be opened once more");
+        return;
+    }
     GstElement *source = source_create(&options);
     if (!source) {
         connection_unwatch(stream->connection); /* why is in its facts */
