@@ -566,6 +566,8 @@ void stream_resolved(struct stream *stream, const struct message_resolved *resol
 
 /* ---- pictures ---- */
 
+static gint encoding; /* atomic: pictures of all streams, at most STREAM_SNAPSHOTS_MAX */
+
 /* One picture being encoded; it does not need its stream any more. */
 struct shot {
     struct link *link;
@@ -573,6 +575,15 @@ struct shot {
     GstSample *sample;
     int fd;
 };
+
+static void finish_shot(struct shot *shot)
+{
+    link_post(shot->link, &shot->answer);
+    if (shot->sample)
+        gst_sample_unref(shot->sample);
+    close(shot->fd);
+    g_free(shot);
+}
 
 static gpointer take_shot(gpointer user)
 {
@@ -588,10 +599,26 @@ static gpointer take_shot(gpointer user)
                   r == -EFBIG ? "the picture is too large" : "the picture cannot be encoded",
                   sizeof done->detail);
     }
-    link_post(shot->link, &shot->answer);
-    gst_sample_unref(shot->sample);
-    close(shot->fd);
-    g_free(shot);
+    /* Before the answer: who has it may ask again at once. */
+    g_atomic_int_dec_and_test(&encoding);
+    finish_shot(shot);
+    return NULL;
+}
+
+/* NULL, or why not; the shot is its thread's on success only. Called in the main thread. */
+static const char *start_shot(struct shot *shot)
+{
+    if (!shot->sample)
+        return "there is no picture yet";
+    if (g_atomic_int_get(&encoding) >= STREAM_SNAPSHOTS_MAX)
+        return "other pictures are being encoded: ask again";
+    g_atomic_int_inc(&encoding);
+    GThread *thread = g_thread_try_new("snapshot", take_shot, shot, NULL);
+    if (!thread) {
+        g_atomic_int_dec_and_test(&encoding);
+        return "there is no thread to encode the picture";
+    }
+    g_thread_unref(thread);
     return NULL;
 }
 
@@ -604,13 +631,10 @@ void stream_snapshot(struct stream *stream, int64_t request, int fd)
     shot->fd = fd;
     if (stream->tail && !stream->stopping)
         shot->sample = tail_last_sample(stream->tail);
-    if (shot->sample) {
-        g_thread_unref(g_thread_new("snapshot", take_shot, shot));
+    const char *why_not = start_shot(shot);
+    if (!why_not)
         return;
-    }
-    g_strlcpy(shot->answer.snapshot_done.detail, "there is no picture yet",
+    g_strlcpy(shot->answer.snapshot_done.detail, why_not,
               sizeof shot->answer.snapshot_done.detail);
-    link_post(stream->link, &shot->answer);
-    close(fd);
-    g_free(shot);
+    finish_shot(shot);
 }

@@ -189,6 +189,50 @@ START_TEST(a_picture_that_does_not_fit_is_said_not_to)
 }
 END_TEST
 
+static void ask_for_picture(int64_t request)
+{
+    int fd = memfd_create("picture", MFD_CLOEXEC);
+    struct message ask = {.type = MESSAGE_SNAPSHOT,
+                          .snapshot = {.request = request, .stream = "street"}};
+    parent_send(&parent, &ask, &fd, 1);
+    close(fd);
+}
+
+START_TEST(of_many_pictures_asked_for_at_once_some_are_refused_and_all_are_answered)
+{
+    enum { REQUESTS = 16 };
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("street", "scene://street?seed=1");
+    start.start.live = true;
+    parent_start_stream(&parent, &start, NULL);
+    do
+        parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 5000);
+    while (parent.message.status.analysed < 1);
+    for (int i = 1; i <= REQUESTS; i++)
+        ask_for_picture(i);
+    int taken = 0, refused = 0;
+    bool answered[REQUESTS + 1] = {false};
+    const struct message_snapshot_done *done = &parent.message.snapshot_done;
+    for (int i = 1; i <= REQUESTS; i++) {
+        parent_await(&parent, MESSAGE_SNAPSHOT_DONE, 5000);
+        ck_assert_int_ge(done->request, 1);
+        ck_assert_int_le(done->request, REQUESTS);
+        ck_assert(!answered[done->request]);
+        answered[done->request] = true;
+        taken += done->size_bytes > 0;
+        refused += !strcmp(done->detail, "other pictures are being encoded: ask again");
+    }
+    ck_assert_int_ge(taken, 2);
+    ck_assert_int_ge(refused, 1);
+    ck_assert_int_eq(taken + refused, REQUESTS);
+    ask_for_picture(REQUESTS + 1);
+    parent_await(&parent, MESSAGE_SNAPSHOT_DONE, 5000);
+    ck_assert_int_gt(done->size_bytes, 0);
+    parent_quit(&parent);
+}
+END_TEST
+
 /* Makes a file with GStreamer in this process; launch ends before its sink. */
 static char *make_file(const char *name, const char *launch)
 {
@@ -432,6 +476,8 @@ int main(void)
     tcase_add_test(media, a_finite_scene_ends_and_gives_the_same_records_each_time);
     tcase_add_test(media, a_live_scene_gives_pictures_until_it_is_stopped);
     tcase_add_test(media, a_picture_that_does_not_fit_is_said_not_to);
+    tcase_add_test(media,
+                   of_many_pictures_asked_for_at_once_some_are_refused_and_all_are_answered);
     tcase_add_loop_test(media, each_kind_of_file_is_decoded_to_its_last_picture, 0,
                         G_N_ELEMENTS(files));
     tcase_add_test(media, a_looped_file_goes_on_in_time_and_makes_new_detections);
