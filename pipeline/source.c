@@ -8,6 +8,7 @@
 
 #include "pipeline/damage.h"
 #include "pipeline/media.h"
+#include "pipeline/paramsets.h"
 #include "pipeline/sourcebin.h"
 
 #define CONTEXT_KEY "vigil-source"
@@ -20,6 +21,7 @@ static void context_free(gpointer data)
     g_mutex_clear(&context->lock);
     g_clear_object(&context->tls);
     g_free(context->location);
+    paramsets_destroy(context->sets);
     g_free(context);
 }
 
@@ -61,6 +63,28 @@ static GstPadProbeReturn on_packet(GstPad *pad, GstPadProbeInfo *info, gpointer 
     return GST_PAD_PROBE_OK;
 }
 
+static void refuse_size(struct source_context *context, int width, int height)
+{
+    context->refused = true;
+    source_fail(context, REASON_TOO_LARGE,
+                "pictures of %d x %d are larger than this program decodes", width, height);
+}
+
+/* Whether what passes (caps, or a coded buffer) declares only sizes that may be decoded. */
+static bool sets_are_fine(struct source_context *context, const GstStructure *caps,
+                          GstBuffer *buffer)
+{
+    if (!context->sets)
+        return true;
+    int width = 0, height = 0;
+    enum paramsets_verdict verdict =
+        caps ? paramsets_check_caps(context->sets, caps, &width, &height)
+             : paramsets_check(context->sets, buffer, &width, &height);
+    if (verdict == PARAMSETS_TOO_LARGE)
+        refuse_size(context, width, height);
+    return verdict == PARAMSETS_FINE;
+}
+
 static GstPadProbeReturn on_coded_caps(struct source_context *context, GstEvent *event)
 {
     GstCaps *caps;
@@ -72,9 +96,11 @@ static GstPadProbeReturn on_coded_caps(struct source_context *context, GstEvent 
     if (!context->size_known)
         return GST_PAD_PROBE_OK;
     if (!media_size_is_allowed(width, height)) {
-        context->refused = true;
-        source_fail(context, REASON_TOO_LARGE,
-                    "pictures of %d x %d are larger than this program decodes", width, height);
+        refuse_size(context, width, height);
+        return GST_PAD_PROBE_DROP;
+    }
+    if (!sets_are_fine(context, structure, NULL)) {
+        context->size_known = false;
         return GST_PAD_PROBE_DROP;
     }
     context->watch->format(context->watch_user, context->codec->name, width, height);
@@ -94,6 +120,8 @@ static GstPadProbeReturn on_coded(GstPad *pad, GstPadProbeInfo *info, gpointer u
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
     /* A picture whose size no parser has vouched for does not reach the decoder. */
     if (context->refused || !context->size_known)
+        return GST_PAD_PROBE_DROP;
+    if (!sets_are_fine(context, NULL, buffer))
         return GST_PAD_PROBE_DROP;
     bool key = !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
     if (!key && !context->key_seen)
@@ -215,6 +243,7 @@ bool source_decode(struct source_context *context, GstPad *pad, const struct med
                    bool rtp)
 {
     context->codec = codec;
+    context->sets = paramsets_create(codec->name);
     GstElement *depay = rtp ? source_element_add(context, codec->depay) : NULL;
     GstElement *parse = source_element_add(context, codec->parse);
     GstElement *decoder = source_element_add(context, codec->decoder);

@@ -23,7 +23,8 @@ struct source_context {
 
     /* Of the thread that decodes. */
     const struct media_codec *codec;
-    bool size_known; /* and allowed */
+    struct paramsets *sets; /* NULL: the codec has none */
+    bool size_known;        /* and allowed */
     bool refused;
     bool key_seen;
     bool withheld; /* the picture before this one */

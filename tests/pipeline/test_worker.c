@@ -432,6 +432,74 @@ START_TEST(pictures_beyond_the_limit_do_not_reach_the_decoder)
 }
 END_TEST
 
+/* The units of an H.264 byte stream, each without its start code. */
+static GPtrArray *units_of(const char *path)
+{
+    g_autofree char *bytes = NULL;
+    gsize size;
+    ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
+    GPtrArray *units = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    gsize start = 0;
+    for (gsize i = 0; i + 3 <= size; i++) {
+        if (memcmp(bytes + i, "\0\0\1", 3) != 0)
+            continue;
+        if (start)
+            g_ptr_array_add(units, g_bytes_new(bytes + start, i - start));
+        start = i + 3;
+    }
+    g_ptr_array_add(units, g_bytes_new(bytes + start, size - start));
+    return units;
+}
+
+static void append_unit(GByteArray *to, GBytes *unit)
+{
+    gsize size;
+    const guint8 *data = g_bytes_get_data(unit, &size);
+    g_byte_array_append(to, (const guint8 *)"\0\0\0\1", 4);
+    g_byte_array_append(to, data, (guint)size);
+}
+
+#define BYTE_STREAM " ! video/x-h264,stream-format=byte-stream"
+
+START_TEST(a_large_size_hidden_behind_a_small_one_does_not_reach_the_decoder)
+{
+    make_folder();
+    g_autofree char *large =
+        make_file("large.h264", "videotestsrc num-buffers=1 pattern=black ! "
+                                "video/x-raw,width=4608,height=2592,framerate=15/1 ! "
+                                "x264enc speed-preset=ultrafast tune=zerolatency "
+                                "option-string=sps-id=1" BYTE_STREAM);
+    g_autofree char *small =
+        make_file("small.h264", PICTURES " ! x264enc key-int-max=15" BYTE_STREAM);
+    g_autoptr(GPtrArray) hidden = units_of(large), shown = units_of(small);
+    g_autoptr(GByteArray) mixed = g_byte_array_new();
+    /* The large stream's parameter sets, all of the small stream, the large picture. */
+    for (int pictures = 0; pictures < 2; pictures++) {
+        for (guint i = 0; i < hidden->len; i++) {
+            int type = *(const guint8 *)g_bytes_get_data(hidden->pdata[i], NULL) & 31;
+            if (pictures ? type == 5 : type == 7 || type == 8)
+                append_unit(mixed, hidden->pdata[i]);
+        }
+        for (guint i = 0; !pictures && i < shown->len; i++)
+            append_unit(mixed, shown->pdata[i]);
+    }
+    g_autofree char *path = in_folder("mixed.h264");
+    ck_assert(g_file_set_contents(path, (const char *)mixed->data, mixed->len, NULL));
+    g_autofree char *launch = g_strdup_printf(
+        "filesrc location=%s ! h264parse ! video/x-h264,framerate=15/1 ! mpegtsmux", path);
+    g_autofree char *film = make_file("mixed", launch);
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("large", "file:///large");
+    parent_start_stream(&parent, &start, film);
+    parent_await_state(&parent, STREAM_FAILED, REASON_TOO_LARGE, 10000);
+    ck_assert_int_eq(parent.message.status.received, 0);
+    ck_assert_ptr_nonnull(strstr(parent.message.status.detail, "4608 x 2592"));
+    still_works();
+    remove_folder();
+}
+END_TEST
+
 START_TEST(a_codec_without_a_decoder_is_named)
 {
     make_folder();
@@ -487,6 +555,7 @@ int main(void)
     tcase_add_loop_test(bad, a_file_cut_anywhere_ends_or_is_unreadable, 0, G_N_ELEMENTS(files));
     tcase_add_test(bad, pictures_with_flipped_bytes_are_counted_and_withheld);
     tcase_add_test(bad, pictures_beyond_the_limit_do_not_reach_the_decoder);
+    tcase_add_test(bad, a_large_size_hidden_behind_a_small_one_does_not_reach_the_decoder);
     tcase_add_test(bad, a_codec_without_a_decoder_is_named);
     tcase_add_test(bad, a_model_that_is_none_fails_its_stream_only);
     TCase *cases[] = {process, media, bad};
