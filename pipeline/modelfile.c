@@ -7,7 +7,6 @@
 
 #include "pipeline/modelkeys.h"
 
-#define MODEL_MAX_BYTES   (INT64_C(512) << 20)
 #define SIDECAR_MAX_BYTES (INT64_C(64) << 10)
 #define SIDECAR_GROUP     "vigil"
 
@@ -62,7 +61,7 @@ static int read_file(const char *path, int64_t max, GBytes **ret_bytes, struct n
 
 int modelfile_read(const char *path, GBytes **ret_bytes, struct nn_error *err)
 {
-    return read_file(path, MODEL_MAX_BYTES, ret_bytes, err);
+    return read_file(path, MODELFILE_BYTES_MAX, ret_bytes, err);
 }
 
 int modelfile_read_sidecar(const char *model_path, GHashTable *overrides, struct nn_error *err)

@@ -11,7 +11,11 @@
 
 #include "nn/model.h"
 
-/* All of the file, at most 512 MiB. The caller owns *ret_bytes. Negative errno with one line
+/* What nn_model_load takes; whoever reads a model's file, by whatever way, reads no more. */
+#define MODELFILE_MIB_MAX   512
+#define MODELFILE_BYTES_MAX ((int64_t)MODELFILE_MIB_MAX << 20)
+
+/* All of the file, at most MODELFILE_BYTES_MAX. The caller owns *ret_bytes. Negative errno with one line
  * that names the file. */
 int modelfile_read(const char *path, GBytes **ret_bytes, struct nn_error *err);
 

@@ -8,14 +8,14 @@
 
 #include "pipeline/connection.h"
 #include "pipeline/lifecycle.h"
+#include "pipeline/modelfile.h"
 #include "pipeline/reaper.h"
 #include "pipeline/snapshot.h"
 #include "pipeline/tail.h"
 #include "pipeline/vigilanalyze.h"
 
-#define MODEL_BYTES_MAX (INT64_C(1) << 30)
-#define STATUS_NS       LIFECYCLE_SECOND
-#define RESOLVE_NS      (5 * LIFECYCLE_SECOND)
+#define STATUS_NS  LIFECYCLE_SECOND
+#define RESOLVE_NS (5 * LIFECYCLE_SECOND)
 /* How long after a damaged picture or a dropped frame the status still says so. */
 #define FLAG_NS (5 * LIFECYCLE_SECOND)
 
@@ -442,8 +442,9 @@ static GBytes *read_model(int fd, struct record_error *err)
         g_strlcpy(err->text, "the model is not a readable file", sizeof err->text);
         return NULL;
     }
-    if (status.st_size <= 0 || status.st_size > MODEL_BYTES_MAX) {
-        g_strlcpy(err->text, "the model's file is empty or over 1 GiB", sizeof err->text);
+    if (status.st_size <= 0 || status.st_size > MODELFILE_BYTES_MAX) {
+        g_snprintf(err->text, sizeof err->text, "the model's file is empty or over %d MiB",
+                   MODELFILE_MIB_MAX);
         return NULL;
     }
     size_t size = (size_t)status.st_size;

@@ -15,16 +15,16 @@
 
 #include "pipeline/inspect.h"
 #include "pipeline/link.h"
+#include "pipeline/modelfile.h"
 #include "pipeline/sandbox.h"
 #include "pipeline/stream.h"
 #include "pipeline/warmup.h"
 
-#define EXIT_USAGE      2
-#define EXIT_NO_INPUT   66
-#define EXIT_INTERNAL   70
-#define EXIT_BAD_MODEL  78
-#define STREAMS_MAX     64
-#define MODEL_BYTES_MAX (INT64_C(512) << 20)
+#define EXIT_USAGE     2
+#define EXIT_NO_INPUT  66
+#define EXIT_INTERNAL  70
+#define EXIT_BAD_MODEL 78
+#define STREAMS_MAX    64
 
 static struct {
     int control_fd;
@@ -230,7 +230,7 @@ static GBytes *read_stdin(void)
     while ((n = read(STDIN_FILENO, block, 1 << 16)) != 0) {
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 || all->len + n > MODEL_BYTES_MAX)
+        if (n < 0 || all->len + n > MODELFILE_BYTES_MAX)
             break;
         g_byte_array_append(all, block, (guint)n);
     }
@@ -248,7 +248,7 @@ static int inspect(void)
         return r;
     GBytes *bytes = read_stdin();
     if (!bytes) {
-        fprintf(stderr, "the model cannot be read, or is over 512 MiB\n");
+        fprintf(stderr, "the model cannot be read, or is over %d MiB\n", MODELFILE_MIB_MAX);
         leave(EXIT_NO_INPUT);
     }
     json_t *object;

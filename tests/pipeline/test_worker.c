@@ -530,6 +530,21 @@ START_TEST(a_model_that_is_none_fails_its_stream_only)
 }
 END_TEST
 
+START_TEST(a_model_over_the_limit_is_not_read)
+{
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    int fd = memfd_create("model", MFD_CLOEXEC);
+    ck_assert_int_eq(ftruncate(fd, (INT64_C(512) << 20) + 1), 0);
+    struct message start = parent_stream("street", "scene://street");
+    parent_send(&parent, &start, &fd, 1);
+    close(fd);
+    parent_await_state(&parent, STREAM_FAILED, REASON_MODEL, 5000);
+    ck_assert_str_eq(parent.message.status.detail, "the model's file is empty or over 512 MiB");
+    still_works();
+}
+END_TEST
+
 int main(void)
 {
     TCase *process = tcase_create("process");
@@ -558,6 +573,7 @@ int main(void)
     tcase_add_test(bad, a_large_size_hidden_behind_a_small_one_does_not_reach_the_decoder);
     tcase_add_test(bad, a_codec_without_a_decoder_is_named);
     tcase_add_test(bad, a_model_that_is_none_fails_its_stream_only);
+    tcase_add_test(bad, a_model_over_the_limit_is_not_read);
     TCase *cases[] = {process, media, bad};
     return suite_run("pipeline/worker", cases, 3);
 }
