@@ -207,6 +207,8 @@ static void start_stream(struct run *run, const struct message_ready *ready)
 /* How far the worker has read: the descriptor it was handed shares its position with ours. */
 static void show_progress(struct run *run, const struct message_stream_status *status)
 {
+    if (status->received == 0)
+        return;
     off_t position = lseek(run->input.fds[1], 0, SEEK_CUR);
     int64_t size = run->input.media_size;
     int percent = position > 0 && size > 0 ? (int)(100 * MIN(position, size) / size) : 0;

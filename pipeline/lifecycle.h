@@ -14,7 +14,7 @@
  *   failed       no further attempt: a human must change something
  *   ended        a file at its end
  *
- * Gap: no packet, or packets but no picture, for 3 frame intervals, 3 s at least and 10 s at
+ * Gap: no packet, or packets but no picture, for 3 frame intervals, 3 s at least and 60 s at
  * most: intervals are learnt from what arrives, so stalls just short of the limit would move it.
  * GStreamer itself notices a silent camera after 25-30 s only. Before its first picture a camera
  * gets LIFECYCLE_KEY_NS, since one joined in the middle of a long GOP has nothing to decode.
@@ -33,7 +33,7 @@
 #define LIFECYCLE_SECOND INT64_C(1000000000)
 
 #define LIFECYCLE_GAP_NS         (3 * LIFECYCLE_SECOND)
-#define LIFECYCLE_GAP_MAX_NS     (10 * LIFECYCLE_SECOND)
+#define LIFECYCLE_GAP_MAX_NS     (60 * LIFECYCLE_SECOND)
 #define LIFECYCLE_CONNECT_NS     (5 * LIFECYCLE_SECOND) /* to accepted session, to first packet */
 #define LIFECYCLE_KEY_NS         (15 * LIFECYCLE_SECOND) /* first packet to first picture */
 #define LIFECYCLE_OUTAGE_NS      (60 * LIFECYCLE_SECOND) /* eager attempts after being live */
