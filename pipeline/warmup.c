@@ -258,19 +258,21 @@ static int make_camera_elements(struct record_error *err)
 /* What GIO and GnuTLS would load at the first connection. */
 static void load_network(void)
 {
-    g_autoptr(GTimeZone) zone = g_time_zone_new_local(); /* certificates are dated */
+    g_autoptr(GTimeZone) zone G_GNUC_UNUSED =
+        g_time_zone_new_local(); /* certificates are dated */
     /* Texts of errno are converted to UTF-8, with tables from files. */
-    g_autofree char *converted = g_locale_to_utf8("any", -1, NULL, NULL, NULL);
+    g_autofree char *converted G_GNUC_UNUSED = g_locale_to_utf8("any", -1, NULL, NULL, NULL);
     g_proxy_resolver_get_default();
     g_network_monitor_get_default();
-    g_autoptr(GResolver) resolver = g_resolver_get_default();
-    g_autoptr(GTlsDatabase) authorities =
+    g_autoptr(GResolver) resolver G_GNUC_UNUSED = g_resolver_get_default();
+    g_autoptr(GTlsDatabase) authorities G_GNUC_UNUSED =
         g_tls_backend_get_default_database(g_tls_backend_get_default());
     /* The authorities are read when the first session is set up. */
     g_autoptr(GInputStream) input = g_memory_input_stream_new();
     g_autoptr(GOutputStream) output = g_memory_output_stream_new_resizable();
     g_autoptr(GIOStream) nowhere = g_simple_io_stream_new(input, output);
-    g_autoptr(GIOStream) session = g_tls_client_connection_new(nowhere, NULL, NULL);
+    g_autoptr(GIOStream) session G_GNUC_UNUSED =
+        g_tls_client_connection_new(nowhere, NULL, NULL);
 }
 
 int warmup_run(struct record_error *err)

@@ -120,8 +120,9 @@ static int parse_scene(GUri *uri, struct address *out, struct record_error *err)
     char *key, *value;
     GError *error = NULL;
     while (g_uri_params_iter_next(&iterator, &key, &value, &error)) {
-        g_autofree char *owned_key = key, *owned_value = value;
         int r = parse_parameter(key, value, values, err);
+        g_free(key);
+        g_free(value);
         if (r < 0)
             return r;
     }
