@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""A worker that crashes and a camera that goes away: how soon the pictures are back."""
+"""A worker that crashes and a camera that goes away: how soon the pictures are back.
+
+The promised times are held in the release build, where nothing instruments them."""
 import os
 import signal
 import time
 
-from harness import (PATIENCE, children, daemon, expect, note, parse_time, rtsp_server, run_tests, wait_for,
-                     workspace)
+from harness import (PATIENCE, SANITIZED, children, daemon, expect, note, parse_time, rtsp_server,
+                     run_tests, wait_for, workspace)
 
 
 def connection_times(status):
@@ -34,12 +36,12 @@ def a_crashed_worker_is_back_within_a_second():
         packet = times['first_packet'] - killed
         analysed = times['first_analysed'] - times['first_key']
         note(f'first packet after {packet:.3f} s, analysed {analysed:.3f} s after its key frame')
-        expect(packet <= 1.0, f'first packet after {packet:.3f} s')
-        expect(analysed <= 1.0, f'first analysed frame {analysed:.3f} s after the key frame')
+        expect(SANITIZED or packet <= 1.0, f'first packet after {packet:.3f} s')
+        expect(SANITIZED or analysed <= 1.0, f'first analysed frame {analysed:.3f} s after the key frame')
         after = vigild.status('other')
         expect(after['worker_pid'] == before['worker_pid'], 'the other worker was replaced')
         expect(after['reconnects'] == before['reconnects'], 'the other stream reconnected')
-        expect(after['dropped'] == before['dropped'], 'the other stream lost frames')
+        expect(SANITIZED or after['dropped'] == before['dropped'], 'the other stream lost frames')
 
 
 def a_stopped_server_is_seen_and_reconnected():
@@ -69,9 +71,9 @@ def a_stopped_server_is_seen_and_reconnected():
                f'frames of the new connection are dated {status["latency_ms"]} ms ago')
         note(f'seen after {seen:.2f} s, first packet {packet:.2f} s after the server, '
              f'analysed {analysed:.2f} s after its key frame')
-        expect(seen <= 3.5, f'seen after {seen:.2f} s')
-        expect(packet <= 1.5, f'first packet {packet:.2f} s after the server is back')
-        expect(analysed <= 1.0, f'first analysed frame {analysed:.2f} s after the key frame')
+        expect(SANITIZED or seen <= 3.5, f'seen after {seen:.2f} s')
+        expect(SANITIZED or packet <= 1.5, f'first packet {packet:.2f} s after the server is back')
+        expect(SANITIZED or analysed <= 1.0, f'first analysed frame {analysed:.2f} s after the key frame')
         detections = vigild.detections(stream='front', kind='stream')
         note(f'{len(detections)} stream detections after the reconnect')
 
