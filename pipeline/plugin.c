@@ -1,7 +1,7 @@
 #include "pipeline/plugin.h"
 
 #include "pipeline/vigilanalyze.h"
-#include "pipeline/vigilscenesrc.h"
+#include "pipeline/scene/vigilscenesrc.h"
 
 #define DESCRIPTION "Analysis of video by CNN and LSTM networks"
 #define LICENSE     "Apache 2.0" /* as GStreamer's list of accepted licences spells it */

@@ -15,6 +15,8 @@ forbid record "nn/|store/|api/|pipeline/|daemon/|cli/|$big"
 forbid store "nn/|api/|pipeline/|daemon/|cli/|gst/|uv\.h|microhttpd|cblas|protobuf|curl/|systemd/|seccomp"
 forbid api "nn/|store/|pipeline/|daemon/|cli/|gst/|uv\.h|sqlite3|cblas|protobuf|curl/|systemd/|seccomp"
 forbid pipeline "store/|api/|daemon/|cli/|nn/train/|uv\.h|microhttpd|sqlite3|cblas|protobuf|curl/|systemd/"
+# The synthetic camera stands alone: it can be used and read without the rest.
+forbid pipeline/scene 'nn/|record/|pipeline/([^s]|s[^c])'
 forbid daemon "nn/|pipeline/|cli/|gst/|microhttpd|sqlite3|cblas|protobuf|curl/|seccomp"
 forbid cli 'store/|api/|gst/|uv\.h|microhttpd|sqlite3|cblas|protobuf|systemd/|seccomp|daemon/([^c]|c[^o]|co[^n])'
 echo "1..$n"

@@ -3,7 +3,7 @@
 #include <gst/gst.h>
 
 #include "pipeline/plugin.h"
-#include "pipeline/scenemeta.h"
+#include "pipeline/scene/scenemeta.h"
 #include "pipeline/vigilmessage.h"
 #include "tests/suite.h"
 

@@ -7,7 +7,7 @@
 #include "nn/session.h"
 #include "pipeline/modelinfo.h"
 #include "pipeline/plugin.h"
-#include "pipeline/scenemeta.h"
+#include "pipeline/scene/scenemeta.h"
 #include "pipeline/vigilmessage.h"
 #include "tests/suite.h"
 

@@ -1,10 +1,10 @@
-#include "pipeline/sceneeffect.h"
+#include "pipeline/scene/sceneeffect.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/scenerandom.h"
+#include "pipeline/scene/scenerandom.h"
 
 /* The table is longer than its places to start by the widest picture's row. */
 #define NOISE_TABLE   65536

@@ -1,9 +1,9 @@
-#include "pipeline/sceneplan.h"
+#include "pipeline/scene/sceneplan.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "pipeline/scenerandom.h"
+#include "pipeline/scene/scenerandom.h"
 
 /* Ways in and out of the picture are this far beyond its edge, metres. */
 #define PERSON_CLEARANCE  0.9f

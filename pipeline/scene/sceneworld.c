@@ -1,12 +1,12 @@
 /* Painting the place: ground pixel by pixel from its ground coordinates, everything upright as
  * quadrilaterals projected by the camera, farthest first. Surfaces get grain from noise over
  * metres, not pixels, so that a seed is one place whatever the picture's size. */
-#include "pipeline/sceneworld.h"
+#include "pipeline/scene/sceneworld.h"
 
 #include <math.h>
 #include <stddef.h>
 
-#include "pipeline/scenerandom.h"
+#include "pipeline/scene/scenerandom.h"
 
 /* The view may turn by these parts of the picture to each side. */
 #define MARGIN_X 0.25f

@@ -7,7 +7,7 @@
 #ifndef PIPELINE_SCENEACTOR_H
 #define PIPELINE_SCENEACTOR_H
 
-#include "pipeline/sceneworld.h"
+#include "pipeline/scene/sceneworld.h"
 
 enum scene_actor_kind { SCENE_PERSON, SCENE_VEHICLE };
 

@@ -1,12 +1,12 @@
 /* Figures are built from limbs and polygons in a frame of their own: origin at the feet, one
  * unit a metre, `side` along the heading as far as we see it from the side, up. Seen from the
  * front a stride is foreshortened to nothing and the legs lift instead. */
-#include "pipeline/sceneactor.h"
+#include "pipeline/scene/sceneactor.h"
 
 #include <math.h>
 #include <stddef.h>
 
-#include "pipeline/scenerandom.h"
+#include "pipeline/scene/scenerandom.h"
 
 bool scene_actor_pose(const struct scene_actor *actor, float time, struct scene_pose *ret_pose)
 {

@@ -10,7 +10,7 @@
 
 #include <gst/gst.h>
 
-#include "pipeline/scene.h"
+#include "pipeline/scene/scene.h"
 
 struct scene_meta {
     GstMeta meta;

@@ -1,4 +1,4 @@
-#include "pipeline/scenemeta.h"
+#include "pipeline/scene/scenemeta.h"
 
 GType scene_meta_api_get_type(void)
 {

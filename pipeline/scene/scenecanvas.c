@@ -1,14 +1,14 @@
 /* Coverage of a pixel is taken from its distance to the shape's outline, clamped to half a
  * pixel on either side: smooth edges for the price of one distance, and the same expression
  * serves the chroma planes at half the coordinates. */
-#include "pipeline/scenecanvas.h"
+#include "pipeline/scene/scenecanvas.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/scenerandom.h"
+#include "pipeline/scene/scenerandom.h"
 
 int scene_canvas_init(struct scene_canvas *canvas, int width, int height)
 {

@@ -16,14 +16,14 @@
  * ]|
  * The second makes a labelled clip: line n of street.jsonl tells what frame n shows.
  */
-#include "pipeline/vigilscenesrc.h"
+#include "pipeline/scene/vigilscenesrc.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <gst/video/video.h>
 #include <string.h>
 
-#include "pipeline/scenemeta.h"
+#include "pipeline/scene/scenemeta.h"
 
 GST_DEBUG_CATEGORY_STATIC(vigil_scene_src_debug);
 #define GST_CAT_DEFAULT vigil_scene_src_debug

@@ -5,7 +5,7 @@
 #ifndef PIPELINE_SCENEEFFECT_H
 #define PIPELINE_SCENEEFFECT_H
 
-#include "pipeline/scenecanvas.h"
+#include "pipeline/scene/scenecanvas.h"
 
 /* Multiplies the brightness. */
 void scene_effect_light(struct scene_canvas *canvas, float gain);

@@ -11,7 +11,7 @@
 #ifndef PIPELINE_SCENEWORLD_H
 #define PIPELINE_SCENEWORLD_H
 
-#include "pipeline/scenecanvas.h"
+#include "pipeline/scene/scenecanvas.h"
 
 struct scene_camera {
     float centre_x, horizon; /* pixels */

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pipeline/scenecanvas.h"
+#include "pipeline/scene/scenecanvas.h"
 
 /* The classes of models/scene.onnx, in its order. */
 enum scene_label {

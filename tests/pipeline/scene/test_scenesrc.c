@@ -1,4 +1,4 @@
-/* pipeline/vigilscenesrc.c and scenemeta.c: the element in a harness. num-buffers bounds what
+/* pipeline/scene/vigilscenesrc.c and scenemeta.c: the element in a harness. num-buffers bounds what
  * is not live, a test clock paces what is. */
 #include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "pipeline/plugin.h"
-#include "pipeline/scenemeta.h"
+#include "pipeline/scene/scenemeta.h"
 #include "tests/suite.h"
 
 #define BUSY_SEED 6 /* somebody is in the picture within half a minute */

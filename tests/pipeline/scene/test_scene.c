@@ -1,9 +1,9 @@
-/* pipeline/scene.c: the renderer through its header. Rates are low where only labels count. */
+/* pipeline/scene/scene.c: the renderer through its header. Rates are low where only labels count. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/scene.h"
+#include "pipeline/scene/scene.h"
 #include "tests/suite.h"
 
 #define MINUTE 60

@@ -1,16 +1,16 @@
 /* One frame: find the moment's chapter, say what each episode does at this time, paint world
  * and actors back to front, then light, lens and sensor in the order a camera has them. */
-#include "pipeline/scene.h"
+#include "pipeline/scene/scene.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/sceneactor.h"
-#include "pipeline/sceneeffect.h"
-#include "pipeline/sceneplan.h"
-#include "pipeline/scenerandom.h"
-#include "pipeline/sceneworld.h"
+#include "pipeline/scene/sceneactor.h"
+#include "pipeline/scene/sceneeffect.h"
+#include "pipeline/scene/sceneplan.h"
+#include "pipeline/scene/scenerandom.h"
+#include "pipeline/scene/sceneworld.h"
 
 /* A figure smaller than this part of the picture, or with less of it visible, is not there. */
 #define VISIBLE_AREA_MIN 0.0004f

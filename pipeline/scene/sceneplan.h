@@ -6,8 +6,8 @@
 #ifndef PIPELINE_SCENEPLAN_H
 #define PIPELINE_SCENEPLAN_H
 
-#include "pipeline/scene.h"
-#include "pipeline/sceneactor.h"
+#include "pipeline/scene/scene.h"
+#include "pipeline/scene/sceneactor.h"
 
 #define SCENE_CHAPTER_SECONDS 60
 
