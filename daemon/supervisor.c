@@ -18,6 +18,8 @@
 #define MESSAGES_PER_TICK 300  /* a busy stream sends a few dozen */
 #define SPAWN_BACKOFF_MS  500
 #define SPAWN_BACKOFF_MAX 30000
+#define OPEN_BACKOFF_MS   1000
+#define OPEN_BACKOFF_MAX  30000
 #define NEVER             UINT64_MAX
 
 struct stream {
@@ -27,6 +29,7 @@ struct stream {
     bool finished;          /* ended, or failed until a person acts */
     uint64_t waiting_since; /* order of service */
     uint64_t retry_at;
+    int open_failures; /* in a row, of files that may open in a moment */
     struct crashes crashes;
     enum stream_state last_state;
 };
@@ -349,6 +352,39 @@ static void spawn(struct supervisor *sup)
     g_ptr_array_add(sup->slots, slot);
 }
 
+/* No descriptors left, a network file system that blinks: nobody needs to act. */
+static bool is_passing(int error)
+{
+    switch (-error) {
+    case EAGAIN:
+    case EINTR:
+    case EIO:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ESTALE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void prepare_failed(struct supervisor *sup, struct stream *stream, int error,
+                           const struct supervisor_failure *why)
+{
+    if (!is_passing(error)) {
+        stream->finished = true;
+        report(sup, stream, STREAM_FAILED, why->reason, "%s", why->detail);
+        return;
+    }
+    uint64_t wait =
+        MIN((uint64_t)OPEN_BACKOFF_MS << MIN(stream->open_failures, 5), OPEN_BACKOFF_MAX);
+    stream->open_failures++;
+    stream->retry_at = now_ms(sup) + wait;
+    report(sup, stream, STREAM_BACKOFF, why->reason, "%.200s; next try in %d s", why->detail,
+           (int)(wait / 1000));
+}
+
 static void assign(struct slot *slot, struct stream *stream)
 {
     struct supervisor *sup = slot->sup;
@@ -359,10 +395,10 @@ static void assign(struct slot *slot, struct stream *stream)
     int r = sup->options.listener->prepare(sup->options.owner, stream->name, &message.start,
                                            fds, &fd_count, &why);
     if (r < 0) {
-        stream->finished = true;
-        report(sup, stream, STREAM_FAILED, why.reason, "%s", why.detail);
+        prepare_failed(sup, stream, r, &why);
         return;
     }
+    stream->open_failures = 0;
     slot->stream = stream;
     stream->slot = slot;
     slot->phase = RUNNING;
@@ -572,6 +608,7 @@ int supervisor_start(struct supervisor *sup, const char *name)
     stream->wanted = true;
     stream->finished = false;
     stream->retry_at = 0;
+    stream->open_failures = 0;
     stream->crashes = (struct crashes){0};
     stream->waiting_since = now_ms(sup);
     if (stream->slot)

@@ -403,6 +403,23 @@ START_TEST(a_stream_whose_files_do_not_open_is_failed_with_the_reason)
 }
 END_TEST
 
+START_TEST(a_stream_whose_files_may_open_in_a_moment_is_tried_again)
+{
+    setup_as("puppet", (struct supervisor_options){0});
+    heard.prepare_result = -EMFILE;
+    supervisor_start(sup, "calm");
+    wait_for(&heard.prepared, 1);
+    ck_assert_int_eq(heard.last.state, STREAM_BACKOFF);
+    ck_assert_int_eq(heard.last.reason, REASON_MODEL);
+    ck_assert_str_eq(heard.last.detail, "no such file; next try in 1 s");
+    wait_for(&heard.prepared, 2);
+    ck_assert_str_eq(heard.last.detail, "no such file; next try in 2 s");
+    heard.prepare_result = 0;
+    wait_for(&heard.live, 1);
+    ck_assert_int_eq(heard.failed, 0);
+}
+END_TEST
+
 /* Programs that never become a worker, and what is said about them. */
 static const struct {
     const char *name, *problem;
@@ -496,6 +513,7 @@ static TCase *supervisor_case(void)
     tcase_add_test(tests, a_stream_given_up_without_a_reason_is_failed);
     tcase_add_test(tests, a_question_for_a_name_is_passed_on_and_its_answer_back);
     tcase_add_test(tests, a_stream_whose_files_do_not_open_is_failed_with_the_reason);
+    tcase_add_test(tests, a_stream_whose_files_may_open_in_a_moment_is_tried_again);
     tcase_add_loop_test(tests, a_worker_that_does_not_become_ready_is_tried_again_later, 0,
                         (int)G_N_ELEMENTS(unfit));
     tcase_add_test(tests, a_program_that_does_not_exist_is_reported);
