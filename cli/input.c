@@ -1,7 +1,6 @@
 #include "cli/input.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -9,27 +8,23 @@
 
 #include "cli/cli.h"
 #include "daemon/config_model.h"
+#include "record/file.h"
 
-/* Only regular files: demuxers and the model reader go back and forth. O_NONBLOCK keeps a named
- * pipe from holding us up before we know what it is. */
-static int open_regular(const char *path, int64_t *ret_size)
+/* Only regular files: demuxers and the model reader go back and forth. */
+static int open_input(const char *what, const char *path, int64_t *ret_size, int *ret_fd)
 {
     struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
+    int fd = file_open(path);
+    if (fd >= 0 && fstat(fd, &status) < 0) {
+        int r = -errno;
         close(fd);
-        return -EMEDIUMTYPE;
+        fd = r;
     }
+    if (fd < 0)
+        return cli_fail(CLI_NO_INPUT, "cannot read %s %s: %s", what, path, file_error_text(fd));
     *ret_size = status.st_size;
-    return fd;
-}
-
-static int fail_open(const char *what, const char *path, int result)
-{
-    return cli_fail(CLI_NO_INPUT, "cannot read %s %s: %s", what, path,
-                    result == -EMEDIUMTYPE ? "it is not a file" : g_strerror(-result));
+    *ret_fd = fd;
+    return CLI_OK;
 }
 
 /* A stream name made of any text: what does not fit becomes "-". */
@@ -71,10 +66,9 @@ static void name_after_address(const char *uri, char ret_name[RECORD_NAME_SIZE])
 /* A file needs no address that stands checks: it is handed over as a descriptor. */
 static int open_media(const char *path, struct input *input)
 {
-    int fd = open_regular(path, &input->media_size);
-    if (fd < 0)
-        return fail_open("file", path, fd);
-    input->fds[1] = fd;
+    int result = open_input("file", path, &input->media_size, &input->fds[1]);
+    if (result != CLI_OK)
+        return result;
     input->fd_count = 2;
     input->finite = true;
     input->stream.scheme = CONFIG_FILE;
@@ -149,10 +143,9 @@ static int open_model(const char *given, struct input *input)
 {
     input->model_shown = given ? g_strdup(given) : find_default_model();
     int64_t size;
-    int fd = open_regular(input->model_shown, &size);
-    if (fd < 0)
-        return fail_open("model", input->model_shown, fd);
-    input->fds[0] = fd;
+    int result = open_input("model", input->model_shown, &size, &input->fds[0]);
+    if (result != CLI_OK)
+        return result;
     name_after_file(input->model_shown, input->start.model);
     struct config_error why;
     int r = config_sidecar_read(input->model_shown, input->start.overrides,

@@ -10,6 +10,7 @@
 
 #include "daemon/log.h"
 #include "daemon/media.h"
+#include "record/file.h"
 
 #define TICK_MS          1000
 #define SPARE_WORKERS    1 /* a worker takes longer to warm up than a camera may be left alone */
@@ -116,7 +117,7 @@ static int open_media(struct app *app, const struct config_stream *stream,
                  r == -EXDEV || r == -ELOOP
                      ? "it is reached through a link or leaves its media "
                        "root"
-                     : g_strerror(-r));
+                     : file_error_text(r));
     }
     return r;
 }
@@ -131,11 +132,12 @@ static int prepare(void *owner, const char *name, struct message_stream_start *r
         return -ENOENT;
     const struct config_stream *stream = &entry->config;
     const struct config_model *model = config_find_model(app->config, stream->model);
-    int fd = model ? media_open_file(model->path) : -ENOENT;
+    int fd = model ? file_open(model->path) : -ENOENT;
     if (fd < 0) {
         ret_why->reason = REASON_MODEL;
         snprintf(ret_why->detail, sizeof ret_why->detail,
-                 "the file of model %s cannot be opened: %s", stream->model, g_strerror(-fd));
+                 "the file of model %s cannot be opened: %s", stream->model,
+                 file_error_text(fd));
         return fd;
     }
     ret_fds[0] = fd;

@@ -3,23 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Takes fd. O_NONBLOCK at the open kept a named pipe from holding us up. */
-static int check_regular(int fd)
-{
-    struct stat status;
-    if (fd < 0)
-        return -errno;
-    int r = fstat(fd, &status) < 0 ? -errno : 0;
-    if (r == 0 && !S_ISREG(status.st_mode))
-        r = S_ISDIR(status.st_mode) ? -EISDIR : -EMEDIUMTYPE;
-    if (r < 0)
-        close(fd);
-    return r < 0 ? r : fd;
-}
+#include "record/file.h"
 
 int media_open_beneath(const char *root, const char *below)
 {
@@ -31,12 +18,7 @@ int media_open_beneath(const char *root, const char *below)
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     int fd = (int)syscall(SYS_openat2, folder, below, &how, sizeof how);
-    int r = check_regular(fd);
+    int r = file_check(fd);
     close(folder);
     return r;
-}
-
-int media_open_file(const char *path)
-{
-    return check_regular(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
 }

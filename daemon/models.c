@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "daemon/media.h"
 #include "daemon/worker.h"
+#include "record/file.h"
 
 #define PROBLEM_MAX 512 /* bytes of stderr that are looked at */
 
@@ -269,7 +269,7 @@ static void serve(struct models *models, size_t index)
 {
     const struct config_model *model = &models->config->models[index];
     struct file_state none = {0};
-    int fd = media_open_file(model->path);
+    int fd = file_open(model->path);
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0) {
         keep(models, index, &none,

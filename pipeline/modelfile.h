@@ -15,13 +15,12 @@
 #define MODELFILE_MIB_MAX   512
 #define MODELFILE_BYTES_MAX ((int64_t)MODELFILE_MIB_MAX << 20)
 
-/* All of the file, at most MODELFILE_BYTES_MAX. The caller owns *ret_bytes. Negative errno with one line
- * that names the file. */
+/* All of the file, at most MODELFILE_BYTES_MAX. The caller owns *ret_bytes. Negative errno (of
+ * record/file.h) with one line that names the file. */
 int modelfile_read(const char *path, GBytes **ret_bytes, struct nn_error *err);
 
-/* Adds what MODEL.modelinfo says to overrides (pipeline/modelkeys.h), which keeps the values it
- * has: a GKeyFile, at most 64 KiB, with the keys in a group [vigil]. 0 also when there is no
- * such file; otherwise negative errno with one line that names it. */
+/* Adds what MODEL.modelinfo says (record/sidecar.h) to overrides (pipeline/modelkeys.h), which
+ * keeps the values it has. Negative errno with one line that names the file. */
 int modelfile_read_sidecar(const char *model_path, GHashTable *overrides, struct nn_error *err);
 
 #endif

@@ -79,18 +79,6 @@ START_TEST(a_root_that_is_missing_or_no_folder_is_refused)
 }
 END_TEST
 
-START_TEST(a_model_must_be_a_regular_file)
-{
-    g_autofree char *film = below("root/film"), *fifo = below("root/pipe");
-    int fd = media_open_file(film);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-    ck_assert_int_eq(media_open_file(root), -EISDIR);
-    ck_assert_int_eq(media_open_file(fifo), -EMEDIUMTYPE);
-    ck_assert_int_eq(media_open_file("/nowhere"), -ENOENT);
-}
-END_TEST
-
 int main(void)
 {
     TCase *tests = tcase_create("media");
@@ -98,6 +86,5 @@ int main(void)
     tcase_add_test(tests, a_file_beneath_its_root_opens_for_reading_only);
     tcase_add_loop_test(tests, nothing_else_opens, 0, (int)G_N_ELEMENTS(forbidden));
     tcase_add_test(tests, a_root_that_is_missing_or_no_folder_is_refused);
-    tcase_add_test(tests, a_model_must_be_a_regular_file);
     return suite_run("daemon/media", &tests, 1);
 }
