@@ -84,7 +84,8 @@ static int check_address(const char *uri, struct input *input)
 {
     char name[RECORD_NAME_SIZE];
     name_after_address(uri, name);
-    const struct config_stream_fields fields = {.uri = uri, .enabled = -1, .loop = -1};
+    struct config_stream_fields fields = CONFIG_STREAM_FIELDS_NONE;
+    fields.uri = uri;
     const struct config_roots no_roots = {0};
     struct config_error err;
     if (config_stream_make(name, &fields, &no_roots, &input->stream, &err) < 0)

@@ -267,6 +267,13 @@ static void ticked(uv_timer_t *timer)
     flush_ends(timer->data); /* those the mailbox had no room for */
 }
 
+/* Where a key was set, so that what it leads to can be put right. */
+static const char *origin_of(const struct app *app, const char *section, const char *key)
+{
+    const char *origin = config_find_setting(app->config, section, key)->origin;
+    return origin ? origin : "default";
+}
+
 static int listen_http(struct app *app, struct app_error *err)
 {
     struct api_server_options options = {
@@ -280,8 +287,7 @@ static int listen_http(struct app *app, struct app_error *err)
     if (r == 0)
         r = http_create(app->loop, app->server, &app->http);
     if (r < 0)
-        explain(err, "%s: %s",
-                app->config->listen_origin ? app->config->listen_origin : "default address",
+        explain(err, "%s: %s", origin_of(app, "server", "listen"),
                 *why.text ? why.text : g_strerror(-r));
     return r;
 }
@@ -303,7 +309,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
     struct mailbox_options mailbox = {
         .loop = app->loop,
         .path = app->config->database,
-        .retention_days = app->config->retention_days,
+        .retention_days = (int)app->config->retention_days,
         .committed = record_committed,
         .owner = app,
     };
@@ -313,6 +319,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         .listener = &supervisor_listener,
         .owner = app,
         .spares = SPARE_WORKERS,
+        .ready_ms = (int)app->config->ready_timeout,
     };
     struct store_error store = {{0}};
     /* The port first: a second vigild must not touch the first one's store. */
@@ -321,7 +328,8 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         goto fail;
     r = mailbox_create(&mailbox, &app->mailbox, &store);
     if (r < 0) {
-        explain(err, "%s", store.text);
+        explain(err, "%s: %s ([store] path or --database name another place)",
+                origin_of(app, "store", "path"), store.text);
         r = r == -EINVAL ? -EIO : r; /* the store's trouble, not the configuration's */
         goto fail;
     }

@@ -1,44 +1,61 @@
 /* What vigild was told: GKeyFile text, conf.d, environment and flags made one checked struct.
  *
  * A flag wins over the environment (VIGIL_SECTION_KEY), that over conf.d/NAME.conf (lexical
- * order, beside the file), that over the file itself, that over the default. Keys and their
- * meaning: docs/architecture.md, "Configuration". Loading is all or nothing: the first mistake
- * is reported as one line naming the place (file:line, variable or flag), the key and the cure,
- * and nothing is returned. Unknown keys and sections are mistakes.
+ * order, beside the file), that over the file itself, that over the default. The keys are
+ * daemon/config_keys.h; docs/configuration.md is written for who uses them. Loading is all or
+ * nothing: the first mistake is reported as one line naming the place (file:line, variable or
+ * flag), the key and the cure, and nothing is returned. Unknown keys and sections are mistakes.
  *
- * Thread: plain data; a loaded config is not changed afterwards. */
+ * Thread: plain data. config_load may run on any thread; who reads a config while another thread
+ * changes it with config_swap must see to it. */
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
+#include <glib.h>
+
 #include "daemon/config_stream.h"
 
-#define CONFIG_FILE_MAX    (1024 * 1024) /* bytes of one file */
-#define CONFIG_FILES_MAX   64            /* of conf.d */
 #define CONFIG_STREAMS_MAX 256
 #define CONFIG_MODELS_MAX  64
-#define CONFIG_LISTEN_SIZE 128
 
 #define CONFIG_FILE_DEFAULT "/etc/vigil/vigil.conf" /* read when it exists */
 
+/* Which file a path led to, and whether it is still that one. */
+struct config_file {
+    bool exists;
+    int64_t device, inode, size, changed_ns;
+};
+
 struct config_model {
     char name[RECORD_NAME_SIZE];
-    char *path; /* absolute or as found beside the program; of an ONNX file */
+    char *path;              /* absolute; of an ONNX file */
+    struct config_file file; /* as it was when the configuration was loaded */
     int override_count;
     struct message_override *overrides; /* at most MESSAGE_OVERRIDES_MAX */
 };
 
+/* One key as it is in force, for who asks what holds and why. */
+struct config_setting {
+    char *section; /* "server", "stream front-door" */
+    char *key;
+    char *value;  /* NULL: secret */
+    char *origin; /* "vigil.conf:12"; NULL: the default */
+};
+
 struct config {
-    char listen[CONFIG_LISTEN_SIZE];
-    char *listen_origin; /* "vigil.conf:12", who opens the listener reports it; NULL: default */
-    char node[RECORD_NAME_SIZE];
+    char *listen;
+    char *node; /* record_name_is_valid */
     struct config_roots media_roots;
     char *database;
-    int retention_days; /* 0: keep all */
-    char *worker;       /* path of vigil-worker */
-    size_t model_count; /* at least one: `scene` is built in */
+    int64_t retention_days; /* 0: keep all */
+    char *worker;           /* path of vigil-worker */
+    int64_t ready_timeout;  /* milliseconds */
+    size_t model_count;     /* at least one: `scene` is built in */
     struct config_model *models;
     size_t stream_count;
     struct config_stream *streams; /* of the files, checked */
+    GPtrArray *settings;           /* struct config_setting */
+    GPtrArray *warnings; /* char *: what is allowed, but hardly meant; one line each */
 };
 
 struct config_options {
@@ -49,13 +66,17 @@ struct config_options {
     const char *const *environment;
 };
 
-/* 0; -ENOENT when options->file cannot be read; -EINVAL a mistake; -ENOMEM. */
+/* 0; -ENOENT when options->file cannot be read; -EINVAL a mistake. */
 int config_load(const struct config_options *options, struct config *ret_config,
                 struct config_error *err);
 void config_finish(struct config *config); /* zeroed is fine */
 
 /* NULL when there is none of that name. */
 const struct config_model *config_find_model(const struct config *config, const char *name);
+
+/* NULL when nothing is known of such a key. */
+const struct config_setting *config_find_setting(const struct config *config,
+                                                 const char *section, const char *key);
 
 /* Checks a stream against what the file knows: its model must be a configured one. What the
  * API is sent passes here too, so that there is one truth. 0 or -EINVAL. */

@@ -1,27 +1,20 @@
 #include "daemon/config_model.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "daemon/config_default.h"
+#include "daemon/config_keys.h"
+#include "daemon/config_private.h"
+#include "daemon/config_value.h"
+#include "record/sidecar.h"
 #include "record/text.h"
 
-#define GROUP  "vigil"
 #define PREFIX "vigil."
-
-const char *const config_model_keys[] = {
-    "path",       "task",  "layout", "window",          "size",        "labels",
-    "pixels",     "mean",  "scale",  "resize",          "fps",         "stride",
-    "head",       "enter", "exit",   "min_duration_ms", "cooldown_ms", "kind",
-    "background", NULL};
-
-/* Each key is set once, so there is always room. */
-G_STATIC_ASSERT(G_N_ELEMENTS(config_model_keys) - 2 <= MESSAGE_OVERRIDES_MAX);
 
 __attribute__((format(printf, 4, 5))) static int refuse(struct config_error *err, int code,
                                                         const char *key, const char *format,
@@ -38,15 +31,11 @@ __attribute__((format(printf, 4, 5))) static int refuse(struct config_error *err
 int config_override_add(struct message_override *overrides, int *count, const char *key,
                         const char *value, struct config_error *err)
 {
-    const char *const *keys = config_model_keys + 1;
+    const struct config_section *section = config_section_find("model");
     if (g_str_has_prefix(key, PREFIX))
         key += strlen(PREFIX);
-    if (!g_strv_contains(keys, key)) {
-        const char *nearest = config_nearest(key, keys);
-        g_autofree char *all = g_strjoinv(", ", (char **)keys);
-        return refuse(err, -EINVAL, key, "unknown key \"%.60s\"; %s%s", key,
-                      nearest ? "did you mean " : "known: ", nearest ? nearest : all);
-    }
+    if (strcmp(key, "path") == 0 || !config_key_find(section, key))
+        return config_key_unknown(section, key, "key", "", err);
     struct message_override item;
     size_t length = strlen(value);
     if (length >= sizeof item.value)
@@ -63,53 +52,113 @@ int config_override_add(struct message_override *overrides, int *count, const ch
     return 0;
 }
 
-/* O_NONBLOCK: opening a named pipe must not wait for its other end. */
-static int read_text(const char *path, char **ret_text, gsize *ret_size)
+struct sidecar_target {
+    struct message_override *overrides;
+    int *count;
+    struct config_error *err;
+};
+
+static int take_sidecar_key(void *data, const char *key, const char *value,
+                            struct sidecar_error *err)
 {
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
-        close(fd);
-        return -EMEDIUMTYPE;
-    }
-    char *text = g_malloc(CONFIG_SIDECAR_MAX + 1);
-    ssize_t size = read(fd, text, CONFIG_SIDECAR_MAX + 1);
-    int r = size < 0 ? -errno : size > CONFIG_SIDECAR_MAX ? -EFBIG : 0;
-    close(fd);
-    if (r < 0) {
-        g_free(text);
-        return r;
-    }
-    *ret_text = text;
-    *ret_size = (gsize)size;
-    return 0;
+    struct sidecar_target *target = data;
+    int r = config_override_add(target->overrides, target->count, key, value, target->err);
+    if (r < 0)
+        g_strlcpy(err->text, target->err->text, sizeof err->text);
+    return r;
 }
 
 int config_sidecar_read(const char *model_path, struct message_override *overrides, int *count,
                         struct config_error *err)
 {
-    g_autofree char *path = g_strconcat(model_path, ".modelinfo", NULL);
-    g_autofree char *text = NULL;
-    gsize size = 0;
-    int r = read_text(path, &text, &size);
-    if (r < 0)
-        return r == -ENOENT ? 0
-                            : refuse(err, r, "", "%s: cannot be read: %s", path,
-                                     r == -EMEDIUMTYPE ? "it is not a file" : g_strerror(-r));
-    g_autoptr(GKeyFile) file = g_key_file_new();
-    g_autoptr(GError) error = NULL;
-    g_auto(GStrv) keys = NULL;
-    if (g_key_file_load_from_data(file, text, size, G_KEY_FILE_NONE, &error))
-        keys = g_key_file_get_keys(file, GROUP, NULL, &error);
-    for (char **key = keys; key && *key; key++) {
-        g_autofree char *value = g_key_file_get_string(file, GROUP, *key, &error);
-        struct config_error why;
-        if (!value)
-            break;
-        if (config_override_add(overrides, count, *key, value, &why) < 0)
-            return refuse(err, -EINVAL, why.key, "%s: %s", path, why.text);
+    struct config_error why = {{0}};
+    struct sidecar_target target = {overrides, count, &why};
+    struct sidecar_error problem;
+    int r = sidecar_read(model_path, take_sidecar_key, &target, &problem);
+    return r < 0 ? refuse(err, r, why.key, "%s", problem.text) : 0;
+}
+
+/* Whether a worker that starts now would find what the last one found. */
+static struct config_file look_at(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return (struct config_file){0};
+    return (struct config_file){
+        .exists = true,
+        .device = (int64_t)status.st_dev,
+        .inode = (int64_t)status.st_ino,
+        .size = status.st_size,
+        .changed_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec,
+    };
+}
+
+static int read_overrides(const struct config_entries *entries, const char *section,
+                          struct config *config, struct config_model *model,
+                          struct config_error *err)
+{
+    struct config_error why;
+    model->overrides = g_new0(struct message_override, MESSAGE_OVERRIDES_MAX);
+    for (const struct config_key *key = config_section_find("model")->keys + 1; key->name;
+         key++) {
+        const struct config_entry *entry = config_entries_find(entries, section, key->name);
+        if (!entry)
+            continue;
+        if (config_override_add(model->overrides, &model->override_count, key->name,
+                                entry->value, &why) < 0)
+            return config_refuse(err, entry->origin, key->name, "%s", why.text);
+        config_note(config, section, key->name, entry->value, entry->origin);
     }
-    return error ? refuse(err, -EINVAL, "", "%s: %s", path, error->message) : 0;
+    /* The worker gets a descriptor and could not find what lies beside the model. */
+    int own = model->override_count;
+    if (config_sidecar_read(model->path, model->overrides, &model->override_count, err) < 0)
+        return -EINVAL;
+    g_autofree char *sidecar = g_strconcat(model->path, ".modelinfo", NULL);
+    for (int i = own; i < model->override_count; i++)
+        config_note(config, section, model->overrides[i].key + strlen(PREFIX),
+                    model->overrides[i].value, sidecar);
+    return 0;
+}
+
+static int read_model(const struct config_entries *entries, const char *name,
+                      const char *origin, struct config *config, struct config_error *err)
+{
+    struct config_model *model = &config->models[config->model_count++];
+    g_autofree char *section = g_strdup_printf("model %s", name);
+    const struct config_entry *path = config_entries_find(entries, section, "path");
+    bool built_in = strcmp(name, "scene") == 0;
+    g_strlcpy(model->name, name, sizeof model->name);
+    if (path ? !*path->value : !built_in)
+        return config_refuse(err, path ? path->origin : origin, "path",
+                             "[%s] has no path; name its ONNX file", section);
+    struct config_value value;
+    struct config_error why;
+    const struct config_key *key = config_key_find(config_section_find("model"), "path");
+    if (path && config_value_parse(key, path->value, &value, &why) < 0)
+        return config_refuse(err, path->origin, "path", "%s", why.text);
+    model->path =
+        path ? config_absolute_path(path->value, path->folder) : config_default_scene();
+    model->file = look_at(model->path);
+    if (!model->file.exists)
+        config_warn(config, "%s: the file of model %s cannot be found: %s",
+                    path ? path->origin : section, name, model->path);
+    config_note(config, section, "path", model->path, path ? path->origin : NULL);
+    return read_overrides(entries, section, config, model, err);
+}
+
+int config_models_read(const struct config_entries *entries, struct config *config,
+                       struct config_error *err)
+{
+    const struct config_header *header;
+    config->models = g_new0(struct config_model, CONFIG_MODELS_MAX);
+    for (size_t i = 0; (header = config_entries_named(entries, "model", i)); i++) {
+        if (i == CONFIG_MODELS_MAX - 1) /* one is kept for `scene` */
+            return config_refuse(err, header->origin, "", "more than %d models",
+                                 CONFIG_MODELS_MAX - 1);
+        int r = read_model(entries, header->name, header->origin, config, err);
+        if (r < 0)
+            return r;
+    }
+    return config_find_model(config, "scene") ? 0
+                                              : read_model(entries, "scene", "", config, err);
 }

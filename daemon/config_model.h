@@ -8,19 +8,15 @@
 
 #include "daemon/config_stream.h"
 
-#define CONFIG_SIDECAR_MAX (64 * 1024) /* bytes of a .modelinfo */
-
-/* "path", then the metadata keys of pipeline/modelinfo.h without "vigil."; NULL-terminated. */
-extern const char *const config_model_keys[];
-
-/* Sets a metadata key, with or without "vigil." before its name, unless it is set already.
+/* Sets a metadata key (those of a section [model NAME] but `path`), with or without "vigil."
+ * before its name, unless it is set already.
  * `overrides` has room for MESSAGE_OVERRIDES_MAX. -EINVAL, with a text that does not say where,
  * for a key that is none and a value that is too long or not printable. */
 int config_override_add(struct message_override *overrides, int *count, const char *key,
                         const char *value, struct config_error *err);
 
-/* Adds what the group [vigil] of MODEL_PATH.modelinfo says; without that file nothing. -EINVAL
- * for a mistake in it, -errno when it cannot be read; the text begins with its path. */
+/* Adds what MODEL_PATH.modelinfo says (record/sidecar.h), each key checked as above. The text of
+ * an error begins with the sidecar's path. */
 int config_sidecar_read(const char *model_path, struct message_override *overrides, int *count,
                         struct config_error *err);
 

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/config_keys.h"
+#include "daemon/config_value.h"
 #include "record/address.h"
 
 static const char *const scheme_names[] = {"rtsp", "rtsps", "scene", "file", NULL};
-static const char *const member_names[] = {"uri",     "user", "password", "model",
-                                           "enabled", "loop", NULL};
 
 __attribute__((format(printf, 3, 4))) static int refuse(struct config_error *err,
                                                         const char *key, const char *format,
@@ -259,66 +259,89 @@ int config_stream_make(const char *name, const struct config_stream_fields *fiel
     if (stream.loop && rtsp)
         return refuse(err, "loop", "only file and scene streams can loop");
     const char *model = fields->model ? fields->model : "scene";
-    if (!record_name_is_valid(model))
-        return refuse(err, "model", "\"%.70s\" is no valid model name", model);
     g_strlcpy(stream.model, model, sizeof stream.model);
     *ret_stream = stream;
     return 0;
 }
 
-static int take_text(const char *key, const json_t *value, const char **ret_text,
-                     struct config_error *err)
+static void set_field(struct config_stream_fields *fields, const struct config_key *key,
+                      const struct config_value *value)
 {
-    if (!json_is_string(value))
-        return refuse(err, key, "%s must be a string", key);
-    if (strlen(json_string_value(value)) != json_string_length(value))
-        return refuse(err, key, "%s holds a zero byte", key);
-    *ret_text = json_string_value(value);
+    char *member = (char *)fields + key->offset;
+    if (key->type == CONFIG_TEXT || key->type == CONFIG_NAME)
+        *(const char **)member = value->text;
+    else
+        *(int64_t *)member = value->number;
+}
+
+int config_stream_field_parse(struct config_stream_fields *fields, const char *key,
+                              const char *text, struct config_error *err)
+{
+    const struct config_key *row = config_key_find(config_section_find("stream"), key);
+    struct config_value value;
+    int r = config_value_parse(row, text, &value, err);
+    if (r == 0)
+        set_field(fields, row, &value);
+    return r;
+}
+
+static int take_text(const struct config_key *key, const json_t *member,
+                     struct config_value *ret_value, struct config_error *err)
+{
+    if (!json_is_string(member))
+        return refuse(err, key->name, "%s must be a string", key->name);
+    if (strlen(json_string_value(member)) != json_string_length(member))
+        return refuse(err, key->name, "%s holds a zero byte", key->name);
+    return config_value_parse(key, json_string_value(member), ret_value, err);
+}
+
+static int take_number(const struct config_key *key, const json_t *member,
+                       struct config_value *ret_value, struct config_error *err)
+{
+    json_int_t number = json_integer_value(member);
+    if (!json_is_integer(member) || number < key->min || number > key->max)
+        return refuse(err, key->name,
+                      "%s must be a whole number from %" JSON_INTEGER_FORMAT
+                      " to %" JSON_INTEGER_FORMAT,
+                      key->name, (json_int_t)key->min, (json_int_t)key->max);
+    ret_value->number = number;
     return 0;
 }
 
-static int take_flag(const char *key, const json_t *value, int *ret_flag,
-                     struct config_error *err)
+static int take_member(const struct config_key *key, const json_t *member,
+                       struct config_value *ret_value, struct config_error *err)
 {
-    if (!json_is_boolean(value))
-        return refuse(err, key, "%s must be true or false", key);
-    *ret_flag = json_is_true(value);
-    return 0;
+    switch (key->type) {
+    case CONFIG_BOOLEAN:
+        if (!json_is_boolean(member))
+            return refuse(err, key->name, "%s must be true or false", key->name);
+        ret_value->number = json_is_true(member);
+        return 0;
+    case CONFIG_INTEGER:
+        return take_number(key, member, ret_value, err);
+    default:
+        return take_text(key, member, ret_value, err);
+    }
 }
 
 int config_stream_from_json(const char *name, const json_t *object,
                             const struct config_roots *roots, struct config_stream *ret_stream,
                             struct config_error *err)
 {
+    const struct config_section *section = config_section_find("stream");
+    struct config_stream_fields fields = CONFIG_STREAM_FIELDS_NONE;
+    const char *name_of_member;
+    json_t *member;
     if (!json_is_object(object))
         return refuse(err, "", "a stream must be a JSON object");
-    struct config_stream_fields fields = {.enabled = -1, .loop = -1};
-    const char *key;
-    json_t *value;
-    json_object_foreach ((json_t *)object, key, value) {
-        int r;
-        if (strcmp(key, "uri") == 0)
-            r = take_text(key, value, &fields.uri, err);
-        else if (strcmp(key, "user") == 0)
-            r = take_text(key, value, &fields.user, err);
-        else if (strcmp(key, "password") == 0)
-            r = take_text(key, value, &fields.password, err);
-        else if (strcmp(key, "model") == 0)
-            r = take_text(key, value, &fields.model, err);
-        else if (strcmp(key, "enabled") == 0)
-            r = take_flag(key, value, &fields.enabled, err);
-        else if (strcmp(key, "loop") == 0)
-            r = take_flag(key, value, &fields.loop, err);
-        else {
-            const char *nearest = config_nearest(key, member_names);
-            r = refuse(err, key, "unknown member \"%.40s\"; %s%s", key,
-                       nearest ? "did you mean "
-                               : "known: uri, user, password, model, "
-                                 "enabled, loop",
-                       nearest ? nearest : "");
-        }
+    json_object_foreach ((json_t *)object, name_of_member, member) {
+        const struct config_key *key = config_key_find(section, name_of_member);
+        struct config_value value = {0};
+        int r = key ? take_member(key, member, &value, err)
+                    : config_key_unknown(section, name_of_member, "member", "", err);
         if (r < 0)
             return r;
+        set_field(&fields, key, &value);
     }
     return config_stream_make(name, &fields, roots, ret_stream, err);
 }

@@ -39,8 +39,17 @@ struct config_stream {
 /* What someone wrote, unchecked; NULL and -1 are absent. */
 struct config_stream_fields {
     const char *uri, *user, *password, *model;
-    int enabled, loop;
+    int64_t enabled, loop;
 };
+#define CONFIG_STREAM_FIELDS_NONE                                                              \
+    {                                                                                          \
+        .enabled = -1, .loop = -1                                                              \
+    }
+
+/* Sets the field of a key of [stream NAME] to what a file says; `text` is borrowed as long as
+ * the fields are. 0 or -EINVAL with err->key set. */
+int config_stream_field_parse(struct config_stream_fields *fields, const char *key,
+                              const char *text, struct config_error *err);
 
 /* Checks every field, splits credentials off the address, fills in defaults. `roots` bounds
  * file:// addresses. 0 or -EINVAL with err->key set. */
@@ -48,7 +57,7 @@ int config_stream_make(const char *name, const struct config_stream_fields *fiel
                        const struct config_roots *roots, struct config_stream *ret_stream,
                        struct config_error *err);
 
-/* From a JSON object: uri (required), user, password, model, enabled, loop. Other members are
+/* From a JSON object whose members are the keys of [stream NAME]; uri is required, others are
  * refused. 0 or -EINVAL. */
 int config_stream_from_json(const char *name, const json_t *object,
                             const struct config_roots *roots, struct config_stream *ret_stream,

@@ -138,6 +138,8 @@ int main(int argc, char **argv)
         log_error("%s", err.text);
         return EXIT_CONFIGURATION;
     }
+    for (guint i = 0; i < config.warnings->len; i++)
+        log_warning("%s", (const char *)config.warnings->pdata[i]);
     int status = run(&config);
     config_finish(&config);
     return status;

@@ -60,13 +60,21 @@ static int load(const char *text)
     return load_with(text, NULL, NULL);
 }
 
+static const char *origin_of(const char *section, const char *key)
+{
+    const struct config_setting *setting = config_find_setting(&config, section, key);
+    ck_assert_ptr_nonnull(setting);
+    return setting->origin;
+}
+
 /* A text with one mistake, the line it is on, and what the message must hold. */
 static const struct {
     const char *text;
     int line; /* 0: no line is named */
     const char *says;
 } mistakes[] = {
-    {"[server]\nlisten = \n", 2, "listen must be"},
+    {"[server]\nlisten = \n", 2, "ADDRESS:PORT"},
+    {"[server]\nlisten = 0.0.0.0:8470\n", 2, "listen on 127.0.0.1:8470"},
     {"[server]\n\n# note\nlissen = 127.0.0.1:1\n", 4, "did you mean listen"},
     {"[sever]\nlisten = 127.0.0.1:1\n", 1, "did you mean [server]"},
     {"[kitchen]\n", 1, "known: server, store"},
@@ -82,15 +90,27 @@ static const struct {
     {"[server]\nnode = \\q\n", 2, "escape"},
     {"[server]\nnode = Not Valid\n", 2, "node must be"},
     {"[server]\nmedia_roots = /\n", 2, "whole file system"},
+    {"[server]\nmedia_roots = /srv/nowhere,/srv/none\n", 2, "write ; between"},
+    {"[server]\nnode = a # mine\n", 2, "a line of its own"},
+    {"[stream a]\nuri = scene://street\t# the demo\n", 2, "a line of its own"},
+    {"[stream a]\nuri = rtsp://h/\nuser = # none\n", 3, "a line of its own"},
+    {"[server]\nnode = a\xff\n", 2, "byte 9 of the line is not UTF-8"},
     {"[store]\npath =\n", 2, "path is empty"},
     {"[store]\nretention_days = -1\n", 2, "whole number from 0"},
     {"[store]\nretention_days = 3 weeks\n", 2, "whole number from 0"},
     {"[worker]\nprogram =\n", 2, "program is empty"},
-    {"[model person]\nlabels = a,b\n", 2, "has no path"},
+    {"[worker]\nready_timeout = 20\n", 2, "duration with its unit, 1 s to 10 min"},
+    {"[worker]\nready_timeout = 1 h\n", 2, "duration with its unit, 1 s to 10 min"},
+    {"[worker]\nready_timeout = 99999999999999999999 s\n", 2, "duration"},
+    {"[worker]\nready_timeout = 9223372036854775807 d\n", 2, "duration"},
+    {"[model m]\npath = a\\nb.onnx\n", 2, "cannot be printed"},
+    {"[model person]\nlabels = a,b\n", 1, "has no path"},
     {"[model person]\npath = m.onnx\nlabel = a,b\n", 3, "did you mean labels"},
-    {"[stream a]\nmodel = scene\n", 2, "uri is missing"},
+    {"[stream a]\nmodel = scene\n", 1, "uri is missing"},
+    {"[server]\n\n[stream a]\n", 3, "uri is missing"},
+    {"[model m]\n", 1, "has no path"},
     {"[stream a]\nuri = scene://street\nmodel = scenes\n", 3, "did you mean scene"},
-    {"[stream a]\nuri = scene://street\nenabled = yes\n", 3, "true or false"},
+    {"[stream a]\nuri = scene://street\nenabled = maybe\n", 3, "true or false"},
     {"[stream a]\nuri = scene://street\nuser = joe\n", 3, "only rtsp and rtsps"},
     {"[stream a]\nuri = rtsp://h/\nloop = true\n", 3, "only file and scene"},
     {"[stream a]\n\nuri = rtsp://joe:x@h/\nuser = joe\n", 4, "given twice"},
@@ -136,7 +156,7 @@ START_TEST(a_full_file_is_read_with_paths_beside_it)
              "[stream film]\nuri=file:///srv/x/a%20b.mp4\nloop=true\nenabled=0\n"),
         0);
     ck_assert_str_eq(config.listen, "127.0.0.1:9000");
-    ck_assert(g_str_has_suffix(config.listen_origin, "vigil.conf:2"));
+    ck_assert(g_str_has_suffix(origin_of("server", "listen"), "vigil.conf:2"));
     ck_assert_str_eq(config.node, "nvr1");
     ck_assert_uint_eq(config.media_roots.count, 2);
     ck_assert(g_str_has_prefix(config.media_roots.paths[0], folder));
@@ -176,10 +196,66 @@ START_TEST(flag_wins_over_environment_over_folder_over_file)
                                environment, "127.0.0.1:4"),
                      0);
     ck_assert_str_eq(config.listen, "127.0.0.1:4");
-    ck_assert_str_eq(config.listen_origin, "--listen");
+    ck_assert_str_eq(origin_of("server", "listen"), "--listen");
     ck_assert_str_eq(config.node, "from-env");
     ck_assert_int_eq(config.retention_days, 20);
     ck_assert(g_str_has_suffix(config.database, "/p.db"));
+}
+END_TEST
+
+START_TEST(a_section_may_be_spread_over_files_and_each_key_knows_its_own)
+{
+    write_text("conf.d/50-more.conf",
+               "[stream a]\nloop = on\n[stream b]\nuri = scene://room\nenabled = No\n");
+    ck_assert_int_eq(load("[stream a]\nuri = scene://street\nloop = off\n"), 0);
+    ck_assert_uint_eq(config.stream_count, 2);
+    ck_assert(config.streams[0].loop && config.streams[0].enabled);
+    ck_assert(!config.streams[1].enabled);
+    ck_assert(g_str_has_suffix(origin_of("stream a", "uri"), "vigil.conf:2"));
+    ck_assert(g_str_has_suffix(origin_of("stream a", "loop"), "50-more.conf:2"));
+    ck_assert_ptr_null(origin_of("stream a", "enabled"));
+    ck_assert_ptr_null(origin_of("store", "retention_days"));
+}
+END_TEST
+
+START_TEST(a_folder_or_model_that_is_not_there_is_a_warning)
+{
+    g_autofree char *text = g_strdup_printf("[server]\nmedia_roots = %s;/srv/nowhere\n"
+                                            "[model m]\npath = none.onnx\n",
+                                            folder);
+    ck_assert_int_eq(load(text), 0);
+    ck_assert_uint_eq(config.warnings->len, 2);
+    ck_assert_ptr_nonnull(strstr(config.warnings->pdata[0], "vigil.conf:2: "));
+    ck_assert_ptr_nonnull(strstr(config.warnings->pdata[0], "/srv/nowhere"));
+    ck_assert_ptr_nonnull(strstr(config.warnings->pdata[1], "vigil.conf:4: "));
+    ck_assert_ptr_nonnull(strstr(config.warnings->pdata[1], "none.onnx"));
+    ck_assert(!config_find_model(&config, "m")->file.exists);
+}
+END_TEST
+
+START_TEST(a_hash_that_belongs_to_a_value_can_be_written)
+{
+    ck_assert_int_eq(load("[stream a]\nuri=rtsp://h/\nuser=#joe\npassword=a#b\\s#c\n"), 0);
+    ck_assert_str_eq(config.streams[0].user, "#joe");
+    ck_assert_str_eq(config.streams[0].password, "a#b #c");
+}
+END_TEST
+
+START_TEST(what_is_in_force_never_holds_credentials)
+{
+    ck_assert_int_eq(load("[stream a]\nuri=rtsp://joe:canary@h/x\n"
+                          "[stream b]\nuri=rtsp://h/\nuser=joe\npassword=canary\n"),
+                     0);
+    int secrets = 0;
+    for (guint i = 0; i < config.settings->len; i++) {
+        const struct config_setting *setting = config.settings->pdata[i];
+        secrets += !setting->value;
+        ck_assert(!setting->value ||
+                  (!strstr(setting->value, "canary") && !strstr(setting->value, "joe")));
+    }
+    ck_assert_int_eq(secrets, 4);
+    ck_assert(g_str_has_suffix(origin_of("stream a", "password"), "vigil.conf:2"));
+    ck_assert(g_str_has_suffix(origin_of("stream b", "password"), "vigil.conf:6"));
 }
 END_TEST
 
@@ -207,10 +283,10 @@ START_TEST(a_file_that_is_missing_or_no_text_is_refused)
 {
     ck_assert_int_eq(load(NULL), -ENOENT);
     g_autofree char *path = g_build_filename(folder, "vigil.conf", NULL);
-    ck_assert(g_file_set_contents(path, "[server]\0x", 10, NULL));
+    ck_assert(g_file_set_contents(path, "[server]\n\0x", 11, NULL));
     ck_assert_int_eq(load(NULL), -EINVAL);
-    ck_assert_ptr_nonnull(strstr(err.text, "zero byte"));
-    g_autofree char *large = g_strnfill(CONFIG_FILE_MAX + 1, '\n');
+    ck_assert_ptr_nonnull(strstr(err.text, "byte 10 is zero"));
+    g_autofree char *large = g_strnfill((1 << 20) + 1, '\n');
     ck_assert_int_eq(load(large), -EINVAL);
     ck_assert_ptr_nonnull(strstr(err.text, "1 MiB"));
     ck_assert(g_file_set_contents(path, "[server]\nnode = \xff\xfe\n", -1, NULL));
@@ -266,7 +342,8 @@ static char *root_paths[] = {(char *)"/srv/media", (char *)"/home/films"};
 static int make(const char *uri, struct config_stream *ret_stream)
 {
     struct config_roots roots = {.count = 2, .paths = {root_paths[0], root_paths[1]}};
-    struct config_stream_fields fields = {.uri = uri, .enabled = -1, .loop = -1};
+    struct config_stream_fields fields = CONFIG_STREAM_FIELDS_NONE;
+    fields.uri = uri;
     return config_stream_make("a", &fields, &roots, ret_stream, &err);
 }
 
@@ -409,7 +486,7 @@ static const struct {
     {"{\"uri\": \"scene://street\", \"loop\": \"yes\"}", "loop", "true or false"},
     {"{\"uri\": \"scene://street\", \"modle\": \"x\"}", "modle", "did you mean model"},
     {"{\"uri\": \"scene://street\", \"status\": {}}", "status", "unknown member"},
-    {"{\"uri\": \"scene://street\", \"model\": \"../x\"}", "model", "no valid model"},
+    {"{\"uri\": \"scene://street\", \"model\": \"../x\"}", "model", "1 to 64 of"},
     {"{\"uri\": \"scene://street\", \"name\": \"a\"}", "name", "unknown member"},
     {"{\"uri\": \"rtsp://h/\", \"user\": \"a\\nb\"}", "user", "control"},
     {"{\"uri\": \"rtsp://h/\", \"user\": \"a\", \"password\": \"\\u007f\"}", "password",
@@ -459,6 +536,10 @@ int main(void)
     tcase_add_test(files, without_a_file_there_are_defaults);
     tcase_add_test(files, a_full_file_is_read_with_paths_beside_it);
     tcase_add_test(files, flag_wins_over_environment_over_folder_over_file);
+    tcase_add_test(files, a_section_may_be_spread_over_files_and_each_key_knows_its_own);
+    tcase_add_test(files, a_folder_or_model_that_is_not_there_is_a_warning);
+    tcase_add_test(files, a_hash_that_belongs_to_a_value_can_be_written);
+    tcase_add_test(files, what_is_in_force_never_holds_credentials);
     tcase_add_test(files, a_mistake_in_the_folder_names_that_file);
     tcase_add_test(files, a_mistake_in_the_environment_names_the_variable);
     tcase_add_test(files, a_file_that_is_missing_or_no_text_is_refused);

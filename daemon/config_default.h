@@ -1,0 +1,13 @@
+/* Defaults that depend on the machine: its name, the state folder that systemd gave, and where
+ * our own programs and models lie. Each is a new text, g_free().
+ *
+ * Thread: any; the environment is read. */
+#ifndef DAEMON_CONFIG_DEFAULT_H
+#define DAEMON_CONFIG_DEFAULT_H
+
+char *config_default_node(void);     /* the host's name, made one of ours */
+char *config_default_database(void); /* vigil.db in $STATE_DIRECTORY, else in /var/lib/vigil */
+char *config_default_worker(void);   /* vigil-worker: beside us, in a build tree, installed */
+char *config_default_scene(void);    /* scene.onnx: likewise */
+
+#endif
