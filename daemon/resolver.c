@@ -11,6 +11,7 @@ struct lookup {
     uv_getaddrinfo_t request;
     uint64_t deadline;
     bool running, answered;
+    bool slow; /* counts among running_slow while it runs */
 };
 
 struct resolver {
@@ -19,7 +20,8 @@ struct resolver {
     resolver_answer *answer;
     void *owner;
     GQueue lookups; /* in order of arrival, thus of deadline */
-    int running;
+    int running, running_slow;
+    GHashTable *slow; /* names of streams whose last look-up was too late */
     bool closing, timer_closed;
 };
 
@@ -39,8 +41,10 @@ static void give_nothing(struct lookup *lookup)
 
 static void free_when_idle(struct resolver *resolver)
 {
-    if (resolver->closing && resolver->timer_closed && resolver->running == 0)
-        g_free(resolver);
+    if (!resolver->closing || !resolver->timer_closed || resolver->running > 0)
+        return;
+    g_hash_table_destroy(resolver->slow);
+    g_free(resolver);
 }
 
 static void collect(const struct addrinfo *list, struct message_resolved *ret_resolved)
@@ -60,7 +64,9 @@ static void looked_up(uv_getaddrinfo_t *request, int status, struct addrinfo *li
     struct lookup *lookup = request->data;
     struct resolver *resolver = lookup->resolver;
     resolver->running--;
+    resolver->running_slow -= lookup->slow;
     if (!lookup->answered) {
+        g_hash_table_remove(resolver->slow, lookup->question.stream);
         struct message_resolved resolved = {.request = lookup->question.request};
         if (status == 0)
             collect(list, &resolved);
@@ -75,14 +81,41 @@ static void looked_up(uv_getaddrinfo_t *request, int status, struct addrinfo *li
         advance(resolver);
 }
 
+static bool may_start(const struct resolver *resolver, const struct lookup *lookup)
+{
+    const char *stream = lookup->question.stream;
+    for (const GList *item = resolver->lookups.head; item; item = item->next) {
+        const struct lookup *other = item->data;
+        if (other->running && strcmp(other->question.stream, stream) == 0)
+            return false;
+    }
+    return resolver->running < RESOLVER_PARALLEL &&
+           (resolver->running_slow < RESOLVER_SLOW_PARALLEL ||
+            !g_hash_table_contains(resolver->slow, stream));
+}
+
 static void start(struct lookup *lookup)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     lookup->request.data = lookup;
     lookup->running = uv_getaddrinfo(lookup->resolver->loop, &lookup->request, looked_up,
                                      lookup->question.host, NULL, &hints) == 0;
-    if (lookup->running)
-        lookup->resolver->running++;
+    if (!lookup->running)
+        return;
+    lookup->slow = g_hash_table_contains(lookup->resolver->slow, lookup->question.stream);
+    lookup->resolver->running++;
+    lookup->resolver->running_slow += lookup->slow;
+}
+
+/* One that runs, that is: a name that waited for its turn in vain says nothing of its server. */
+static void note_slow(struct lookup *lookup)
+{
+    GHashTable *slow = lookup->resolver->slow;
+    if (!lookup->running)
+        return;
+    g_hash_table_add(slow, g_strdup(lookup->question.stream));
+    lookup->resolver->running_slow += !lookup->slow;
+    lookup->slow = true;
 }
 
 static void timer_fired(uv_timer_t *timer)
@@ -99,14 +132,16 @@ static void advance(struct resolver *resolver)
     for (GList *item = resolver->lookups.head; item; item = following) {
         struct lookup *lookup = item->data;
         following = item->next;
-        if (!lookup->running && now < lookup->deadline &&
-            resolver->running < RESOLVER_PARALLEL) {
+        if (!lookup->running && !lookup->answered && now < lookup->deadline &&
+            may_start(resolver, lookup)) {
             start(lookup);
             if (!lookup->running) /* not a name at all */
                 lookup->deadline = now;
         }
-        if (!lookup->answered && now >= lookup->deadline)
+        if (!lookup->answered && now >= lookup->deadline) {
+            note_slow(lookup);
             give_nothing(lookup);
+        }
         if (lookup->answered && !lookup->running) {
             g_queue_delete_link(&resolver->lookups, item);
             g_free(lookup);
@@ -134,6 +169,7 @@ int resolver_create(uv_loop_t *loop, resolver_answer *answer, void *owner,
     resolver->owner = owner;
     resolver->timer.data = resolver;
     g_queue_init(&resolver->lookups);
+    resolver->slow = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     *ret_resolver = resolver;
     return 0;
 }

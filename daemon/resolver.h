@@ -3,7 +3,10 @@
  * Each question is answered within RESOLVER_DEADLINE_MS, whatever the name server does; with
  * no address when the name does not resolve or not in time. At most RESOLVER_PARALLEL look-ups
  * run at once in libuv's pool (a silent name server holds its thread for longer than our
- * deadline), the others wait their turn within their own deadline.
+ * deadline), the others wait their turn within their own deadline. Shares are fair: one look-up
+ * of a stream runs at a time, and streams whose last one was not answered in time have
+ * RESOLVER_SLOW_PARALLEL of the places between them, so that names that answer are found
+ * whatever the others do.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_RESOLVER_H
@@ -15,6 +18,7 @@
 
 #define RESOLVER_DEADLINE_MS    3000
 #define RESOLVER_PARALLEL       4
+#define RESOLVER_SLOW_PARALLEL  1
 #define RESOLVER_WAITING_MAX    256
 #define RESOLVER_PER_STREAM_MAX 2 /* the one of a worker that is gone, and that of the next */
 

@@ -12,6 +12,7 @@
 static uv_loop_t loop;
 static struct resolver *resolver;
 static int answers;
+static char order[64]; /* first letters of the streams that were answered */
 static struct message_resolved last;
 static struct resolver_question last_question;
 
@@ -19,6 +20,7 @@ static void answer(void *owner, const struct resolver_question *question,
                    const struct message_resolved *resolved)
 {
     (void)owner;
+    order[answers % (int)(sizeof order - 1)] = question->stream[0];
     answers++;
     last = *resolved;
     last_question = *question;
@@ -57,6 +59,7 @@ static void setup(void)
     ck_assert_int_eq(uv_loop_init(&loop), 0);
     ck_assert_int_eq(resolver_create(&loop, answer, NULL, &resolver), 0);
     answers = 0;
+    memset(order, 0, sizeof order);
 }
 
 static void teardown(void)
@@ -138,6 +141,42 @@ START_TEST(a_question_is_answered_in_time_even_when_no_one_looks)
 }
 END_TEST
 
+START_TEST(two_questions_of_a_stream_are_not_looked_up_at_once)
+{
+    ck_assert_int_eq(ask_for("a", "localhost"), 0);
+    ck_assert_int_eq(ask_for("a", "localhost"), 0);
+    ck_assert_int_eq(ask_for("b", "localhost"), 0);
+    wait_for(3);
+    ck_assert_str_eq(order, "aba");
+}
+END_TEST
+
+START_TEST(streams_whose_names_are_not_answered_leave_room_for_others)
+{
+    static const char *const slow[] = {"w", "x", "y", "z"};
+    uv_sem_t gate;
+    uv_work_t work = {.data = &gate};
+    uv_sem_init(&gate, 0);
+    uv_queue_work(&loop, &work, hold, released);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(ask_for(slow[i], "localhost"), 0);
+    wait_for(4); /* without an address, at the deadline */
+    ck_assert_int_eq(last.address_count, 0);
+    uv_sem_post(&gate);
+    ask_for("n", "localhost");
+    wait_for(5);
+    /* Now they are known to be slow: of the four places they fill one. */
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(ask_for(slow[i], "localhost"), 0);
+    ck_assert_int_eq(ask_for("n", "localhost"), 0);
+    wait_for(9);
+    ck_assert_int_eq(last.address_count > 0, 1);
+    ck_assert_int_eq(order[5], 'w');
+    ck_assert_int_eq(order[6], 'n');
+    uv_sem_destroy(&gate);
+}
+END_TEST
+
 START_TEST(too_many_questions_are_refused)
 {
     for (int i = 0; i < RESOLVER_WAITING_MAX; i++)
@@ -169,6 +208,8 @@ int main(void)
     tcase_add_test(tests, one_stream_cannot_use_up_the_room_of_others);
     tcase_add_loop_test(tests, what_is_no_name_gets_no_address, 0, (int)G_N_ELEMENTS(no_names));
     tcase_add_test(tests, a_question_is_answered_in_time_even_when_no_one_looks);
+    tcase_add_test(tests, two_questions_of_a_stream_are_not_looked_up_at_once);
+    tcase_add_test(tests, streams_whose_names_are_not_answered_leave_room_for_others);
     tcase_add_test(tests, too_many_questions_are_refused);
     tcase_add_test(tests, closing_with_questions_open_answers_none);
     return suite_run("daemon/resolver", &tests, 1);
