@@ -2,15 +2,18 @@
  *
  * Workers are spawned warm and unassigned; a ready one is given to the stream that waits
  * longest, or kept as a spare, so that a stream whose worker died starts on the spare at once
- * while the next one warms up. A worker serves one stream in its life: what has met a camera's
- * bytes is never given to another camera.
+ * while the next one warms up. By default a worker serves one stream in its life: what has met a
+ * camera's bytes is never given to another camera. With streams_per_worker above 1 it serves up
+ * to so many at once, which costs that isolation and saves memory; it ends with its last stream.
  *
  * A worker that dies by itself is replaced as daemon/crashes.h says; too many deaths leave the
- * stream failed/crashed until it is started again. A worker that is not ready in time, is silent,
- * floods, or sends what is not valid is killed. When our own clock was late (suspend, SIGSTOP)
- * silence is forgiven once.
+ * stream failed/crashed until it is started again. Streams that shared a worker that died are
+ * started again at once, and who may share the next one follows daemon/placement.h. A worker that
+ * is not ready in time, is silent, floods, or sends what is not valid is killed. When our own
+ * clock was late (suspend, SIGSTOP) silence is forgiven once.
  *
- * Stopping: the stream is asked to stop, and what is not gone after stop_ms is killed.
+ * Stopping: the stream is asked to stop, and what is not gone after stop_ms is killed; after 5 s
+ * where the kill would interrupt other streams.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_SUPERVISOR_H
@@ -45,7 +48,7 @@ struct supervisor_listener {
                     const char *host);
     void (*snapshot_done)(void *owner, const char *stream,
                           const struct message_snapshot_done *done);
-    /* The worker that served the stream is gone, and all it had sent was delivered. */
+    /* No worker has the stream any more, and all that the last one sent of it was delivered. */
     void (*worker_gone)(void *owner, const char *stream);
 };
 
@@ -54,10 +57,11 @@ struct supervisor_options {
     const char *program; /* borrowed, as long as the supervisor lives */
     const struct supervisor_listener *listener;
     void *owner;
-    int spares;     /* ready workers to keep while any stream is wanted */
-    int ready_ms;   /* 0: 20 000. From spawn to `ready`. */
-    int silence_ms; /* 0: 10 000 */
-    int stop_ms;    /* 0: 500 */
+    int spares;             /* ready workers to keep while any stream is wanted */
+    int streams_per_worker; /* 0: 1 */
+    int ready_ms;           /* 0: 20 000. From spawn to `ready`. */
+    int silence_ms;         /* 0: 10 000 */
+    int stop_ms;            /* 0: 500 */
 };
 
 int supervisor_create(const struct supervisor_options *options, struct supervisor **ret_sup);

@@ -629,6 +629,8 @@ void stream_snapshot(struct stream *stream, int64_t request, int fd)
     shot->link = stream->link;
     shot->answer.type = MESSAGE_SNAPSHOT_DONE;
     shot->answer.snapshot_done.request = request;
+    g_strlcpy(shot->answer.snapshot_done.stream, stream->start.stream,
+              sizeof shot->answer.snapshot_done.stream);
     shot->fd = fd;
     if (stream->tail && !stream->stopping)
         shot->sample = tail_last_sample(stream->tail);

@@ -91,6 +91,8 @@ static void snapshot(struct worker *worker, const struct message_snapshot *messa
     struct message *answer = g_new0(struct message, 1);
     answer->type = MESSAGE_SNAPSHOT_DONE;
     answer->snapshot_done.request = message->request;
+    g_strlcpy(answer->snapshot_done.stream, message->stream,
+              sizeof answer->snapshot_done.stream);
     g_strlcpy(answer->snapshot_done.detail, "there is no such stream",
               sizeof answer->snapshot_done.detail);
     link_post(worker->link, answer);

@@ -398,9 +398,10 @@ static void read_window(struct member_reader *reader, struct message *message)
 static json_t *write_snapshot_done(const struct message *message)
 {
     const struct message_snapshot_done *done = &message->snapshot_done;
-    return json_pack("{s:I, s:I, s:o, s:o}", "request", (json_int_t)done->request, "size_bytes",
-                     (json_int_t)done->size_bytes, "pts_ns", member_integer_value(done->pts_ns),
-                     "detail", detail_to_json(done->detail));
+    return json_pack("{s:I, s:s, s:I, s:o, s:o}", "request", (json_int_t)done->request,
+                     "stream", done->stream, "size_bytes", (json_int_t)done->size_bytes,
+                     "pts_ns", member_integer_value(done->pts_ns), "detail",
+                     detail_to_json(done->detail));
 }
 
 static void read_snapshot_done(struct member_reader *reader, struct message *message)
@@ -408,6 +409,7 @@ static void read_snapshot_done(struct member_reader *reader, struct message *mes
     struct message_snapshot_done *done = &message->snapshot_done;
     done->pts_ns = RECORD_NO_TIME;
     member_integer(reader, "request", MEMBER_REQUIRED, 0, INT64_MAX, &done->request);
+    member_name(reader, "stream", MEMBER_REQUIRED, done->stream);
     member_integer(reader, "size_bytes", MEMBER_REQUIRED, 0, INT64_MAX, &done->size_bytes);
     member_integer(reader, "pts_ns", MEMBER_OPTIONAL, 0, INT64_MAX, &done->pts_ns);
     member_string(reader, "detail", MEMBER_OPTIONAL, done->detail, sizeof done->detail);

@@ -121,6 +121,7 @@ struct message_snapshot {
 
 struct message_snapshot_done {
     int64_t request;
+    char stream[RECORD_NAME_SIZE];
     int64_t size_bytes; /* 0: no picture; detail says why */
     int64_t pts_ns;
     char detail[MESSAGE_DETAIL_SIZE];

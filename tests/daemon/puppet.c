@@ -2,7 +2,7 @@
  *
  * How it starts is chosen by the name it is called under (a symbolic link): puppet, slow,
  * stuck, dead, unlocked, early. What it does with a stream is chosen by the stream's name, up
- * to the first dash: "crash-2" crashes. */
+ * to the first dash: "crash-2" crashes. It serves as many streams as it is given. */
 #include <errno.h>
 #include <libgen.h>
 #include <poll.h>
@@ -15,7 +15,9 @@
 
 #include "record/channel.h"
 
-static char stream[RECORD_NAME_SIZE];
+#define STREAMS_MAX 16
+static char streams[STREAMS_MAX][RECORD_NAME_SIZE];
+static int stream_count;
 
 static void send_message(const struct message *message)
 {
@@ -23,15 +25,22 @@ static void send_message(const struct message *message)
         exit(1);
 }
 
+static void set_name(char to[RECORD_NAME_SIZE], const char *name)
+{
+    size_t length = strnlen(name, RECORD_NAME_SIZE - 1);
+    memcpy(to, name, length);
+    to[length] = '\0';
+}
+
 /* detail: shorter than MESSAGE_DETAIL_SIZE */
-static void send_status(enum stream_state state, const char *detail)
+static void send_status(const char *stream, enum stream_state state, const char *detail)
 {
     struct message message = {.type = MESSAGE_STREAM_STATUS};
     message_status_init(&message.status);
-    snprintf(message.status.stream, sizeof message.status.stream, "%s", stream);
+    set_name(message.status.stream, stream);
     message.status.state = state;
     message.status.received = 7;
-    memcpy(message.status.detail, detail, strnlen(detail, sizeof message.status.detail - 1));
+    memcpy(message.status.detail, detail, strlen(detail));
     send_message(&message);
 }
 
@@ -42,7 +51,7 @@ static void send_record(const char *of_stream, const char *id, enum record_phase
     record_init(record);
     record->phase = phase;
     snprintf(record->id, sizeof record->id, "%s", id);
-    snprintf(record->stream, sizeof record->stream, "%s", of_stream);
+    set_name(record->stream, of_stream);
     snprintf(record->label, sizeof record->label, "movement");
     snprintf(record->model, sizeof record->model, "scene@01234567");
     record->score = 0.75;
@@ -54,21 +63,21 @@ static void send_record(const char *of_stream, const char *id, enum record_phase
     send_message(&message);
 }
 
-static void send_plain(enum message_type type)
+static void send_plain(const char *stream, enum message_type type)
 {
     struct message message = {.type = type};
-    snprintf(message.stop.stream, sizeof message.stop.stream, "%s", stream);
+    set_name(message.stop.stream, stream);
     send_message(&message);
 }
 
-static bool acts(const char *what)
+static bool acts(const char *stream, const char *what)
 {
     size_t length = strcspn(stream, "-");
     return strlen(what) == length && strncmp(stream, what, length) == 0;
 }
 
 /* Ends of what was never begun, each of its own. Fewer a second than a flood. */
-static void send_ends(void)
+static void send_ends(const char *stream)
 {
     static int count;
     for (int i = 0; i < 8; i++) {
@@ -79,78 +88,115 @@ static void send_ends(void)
 }
 
 /* One status, written once and sent as often as the socket takes it. */
-static void flood(void)
+static void flood(const char *stream)
 {
     struct message message = {.type = MESSAGE_STREAM_STATUS};
     message_status_init(&message.status);
-    snprintf(message.status.stream, sizeof message.status.stream, "%s", stream);
+    set_name(message.status.stream, stream);
     char *text = message_to_text(&message);
     while (text && write(3, text, strlen(text)) > 0)
         ;
     exit(1);
 }
 
+/* The last word on a stream. */
+static void finish(const char *stream)
+{
+    send_plain(stream, MESSAGE_STREAM_DONE);
+    for (int i = 0; i < stream_count; i++) {
+        if (strcmp(streams[i], stream) == 0) {
+            memmove(streams[i], streams[stream_count - 1], RECORD_NAME_SIZE);
+            stream_count--;
+            return;
+        }
+    }
+}
+
 static void take_start(const struct message_stream_start *start, int fd_count)
 {
-    snprintf(stream, sizeof stream, "%s", start->stream);
+    if (stream_count == STREAMS_MAX)
+        exit(1);
+    char *stream = streams[stream_count++];
+    set_name(stream, start->stream);
     char detail[MESSAGE_DETAIL_SIZE];
     snprintf(detail, sizeof detail, "%d descriptors, user %.40s", fd_count, start->user);
-    if (acts("crash"))
+    if (acts(stream, "crash"))
         raise(SIGSEGV);
-    if (acts("exit"))
+    if (acts(stream, "disabled"))
+        send_status(stream, STREAM_DISABLED, "");
+    if (acts(stream, "exit"))
         exit(3);
-    if (acts("silent"))
+    if (acts(stream, "silent"))
         return;
-    if (acts("garbage") && write(3, "{\"type\":", 8) == 8)
+    if (acts(stream, "garbage") && write(3, "{\"type\":", 8) == 8)
         return;
-    if (acts("foreign"))
+    if (acts(stream, "foreign"))
         send_record("someone-else", "01ARYZ6S410000000000000000", RECORD_STARTED);
-    if (acts("parent"))
-        send_plain(MESSAGE_STREAM_STOP);
-    if (acts("twice"))
+    if (acts(stream, "parent"))
+        send_plain(stream, MESSAGE_STREAM_STOP);
+    if (acts(stream, "twice"))
         send_message(
             &(struct message){.type = MESSAGE_READY, .ready = {.pid = 1, .locked = true}});
-    if (acts("record"))
+    if (acts(stream, "record"))
         send_record(stream, "01ARYZ6S410000000000000000", RECORD_STARTED);
-    if (acts("flood"))
-        flood();
-    if (acts("descriptor")) {
+    if (acts(stream, "flood"))
+        flood(stream);
+    if (acts(stream, "descriptor")) {
         struct message message = {.type = MESSAGE_WINDOW};
         int fd = 0;
-        snprintf(message.window.stream, sizeof message.window.stream, "%s", stream);
+        set_name(message.window.stream, stream);
         channel_send(3, &message, &fd, 1);
     }
-    if (acts("resolve")) {
+    if (acts(stream, "resolve")) {
         struct message message = {.type = MESSAGE_RESOLVE, .resolve = {.request = 42}};
-        snprintf(message.resolve.stream, sizeof message.resolve.stream, "%s", stream);
+        set_name(message.resolve.stream, stream);
         snprintf(message.resolve.host, sizeof message.resolve.host, "camera.test");
         send_message(&message);
     }
-    if (acts("shout"))
+    if (acts(stream, "shout"))
         fprintf(stderr, "one\033[31m line\n");
-    send_status(STREAM_LIVE, detail);
-    if (acts("ended")) {
-        send_status(STREAM_ENDED, "");
-        send_plain(MESSAGE_STREAM_DONE);
+    send_status(stream, STREAM_LIVE, detail);
+    if (acts(stream, "ended")) {
+        send_status(stream, STREAM_ENDED, "");
+        finish(stream);
+    } else if (acts(stream, "orphan")) {
+        finish(stream);
     }
-    if (acts("orphan"))
-        send_plain(MESSAGE_STREAM_DONE);
 }
 
 static void take_snapshot(const struct message_snapshot *snapshot, int fd)
 {
+    const char *stream = snapshot->stream;
     static const unsigned char jpeg[] = {0xff, 0xd8, 0xff, 0xe0, 1, 2, 3, 0xff, 0xd9};
     struct message message = {.type = MESSAGE_SNAPSHOT_DONE};
     message.snapshot_done.request = snapshot->request;
-    if (acts("mute"))
+    set_name(message.snapshot_done.stream, stream);
+    if (acts(stream, "mute"))
         return;
-    if (acts("blind")) {
+    if (acts(stream, "blind")) {
         snprintf(message.snapshot_done.detail, sizeof message.snapshot_done.detail, "no light");
     } else {
-        size_t size = acts("liar") ? 4 : sizeof jpeg;
+        size_t size = acts(stream, "liar") ? 4 : sizeof jpeg;
         message.snapshot_done.size_bytes = write(fd, jpeg, size);
     }
     send_message(&message);
+}
+
+static void take_stop(const char *stream)
+{
+    if (acts(stream, "deaf"))
+        return;
+    if (acts(stream, "record"))
+        send_record(stream, "01ARYZ6S410000000000000000", RECORD_ENDED);
+    finish(stream);
+}
+
+static bool any_acts(const char *what)
+{
+    bool any = false;
+    for (int i = 0; i < stream_count; i++)
+        any |= acts(streams[i], what);
+    return any;
 }
 
 /* False when it is time to go. */
@@ -167,22 +213,18 @@ static bool take_message(void)
         take_start(&message.start, fd_count);
         break;
     case MESSAGE_STREAM_STOP:
-        if (acts("deaf"))
-            break;
-        if (acts("record"))
-            send_record(stream, "01ARYZ6S410000000000000000", RECORD_ENDED);
-        send_plain(MESSAGE_STREAM_DONE);
+        take_stop(message.stop.stream);
         break;
     case MESSAGE_SNAPSHOT:
         take_snapshot(&message.snapshot, fds[0]);
         break;
     case MESSAGE_RESOLVED:
-        send_status(STREAM_LIVE, message.resolved.address_count > 0
-                                     ? message.resolved.addresses[0]
-                                     : "no address");
+        send_status(streams[0], STREAM_LIVE,
+                    message.resolved.address_count > 0 ? message.resolved.addresses[0]
+                                                       : "no address");
         break;
     case MESSAGE_QUIT:
-        return acts("deaf");
+        return any_acts("deaf");
     default:
         break;
     }
@@ -231,8 +273,7 @@ int main(int argc, char **argv)
     if (strcmp(name, "slow") == 0)
         nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
     if (strcmp(name, "early") == 0) {
-        snprintf(stream, sizeof stream, "none");
-        send_status(STREAM_LIVE, "");
+        send_status("none", STREAM_LIVE, "");
     }
     struct message ready = {
         .type = MESSAGE_READY,
@@ -241,12 +282,14 @@ int main(int argc, char **argv)
     send_message(&ready);
     for (;;) {
         struct pollfd control = {.fd = 3, .events = POLLIN};
-        int r = poll(&control, 1, *stream && !acts("silent") ? 50 : -1);
+        int r = poll(&control, 1, stream_count > 0 ? 50 : -1);
         if (r > 0 && !take_message())
             return 0;
-        if (r == 0)
-            send_status(STREAM_LIVE, "");
-        if (r == 0 && acts("ends"))
-            send_ends();
+        for (int i = 0; i < stream_count && r == 0; i++) {
+            if (!acts(streams[i], "silent"))
+                send_status(streams[i], STREAM_LIVE, "");
+            if (acts(streams[i], "ends"))
+                send_ends(streams[i]);
+        }
     }
 }

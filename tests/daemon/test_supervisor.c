@@ -16,12 +16,13 @@
 #include "tests/daemon/loop.h"
 
 #define PATIENCE_MS 15000
+#define NUMBERED    16
 
 static uv_loop_t loop;
 static struct supervisor *sup;
 static char *folder, *program;
 
-/* What the listener heard, of all streams together. */
+/* What the listener heard, of all streams together; below, of those that have a number. */
 static struct {
     struct message_stream_status last;
     int live, crashed, failed, ended, records, gone, prepared, stopped;
@@ -31,7 +32,18 @@ static struct {
     char crash[MESSAGE_DETAIL_SIZE];
     int64_t crashed_at;
     int live_again, live_again_ms;
+    struct {
+        int live, crashed;
+        bool failed;
+    } of[NUMBERED];
 } heard;
+
+/* "calm-3" is number 3; names without a number count as 0. */
+static int number_of(const char *stream)
+{
+    const char *dash = strchr(stream, '-');
+    return dash ? atoi(dash + 1) % NUMBERED : 0;
+}
 
 static int prepare(void *owner, const char *stream, struct message_stream_start *ret_start,
                    int ret_fds[2], int *ret_fd_count, struct supervisor_failure *ret_why)
@@ -59,6 +71,10 @@ static void status(void *owner, const struct message_stream_status *new_status)
     heard.crashed += new_status->reason == REASON_CRASHED;
     heard.failed += new_status->state == STREAM_FAILED;
     heard.ended += new_status->state == STREAM_ENDED;
+    int number = number_of(new_status->stream);
+    heard.of[number].live += new_status->state == STREAM_LIVE;
+    heard.of[number].crashed += new_status->reason == REASON_CRASHED;
+    heard.of[number].failed = new_status->state == STREAM_FAILED;
     if (new_status->reason == REASON_CRASHED) {
         heard.crashed_at = g_get_monotonic_time();
         g_strlcpy(heard.crash, new_status->detail, sizeof heard.crash);
@@ -268,7 +284,8 @@ START_TEST(a_crash_names_its_signal_and_leaves_other_streams_alone)
 END_TEST
 
 /* What a worker must not send, and under which counter it is found. */
-static const char *const malformed[] = {"garbage", "foreign", "parent", "twice", "descriptor"};
+static const char *const malformed[] = {"garbage", "foreign",    "parent",
+                                        "twice",   "descriptor", "disabled"};
 
 START_TEST(a_worker_that_sends_what_it_must_not_is_killed)
 {
@@ -457,6 +474,153 @@ START_TEST(a_program_that_does_not_exist_is_reported)
 }
 END_TEST
 
+/* --- several streams in a worker ---------------------------------------------------------- */
+
+static void start_numbered(const char *kind, int first, int end)
+{
+    for (int i = first; i < end; i++) {
+        g_autofree char *name = g_strdup_printf("%s-%d", kind, i);
+        ck_assert_int_eq(supervisor_start(sup, name), 0);
+    }
+}
+
+static int pid_of(const char *kind, int number)
+{
+    g_autofree char *name = g_strdup_printf("%s-%d", kind, number);
+    return supervisor_stream_pid(sup, name);
+}
+
+static bool all_live(void *data)
+{
+    for (int i = 0; i < *(int *)data; i++)
+        if (heard.of[i].live == 0)
+            return false;
+    return true;
+}
+
+static void wait_until_live(int count)
+{
+    for (int i = 0; i < NUMBERED; i++)
+        heard.of[i].live = 0;
+    ck_assert(loop_until(&loop, all_live, &count, PATIENCE_MS));
+}
+
+START_TEST(streams_fill_a_worker_before_they_take_the_next)
+{
+    setup_as("puppet", (struct supervisor_options){.streams_per_worker = 3, .spares = 1});
+    start_numbered("calm", 0, 7);
+    wait_until_live(7);
+    int members[7];
+    for (int i = 0; i < 7; i++) {
+        members[i] = 0;
+        for (int k = 0; k < 7; k++)
+            members[i] += pid_of("calm", i) == pid_of("calm", k);
+        ck_assert_int_le(members[i], 3);
+    }
+    int total = 0;
+    for (int i = 0; i < 7; i++)
+        total += 6 / members[i]; /* a worker of m streams counts 6 in all */
+    ck_assert_int_eq(total, 3 * 6);
+    while (stats().spares < 1)
+        uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_int_eq(stats().workers, 4);
+}
+END_TEST
+
+START_TEST(a_stream_that_stops_leaves_the_others_in_their_worker)
+{
+    setup_as("puppet", (struct supervisor_options){.streams_per_worker = 3});
+    start_numbered("calm", 0, 3);
+    wait_until_live(3);
+    int pid = pid_of("calm", 0);
+    supervisor_stop(sup, "calm-1");
+    wait_for(&heard.gone, 1);
+    wait_until_live(1);
+    ck_assert_int_eq(pid_of("calm", 1), -ENOENT);
+    ck_assert_int_eq(pid_of("calm", 0), pid);
+    ck_assert_int_eq(pid_of("calm", 2), pid);
+    /* The place is free again, and the last one to leave closes the door. */
+    supervisor_start(sup, "calm-1");
+    wait_until_live(3);
+    ck_assert_int_eq(pid_of("calm", 1), pid);
+    for (int i = 0; i < 3; i++) {
+        g_autofree char *name = g_strdup_printf("calm-%d", i);
+        supervisor_stop(sup, name);
+    }
+    while (stats().workers > 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_int_eq(stats().crashed, 0);
+    ck_assert_int_eq(stats().killed_stopping, 0);
+}
+END_TEST
+
+START_TEST(streams_of_a_dead_worker_are_live_again_together_and_within_a_second)
+{
+    setup_as("slow", (struct supervisor_options){.streams_per_worker = 4, .spares = 1});
+    start_numbered("calm", 0, 4);
+    wait_until_live(4);
+    while (stats().spares == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    kill(pid_of("calm", 0), SIGSEGV);
+    wait_for(&heard.crashed, 4);
+    ck_assert_ptr_nonnull(strstr(heard.crash, "shared with 3 others died of signal 11"));
+    wait_until_live(4);
+    ck_assert_int_lt((int)((g_get_monotonic_time() - heard.crashed_at) / 1000), 200);
+    for (int i = 1; i < 4; i++)
+        ck_assert_int_eq(pid_of("calm", i), pid_of("calm", 0));
+    ck_assert_int_eq(stats().crashed, 1);
+    ck_assert_int_eq(heard.gone, 4);
+    /* Suspects stay among themselves. */
+    supervisor_stop(sup, "calm-3");
+    wait_for(&heard.gone, 5);
+    supervisor_start(sup, "calm-5");
+    while (pid_of("calm", 5) < 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_int_ne(pid_of("calm", 5), pid_of("calm", 0));
+}
+END_TEST
+
+START_TEST(what_kills_its_workers_ends_up_alone_and_its_neighbours_are_spared)
+{
+    setup_as("puppet", (struct supervisor_options){.streams_per_worker = 8, .spares = 1});
+    start_numbered("calm", 0, 7);
+    wait_until_live(7);
+    ck_assert_int_eq(pid_of("calm", 0), pid_of("calm", 6));
+    supervisor_start(sup, "crash-7");
+    while (!heard.of[7].failed)
+        uv_run(&loop, UV_RUN_ONCE);
+    wait_until_live(7);
+    for (int i = 0; i < 7; i++) {
+        ck_assert_int_ge(heard.of[i].crashed, 1);
+        ck_assert_int_le(heard.of[i].crashed, 4); /* once together, then 8, 4, 2 */
+        ck_assert(!heard.of[i].failed);
+    }
+    ck_assert_int_gt(heard.of[7].crashed, CRASHES_LIMIT - 1);
+    /* It is given its chance again when a person asks for it, like any other. */
+    supervisor_stop(sup, "crash-7");
+    supervisor_start(sup, "calm-7");
+    wait_until_live(8);
+}
+END_TEST
+
+START_TEST(a_stream_that_hangs_as_it_stops_does_not_make_its_neighbours_suspects)
+{
+    setup_as("puppet", (struct supervisor_options){.streams_per_worker = 3, .spares = 1});
+    start_numbered("calm", 0, 2);
+    supervisor_start(sup, "deaf-2");
+    wait_until_live(3);
+    supervisor_stop(sup, "deaf-2");
+    wait_for(&heard.crashed, 2);
+    ck_assert_ptr_nonnull(strstr(heard.crash, "did not stop in time"));
+    wait_until_live(2);
+    ck_assert_int_eq(stats().killed_stopping, 1);
+    /* They still take others in. */
+    supervisor_start(sup, "calm-2");
+    wait_until_live(3);
+    ck_assert_int_eq(pid_of("calm", 2), pid_of("calm", 0));
+}
+END_TEST
+
 static int count_descriptors(void)
 {
     g_autoptr(GDir) dir = g_dir_open("/proc/self/fd", 0, NULL);
@@ -517,6 +681,12 @@ static TCase *supervisor_case(void)
     tcase_add_loop_test(tests, a_worker_that_does_not_become_ready_is_tried_again_later, 0,
                         (int)G_N_ELEMENTS(unfit));
     tcase_add_test(tests, a_program_that_does_not_exist_is_reported);
+    tcase_add_test(tests, streams_fill_a_worker_before_they_take_the_next);
+    tcase_add_test(tests, a_stream_that_stops_leaves_the_others_in_their_worker);
+    tcase_add_test(tests, streams_of_a_dead_worker_are_live_again_together_and_within_a_second);
+    tcase_add_test(tests, what_kills_its_workers_ends_up_alone_and_its_neighbours_are_spared);
+    tcase_add_test(tests,
+                   a_stream_that_hangs_as_it_stops_does_not_make_its_neighbours_suspects);
     tcase_add_test(tests, many_streams_start_and_stop_without_leaving_descriptors);
     return tests;
 }

@@ -33,7 +33,8 @@ static const char *const texts[] = {
     "\"window\":{\"first_pts_ns\":0,\"last_pts_ns\":0,\"frames\":1}}",
     "{\"type\":\"window\",\"stream\":\"door\",\"first_pts_ns\":0,\"last_pts_ns\":933000000,"
     "\"frames\":8,\"scores\":{\"quiet\":0.987654,\"movement\":0.012346,\"big\":1e300}}",
-    "{\"type\":\"snapshot.done\",\"request\":8,\"size_bytes\":0,\"pts_ns\":null,"
+    "{\"type\":\"snapshot.done\",\"request\":8,\"stream\":\"door\",\"size_bytes\":0,\"pts_ns\":"
+    "null,"
     "\"detail\":\"no picture yet\"}",
     "{\"type\":\"stream.done\",\"stream\":\"door\"}",
 };
