@@ -377,6 +377,32 @@ const struct nn_value_info *nn_model_output(const struct nn_model *model, size_t
     return &model->output_info[index];
 }
 
+static bool node_makes(const struct nn_node *node, int value)
+{
+    for (int j = 0; j < node->output_count; j++)
+        if (node->outputs[j] == value)
+            return true;
+    return false;
+}
+
+void nn_model_output_source(const struct nn_model *model, size_t index, const char **ret_node,
+                            const char **ret_op)
+{
+    int value = model->outputs[index];
+    *ret_node = *ret_op = NULL;
+    /* In topological order what a node reads is made before it. */
+    for (int i = model->node_count - 1; i >= 0 && value != NN_VALUE_NONE; i--) {
+        const struct nn_node *node = &model->nodes[i];
+        if (!node_makes(node, value))
+            continue;
+        *ret_node = node->name;
+        *ret_op = node->op->name;
+        if (!(node->op->flags & NN_OP_VIEW) || node->outputs[0] != value)
+            return;
+        value = node->inputs[0];
+    }
+}
+
 const char *nn_model_metadata(const struct nn_model *model, const char *key)
 {
     for (int i = 0; i < model->metadata_count; i++)
@@ -395,6 +421,11 @@ void nn_model_metadata_at(const struct nn_model *model, size_t index, const char
 {
     *ret_key = model->metadata[index].key;
     *ret_value = model->metadata[index].value;
+}
+
+int nn_model_opset(const struct nn_model *model)
+{
+    return model->opset;
 }
 
 size_t nn_model_node_count(const struct nn_model *model)

@@ -3,8 +3,8 @@
  * Source: ONNX IR (ModelProto, GraphProto, NodeProto, TensorProto), opsets 1-25.
  *
  * The bytes are hostile input. Every count, size, name, edge and attribute is checked before
- * anything is allocated by it; weights in external files are refused. Limits: file 512 MiB,
- * 65 536 nodes, 1 GiB of initializers.
+ * anything is allocated by it; weights in external files are refused. Limits: file
+ * NN_MODEL_BYTES_MAX, 65 536 nodes, 1 GiB of initializers.
  *
  * Thread: a loaded model is immutable; any thread may read it. It is reference counted:
  * plans hold a reference, so a model may be released as soon as its plans exist. */
@@ -12,6 +12,9 @@
 #define NN_MODEL_H
 
 #include "nn/tensor.h"
+
+/* The largest file that is read; whoever reads one, by whatever way, reads no more. */
+#define NN_MODEL_BYTES_MAX ((size_t)512 << 20)
 
 struct nn_model;
 
@@ -39,11 +42,19 @@ const struct nn_value_info *nn_model_input(const struct nn_model *model, size_t 
 size_t nn_model_output_count(const struct nn_model *model);
 const struct nn_value_info *nn_model_output(const struct nn_model *model, size_t index);
 
+/* The node that computes an output, and its operator: nodes that only hand its bytes on under
+ * another shape (Reshape, Identity, ...) are looked through. Both NULL for an output that is an
+ * input or a constant of the file. */
+void nn_model_output_source(const struct nn_model *model, size_t index, const char **ret_node,
+                            const char **ret_op);
+
 /* A value of metadata_props, NULL when absent. The nn core gives them no meaning. */
 const char *nn_model_metadata(const struct nn_model *model, const char *key);
 size_t nn_model_metadata_count(const struct nn_model *model);
 void nn_model_metadata_at(const struct nn_model *model, size_t index, const char **ret_key,
                           const char **ret_value);
+
+int nn_model_opset(const struct nn_model *model);
 
 /* Nodes and weights as loaded, for `vigil model inspect` and logs. */
 size_t nn_model_node_count(const struct nn_model *model);

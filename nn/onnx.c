@@ -10,7 +10,6 @@
 
 enum {
     MIB = 1024 * 1024,
-    MAX_FILE_BYTES = 512 * MIB,
     /* An empty node costs 2 bytes in a file and about 130 in memory; graphs of real models
      * cost 3 to 5 bytes a byte. Weights cost one. */
     STRUCTURE_FACTOR = 16,
@@ -40,17 +39,28 @@ static void budget_free(void *data, void *pointer)
     free(pointer);
 }
 
+/* What parsing `size` bytes, at most NN_MODEL_BYTES_MAX, may cost. */
+static struct nn_onnx_budget budget_for(size_t size)
+{
+    size_t structure = size < MAX_STRUCTURE_BYTES / STRUCTURE_FACTOR ? size * STRUCTURE_FACTOR
+                                                                     : MAX_STRUCTURE_BYTES;
+    return (struct nn_onnx_budget){.left_bytes = 2 * size + structure + LEAST_BYTES};
+}
+
+static ProtobufCAllocator budget_allocator(struct nn_onnx_budget *budget)
+{
+    return (ProtobufCAllocator){
+        .alloc = budget_alloc, .free = budget_free, .allocator_data = budget};
+}
+
 int nn_onnx_open(struct nn_onnx *onnx, const void *data, size_t size, struct nn_error *err)
 {
     if (size == 0)
         return nn_error_set(err, -EINVAL, "not an ONNX model: the file is empty");
-    if (size > MAX_FILE_BYTES)
-        return nn_error_set(err, -E2BIG, "the model is over %d MiB", MAX_FILE_BYTES / MIB);
-    size_t structure = size < MAX_STRUCTURE_BYTES / STRUCTURE_FACTOR ? size * STRUCTURE_FACTOR
-                                                                     : MAX_STRUCTURE_BYTES;
-    onnx->budget = (struct nn_onnx_budget){.left_bytes = 2 * size + structure + LEAST_BYTES};
-    onnx->allocator = (ProtobufCAllocator){
-        .alloc = budget_alloc, .free = budget_free, .allocator_data = &onnx->budget};
+    if (size > NN_MODEL_BYTES_MAX)
+        return nn_error_set(err, -E2BIG, "the model is over %zu MiB", NN_MODEL_BYTES_MAX / MIB);
+    onnx->budget = budget_for(size);
+    onnx->allocator = budget_allocator(&onnx->budget);
     onnx->proto = onnx__model_proto__unpack(&onnx->allocator, size, data);
     if (!onnx->proto && onnx->budget.over)
         return nn_error_set(err, -E2BIG, "the model expands to too much memory");
@@ -253,4 +263,35 @@ int nn_onnx_tensor(const Onnx__TensorProto *proto, const char *what, struct nn_p
             ((uint8_t *)tensor.data)[i] = ((uint8_t *)tensor.data)[i] != 0;
     *ret_tensor = tensor;
     return 0;
+}
+
+int nn_onnx_read_tensor(const void *data, size_t size, const char *what, struct nn_pool *pool,
+                        const char **ret_name, struct nn_tensor *ret_tensor,
+                        struct nn_error *err)
+{
+    if (size == 0)
+        return nn_error_set(err, -EINVAL, "'%.80s' is empty, not a tensor", what);
+    if (size > NN_MODEL_BYTES_MAX)
+        return nn_error_set(err, -E2BIG, "'%.80s' is over %zu MiB", what,
+                            NN_MODEL_BYTES_MAX / MIB);
+    struct nn_onnx_budget budget = budget_for(size);
+    ProtobufCAllocator allocator = budget_allocator(&budget);
+    Onnx__TensorProto *proto = onnx__tensor_proto__unpack(&allocator, size, data);
+    if (!proto && budget.over)
+        return nn_error_set(err, -E2BIG, "'%.80s' expands to too much memory", what);
+    if (!proto && budget.short_of_memory)
+        return nn_error_set(err, -ENOMEM, "no memory to read '%.80s'", what);
+    if (!proto)
+        return nn_error_set(err, -EINVAL, "'%.80s' is not a tensor, or cut short", what);
+    int r = 0;
+    const char *name = nn_onnx_name(&proto->name, pool, &r);
+    if (!name)
+        r = nn_error_set(
+            err, r, r == -EINVAL ? "'%.80s': its name is no text" : "'%.80s': no memory", what);
+    else
+        r = nn_onnx_tensor(proto, what, pool, ret_tensor, err);
+    if (r == 0)
+        *ret_name = name;
+    onnx__tensor_proto__free_unpacked(proto, &allocator);
+    return r;
 }

@@ -5,8 +5,8 @@
 #ifndef NN_ONNX_H
 #define NN_ONNX_H
 
+#include "nn/model.h"
 #include "nn/pool.h"
-#include "nn/tensor.h"
 #include "onnx.pb-c.h"
 
 enum { NN_ONNX_MAX_NAME = 1024 };
@@ -40,6 +40,12 @@ const char *nn_onnx_text(const ProtobufCBinaryData *bytes, struct nn_pool *pool,
  * Bool elements come out as 0 or 1. */
 int nn_onnx_tensor(const Onnx__TensorProto *proto, const char *what, struct nn_pool *pool,
                    struct nn_tensor *ret_tensor, struct nn_error *err);
+
+/* A TensorProto that is a file of its own: its name ("" without one) and the tensor, in the
+ * pool. -EINVAL, -ENOTSUP, -E2BIG, -ENOMEM. */
+int nn_onnx_read_tensor(const void *data, size_t size, const char *what, struct nn_pool *pool,
+                        const char **ret_name, struct nn_tensor *ret_tensor,
+                        struct nn_error *err);
 
 /* TensorProto.DataType to nn_type, NN_TYPE_NONE for those we lack. */
 enum nn_type nn_onnx_type(int32_t data_type);

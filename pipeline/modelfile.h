@@ -11,9 +11,9 @@
 
 #include "nn/model.h"
 
-/* What nn_model_load takes; whoever reads a model's file, by whatever way, reads no more. */
-#define MODELFILE_MIB_MAX   512
-#define MODELFILE_BYTES_MAX ((int64_t)MODELFILE_MIB_MAX << 20)
+/* nn_model_load's limit, as files are measured. */
+#define MODELFILE_BYTES_MAX ((int64_t)NN_MODEL_BYTES_MAX)
+#define MODELFILE_MIB_MAX   ((int)(NN_MODEL_BYTES_MAX >> 20))
 
 /* All of the file, at most MODELFILE_BYTES_MAX. The caller owns *ret_bytes. Negative errno (of
  * record/file.h) with one line that names the file. */

@@ -515,6 +515,32 @@ START_TEST(a_long_chain_backwards_is_sorted_in_time)
 }
 END_TEST
 
+START_TEST(an_output_is_traced_to_the_node_that_computes_it)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1, 4));
+    onnx_ints(&o, "s", DIMS(2), (int64_t[]){2, 2});
+    onnx_node(&o, "Tanh", "x", "t");
+    onnx_node(&o, "Reshape", "t s", "r");
+    onnx_node(&o, "Identity", "r", "y");
+    onnx_node(&o, "Identity", "x", "same");
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_output(&o, "x", 1, SCALAR);
+    onnx_output(&o, "same", 1, SCALAR);
+    struct nn_model *model = net_load(&o);
+    const char *node, *op;
+    nn_model_output_source(model, 0, &node, &op);
+    ck_assert_str_eq(node, "t");
+    ck_assert_str_eq(op, "Tanh");
+    nn_model_output_source(model, 1, &node, &op);
+    ck_assert_ptr_null(node);
+    ck_assert_ptr_null(op);
+    nn_model_output_source(model, 2, &node, &op);
+    ck_assert_str_eq(node, "same");
+    nn_model_unref(model);
+}
+END_TEST
+
 static TCase *accepted_case(void)
 {
     TCase *c = tcase_create("accepted");
@@ -524,6 +550,7 @@ static TCase *accepted_case(void)
     tcase_add_test(c, nodes_in_any_order_are_sorted);
     tcase_add_test(c, typed_and_raw_elements_are_read_alike);
     tcase_add_test(c, a_long_chain_backwards_is_sorted_in_time);
+    tcase_add_test(c, an_output_is_traced_to_the_node_that_computes_it);
     return c;
 }
 

@@ -16,6 +16,7 @@
 
 #include "nn/onnx.h"
 #include "nn/session.h"
+#include "nn/tensorfile.h"
 
 enum { MAX_TENSORS = 32, MAX_PATH = 4096 };
 
@@ -39,9 +40,7 @@ struct file {
 };
 
 struct data_set {
-    struct nn_pool pool;
-    struct nn_tensor inputs[MAX_TENSORS], outputs[MAX_TENSORS];
-    char names[MAX_TENSORS][128]; /* of inputs */
+    struct nn_tensor_file *inputs[MAX_TENSORS], *outputs[MAX_TENSORS];
     int input_count, output_count;
 };
 
@@ -81,42 +80,37 @@ static bool only_our_operators(const struct file *model)
     return ours;
 }
 
-/* 1 read, 0 no such file, negative: unreadable. */
-static int read_tensor(struct data_set *set, const char *directory, const char *kind, int index,
-                       struct nn_tensor *tensor, char *name, size_t name_size)
+/* KIND_0.pb, KIND_1.pb, ... as far as there are any. */
+static int read_tensors(const char *directory, const char *kind, struct nn_tensor_file **files,
+                        int *count_read)
 {
-    char path[MAX_PATH];
-    snprintf(path, sizeof path, "%s/%s_%d.pb", directory, kind, index);
-    struct file f = read_file(path);
-    if (!f.bytes)
-        return 0;
-    Onnx__TensorProto *proto = onnx__tensor_proto__unpack(NULL, f.size, f.bytes);
-    free(f.bytes);
-    if (!proto)
-        return -EINVAL;
-    snprintf(name, name_size, "%.*s", (int)proto->name.len,
-             proto->name.data ? (const char *)proto->name.data : "");
-    int r = nn_onnx_tensor(proto, path, &set->pool, tensor, NULL);
-    onnx__tensor_proto__free_unpacked(proto, NULL);
-    return r < 0 ? r : 1;
+    for (*count_read = 0; *count_read < MAX_TENSORS; ++*count_read) {
+        char path[MAX_PATH + 64];
+        snprintf(path, sizeof path, "%s/%s_%d.pb", directory, kind, *count_read);
+        struct file f = read_file(path);
+        if (!f.bytes)
+            return 0;
+        int r = nn_tensor_file_load(f.bytes, f.size, path, &files[*count_read], NULL);
+        free(f.bytes);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 static int read_data_set(struct data_set *set, const char *directory)
 {
-    int r = 0;
-    char ignored[128];
-    while (set->input_count < MAX_TENSORS &&
-           (r = read_tensor(set, directory, "input", set->input_count,
-                            &set->inputs[set->input_count], set->names[set->input_count],
-                            sizeof set->names[0])) == 1)
-        set->input_count++;
-    if (r < 0)
-        return r;
-    while (set->output_count < MAX_TENSORS &&
-           (r = read_tensor(set, directory, "output", set->output_count,
-                            &set->outputs[set->output_count], ignored, sizeof ignored)) == 1)
-        set->output_count++;
-    return r;
+    int r = read_tensors(directory, "input", set->inputs, &set->input_count);
+    return r < 0 ? r : read_tensors(directory, "output", set->outputs, &set->output_count);
+}
+
+static void free_data_set(struct data_set *set)
+{
+    for (int i = 0; i < set->input_count; i++)
+        nn_tensor_file_destroy(set->inputs[i]);
+    for (int i = 0; i < set->output_count; i++)
+        nn_tensor_file_destroy(set->outputs[i]);
+    free(set);
 }
 
 static double element(const struct nn_tensor *t, int64_t i)
@@ -159,9 +153,10 @@ static const struct nn_tensor *input_for(const struct data_set *set,
                                          const struct nn_model *model, size_t index)
 {
     for (int i = 0; i < set->input_count; i++)
-        if (strcmp(set->names[i], nn_model_input(model, index)->name) == 0)
-            return &set->inputs[i];
-    return index < (size_t)set->input_count ? &set->inputs[index] : NULL;
+        if (strcmp(nn_tensor_file_name(set->inputs[i]), nn_model_input(model, index)->name) ==
+            0)
+            return nn_tensor_file_tensor(set->inputs[i]);
+    return index < (size_t)set->input_count ? nn_tensor_file_tensor(set->inputs[index]) : NULL;
 }
 
 static int run_session(struct nn_plan *plan, const struct nn_model *model,
@@ -180,8 +175,8 @@ static int run_session(struct nn_plan *plan, const struct nn_model *model,
     if (r < 0)
         snprintf(why, why_size, "%s", err.text);
     for (int i = 0; r == 0 && i < set->output_count; i++)
-        if (!close_enough(nn_session_output(session, (size_t)i), &set->outputs[i], why,
-                          why_size))
+        if (!close_enough(nn_session_output(session, (size_t)i),
+                          nn_tensor_file_tensor(set->outputs[i]), why, why_size))
             r = -EDOM;
     nn_session_destroy(session);
     return r;
@@ -243,14 +238,12 @@ static int run_test(const struct file *file, const char *directory, char *why, s
         struct data_set *set = calloc(1, sizeof *set);
         if (!set)
             abort();
-        nn_pool_init(&set->pool, (size_t)1 << 30);
         r = read_data_set(set, path);
         if (r == 0)
             r = run_data_set(model, set, NN_KERNELS_BEST, why, why_size);
         if (r == 0)
             r = run_data_set(model, set, NN_KERNELS_REFERENCE, why, why_size);
-        nn_pool_finish(&set->pool);
-        free(set);
+        free_data_set(set);
     }
     nn_model_unref(model);
     if (r == 0 && sets == 0) {
