@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "nn/kernels/kernels.h"
-#include "nn/planner.h"
+#include "nn/rewindow.h"
 
 #define DEFAULT_LIMIT_BYTES ((size_t)1 << 30)
 
@@ -14,14 +14,19 @@ static size_t aligned(size_t bytes)
     return (bytes + 63) & ~(size_t)63;
 }
 
-static int input_shape(const struct nn_value_info *info, const struct nn_shape *given,
-                       struct nn_shape *ret_shape, struct nn_error *err)
+/* `time`: an axis whose extent is `window`, whatever the model declares; -1: none. */
+static int input_shape(const struct nn_value_info *info, const struct nn_shape *given, int time,
+                       int window, struct nn_shape *ret_shape, struct nn_error *err)
 {
     struct nn_shape shape = given ? *given : info->shape;
     if (given && given->rank != info->shape.rank)
         return nn_error_set(err, -EINVAL, "input '%.80s' has %d dimensions, not %d", info->name,
                             info->shape.rank, given->rank);
     for (int d = 0; d < shape.rank; d++) {
+        if (d == time) {
+            shape.dim[d] = window;
+            continue;
+        }
         if (!given && d == 0 && shape.dim[d] == NN_DIM_DYNAMIC)
             shape.dim[d] = 1;
         if (shape.dim[d] < 0)
@@ -70,7 +75,9 @@ static int plan_inputs(struct nn_plan *plan, struct nn_planner *p,
         struct nn_value_info *info = &plan->inputs[i];
         *info = m->input_info[i];
         const struct nn_shape *given = options->input_shapes ? &options->input_shapes[i] : NULL;
-        int r = input_shape(&m->input_info[i], given, &info->shape, p->err);
+        int time = i == 0 && options->window > 0 ? options->time_axis : -1;
+        int r =
+            input_shape(&m->input_info[i], given, time, options->window, &info->shape, p->err);
         if (r < 0)
             return r;
         int64_t count = nn_shape_count(&info->shape);
@@ -236,11 +243,12 @@ static int plan_programs(struct nn_plan *plan, struct nn_planner *p, size_t limi
     return r;
 }
 
-static int make_plan(struct nn_plan *plan, struct nn_planner *p,
-                     const struct nn_plan_options *options, size_t limit)
+/* The planner's values, the plan's inputs, and what follows from both. */
+static int trace_plan(struct nn_plan *plan, struct nn_planner *p,
+                      const struct nn_plan_options *options, size_t limit)
 {
     const struct nn_model *m = p->model;
-    /* Fusing Conv with BatchNormalization adds two constants. */
+    /* A node adds at most two constants: Conv with BatchNormalization. */
     p->value_count = m->value_count;
     p->value_capacity = m->value_count + 2 * m->node_count;
     p->values = nn_pool_array(&p->scratch, (size_t)p->value_capacity, sizeof *p->values);
@@ -255,8 +263,16 @@ static int make_plan(struct nn_plan *plan, struct nn_planner *p,
     int r = plan_inputs(plan, p, options, limit);
     if (r == 0 && options->time_axis >= 0)
         r = check_time_axis(plan, options, p->err);
-    if (r == 0)
-        r = nn_trace(p);
+    return r < 0 ? r : nn_trace(p);
+}
+
+static int make_plan(struct nn_plan *plan, struct nn_planner *p,
+                     const struct nn_plan_options *options, size_t limit)
+{
+    const struct nn_model *m = p->model;
+    int r = trace_plan(plan, p, options, limit);
+    if (r == 0 && p->rewindow)
+        r = nn_rewindow_check(p->rewindow, p);
     if (r == 0 && options->kernels == NN_KERNELS_BEST)
         r = nn_fuse(p);
     if (r == 0 && plan->frames > 0)
@@ -272,6 +288,52 @@ static int make_plan(struct nn_plan *plan, struct nn_planner *p,
     return r;
 }
 
+static int start_plan(struct nn_model *model, size_t limit, struct nn_plan **ret_plan,
+                      struct nn_error *err)
+{
+    struct nn_plan *plan = calloc(1, sizeof *plan);
+    if (!plan)
+        return nn_error_set(err, -ENOMEM, "no memory for a plan");
+    atomic_init(&plan->references, 1);
+    plan->model = nn_model_ref(model);
+    nn_pool_init(&plan->pool, limit);
+    *ret_plan = plan;
+    return 0;
+}
+
+/* Which numbers of the model are its number of frames, from a plan at that number. */
+static int survey(struct nn_model *model, const struct nn_plan_options *options, int64_t own,
+                  size_t limit, struct nn_rewindow *rewindow, struct nn_error *err)
+{
+    struct nn_plan *plan = NULL;
+    int r = start_plan(model, limit, &plan, err);
+    if (r < 0)
+        return r;
+    struct nn_plan_options at_own = *options;
+    at_own.window = (int)own;
+    struct nn_planner planner = {
+        .model = model, .kernels = nn_kernels_scalar(), .pool = &plan->pool, .err = err};
+    nn_pool_init(&planner.scratch, DEFAULT_LIMIT_BYTES);
+    r = trace_plan(plan, &planner, &at_own, limit);
+    if (r == 0)
+        r = nn_cut_time(&planner, model->inputs[0], options->time_axis);
+    if (r == 0)
+        r = nn_rewindow_init(rewindow, options->window, &planner);
+    nn_pool_finish(&planner.scratch);
+    nn_plan_unref(plan);
+    return r;
+}
+
+/* The extent the model itself declares for the time axis; 0: open, or there is none. */
+static int64_t own_window(const struct nn_model *model, const struct nn_plan_options *options)
+{
+    if (options->time_axis < 0 || model->input_count == 0 ||
+        options->time_axis >= model->input_info[0].shape.rank)
+        return 0;
+    int64_t own = model->input_info[0].shape.dim[options->time_axis];
+    return own > 0 && own <= INT32_MAX ? own : 0;
+}
+
 int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options,
                    struct nn_plan **ret_plan, struct nn_error *err)
 {
@@ -279,19 +341,26 @@ int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options
     if (!options)
         options = &defaults;
     size_t limit = options->limit_bytes ? options->limit_bytes : DEFAULT_LIMIT_BYTES;
-    struct nn_plan *plan = calloc(1, sizeof *plan);
-    if (!plan)
-        return nn_error_set(err, -ENOMEM, "no memory for a plan");
-    atomic_init(&plan->references, 1);
-    plan->model = nn_model_ref(model);
-    plan->kernels =
-        options->kernels == NN_KERNELS_REFERENCE ? nn_kernels_scalar() : nn_kernels_best();
-    nn_pool_init(&plan->pool, limit);
-    struct nn_planner planner = {
-        .model = model, .kernels = plan->kernels, .pool = &plan->pool, .err = err};
-    nn_pool_init(&planner.scratch, DEFAULT_LIMIT_BYTES);
-    int r = make_plan(plan, &planner, options, limit);
-    nn_pool_finish(&planner.scratch);
+    int64_t own = own_window(model, options);
+    bool other_window = options->window > 0 && own > 0 && options->window != own;
+    struct nn_rewindow rewindow = {.frames = 0};
+    struct nn_plan *plan = NULL;
+    int r = other_window ? survey(model, options, own, limit, &rewindow, err) : 0;
+    if (r == 0)
+        r = start_plan(model, limit, &plan, err);
+    if (r == 0) {
+        plan->kernels =
+            options->kernels == NN_KERNELS_REFERENCE ? nn_kernels_scalar() : nn_kernels_best();
+        struct nn_planner planner = {.model = model,
+                                     .kernels = plan->kernels,
+                                     .rewindow = other_window ? &rewindow : NULL,
+                                     .pool = &plan->pool,
+                                     .err = err};
+        nn_pool_init(&planner.scratch, DEFAULT_LIMIT_BYTES);
+        r = make_plan(plan, &planner, options, limit);
+        nn_pool_finish(&planner.scratch);
+    }
+    nn_rewindow_finish(&rewindow);
     if (r < 0)
         nn_plan_unref(plan);
     else

@@ -45,6 +45,12 @@ struct nn_plan_options {
      * 1: where a graph folds time into a larger batch, frames are no longer apart in memory,
      * and the graph is cut there. */
     int time_axis;
+    /* Frames in a window, in place of the extent that the time axis of input 0 has; 0: that
+     * extent. Where the model's per-frame part spells its own number of frames out in a
+     * Reshape, it is read as this one; all else runs as it is written. What fits the own number
+     * only is refused: -EINVAL naming the node, -ENOTSUP naming an output whose shape would
+     * change. */
+    int window;
     /* Most bytes that the plan's constants may take, and most that the activations of a
      * session may take; 0: 1 GiB each. */
     size_t limit_bytes;

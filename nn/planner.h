@@ -11,6 +11,8 @@
 #include "nn/graph.h"
 #include "nn/program.h"
 
+struct nn_rewindow; /* nn/rewindow.h */
+
 struct nn_planner {
     const struct nn_model *model;
     const struct nn_kernels *kernels;
@@ -22,6 +24,8 @@ struct nn_planner {
     int value_count, value_capacity;
     struct nn_plan_node **nodes; /* what is left to run, in order */
     int node_count;
+
+    const struct nn_rewindow *rewindow; /* NULL: the window is the model's own */
 
     /* Of the time cut. */
     int64_t frames;

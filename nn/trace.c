@@ -1,11 +1,11 @@
 /* Walks the graph once in order, giving every value its type and shape. A node whose inputs
  * are all constants is run on the spot and its outputs become constants, so that what exporters
  * compute with Shape, Gather, Concat and the like is gone before anything is planned. */
-#include "nn/planner.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "nn/rewindow.h"
 
 int nn_planner_no_memory(struct nn_planner *p)
 {
@@ -124,11 +124,14 @@ static int trace_node(struct nn_planner *p, const struct nn_node *model_node)
         node->inputs[i] = model_node->inputs[i];
     for (int j = 0; j < node->output_count; j++)
         node->outputs[j] = model_node->outputs[j];
+    int r = p->rewindow ? nn_rewindow_apply(p->rewindow, p, node) : 0;
+    if (r < 0)
+        return r;
 
     nn_planner_inputs(p, node, tensors);
     struct nn_op_call call = nn_plan_node_call(node, p->model->opset, p->kernels, tensors,
                                                tensors + node->input_count, p->pool, p->err);
-    int r = node->op->infer(&call);
+    r = node->op->infer(&call);
     if (r == 0)
         r = check_outputs(&call, node);
     bool constant = r == 0 && foldable(&call);

@@ -1,5 +1,5 @@
-/* Any bytes as a model: loaded, planned whole and by frames, and run, with small limits. Nothing
- * is checked but that nothing breaks; the last byte picks the time axis. */
+/* Any bytes as a model: loaded, planned whole, by frames and with another window, and run, with
+ * small limits. Nothing is checked but that nothing breaks; the last byte picks the time axis. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +30,10 @@ static unsigned read_outputs(const struct nn_session *session, const struct nn_m
     return sum;
 }
 
-static void run(struct nn_model *model, int time_axis)
+static void run(struct nn_model *model, int time_axis, int window)
 {
-    struct nn_plan_options options = {.time_axis = time_axis, .limit_bytes = 128 * 1024};
+    struct nn_plan_options options = {
+        .time_axis = time_axis, .window = window, .limit_bytes = 128 * 1024};
     struct nn_plan *plan = NULL;
     struct nn_session *session = NULL;
     struct nn_error err;
@@ -55,8 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct nn_error err;
     if (nn_model_load(data, size, &model, &err) < 0)
         return 0;
-    run(model, -1);
-    run(model, data[size - 1] % 4);
+    run(model, -1, 0);
+    run(model, data[size - 1] % 4, 0);
+    run(model, data[size - 1] % 4, 3);
     nn_model_unref(model);
     return 0;
 }
