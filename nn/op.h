@@ -131,6 +131,11 @@ struct nn_op {
      * which is always right. NULL: always cut. Rows with NN_OP_VIEW need none.
      * Usual answers: nn_op_time_same, nn_op_time_batch. */
     bool (*time)(const struct nn_op_call *call, const int *in, int *out);
+
+    /* Products that one forward adds up (multiply-accumulates), by the shapes that infer
+     * settled. NULL: it has none that count (activations, pooling, elementwise arithmetic and
+     * moves are left out, as is usual where networks are compared). */
+    double (*macs)(const struct nn_op_call *call);
 };
 
 /* Row for an op_type, NULL when there is none. */

@@ -272,6 +272,13 @@ static bool conv_time(const struct nn_op_call *call, const int *in, int *out)
     return geometry(call, &c) == 0 && nn_spatial_time(call, in, &c.spatial, out);
 }
 
+static double conv_macs(const struct nn_op_call *call)
+{
+    const struct nn_shape *w = &call->inputs[1].shape;
+    return (double)nn_shape_count(&call->outputs[0].shape) *
+           (double)nn_shape_extent(w, 1, w->rank);
+}
+
 static const struct nn_attribute_rule conv_attributes[] = {
     {"auto_pad", NN_ATTRIBUTE_STRING, 0, 0},
     {"dilations", NN_ATTRIBUTE_INTS, 0, 0},
@@ -294,4 +301,5 @@ const struct nn_op nn_op_conv = {
     .prepare = conv_prepare,
     .forward = conv_forward,
     .time = conv_time,
+    .macs = conv_macs,
 };

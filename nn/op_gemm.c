@@ -145,6 +145,13 @@ static bool gemm_time(const struct nn_op_call *call, const int *in, int *out)
     return true;
 }
 
+static double gemm_macs(const struct nn_op_call *call)
+{
+    const struct nn_shape *a = &call->inputs[0].shape;
+    bool transposed = nn_op_int(call, "transA", 0) != 0;
+    return (double)nn_shape_count(&call->outputs[0].shape) * (double)a->dim[!transposed];
+}
+
 /* MatMul. */
 
 /* As many products as the leading dimensions, broadcast together, count. */
@@ -281,6 +288,12 @@ static bool matmul_time(const struct nn_op_call *call, const int *in, int *out)
     return true;
 }
 
+static double matmul_macs(const struct nn_op_call *call)
+{
+    const struct nn_shape *a = &call->inputs[0].shape;
+    return (double)nn_shape_count(&call->outputs[0].shape) * (double)a->dim[a->rank - 1];
+}
+
 static const struct nn_attribute_rule gemm_attributes[] = {
     {"alpha", NN_ATTRIBUTE_FLOAT, 0, 0},   {"beta", NN_ATTRIBUTE_FLOAT, 0, 0},
     {"broadcast", NN_ATTRIBUTE_INT, 0, 6}, {"transA", NN_ATTRIBUTE_INT, 0, 0},
@@ -299,6 +312,7 @@ const struct nn_op nn_op_gemm = {
     .prepare = gemm_prepare,
     .forward = gemm_forward,
     .time = gemm_time,
+    .macs = gemm_macs,
 };
 
 const struct nn_op nn_op_matmul = {
@@ -312,4 +326,5 @@ const struct nn_op nn_op_matmul = {
     .prepare = matmul_prepare,
     .forward = matmul_forward,
     .time = matmul_time,
+    .macs = matmul_macs,
 };

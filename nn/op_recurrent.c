@@ -587,6 +587,17 @@ static int recurrent_forward(struct nn_op_call *call)
     return 0;
 }
 
+/* The gates' products with the input and with the state; a sequence counts as long as the
+ * longest. */
+static double recurrent_macs(const struct nn_op_call *call)
+{
+    struct recurrent rec;
+    if (geometry(call, &rec) < 0)
+        return 0;
+    return (double)rec.steps * (double)rec.batch * rec.directions * rec.cell->gates *
+           (double)rec.hidden * (double)(rec.inputs + rec.hidden);
+}
+
 /* Rows. */
 
 #define COMMON_RULES                                                                           \
@@ -614,6 +625,7 @@ const struct nn_op nn_op_lstm = {
     .infer = recurrent_infer,
     .prepare = recurrent_prepare,
     .forward = recurrent_forward,
+    .macs = recurrent_macs,
 };
 
 const struct nn_op nn_op_gru = {
@@ -625,6 +637,7 @@ const struct nn_op nn_op_gru = {
     .infer = recurrent_infer,
     .prepare = recurrent_prepare,
     .forward = recurrent_forward,
+    .macs = recurrent_macs,
 };
 
 const struct nn_op nn_op_rnn = {
@@ -636,4 +649,5 @@ const struct nn_op nn_op_rnn = {
     .infer = recurrent_infer,
     .prepare = recurrent_prepare,
     .forward = recurrent_forward,
+    .macs = recurrent_macs,
 };

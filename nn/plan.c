@@ -273,10 +273,16 @@ static int make_plan(struct nn_plan *plan, struct nn_planner *p,
     int r = trace_plan(plan, p, options, limit);
     if (r == 0 && p->rewindow)
         r = nn_rewindow_check(p->rewindow, p);
+    if (r == 0)
+        r = nn_layers_list(p);
     if (r == 0 && options->kernels == NN_KERNELS_BEST)
         r = nn_fuse(p);
     if (r == 0 && plan->frames > 0)
         r = nn_cut_time(p, m->inputs[0], plan->time_axis);
+    if (r == 0)
+        nn_layers_settle(p);
+    plan->layers = p->layers;
+    plan->layer_count = p->layer_count;
     if (r == 0)
         r = plan_programs(plan, p, limit);
     for (int i = 0; i < p->node_count && r == 0; i++) {
@@ -404,4 +410,14 @@ void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
         .frame_nodes = plan->frame_nodes,
         .window_nodes = plan->window_nodes,
     };
+}
+
+size_t nn_plan_layer_count(const struct nn_plan *plan)
+{
+    return (size_t)plan->layer_count;
+}
+
+const struct nn_plan_layer *nn_plan_layer(const struct nn_plan *plan, size_t index)
+{
+    return &plan->layers[index];
 }

@@ -80,4 +80,19 @@ struct nn_plan_info {
 };
 void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info);
 
+/* A node of the model that the plan runs, for people: what was computed beforehand, or is needed
+ * by no output, is not listed. In running order. */
+struct nn_plan_layer {
+    const char *name, *op; /* as long as the plan */
+    enum nn_type type;     /* of its first output; per frame: of one frame */
+    struct nn_shape shape;
+    /* Elements of the float constants it reads; what several nodes read counts for the first. */
+    int64_t parameters;
+    double macs;    /* multiply-accumulates of one run of it (nn/op.h) */
+    bool per_frame; /* before the cut: runs once per frame */
+    int fused_into; /* the layer that does its work along with its own; -1: runs by itself */
+};
+size_t nn_plan_layer_count(const struct nn_plan *plan);
+const struct nn_plan_layer *nn_plan_layer(const struct nn_plan *plan, size_t index);
+
 #endif

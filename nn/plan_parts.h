@@ -25,6 +25,8 @@ struct nn_plan {
     int input_count, output_count;
     struct nn_value_info *inputs, *outputs;
     struct nn_place *input_places, *output_places;
+    struct nn_plan_layer *layers;
+    int layer_count;
     size_t input_bytes; /* all inputs of the whole run, then the frame buffer */
 
     struct nn_program window; /* all of the graph, without a time axis */

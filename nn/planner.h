@@ -1,14 +1,17 @@
 /* The steps from a model's graph to a plan's programs. Private to nn/.
  *
- *   nn_trace      shapes of every value, constants folded, dead nodes left out
- *   nn_fuse       Conv+BatchNormalization and activations merged into the node before
- *   nn_cut_time   which nodes run per frame, which per window, and what crosses
+ *   nn_trace          shapes of every value, constants folded, dead nodes left out
+ *   nn_layers_list    what is left to run, listed for people
+ *   nn_fuse           Conv+BatchNormalization and activations merged into the node before
+ *   nn_cut_time       which nodes run per frame, which per window, and what crosses
+ *   nn_layers_settle  the list told where each ended
  *
  * All work on one struct nn_planner, in this order. */
 #ifndef NN_PLANNER_H
 #define NN_PLANNER_H
 
 #include "nn/graph.h"
+#include "nn/plan.h"
 #include "nn/program.h"
 
 struct nn_rewindow; /* nn/rewindow.h */
@@ -27,6 +30,9 @@ struct nn_planner {
 
     const struct nn_rewindow *rewindow; /* NULL: the window is the model's own */
 
+    struct nn_plan_layer *layers; /* the plan's */
+    int layer_count;
+
     /* Of the time cut. */
     int64_t frames;
     int *axis;      /* of each value: time axis, or NN_TIME_NONE */
@@ -38,10 +44,14 @@ struct nn_planner {
 /* values[i].tensor of graph inputs is set by the caller; all else is found here. */
 int nn_trace(struct nn_planner *p);
 
+int nn_layers_list(struct nn_planner *p);
+
 int nn_fuse(struct nn_planner *p);
 
 /* `input` is the value that is fed frame by frame, `axis` its time axis. */
 int nn_cut_time(struct nn_planner *p, int input, int axis);
+
+void nn_layers_settle(struct nn_planner *p);
 
 /* A tensor's shape for one frame: its extent on the time axis divided by the frames. */
 struct nn_tensor nn_planner_frame_tensor(const struct nn_planner *p, int value);
@@ -52,6 +62,9 @@ int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor
 /* Tensors of a node's inputs, for calls. Written to `tensors`. */
 void nn_planner_inputs(const struct nn_planner *p, const struct nn_plan_node *node,
                        struct nn_tensor *tensors);
+
+/* The most inputs and outputs, together, that any node has; at least 1. */
+size_t nn_planner_widest(const struct nn_planner *p);
 
 int nn_planner_no_memory(struct nn_planner *p);
 

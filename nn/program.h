@@ -38,6 +38,7 @@ struct nn_plan_node {
     int *inputs, *outputs; /* plan values or NN_VALUE_NONE */
     enum nn_activation activation;
     float activation_alpha;
+    int layer; /* which of the plan's layers it is */
 };
 
 struct nn_step {

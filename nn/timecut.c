@@ -133,11 +133,7 @@ static void find_crossing(struct nn_planner *p, bool *crosses)
 
 int nn_cut_time(struct nn_planner *p, int input, int axis)
 {
-    size_t values = (size_t)p->value_count, widest = 1;
-    for (int i = 0; i < p->node_count; i++) {
-        size_t count = (size_t)(p->nodes[i]->input_count + p->nodes[i]->output_count);
-        widest = count > widest ? count : widest;
-    }
+    size_t values = (size_t)p->value_count, widest = nn_planner_widest(p);
     p->axis = nn_pool_array(&p->scratch, values, sizeof *p->axis);
     p->crossing = nn_pool_array(&p->scratch, values, sizeof *p->crossing);
     p->in_frame = nn_pool_array(&p->scratch, (size_t)p->node_count, sizeof *p->in_frame);

@@ -33,6 +33,16 @@ void nn_planner_inputs(const struct nn_planner *p, const struct nn_plan_node *no
                                                       : p->values[node->inputs[i]].tensor;
 }
 
+size_t nn_planner_widest(const struct nn_planner *p)
+{
+    size_t widest = 1;
+    for (int i = 0; i < p->node_count; i++) {
+        size_t count = (size_t)(p->nodes[i]->input_count + p->nodes[i]->output_count);
+        widest = count > widest ? count : widest;
+    }
+    return widest;
+}
+
 /* Nodes that some graph output depends on. */
 static int mark_live(const struct nn_model *m, bool *live)
 {
