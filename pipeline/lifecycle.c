@@ -107,11 +107,11 @@ bool lifecycle_on_failure(struct lifecycle *life, enum stream_reason reason, int
     life->reason = reason;
     life->failing = life->connected;
     bool was_live = life->state == STREAM_LIVE;
-    if (was_live &&
-        (life->outage_since == NEVER || now - life->live_since >= LIFECYCLE_HEALTHY_NS)) {
-        life->outage_since = now;
+    int64_t lasted = was_live ? now - life->live_since : 0;
+    if (was_live && (life->outage_since == NEVER || lasted >= LIFECYCLE_HEALTHY_NS))
         life->backoff_step = 0;
-    }
+    if (was_live && (life->outage_since == NEVER || lasted >= LIFECYCLE_STEADY_NS))
+        life->outage_since = now;
     life->live_since = NEVER;
     if (is_final(life, reason)) {
         life->state = STREAM_FAILED;

@@ -14,6 +14,11 @@
  *   failed       no further attempt: a human must change something
  *   ended        a file at its end
  *
+ * An outage lasts until the stream has been live for LIFECYCLE_STEADY_NS: a camera that comes
+ * back for a moment only is not asked more often for it, one that comes back for good has a new
+ * minute of eager attempts in its next outage. What the backoff had grown to is kept until
+ * LIFECYCLE_HEALTHY_NS.
+ *
  * Gap: no packet, or packets but no picture, for 3 frame intervals, 3 s at least and 60 s at
  * most: intervals are learnt from what arrives, so stalls just short of the limit would move it.
  * GStreamer itself notices a silent camera after 25-30 s only. Before its first picture a camera
@@ -37,7 +42,8 @@
 #define LIFECYCLE_CONNECT_NS     (5 * LIFECYCLE_SECOND) /* to accepted session, to first packet */
 #define LIFECYCLE_KEY_NS         (15 * LIFECYCLE_SECOND) /* first packet to first picture */
 #define LIFECYCLE_OUTAGE_NS      (60 * LIFECYCLE_SECOND) /* eager attempts after being live */
-#define LIFECYCLE_HEALTHY_NS     (60 * LIFECYCLE_SECOND) /* live this long: all is forgotten */
+#define LIFECYCLE_STEADY_NS      (5 * LIFECYCLE_SECOND)  /* of being live end an outage */
+#define LIFECYCLE_HEALTHY_NS     (60 * LIFECYCLE_SECOND) /* of it forget the backoff, too */
 #define LIFECYCLE_EAGER_NS       (LIFECYCLE_SECOND * 3 / 4) /* between starts of eager attempts */
 #define LIFECYCLE_BACKOFF_MAX_NS (30 * LIFECYCLE_SECOND)
 #define LIFECYCLE_LATE_NS        LIFECYCLE_SECOND /* an advance later than this is our stall */

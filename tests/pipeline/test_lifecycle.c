@@ -1,4 +1,5 @@
 #include <string.h>
+#include <sys/param.h>
 
 #include "pipeline/lifecycle.h"
 #include "tests/suite.h"
@@ -154,24 +155,81 @@ START_TEST(after_a_minute_waits_are_within_a_doubling_cap)
 }
 END_TEST
 
-START_TEST(sixty_healthy_seconds_forget_the_outage_and_fewer_do_not)
+/* Live for `seconds` once the next attempt has begun. */
+static void come_back(struct lifecycle *life, int64_t *now, int seconds)
+{
+    while (run(life, now, *now + 60 * S) != LIFECYCLE_CONNECT)
+        ;
+    for (int i = 0; i < seconds * 10; i++, *now += 100 * MS) {
+        lifecycle_on_picture(life, *now);
+        ck_assert_int_eq(lifecycle_advance(life, *now), LIFECYCLE_WAIT);
+    }
+}
+
+/* Lost, and each attempt of the next `seconds` refused. */
+static void go_away(struct lifecycle *life, int64_t *now, int seconds)
+{
+    int64_t outage = *now;
+    lifecycle_on_failure(life, REASON_DISCONNECTED, *now);
+    while (*now < outage + seconds * S)
+        if (run(life, now, MIN(*now + S, outage + seconds * S)) == LIFECYCLE_CONNECT)
+            lifecycle_on_failure(life, REASON_REFUSED, *now);
+}
+
+START_TEST(five_seconds_of_pictures_end_an_outage_and_a_glimpse_does_not)
+{
+    static const struct {
+        int live_s;
+        enum stream_state state;
+    } rows[] = {{4, STREAM_BACKOFF}, {6, STREAM_STALLED}};
+    int64_t now = 0;
+    struct lifecycle life = live_camera(&now, 1);
+    go_away(&life, &now, 70);
+    come_back(&life, &now, rows[_i].live_s);
+    lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
+    ck_assert_int_eq(life.state, rows[_i].state);
+}
+END_TEST
+
+START_TEST(a_camera_that_fails_every_few_seconds_is_asked_within_a_second_each_time)
+{
+    int64_t now = 0;
+    struct lifecycle life = live_camera(&now, 6);
+    for (int outage = 0; outage < 100; outage++) {
+        go_away(&life, &now, 10);
+        int64_t back = now;
+        come_back(&life, &now, 6);
+        ck_assert_int_le(now - back, 7 * S);
+    }
+}
+END_TEST
+
+/* What the first three waits after the eager minute come to: 14 s at most when it begins anew. */
+static int64_t first_waits(struct lifecycle *life, int64_t *now)
+{
+    int64_t began = 0;
+    go_away(life, now, 60);
+    for (int attempts = 0; attempts <= 3; attempts++) {
+        while (run(life, now, *now + 31 * S) != LIFECYCLE_CONNECT)
+            ;
+        if (attempts == 0)
+            began = *now;
+        if (attempts < 3)
+            lifecycle_on_failure(life, REASON_REFUSED, *now);
+    }
+    return *now - began;
+}
+
+START_TEST(sixty_healthy_seconds_forget_the_backoff_and_fewer_do_not)
 {
     for (int healthy = 50; healthy <= 70; healthy += 20) {
         int64_t now = 0;
         struct lifecycle life = live_camera(&now, 1);
-        int64_t outage = now;
-        lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
-        while (now < outage + 70 * S)
-            if (run(&life, &now, now + S) == LIFECYCLE_CONNECT)
-                lifecycle_on_failure(&life, REASON_REFUSED, now);
-        while (run(&life, &now, now + 60 * S) != LIFECYCLE_CONNECT)
-            ;
-        for (int i = 0; i < healthy * 10; i++, now += 100 * MS) {
-            lifecycle_on_picture(&life, now);
-            ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_WAIT);
-        }
-        lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
-        ck_assert_int_eq(life.state, healthy >= 60 ? STREAM_STALLED : STREAM_BACKOFF);
+        go_away(&life, &now, 600);
+        come_back(&life, &now, healthy);
+        int64_t waits = first_waits(&life, &now);
+        ck_assert_msg((waits <= 14 * S) == (healthy >= 60), "%d s healthy: waits of %lld ms",
+                      healthy, (long long)(waits / MS));
     }
 }
 END_TEST
@@ -326,7 +384,11 @@ int main(void)
                         sizeof gaps / sizeof *gaps);
     tcase_add_test(rules, a_stream_that_was_live_tries_within_every_second_of_the_first_minute);
     tcase_add_test(rules, after_a_minute_waits_are_within_a_doubling_cap);
-    tcase_add_test(rules, sixty_healthy_seconds_forget_the_outage_and_fewer_do_not);
+    tcase_add_loop_test(rules, five_seconds_of_pictures_end_an_outage_and_a_glimpse_does_not, 0,
+                        2);
+    tcase_add_test(rules,
+                   a_camera_that_fails_every_few_seconds_is_asked_within_a_second_each_time);
+    tcase_add_test(rules, sixty_healthy_seconds_forget_the_backoff_and_fewer_do_not);
     tcase_add_test(
         rules, a_refused_password_is_tried_three_times_in_thirty_seconds_then_twice_a_minute);
     tcase_add_test(rules, an_outage_of_a_live_stream_does_not_hurry_a_refused_password);
