@@ -46,8 +46,29 @@ struct app {
     int64_t records_over_rate, records_refused;
 };
 
-/* app_backend.c */
+/* app_backend.c: what the API asks, as one table. */
 extern const struct api_backend app_backend;
+void app_reply_stopping(struct api_request *request);
+
+/* Rows of that table, as api/backend.h describes them. */
+
+/* app_streams.c */
+void app_list_streams(void *owner, struct api_request *request);
+void app_get_stream(void *owner, struct api_request *request, const char *name);
+void app_put_stream(void *owner, struct api_request *request, const char *name,
+                    const json_t *body);
+void app_delete_stream(void *owner, struct api_request *request, const char *name);
+void app_get_snapshot(void *owner, struct api_request *request, const char *name);
+
+/* app_detections.c */
+void app_list_detections(void *owner, struct api_request *request,
+                         const struct record_query *filter);
+void app_get_detection(void *owner, struct api_request *request, const char *id);
+void app_records_after(void *owner, struct api_request *request, int64_t after, int limit);
+
+/* app_models.c */
+void app_list_models(void *owner, struct api_request *request);
+void app_get_model(void *owner, struct api_request *request, const char *name);
 
 /* app_metrics.c: Prometheus' text format, malloc; NULL without memory. */
 char *app_metrics_text(struct app *app);
