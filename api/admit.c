@@ -9,7 +9,8 @@
 
 struct headers {
     const char *host, *content_length, *content_type, *transfer_encoding, *last_event_id;
-    int hosts, content_lengths, transfer_encodings;
+    const char *if_match, *if_none_match;
+    int hosts, content_lengths, transfer_encodings, conditions;
     bool malformed;
 };
 
@@ -51,19 +52,14 @@ static enum MHD_Result collect(void *cls, enum MHD_ValueKind kind, const char *n
         headers->content_type = value;
     } else if (strcasecmp(name, "Last-Event-ID") == 0) {
         headers->last_event_id = value;
+    } else if (strcasecmp(name, "If-Match") == 0) {
+        headers->conditions += headers->if_match != NULL;
+        headers->if_match = value;
+    } else if (strcasecmp(name, "If-None-Match") == 0) {
+        headers->conditions += headers->if_none_match != NULL;
+        headers->if_none_match = value;
     }
     return MHD_YES;
-}
-
-/* "application/json", with any parameters. */
-static bool is_json(const char *content_type)
-{
-    static const char json[] = "application/json";
-    if (!content_type || strncasecmp(content_type, json, sizeof json - 1) != 0)
-        return false;
-    const char *rest = content_type + sizeof json - 1;
-    rest += strspn(rest, " \t");
-    return *rest == '\0' || *rest == ';';
 }
 
 /* False when the request has been answered. Whoever gets these wrong may disagree with us about
@@ -131,19 +127,46 @@ static bool check_route(struct api_request *request, const char *method)
 static bool check_body(struct api_request *request, const struct headers *headers,
                        bool has_body)
 {
-    if (!api_route_has_body(request->route)) {
+    const char *types = api_route_media_types(request->route);
+    if (!types) {
         if (has_body)
             api_request_reply_problem(request, 400, "body_unexpected",
                                       "this method takes no body here");
-    } else if (!is_json(headers->content_type)) {
+    } else if (!api_route_takes(request->route, headers->content_type)) {
         api_request_reply_problem(request, 415, "media_type_unsupported",
-                                  "send the body with Content-Type: application/json");
+                                  "send it with Content-Type: %s", types);
+        if (request->response && strcmp(api_route_method(request->route), "PATCH") == 0)
+            MHD_add_response_header(request->response, "Accept-Patch",
+                                    "application/merge-patch+json, application/json");
     } else if (headers->content_length &&
                strtoull(headers->content_length, NULL, 10) > API_BODY_MAX) {
         api_request_reply_problem(request, 413, "body_too_large",
                                   "the body is larger than %d bytes", API_BODY_MAX);
     }
     return !request->answered;
+}
+
+/* What an If-Match or If-None-Match says is judged by whoever knows the tags. */
+static bool keep_conditions(struct api_request *request, const struct headers *headers)
+{
+    const char *const lists[] = {headers->if_match, headers->if_none_match};
+    char **const kept[] = {&request->if_match, &request->if_none_match};
+    for (int i = 0; i < 2; i++) {
+        if (!lists[i])
+            continue;
+        if (headers->conditions > 0 || !api_etag_list_is_valid(lists[i])) {
+            api_request_reply_problem(request, 400, "header_invalid",
+                                      "If-Match and If-None-Match each take * or a list of "
+                                      "tags in double quotes, once");
+            return false;
+        }
+        *kept[i] = strdup(lists[i]);
+        if (!*kept[i]) {
+            api_request_reply_problem(request, 500, "no_memory", "no memory for the headers");
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool check_parameters(struct api_request *request, const struct headers *headers)
@@ -180,6 +203,7 @@ void api_request_admit(struct api_request *request, const char *method, bool *re
     *ret_has_body = headers.transfer_encoding ||
                     (headers.content_length && strtoull(headers.content_length, NULL, 10) > 0);
     if (check_message(request, &headers) && check_host(request, headers.host) &&
-        check_route(request, method) && check_body(request, &headers, *ret_has_body))
+        check_route(request, method) && check_body(request, &headers, *ret_has_body) &&
+        keep_conditions(request, &headers))
         check_parameters(request, &headers);
 }

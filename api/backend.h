@@ -31,20 +31,37 @@ void api_request_reply_problem(struct api_request *request, int status, const ch
                                const char *detail_format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The answer, when it succeeds, carries this strong entity tag: 1 to 64 printable ASCII
+ * characters but quotes. Before completing. */
+void api_request_set_etag(struct api_request *request, const char *etag);
+
+/* Whether If-Match and If-None-Match allow what is asked, given the tag of what is there now
+ * (NULL: nothing is). When they do not the request is completed (412 precondition_failed, 304
+ * for GET) and no longer the backend's. To be asked last, when all else would succeed. */
+bool api_request_check_etag(struct api_request *request, const char *etag);
+
 /* Completes a detections or a records question: takes the page's content (leaves it empty). */
 void api_request_reply_page(struct api_request *request, struct record_page *page);
 
 struct api_backend {
     /* GET /streams; answers {"streams":[...]}. Credentials never appear. */
     void (*list_streams)(void *app, struct api_request *request);
-    /* GET /streams/{name}; configuration and status. 404 stream_unknown. */
+    /* GET /streams/{name}; configuration and status. 404 stream_unknown. The entity tag of a
+     * stream is that of its configuration; PUT, PATCH, DELETE and restart check conditions. */
     void (*get_stream)(void *app, struct api_request *request, const char *name);
     /* PUT /streams/{name}; `config` is the parsed body (borrowed). 201 made, 200 changed or
      * equal; 409 stream_in_file when a configuration file owns the name; 422 stream_invalid. */
     void (*put_stream)(void *app, struct api_request *request, const char *name,
                        const json_t *config);
+    /* PATCH /streams/{name}; `patch` is a JSON merge patch (borrowed) of the configuration:
+     * members left out stay, credentials too, null takes one away. Answers as PUT of the
+     * result; 404. */
+    void (*patch_stream)(void *app, struct api_request *request, const char *name,
+                         const json_t *patch);
     /* DELETE /streams/{name}; 204. */
     void (*delete_stream)(void *app, struct api_request *request, const char *name);
+    /* POST /streams/{name}:restart; 202 with the stream. 409 stream_disabled. */
+    void (*restart_stream)(void *app, struct api_request *request, const char *name);
     /* GET /streams/{name}/snapshot.jpg; image/jpeg. 503 no_picture while there is none. */
     void (*get_snapshot)(void *app, struct api_request *request, const char *name);
 

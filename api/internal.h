@@ -17,6 +17,7 @@
 #include <microhttpd.h>
 
 #include "api/address.h"
+#include "api/etag.h"
 #include "api/events.h"
 #include "api/query.h"
 #include "api/target.h"
@@ -47,7 +48,9 @@ struct api_request {
     struct api_query query;
     const char *name; /* the {name} or {id} of the path, valid */
     bool admitted, head;
-    bool must_close; /* what follows on the connection cannot be trusted */
+    bool must_close;                /* what follows on the connection cannot be trusted */
+    char *if_match, *if_none_match; /* valid; NULL: absent */
+    char etag[API_ETAG_SIZE];       /* for the answer, with its quotes; "": none */
 
     char *body;
     size_t body_size, body_capacity;
@@ -115,11 +118,14 @@ void api_request_admit(struct api_request *request, const char *method, bool *re
 /* --- routes.c --- */
 
 /* Finds the route; NULL with *ret_known telling whether another method has the path. ret_name
- * is the {name} segment or NULL. */
-const struct api_route *api_route_find(const char *method, const struct api_target *target,
+ * is what stands for {name} or NULL; for {name}:verb the segment is cut off before the verb. */
+const struct api_route *api_route_find(const char *method, struct api_target *target,
                                        bool *ret_known, const char **ret_name);
+const char *api_route_method(const struct api_route *route);
 const struct api_parameter_rule *api_route_parameters(const struct api_route *route);
-bool api_route_has_body(const struct api_route *route);
+/* The media types of the body a route takes, "a or b"; NULL: it takes none. */
+const char *api_route_media_types(const struct api_route *route);
+bool api_route_takes(const struct api_route *route, const char *content_type);
 bool api_route_name_is_valid(const struct api_route *route, const char *name);
 /* "GET, HEAD, PUT" */
 void api_route_format_allow(const struct api_target *target, char *ret_text, size_t size);

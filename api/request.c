@@ -114,6 +114,8 @@ static void destroy(struct api_request *request)
     if (request->response)
         MHD_destroy_response(request->response);
     free(request->body);
+    free(request->if_match);
+    free(request->if_none_match);
     free(request);
 }
 
@@ -153,6 +155,11 @@ void api_request_release(struct api_request *request)
 static void answer(struct api_request *request, int status, struct MHD_Response *response)
 {
     assert(status >= 200 && status < 600);
+    if (response && *request->etag && (status < 300 || status == 304) &&
+        MHD_add_response_header(response, "ETag", request->etag) != MHD_YES) {
+        MHD_destroy_response(response);
+        response = NULL;
+    }
     request->answered = true;
     request->status = status;
     request->response = response;
@@ -235,6 +242,37 @@ void api_request_reply_problem(struct api_request *request, int status, const ch
     vsnprintf(detail, sizeof detail, detail_format, arguments);
     va_end(arguments);
     answer(request, status, create_problem(request->server, status, code, detail));
+}
+
+void api_request_set_etag(struct api_request *request, const char *etag)
+{
+    snprintf(request->etag, sizeof request->etag, "\"%s\"", etag);
+}
+
+bool api_request_check_etag(struct api_request *request, const char *etag)
+{
+    char tag[API_ETAG_SIZE];
+    snprintf(tag, sizeof tag, "\"%s\"", etag ? etag : "");
+    bool reading = strcmp(api_route_method(request->route), "GET") == 0;
+    switch (
+        api_etag_judge(request->if_match, request->if_none_match, etag ? tag : NULL, reading)) {
+    case API_ETAG_GO_ON:
+        return true;
+    case API_ETAG_UNCHANGED:
+        api_request_set_etag(request, etag);
+        api_request_reply_empty(request, 304);
+        return false;
+    case API_ETAG_FAILED:
+        break;
+    }
+    if (request->if_match)
+        api_request_reply_problem(request, 412, "precondition_failed",
+                                  etag ? "it has changed since; read it again and decide anew"
+                                       : "there is nothing of this name to match");
+    else
+        api_request_reply_problem(request, 412, "precondition_failed",
+                                  "there is one of this name already");
+    return false;
 }
 
 /* The texts are JSON already, so that a page costs a copy and no parsing. */

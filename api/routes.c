@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "api/body.h"
 #include "api/internal.h"
@@ -13,7 +14,9 @@
 enum scope { SCOPE_OPEN, SCOPE_READ, SCOPE_EVENTS, SCOPE_CONTROL };
 static const char *const scope_names[] = {"open", "read", "events", "control"};
 
-enum body { BODY_NONE, BODY_JSON };
+/* A command is a POST that needs no body. It must still be declared JSON, which a form of a
+ * foreign page cannot: so a browser asks us first, and is told no. */
+enum body { BODY_NONE, BODY_JSON, BODY_PATCH, BODY_COMMAND };
 
 struct api_route {
     const char *method;
@@ -51,6 +54,19 @@ static void delete_stream(struct api_server *server, struct api_request *request
 {
     (void)body;
     server->backend->delete_stream(server->app, request, request->name);
+}
+
+static void patch_stream(struct api_server *server, struct api_request *request,
+                         const json_t *body)
+{
+    server->backend->patch_stream(server->app, request, request->name, body);
+}
+
+static void restart_stream(struct api_server *server, struct api_request *request,
+                           const json_t *body)
+{
+    (void)body;
+    server->backend->restart_stream(server->app, request, request->name);
 }
 
 static void get_snapshot(struct api_server *server, struct api_request *request,
@@ -151,7 +167,9 @@ static const struct api_route routes[] = {
     ROUTE("GET", "/api/v1/streams", READ, list_streams, none, NONE),
     ROUTE("GET", "/api/v1/streams/{name}", READ, get_stream, none, NONE),
     ROUTE("PUT", "/api/v1/streams/{name}", CONTROL, put_stream, none, JSON),
+    ROUTE("PATCH", "/api/v1/streams/{name}", CONTROL, patch_stream, none, PATCH),
     ROUTE("DELETE", "/api/v1/streams/{name}", CONTROL, delete_stream, none, NONE),
+    ROUTE("POST", "/api/v1/streams/{name}:restart", CONTROL, restart_stream, none, COMMAND),
     ROUTE("GET", "/api/v1/streams/{name}/snapshot.jpg", READ, get_snapshot, none, NONE),
     ROUTE("GET", "/api/v1/detections", READ, list_detections, detections, NONE),
     ROUTE("GET", "/api/v1/detections/{id}", READ, get_detection, none, NONE),
@@ -166,33 +184,48 @@ static const struct api_route routes[] = {
 };
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
 
+/* {name} stands for anything without a colon, {name}:verb for anything before that verb. */
+static bool name_matches(const char *segment, const char *verb, size_t verb_length)
+{
+    const char *colon = strrchr(segment, ':');
+    return verb_length == 0
+               ? !colon
+               : colon && strlen(colon) == verb_length && memcmp(colon, verb, verb_length) == 0;
+}
+
 /* *ret_name is left alone by a path without a name. */
-static bool matches(const char *path, const struct api_target *target, const char **ret_name)
+static bool matches(const char *path, const struct api_target *target, char **ret_name)
 {
     for (int i = 0; i < target->segment_count; i++) {
+        char *segment = target->segments[i];
         if (*path++ != '/')
             return false;
         size_t length = strcspn(path, "/");
-        if (*path == '{')
-            *ret_name = target->segments[i];
-        else if (strlen(target->segments[i]) != length ||
-                 memcmp(target->segments[i], path, length) != 0)
+        if (*path == '{') {
+            size_t name_length = strcspn(path, "}") + 1;
+            if (!name_matches(segment, path + name_length, length - name_length))
+                return false;
+            *ret_name = segment;
+        } else if (strlen(segment) != length || memcmp(segment, path, length) != 0) {
             return false;
+        }
         path += length;
     }
     return *path == '\0';
 }
 
-const struct api_route *api_route_find(const char *method, const struct api_target *target,
+const struct api_route *api_route_find(const char *method, struct api_target *target,
                                        bool *ret_known, const char **ret_name)
 {
     *ret_known = false;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        const char *name = NULL;
+        char *name = NULL;
         if (!matches(routes[i].path, target, &name))
             continue;
         *ret_known = true;
         if (strcmp(routes[i].method, method) == 0) {
+            if (name && strrchr(name, ':'))
+                *strrchr(name, ':') = '\0';
             *ret_name = name;
             return &routes[i];
         }
@@ -205,9 +238,38 @@ const struct api_parameter_rule *api_route_parameters(const struct api_route *ro
     return route->parameters;
 }
 
-bool api_route_has_body(const struct api_route *route)
+const char *api_route_method(const struct api_route *route)
 {
-    return route->body == BODY_JSON;
+    return route->method;
+}
+
+const char *api_route_media_types(const struct api_route *route)
+{
+    static const char *const types[] = {
+        [BODY_NONE] = NULL,
+        [BODY_JSON] = "application/json",
+        [BODY_PATCH] = "application/merge-patch+json or application/json",
+        [BODY_COMMAND] = "application/json",
+    };
+    return types[route->body];
+}
+
+/* `type`, with any parameters. */
+static bool is_media_type(const char *content_type, const char *type)
+{
+    size_t length = strlen(type);
+    if (strncasecmp(content_type, type, length) != 0)
+        return false;
+    const char *rest = content_type + length;
+    rest += strspn(rest, " \t");
+    return *rest == '\0' || *rest == ';';
+}
+
+bool api_route_takes(const struct api_route *route, const char *content_type)
+{
+    return content_type && (is_media_type(content_type, "application/json") ||
+                            (route->body == BODY_PATCH &&
+                             is_media_type(content_type, "application/merge-patch+json")));
 }
 
 bool api_route_name_is_valid(const struct api_route *route, const char *name)
@@ -220,7 +282,7 @@ void api_route_format_allow(const struct api_target *target, char *ret_text, siz
     size_t used = 0;
     ret_text[0] = '\0';
     for (size_t i = 0; i < ROUTE_COUNT && used < size; i++) {
-        const char *name;
+        char *name;
         if (matches(routes[i].path, target, &name))
             used += (size_t)snprintf(ret_text + used, size - used, "%s%s%s", used ? ", " : "",
                                      routes[i].method,
@@ -228,21 +290,34 @@ void api_route_format_allow(const struct api_target *target, char *ret_text, siz
     }
 }
 
+/* False when the request has been answered. */
+static bool read_body(struct api_request *request, json_t **ret_body)
+{
+    const struct api_route *route = request->route;
+    struct api_error err;
+    if (route->body == BODY_NONE || (route->body == BODY_COMMAND && request->body_size == 0))
+        return true;
+    int status =
+        api_body_parse(request->body ? request->body : "", request->body_size, ret_body, &err);
+    if (status == 0 && (route->body != BODY_COMMAND || json_object_size(*ret_body) == 0))
+        return true;
+    if (status == -ENOMEM)
+        api_request_reply_problem(request, 500, "no_memory", "no memory for the body");
+    else if (status < 0)
+        api_request_reply_problem(request, 400, "body_invalid", "%s", err.text);
+    else
+        api_request_reply_problem(request, 400, "body_invalid", "this takes no members");
+    if (status == 0)
+        json_decref(*ret_body);
+    return false;
+}
+
 void api_route_dispatch(struct api_request *request)
 {
     const struct api_route *route = request->route;
     json_t *body = NULL;
-    if (route->body == BODY_JSON) {
-        struct api_error err;
-        int status =
-            api_body_parse(request->body ? request->body : "", request->body_size, &body, &err);
-        if (status == -ENOMEM)
-            api_request_reply_problem(request, 500, "no_memory", "no memory for the body");
-        else if (status < 0)
-            api_request_reply_problem(request, 400, "body_invalid", "%s", err.text);
-        if (status < 0)
-            return;
-    }
+    if (!read_body(request, &body))
+        return;
     api_request_hand_over(request);
     /* The request may be gone when this returns; the route is not. */
     route->answer(request->server, request, body);
@@ -257,7 +332,7 @@ int api_server_get_route(size_t index, struct api_route_info *ret_info)
     struct api_route_info info = {.method = route->method,
                                   .path = route->path,
                                   .scope = scope_names[route->scope],
-                                  .has_body = route->body == BODY_JSON};
+                                  .has_body = route->body != BODY_NONE};
     for (const struct api_parameter_rule *rule = route->parameters; rule->name; rule++) {
         assert(info.parameter_count < API_ROUTE_PARAMETERS_MAX);
         info.parameters[info.parameter_count++] = rule->name;

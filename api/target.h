@@ -28,7 +28,7 @@ struct api_target {
     char text[API_TARGET_MAX + 1];
     const char *authority; /* of an absolute-form target, "127.0.0.1:8470"; else NULL */
     int segment_count;     /* "/livez" has one; "/" has one, empty */
-    const char *segments[API_TARGET_SEGMENTS_MAX];
+    char *segments[API_TARGET_SEGMENTS_MAX];
     int parameter_count;
     struct api_parameter parameters[API_TARGET_PARAMETERS_MAX];
 };

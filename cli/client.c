@@ -16,6 +16,7 @@
 struct client {
     CURL *curl;
     char *base;
+    long status;
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -119,6 +120,7 @@ int client_request(struct client *client, const char *method, const char *path,
     CURLcode code = curl_easy_perform(client->curl);
     long status = 0;
     curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
+    client->status = status;
     curl_slist_free_all(headers);
     free(text);
     if (code != CURLE_OK)
@@ -134,6 +136,11 @@ int client_request(struct client *client, const char *method, const char *path,
         *ret_answer = g_steal_pointer(&value);
     json_decref(value);
     return result;
+}
+
+long client_status(const struct client *client)
+{
+    return client->status;
 }
 
 char *client_query(const char *name, ...)

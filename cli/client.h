@@ -21,6 +21,9 @@ void client_destroy(struct client *client); /* NULL is fine */
 int client_request(struct client *client, const char *method, const char *path,
                    const json_t *body, json_t **ret_answer);
 
+/* The HTTP status of the last answer, 0 before any. */
+long client_status(const struct client *client);
+
 /* "?name=value&..." with values percent-encoded, from NULL-terminated name, value pairs; pairs
  * with a NULL or empty value are left out. Caller frees with g_free(). */
 char *client_query(const char *name, ...) __attribute__((sentinel));

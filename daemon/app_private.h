@@ -2,6 +2,8 @@
 #ifndef DAEMON_APP_PRIVATE_H
 #define DAEMON_APP_PRIVATE_H
 
+#include <glib.h>
+
 #include "api/server.h"
 #include "daemon/app.h"
 #include "daemon/detections.h"
@@ -42,7 +44,7 @@ struct app {
     uv_timer_t *tick; /* apart: outlives us until its close callback */
     uv_prepare_t *finisher;
     bool store_closed;
-    int pending_puts;
+    GQueue changes; /* of streams, under way and waiting: app_streams.c */
     int64_t records_over_rate, records_refused;
 };
 
@@ -57,7 +59,10 @@ void app_list_streams(void *owner, struct api_request *request);
 void app_get_stream(void *owner, struct api_request *request, const char *name);
 void app_put_stream(void *owner, struct api_request *request, const char *name,
                     const json_t *body);
+void app_patch_stream(void *owner, struct api_request *request, const char *name,
+                      const json_t *patch);
 void app_delete_stream(void *owner, struct api_request *request, const char *name);
+void app_restart_stream(void *owner, struct api_request *request, const char *name);
 void app_get_snapshot(void *owner, struct api_request *request, const char *name);
 
 /* app_detections.c */

@@ -5,8 +5,12 @@
 #include <errno.h>
 #include <glib.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "daemon/config_patch.h"
 #include "daemon/log.h"
+
+#define CHANGES_MAX 64 /* under way and waiting */
 
 static void reply_unknown_stream(struct api_request *request, const char *name)
 {
@@ -37,28 +41,69 @@ void app_get_stream(void *owner, struct api_request *request, const char *name)
 {
     struct app *app = owner;
     const struct stream_entry *entry = streams_find(app->streams, name);
-    if (entry)
-        api_request_reply_json(request, 200, entry_to_json(app, entry));
-    else
+    if (!entry) {
         reply_unknown_stream(request, name);
+        return;
+    }
+    api_request_set_etag(request, entry->etag);
+    api_request_reply_json(request, 200, entry_to_json(app, entry));
 }
 
-/* A change of a stream on its way through the store. */
+/* --- changes ------------------------------------------------------------------------------ */
+
+enum action { ACTION_PUT, ACTION_PATCH, ACTION_DELETE };
+
+/* A change of a stream on its way through the store. Those of one stream are made one after the
+ * other, so that each (its conditions, its patch) decides on what the one before has left. */
 struct change {
     struct app *app;
     struct api_request *request;
-    struct config_stream config; /* for a deletion only its name */
+    enum action action;
+    bool under_way; /* with the store; else it waits for its turn */
+    char name[RECORD_NAME_SIZE];
+    json_t *body;
+    struct config_stream config;
 };
 
 static void change_free(struct change *change)
 {
+    g_queue_remove(&change->app->changes, change);
+    json_decref(change->body);
     explicit_bzero(change, sizeof *change); /* it may hold a password */
     g_free(change);
 }
 
+static struct change *first_change(struct app *app, const char *name)
+{
+    for (GList *item = app->changes.head; item; item = item->next) {
+        struct change *change = item->data;
+        if (strcmp(change->name, name) == 0)
+            return change;
+    }
+    return NULL;
+}
+
+static void decide(struct change *change);
+
+/* Gives the next change of the stream its turn, unless one is under way. */
+static void advance(struct app *app, const char *name)
+{
+    struct change *change;
+    while ((change = first_change(app, name)) && !change->under_way)
+        decide(change);
+}
+
+static void finish(struct change *change)
+{
+    struct app *app = change->app;
+    char name[RECORD_NAME_SIZE];
+    g_strlcpy(name, change->name, sizeof name);
+    change_free(change);
+    advance(app, name);
+}
+
 static bool change_failed(struct change *change, int result, const char *problem)
 {
-    change->app->pending_puts--;
     if (result == 0 && change->app->phase == APP_RUNNING)
         return false;
     if (result < 0)
@@ -67,8 +112,15 @@ static bool change_failed(struct change *change, int result, const char *problem
                                   problem);
     else /* kept by the store: it takes effect with the next start */
         app_reply_stopping(change->request);
-    change_free(change);
+    finish(change);
     return true;
+}
+
+static void reply_stream(struct app *app, struct api_request *request, int status,
+                         const struct stream_entry *entry)
+{
+    api_request_set_etag(request, entry->etag);
+    api_request_reply_json(request, status, entry_to_json(app, entry));
 }
 
 static void stream_stored(void *data, int result, const char *problem)
@@ -77,12 +129,12 @@ static void stream_stored(void *data, int result, const char *problem)
     struct app *app = change->app;
     if (change_failed(change, result, problem))
         return;
-    bool is_new = !streams_find(app->streams, change->config.name);
+    bool is_new = !streams_find(app->streams, change->name);
     struct stream_entry *entry = streams_put(app->streams, &change->config, false);
     log_info("stream %s: %s by the API", entry->config.name, is_new ? "made" : "changed");
     app_apply_stream(app, entry);
-    api_request_reply_json(change->request, is_new ? 201 : 200, entry_to_json(app, entry));
-    change_free(change);
+    reply_stream(app, change->request, is_new ? 201 : 200, entry);
+    finish(change);
 }
 
 static void stream_deleted(void *data, int result, const char *problem)
@@ -91,26 +143,23 @@ static void stream_deleted(void *data, int result, const char *problem)
     struct app *app = change->app;
     if (change_failed(change, result == -ENOENT ? 0 : result, problem))
         return;
-    log_info("stream %s: deleted by the API", change->config.name);
-    supervisor_stop(app->supervisor, change->config.name);
-    streams_remove(app->streams, change->config.name);
+    log_info("stream %s: deleted by the API", change->name);
+    supervisor_stop(app->supervisor, change->name);
+    streams_remove(app->streams, change->name);
     api_request_reply_empty(change->request, 204);
-    change_free(change);
+    finish(change);
 }
 
-static void submit_change(struct app *app, struct api_request *request,
-                          const struct config_stream *config, const char *text,
-                          mailbox_done *done)
+/* `text`: what the store is to keep; NULL deletes. */
+static void submit(struct change *change, const char *text)
 {
-    struct change *change = g_new0(struct change, 1);
-    *change = (struct change){app, request, *config};
-    app->pending_puts++;
-    if (mailbox_put_stream(app->mailbox, config->name, text, done, change) == 0)
+    change->under_way = true;
+    if (mailbox_put_stream(change->app->mailbox, change->name, text,
+                           text ? stream_stored : stream_deleted, change) == 0)
         return;
-    app->pending_puts--;
-    change_free(change);
-    api_request_reply_problem(request, 503, "store_busy",
+    api_request_reply_problem(change->request, 503, "store_busy",
                               "too many changes wait for the store; ask again");
+    change_free(change);
 }
 
 /* Whether the API may change this name; answers when it may not. */
@@ -128,56 +177,143 @@ static bool may_change(struct app *app, struct api_request *request, const char 
     return false;
 }
 
-void app_put_stream(void *owner, struct api_request *request, const char *name,
-                    const json_t *body)
+/* What the stream is to be; answers when that makes no sense. */
+static bool make_config(struct change *change, const struct stream_entry *entry)
 {
-    struct app *app = owner;
-    struct config_stream config;
-    struct config_error why = {{0}};
-    const struct stream_entry *entry = streams_find(app->streams, name);
-    if (!may_change(app, request, name))
-        return;
-    if (config_stream_from_json(name, body, &app->config->media_roots, &config, &why) < 0 ||
-        config_check_stream(app->config, &config, &why) < 0) {
-        api_request_reply_problem(request, 422, "stream_invalid", "stream %s: %s", name,
-                                  why.text);
-        return;
+    const struct config *config = change->app->config;
+    struct config_error why = {.text = ""};
+    int r = change->action == ACTION_PATCH
+                ? config_patch_apply(&entry->config, change->body, &config->media_roots,
+                                     &change->config, &why)
+                : config_stream_from_json(change->name, change->body, &config->media_roots,
+                                          &change->config, &why);
+    if (r == 0)
+        r = config_check_stream(config, &change->config, &why);
+    if (r < 0)
+        api_request_reply_problem(change->request, 422, "stream_invalid", "stream %s: %s",
+                                  change->name, why.text);
+    return r == 0;
+}
+
+/* Streams there will be once what is under way is done. */
+static size_t count_streams(struct app *app)
+{
+    size_t count = streams_count(app->streams);
+    for (GList *item = app->changes.head; item; item = item->next) {
+        const struct change *change = item->data;
+        count += change->under_way && !streams_find(app->streams, change->name);
     }
-    /* The same again changes nothing, but to a stream that waits for a person, here is one. */
-    if (entry && app->pending_puts == 0 && config_stream_equal(&entry->config, &config)) {
-        if (entry->status.state == STREAM_FAILED)
-            app_apply_stream(app, entry);
-        api_request_reply_json(request, 200, entry_to_json(app, entry));
-        return;
+    return count;
+}
+
+/* Answers and returns true when nothing has to be stored. */
+static bool answer_at_once(struct change *change, struct stream_entry *entry)
+{
+    struct app *app = change->app;
+    struct api_request *request = change->request;
+    if (!entry && change->action != ACTION_PUT) {
+        reply_unknown_stream(request, change->name);
+        return true;
     }
-    if (!entry && streams_count(app->streams) + (size_t)app->pending_puts >= APP_STREAMS_MAX) {
+    if (change->action != ACTION_DELETE && !make_config(change, entry))
+        return true;
+    if (!entry && count_streams(app) >= APP_STREAMS_MAX) {
         api_request_reply_problem(request, 409, "streams_full",
                                   "there are %d streams, as many as there can be; delete one",
                                   APP_STREAMS_MAX);
+        return true;
+    }
+    if (!api_request_check_etag(request, entry ? entry->etag : NULL))
+        return true;
+    if (change->action == ACTION_DELETE || !entry ||
+        !config_stream_equal(&entry->config, &change->config))
+        return false;
+    /* The same again changes nothing, but to a stream that waits for a person: here is one. */
+    if (entry->status.state == STREAM_FAILED)
+        app_apply_stream(app, entry);
+    reply_stream(app, request, 200, entry);
+    return true;
+}
+
+/* Its turn has come: it is over when this returns, or under way. */
+static void decide(struct change *change)
+{
+    struct app *app = change->app;
+    if (!may_change(app, change->request, change->name) ||
+        answer_at_once(change, streams_find(app->streams, change->name))) {
+        change_free(change);
         return;
     }
-    json_t *object = config_stream_to_json(&config, true);
+    if (change->action == ACTION_DELETE) {
+        submit(change, NULL);
+        return;
+    }
+    json_t *object = config_stream_to_json(&change->config, true);
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
-    if (text)
-        submit_change(app, request, &config, text, stream_stored);
-    else
-        api_request_reply_json(request, 500, NULL);
+    if (text) {
+        submit(change, text);
+    } else {
+        api_request_reply_json(change->request, 500, NULL);
+        change_free(change);
+    }
     free(text);
+}
+
+static void change_stream(struct app *app, struct api_request *request, enum action action,
+                          const char *name, const json_t *body)
+{
+    if (app->changes.length >= CHANGES_MAX) {
+        api_request_reply_problem(request, 503, "store_busy",
+                                  "too many changes wait for the store; ask again");
+        return;
+    }
+    struct change *change = g_new0(struct change, 1);
+    change->app = app;
+    change->request = request;
+    change->action = action;
+    g_strlcpy(change->name, name, sizeof change->name);
+    change->body = json_incref((json_t *)body);
+    g_queue_push_tail(&app->changes, change);
+    advance(app, name);
+}
+
+void app_put_stream(void *owner, struct api_request *request, const char *name,
+                    const json_t *body)
+{
+    change_stream(owner, request, ACTION_PUT, name, body);
+}
+
+void app_patch_stream(void *owner, struct api_request *request, const char *name,
+                      const json_t *patch)
+{
+    change_stream(owner, request, ACTION_PATCH, name, patch);
 }
 
 void app_delete_stream(void *owner, struct api_request *request, const char *name)
 {
+    change_stream(owner, request, ACTION_DELETE, name, NULL);
+}
+
+/* --- without the store -------------------------------------------------------------------- */
+
+void app_restart_stream(void *owner, struct api_request *request, const char *name)
+{
     struct app *app = owner;
-    struct config_stream config = {0};
-    if (!may_change(app, request, name))
-        return;
-    if (!streams_find(app->streams, name)) {
+    struct stream_entry *entry = streams_find(app->streams, name);
+    if (app->phase != APP_RUNNING) {
+        app_reply_stopping(request);
+    } else if (!entry) {
         reply_unknown_stream(request, name);
-        return;
+    } else if (!entry->config.enabled) {
+        api_request_reply_problem(request, 409, "stream_disabled",
+                                  "stream %s is disabled; enable it to start it", name);
+    } else if (api_request_check_etag(request, entry->etag)) {
+        log_info("stream %s: restarted by the API", name);
+        stream_entry_reset(entry);
+        app_apply_stream(app, entry);
+        reply_stream(app, request, 202, entry);
     }
-    g_strlcpy(config.name, name, sizeof config.name);
-    submit_change(app, request, &config, NULL, stream_deleted);
 }
 
 static void picture_taken(void *data, unsigned char *jpeg, size_t size, const char *problem)

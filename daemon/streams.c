@@ -1,16 +1,27 @@
 #include "daemon/streams.h"
 
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+
+/* Tags are keyed, and the key dies with the process: a plain hash would let whoever may read a
+ * tag try passwords on it. */
+#define KEY_SIZE 32
 
 struct streams {
     GPtrArray *entries; /* in order of name */
+    guint8 key[KEY_SIZE];
 };
 
 struct streams *streams_create(void)
 {
     struct streams *streams = g_new0(struct streams, 1);
     streams->entries = g_ptr_array_new_with_free_func(g_free);
+    /* The kernel's pool is ready long before a service starts; a request this short is never
+     * cut. */
+    if (getrandom(streams->key, sizeof streams->key, 0) != sizeof streams->key)
+        g_error("no random numbers from the kernel");
     return streams;
 }
 
@@ -39,11 +50,26 @@ struct stream_entry *streams_find(struct streams *streams, const char *name)
     return entry && strcmp(entry->config.name, name) == 0 ? entry : NULL;
 }
 
-static void reset_status(struct stream_entry *entry)
+void stream_entry_reset(struct stream_entry *entry)
 {
+    entry->before = stream_entry_totals(entry);
     message_status_init(&entry->status);
     entry->status.state = entry->config.enabled ? STREAM_CONNECTING : STREAM_DISABLED;
     g_strlcpy(entry->status.stream, entry->config.name, sizeof entry->status.stream);
+}
+
+static void set_etag(const struct streams *streams, struct stream_entry *entry)
+{
+    json_t *object = config_stream_to_json(&entry->config, true);
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    json_decref(object);
+    if (!text)
+        g_error("no memory for a stream");
+    g_autofree char *tag = g_compute_hmac_for_string(G_CHECKSUM_SHA256, streams->key,
+                                                     sizeof streams->key, text, -1);
+    g_strlcpy(entry->etag, tag, sizeof entry->etag);
+    explicit_bzero(text, strlen(text));
+    free(text);
 }
 
 struct stream_entry *streams_put(struct streams *streams, const struct config_stream *config,
@@ -54,12 +80,11 @@ struct stream_entry *streams_put(struct streams *streams, const struct config_st
         entry = g_new0(struct stream_entry, 1);
         entry->bucket = STREAMS_RECORDS_BURST;
         g_ptr_array_insert(streams->entries, (gint)position(streams, config->name), entry);
-    } else {
-        entry->before = stream_entry_totals(entry);
     }
     entry->config = *config;
     entry->from_file = from_file;
-    reset_status(entry);
+    set_etag(streams, entry);
+    stream_entry_reset(entry);
     return entry;
 }
 

@@ -14,8 +14,11 @@ struct stream_totals {
     int64_t received, analysed, skipped, dropped, damaged, windows, reconnects;
 };
 
+#define STREAMS_ETAG_SIZE 33
+
 struct stream_entry {
     struct config_stream config;
+    char etag[STREAMS_ETAG_SIZE]; /* of the configuration, credentials included */
     bool from_file;
     struct message_stream_status status;
     struct stream_totals before; /* of workers that are gone: `status` counts from its own */
@@ -36,6 +39,8 @@ struct stream_entry *streams_find(struct streams *streams, const char *name);
 struct stream_entry *streams_put(struct streams *streams, const struct config_stream *config,
                                  bool from_file);
 void streams_remove(struct streams *streams, const char *name);
+/* It is started anew: its counters go on, its status begins again. */
+void stream_entry_reset(struct stream_entry *entry);
 size_t streams_count(const struct streams *streams);
 struct stream_entry *streams_at(struct streams *streams, size_t index); /* in order of name */
 

@@ -73,13 +73,33 @@ static void put_stream(void *app, struct api_request *request, const char *name,
     struct harness *harness = app;
     free(harness->config);
     harness->config = json_dumps(config, JSON_COMPACT);
-    if (note(app, request, "put_stream", name))
-        api_request_reply_json(request, 201, json_pack("{s:s}", "name", name));
+    /* "new" is not there yet. */
+    if (!note(app, request, "put_stream", name) ||
+        !api_request_check_etag(request, strcmp(name, "new") == 0 ? NULL : "v1"))
+        return;
+    api_request_set_etag(request, "v2");
+    api_request_reply_json(request, 201, json_pack("{s:s}", "name", name));
+}
+
+static void patch_stream(void *app, struct api_request *request, const char *name,
+                         const json_t *patch)
+{
+    struct harness *harness = app;
+    free(harness->config);
+    harness->config = json_dumps(patch, JSON_COMPACT);
+    if (note(app, request, "patch_stream", name) && api_request_check_etag(request, "v1"))
+        reply(request, "patch_stream");
+}
+
+static void restart_stream(void *app, struct api_request *request, const char *name)
+{
+    if (note(app, request, "restart_stream", name) && api_request_check_etag(request, "v1"))
+        api_request_reply_json(request, 202, json_pack("{s:s}", "name", name));
 }
 
 static void delete_stream(void *app, struct api_request *request, const char *name)
 {
-    if (note(app, request, "delete_stream", name))
+    if (note(app, request, "delete_stream", name) && api_request_check_etag(request, "v1"))
         api_request_reply_empty(request, 204);
 }
 
@@ -153,8 +173,10 @@ static void list_models(void *app, struct api_request *request)
 
 static void get_model(void *app, struct api_request *request, const char *name)
 {
-    if (note(app, request, "get_model", name))
-        reply(request, "get_model");
+    if (!note(app, request, "get_model", name) || !api_request_check_etag(request, "v1"))
+        return;
+    api_request_set_etag(request, "v1");
+    reply(request, "get_model");
 }
 
 static void get_readiness(void *app, struct api_request *request)
@@ -173,7 +195,9 @@ static const struct api_backend backend = {
     .list_streams = list_streams,
     .get_stream = get_stream,
     .put_stream = put_stream,
+    .patch_stream = patch_stream,
     .delete_stream = delete_stream,
+    .restart_stream = restart_stream,
     .get_snapshot = get_snapshot,
     .list_detections = list_detections,
     .get_detection = get_detection,

@@ -39,7 +39,11 @@ START_TEST(every_route_reaches_who_answers_it)
         {"GET", "/api/v1/streams", NULL, "list_streams", "", 200, "application/json"},
         {"GET", "/api/v1/streams/door", NULL, "get_stream", "door", 200, "application/json"},
         {"PUT", "/api/v1/streams/door", "{}", "put_stream", "door", 201, "application/json"},
+        {"PATCH", "/api/v1/streams/door", "{}", "patch_stream", "door", 200,
+         "application/json"},
         {"DELETE", "/api/v1/streams/door", NULL, "delete_stream", "door", 204, NULL},
+        {"POST", "/api/v1/streams/door:restart", "{}", "restart_stream", "door", 202,
+         "application/json"},
         {"GET", "/api/v1/streams/door/snapshot.jpg", NULL, "get_snapshot", "door", 200,
          "image/jpeg"},
         {"GET", "/api/v1/detections", NULL, "list_detections", "", 200, "application/json"},
@@ -218,7 +222,13 @@ START_TEST(a_wrong_request_gets_the_problem_that_says_so)
         {"GET", "/a/b/c/d/e/f/g/h/i", NULL, NULL, 400, "target_invalid"},
         {"GET", "/liv\xc3\xa9z", NULL, NULL, 400, "target_invalid"},
         {"POST", "/api/v1/streams", NULL, "{}", 405, "method_not_allowed"},
-        {"PATCH", "/api/v1/streams/a", NULL, "{}", 405, "method_not_allowed"},
+        {"PATCH", "/api/v1/streams", NULL, "{}", 405, "method_not_allowed"},
+        {"GET", "/api/v1/streams/a:restart", NULL, NULL, 405, "method_not_allowed"},
+        {"POST", "/api/v1/streams/a", NULL, "{}", 405, "method_not_allowed"},
+        {"POST", "/api/v1/streams/a:stop", NULL, "{}", 404, "path_unknown"},
+        {"POST", "/api/v1/streams/a:b:restart", NULL, "{}", 400, "name_invalid"},
+        {"POST", "/api/v1/streams/:restart", NULL, "{}", 400, "name_invalid"},
+        {"GET", "/api/v1/streams/a:", NULL, NULL, 404, "path_unknown"},
         {"OPTIONS", "/livez", NULL, NULL, 405, "method_not_allowed"},
         {"TRACE", "/livez", NULL, NULL, 405, "method_not_allowed"},
         {"get", "/livez", NULL, NULL, 405, "method_not_allowed"},
@@ -249,6 +259,21 @@ START_TEST(a_wrong_request_gets_the_problem_that_says_so)
          415, "media_type_unsupported"},
         {"PUT", "/api/v1/streams/a", "Content-Type: application/jsonx\r\nContent-Length: 2\r\n",
          NULL, 415, "media_type_unsupported"},
+        {"POST", "/api/v1/streams/a:restart", NULL, NULL, 415, "media_type_unsupported"},
+        {"POST", "/api/v1/streams/a:restart",
+         "Content-Type: application/x-www-form-urlencoded\r\n", NULL, 415,
+         "media_type_unsupported"},
+        {"POST", "/api/v1/streams/a:restart", "Content-Type: application/merge-patch+json\r\n",
+         NULL, 415, "media_type_unsupported"},
+        {"POST", "/api/v1/streams/a:restart", NULL, "{\"a\":1}", 400, "body_invalid"},
+        {"POST", "/api/v1/streams/a:restart", NULL, "{", 400, "body_invalid"},
+        {"PATCH", "/api/v1/streams/a", NULL, "[]", 400, "body_invalid"},
+        {"PATCH", "/api/v1/streams/a", "Content-Type: text/plain\r\n", NULL, 415,
+         "media_type_unsupported"},
+        {"GET", "/livez", "If-Match: v1\r\n", NULL, 400, "header_invalid"},
+        {"GET", "/livez", "If-None-Match: \r\n", NULL, 400, "header_invalid"},
+        {"GET", "/livez", "If-Match: \"a\"\r\nIf-Match: \"b\"\r\n", NULL, 400,
+         "header_invalid"},
         {"PUT", "/api/v1/streams/a", NULL, "", 400, "body_invalid"},
         {"PUT", "/api/v1/streams/a", NULL, "[]", 400, "body_invalid"},
         {"PUT", "/api/v1/streams/a", NULL, "{\"a\":1,\"a\":2}", 400, "body_invalid"},
@@ -285,10 +310,105 @@ START_TEST(a_method_that_is_not_allowed_is_told_which_are)
 {
     struct response response;
     harness_ask(&harness, "POST", "/api/v1/streams/a", NULL, "{}", &response);
-    ck_assert_pstr_eq(response_header(&response, "Allow"), "GET, HEAD, PUT, DELETE");
+    ck_assert_pstr_eq(response_header(&response, "Allow"), "GET, HEAD, PUT, PATCH, DELETE");
+    response_finish(&response);
+    harness_ask(&harness, "PUT", "/api/v1/streams/a:restart", NULL, "{}", &response);
+    ck_assert_pstr_eq(response_header(&response, "Allow"), "POST");
     response_finish(&response);
     harness_ask(&harness, "PUT", "/livez", NULL, NULL, &response);
     ck_assert_pstr_eq(response_header(&response, "Allow"), "GET, HEAD");
+    response_finish(&response);
+}
+END_TEST
+
+START_TEST(a_patch_may_call_itself_one_and_a_command_needs_no_body)
+{
+    struct response response;
+    struct client *client = harness_connect(&harness);
+    client_request(&harness, client, "PATCH", "/api/v1/streams/door",
+                   "Content-Type: Application/Merge-Patch+JSON; charset=utf-8\r\n"
+                   "Content-Length: 13\r\n",
+                   NULL);
+    client_send(client, "{\"user\":null}");
+    client_receive(&harness, client, false, &response);
+    ck_assert_int_eq(response.status, 200);
+    ck_assert_str_eq(harness.config, "{\"user\":null}");
+    response_finish(&response);
+    client_request(&harness, client, "POST", "/api/v1/streams/door:restart",
+                   "Content-Type: application/json\r\n", NULL);
+    client_receive(&harness, client, false, &response);
+    ck_assert_int_eq(response.status, 202);
+    ck_assert_str_eq(harness.name, "door");
+    response_finish(&response);
+    assert_problem("PATCH", "/api/v1/streams/door", "Content-Length: 2\r\n", NULL, 415,
+                   "media_type_unsupported");
+}
+END_TEST
+
+START_TEST(a_patch_of_another_type_is_told_which_are_taken)
+{
+    struct response response;
+    harness_ask(&harness, "PATCH", "/api/v1/streams/a", "Content-Type: text/plain\r\n", NULL,
+                &response);
+    ck_assert_pstr_eq(response_header(&response, "Accept-Patch"),
+                      "application/merge-patch+json, application/json");
+    response_finish(&response);
+}
+END_TEST
+
+/* The application says "v1" of all streams but "new", which is not there, and of models. */
+START_TEST(a_request_happens_only_under_its_conditions)
+{
+    static const struct {
+        const char *method, *target, *extra, *body;
+        int status;
+    } rows[] = {
+        {"PUT", "/api/v1/streams/door", "If-Match: \"v1\"\r\n", "{}", 201},
+        {"PUT", "/api/v1/streams/door", "If-Match: \"v0\", \"v1\"\r\n", "{}", 201},
+        {"PUT", "/api/v1/streams/door", "If-Match: *\r\n", "{}", 201},
+        {"PUT", "/api/v1/streams/door", "If-Match: \"v2\"\r\n", "{}", 412},
+        {"PUT", "/api/v1/streams/door", "If-Match: W/\"v1\"\r\n", "{}", 412},
+        {"PUT", "/api/v1/streams/door", "If-None-Match: *\r\n", "{}", 412},
+        {"PUT", "/api/v1/streams/door", "If-None-Match: W/\"v1\"\r\n", "{}", 412},
+        {"PUT", "/api/v1/streams/door", "If-None-Match: \"v2\"\r\n", "{}", 201},
+        {"PUT", "/api/v1/streams/new", "If-None-Match: *\r\n", "{}", 201},
+        {"PUT", "/api/v1/streams/new", "If-Match: *\r\n", "{}", 412},
+        {"PUT", "/api/v1/streams/new", "If-Match: \"v1\"\r\n", "{}", 412},
+        {"PATCH", "/api/v1/streams/door", "If-Match: \"v2\"\r\n", "{}", 412},
+        {"DELETE", "/api/v1/streams/door", "If-Match: \"v2\"\r\n", NULL, 412},
+        {"DELETE", "/api/v1/streams/door", "If-Match: \"v1\"\r\n", NULL, 204},
+        {"POST", "/api/v1/streams/door:restart", "If-Match: \"v2\"\r\n", "{}", 412},
+        {"GET", "/api/v1/models/scene", "If-None-Match: \"v1\"\r\n", NULL, 304},
+        {"HEAD", "/api/v1/models/scene", "If-None-Match: \"v0\",W/\"v1\"\r\n", NULL, 304},
+        {"GET", "/api/v1/models/scene", "If-None-Match: \"v2\"\r\n", NULL, 200},
+        {"GET", "/api/v1/models/scene", "If-Match: \"v2\"\r\n", NULL, 412},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct response response;
+        harness_ask(&harness, rows[i].method, rows[i].target, rows[i].extra, rows[i].body,
+                    &response);
+        ck_assert_msg(response.status == rows[i].status, "%s %s %s: %d", rows[i].method,
+                      rows[i].target, rows[i].extra, response.status);
+        if (response.status == 412)
+            ck_assert_str_eq(response_code(&response), "precondition_failed");
+        if (response.status == 304) {
+            ck_assert_pstr_eq(response_header(&response, "ETag"), "\"v1\"");
+            ck_assert_uint_eq(response.size, 0);
+        }
+        response_finish(&response);
+    }
+}
+END_TEST
+
+START_TEST(an_answer_carries_its_tag_unless_it_is_a_problem)
+{
+    struct response response;
+    harness_ask(&harness, "PUT", "/api/v1/streams/door", NULL, "{}", &response);
+    ck_assert_pstr_eq(response_header(&response, "ETag"), "\"v2\"");
+    response_finish(&response);
+    harness_ask(&harness, "PUT", "/api/v1/streams/door", "If-Match: \"x\"\r\n", "{}",
+                &response);
+    ck_assert_ptr_null(response_header(&response, "ETag"));
     response_finish(&response);
 }
 END_TEST
@@ -500,6 +620,10 @@ int main(void)
     tcase_add_test(routes, a_wrong_request_gets_the_problem_that_says_so);
     tcase_add_test(routes, a_problem_says_what_it_is_and_where_that_is_described);
     tcase_add_test(routes, a_method_that_is_not_allowed_is_told_which_are);
+    tcase_add_test(routes, a_patch_may_call_itself_one_and_a_command_needs_no_body);
+    tcase_add_test(routes, a_patch_of_another_type_is_told_which_are_taken);
+    tcase_add_test(routes, a_request_happens_only_under_its_conditions);
+    tcase_add_test(routes, an_answer_carries_its_tag_unless_it_is_a_problem);
     tcase_add_test(routes, a_busy_backend_says_when_to_come_back);
     tcase_add_test(routes, host_must_be_loopback_with_this_port);
     tcase_add_test(routes, an_absolute_target_must_name_this_server_too);

@@ -1,5 +1,6 @@
 #include "tests/suite.h"
 
+#include <glib.h>
 #include <string.h>
 
 #include "daemon/streams.h"
@@ -123,6 +124,30 @@ START_TEST(the_json_holds_what_the_api_promises_and_no_credentials)
 }
 END_TEST
 
+START_TEST(a_tag_stands_for_one_configuration_and_is_no_help_to_guess_a_password)
+{
+    struct stream_entry *entry = put("a");
+    char first[STREAMS_ETAG_SIZE], second[STREAMS_ETAG_SIZE];
+    g_strlcpy(first, entry->etag, sizeof first);
+    ck_assert_uint_eq(strlen(first), STREAMS_ETAG_SIZE - 1);
+    report(entry, STREAM_LIVE, REASON_NONE, 10);
+    put("a");
+    ck_assert_str_eq(entry->etag, first);
+    struct config_stream config = entry->config;
+    g_strlcpy(config.user, "joe", sizeof config.user);
+    g_strlcpy(config.password, "secret", sizeof config.password);
+    streams_put(streams, &config, false);
+    g_strlcpy(second, entry->etag, sizeof second);
+    ck_assert_str_ne(second, first);
+    g_strlcpy(config.password, "secres", sizeof config.password);
+    streams_put(streams, &config, false);
+    ck_assert_str_ne(entry->etag, second);
+    struct streams *others = streams_create();
+    ck_assert_str_ne(streams_put(others, &config, false)->etag, entry->etag);
+    streams_destroy(others);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("streams");
@@ -131,6 +156,8 @@ int main(void)
     tcase_add_test(tests, counters_go_on_over_the_death_of_a_worker_and_a_new_configuration);
     tcase_add_test(tests, a_worker_that_lies_about_its_counters_does_no_harm);
     tcase_add_test(tests, records_are_limited_by_rate_and_come_back_with_time);
+    tcase_add_test(tests,
+                   a_tag_stands_for_one_configuration_and_is_no_help_to_guess_a_password);
     tcase_add_test(tests, the_json_holds_what_the_api_promises_and_no_credentials);
     return suite_run("daemon/streams", &tests, 1);
 }

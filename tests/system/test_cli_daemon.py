@@ -35,6 +35,56 @@ def streams_are_managed():
                                  code=2), 'not named')
 
 
+def streams_are_changed():
+    """set changes what it names, restart starts anew, and each says what has happened"""
+    with workspace() as folder, daemon(folder) as running:
+        expect(vigil(running, 'streams', 'add', 'front', 'scene://street') == 'front: added\n',
+               'not said')
+        expect('replaced' in vigil(running, 'streams', 'add', 'front', 'scene://street?seed=2'),
+               'not said')
+        pid = running.wait_live('front')['worker_pid']
+        vigil(running, 'streams', 'restart', 'front')
+        running.wait_status('front', 'with another worker', lambda s: s['state'] == 'live' and
+                            s['worker_pid'] != pid, 20)
+        expect(vigil(running, 'streams', 'set', 'front', 'enabled=no', 'uri=scene://street?seed=3')
+               == 'front: set\n', 'not said')
+        seen = running.get('/api/v1/streams/front')
+        expect(seen['uri'].endswith('seed=3') and not seen['enabled'], seen)
+        vigil(running, 'streams', 'set', 'front', 'enabled=')
+        expect(running.get('/api/v1/streams/front')['enabled'], 'not the default')
+        secret = os.path.join(folder, 'password')
+        with open(secret, 'w', encoding='ascii') as file:
+            file.write('canary\n')
+        vigil(running, 'streams', 'set', 'front', 'uri=rtsp://127.0.0.1:9/x', 'user=joe',
+              '--password-file', secret)
+        expect(running.get('/api/v1/streams/front')['credentials'], 'no credentials')
+        for arguments, word in ((('set', 'front', 'enabled'), 'key=value'),
+                                (('set', 'front'), 'what to set'),
+                                (('set', 'front', 'colour=1'), 'colour'),
+                                (('set', 'front', 'uri=rtsp://127.0.0.1:8/x'), 'another server'),
+                                (('restart', 'front', 'x'), 'usage')):
+            expect(word in vigil(running, 'streams', *arguments, code=2), f'{arguments}')
+        vigil(running, 'streams', 'restart', 'absent', code=1)
+
+
+def plain_paths_are_addresses():
+    """a path below a media root is taken for its address; another is told what to do"""
+    with workspace() as folder:
+        root = os.path.join(folder, 'media')
+        os.mkdir(root)
+        for path in (os.path.join(root, 'a clip #1.mp4'), os.path.join(folder, 'b.mp4')):
+            with open(path, 'wb') as file:
+                file.write(b'film')
+        with daemon(folder, '[server]\nmedia_roots = media\n') as running:
+            vigil(running, 'streams', 'add', 'clip', f'{root}/../media/a clip #1.mp4')
+            uri = running.get('/api/v1/streams/clip')['uri']
+            expect(uri == f'file://{root}/a%20clip%20%231.mp4', uri)
+            expect('media_roots' in vigil(running, 'streams', 'add', 'b',
+                                          os.path.join(folder, 'b.mp4'), code=2), 'no word')
+            expect('rtsp://' in vigil(running, 'streams', 'add', 'b', 'camera.example', code=66),
+                   'no word')
+
+
 def passwords_come_from_a_file_and_are_not_shown():
     """a password is read from a file, reaches the stream and is shown nowhere"""
     with workspace() as folder, daemon(folder) as running:
@@ -94,5 +144,6 @@ def watching_survives_a_restart():
         expect(seqs == list(range(1, len(seqs) + 1)), seqs)
 
 
-run_tests([streams_are_managed, passwords_come_from_a_file_and_are_not_shown,
+run_tests([streams_are_managed, streams_are_changed, plain_paths_are_addresses,
+           passwords_come_from_a_file_and_are_not_shown,
            detections_are_listed, watching_survives_a_restart])

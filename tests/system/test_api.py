@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Streams changed, restarted and guarded by conditions over the API of a real vigild, whose
+workers are tests/daemon/puppet.c."""
+import json
+import os
+import threading
+
+from harness import BUILD, daemon, expect, run_tests, wait_for, workspace
+
+PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
+CONFIG = f'[worker]\nprogram = {PUPPET}\n[store]\nretention_days = 0\n'
+SCENE = 'scene://street'
+STREAM = '/api/v1/streams/calm'
+
+
+def ask(running, method, path, body=None, status=200, **headers):
+    """(the answer as JSON, its ETag); headers with _ for -"""
+    names = {name.replace('_', '-'): value for name, value in headers.items()}
+    got, answered, text = running.request(method, path, body, names)
+    expect(got == status, f'{method} {path} {body}: {got} {text[:300]!r}')
+    return json.loads(text) if text else None, answered['ETag']
+
+
+def wait_up(running, name='calm'):
+    return running.wait_status(name, 'live', lambda s: s['state'] == 'live', 10)
+
+
+def a_patch_changes_what_it_names():
+    """PATCH changes what it names, keeps the rest and the credentials, and outlives a restart"""
+    with workspace() as folder:
+        with daemon(folder, CONFIG) as running:
+            camera = {'uri': 'rtsp://cam.test/a', 'user': 'joe', 'password': 'pw'}
+            _, first = ask(running, 'PUT', STREAM, camera, 201)
+            expect('user joe' in wait_up(running)['detail'], 'no credentials')
+            seen, second = ask(running, 'PATCH', STREAM, {'uri': 'rtsp://cam.test/b'})
+            expect(seen['uri'] == 'rtsp://cam.test/b' and seen['credentials'], f'{seen}')
+            expect(first != second, 'the tag stayed')
+            expect('user joe' in wait_up(running)['detail'], 'no credentials any more')
+            problem, _ = ask(running, 'PATCH', STREAM, {'uri': 'rtsp://evil.test/'}, 422)
+            expect('another server' in problem['detail'] and 'pw' not in problem['detail'], problem)
+            pid = wait_up(running)['worker_pid']
+            ask(running, 'PATCH', STREAM, {'enabled': None}, **{
+                'Content_Type': 'application/merge-patch+json'}) # as it is: undisturbed
+            expect(wait_up(running)['worker_pid'] == pid, 'an empty patch restarts')
+            problem, _ = ask(running, 'PATCH', STREAM, {'enabeld': False}, 422)
+            expect('did you mean enabled' in problem['detail'], problem)
+            ask(running, 'PATCH', '/api/v1/streams/nobody', {}, 404)
+        with daemon(folder, CONFIG) as running:
+            seen, third = ask(running, 'GET', STREAM)
+            expect(seen['uri'] == 'rtsp://cam.test/b' and seen['credentials'], f'{seen}')
+            expect(third != second, 'a tag outlived the process')
+            seen, _ = ask(running, 'PATCH', STREAM, {'user': None, 'password': None})
+            expect(not seen['credentials'], f'{seen}')
+
+
+def conditions_hold():
+    """If-Match and If-None-Match guard a change; the tag is of the configuration alone"""
+    with workspace() as folder, daemon(folder, CONFIG) as running:
+        _, tag = ask(running, 'PUT', STREAM, {'uri': SCENE}, 201, If_None_Match='*')
+        wait_up(running)
+        expect(ask(running, 'GET', STREAM)[1] == tag, 'the tag follows the status')
+        # The status is not the tag's matter: reading is never answered by 304.
+        ask(running, 'GET', STREAM, If_None_Match=tag)
+        problem, _ = ask(running, 'PUT', STREAM, {'uri': SCENE}, 412, If_None_Match='*')
+        expect(problem['code'] == 'precondition_failed', problem)
+        _, newer = ask(running, 'PATCH', STREAM, {'enabled': False}, If_Match=tag)
+        for method, body in (('PUT', {'uri': SCENE}), ('PATCH', {'enabled': True}),
+                             ('DELETE', None)):
+            ask(running, method, STREAM, body, 412, If_Match=tag)
+        expect(running.status('calm')['state'] == 'disabled', 'a refused change happened')
+        ask(running, 'PUT', '/api/v1/streams/nobody', {'uri': SCENE}, 412, If_Match='*')
+        ask(running, 'DELETE', '/api/v1/streams/nobody', None, 404, If_Match='*')
+        ask(running, 'PUT', STREAM, {'uri': 'http://no'}, 422, If_Match=tag)
+        ask(running, 'DELETE', STREAM, None, 204, If_Match=f'"x", {newer}')
+
+
+def one_of_many_wins():
+    """of 12 changes at once that saw the same configuration exactly one happens"""
+    with workspace() as folder, daemon(folder, CONFIG) as running:
+        _, tag = ask(running, 'PUT', STREAM, {'uri': SCENE}, 201)
+        start, answers = threading.Barrier(12), []
+
+        def change(seed):
+            start.wait()
+            answers.append((running.request('PATCH', STREAM, {'uri': f'{SCENE}?seed={seed}'},
+                                            {'If-Match': tag})[0], seed))
+        threads = [threading.Thread(target=change, args=(seed,)) for seed in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        won = [seed for status, seed in answers if status == 200]
+        expect(len(won) == 1 and sorted(answers)[-1][0] == 412, f'{answers}')
+        expect(ask(running, 'GET', STREAM)[0]['uri'] == f'{SCENE}?seed={won[0]}', 'another won')
+
+
+def changes_are_made_in_order():
+    """patches of different members at the same time lose nothing of each other"""
+    with workspace() as folder, daemon(folder, CONFIG) as running:
+        ask(running, 'PUT', STREAM, {'uri': SCENE}, 201)
+        for _ in range(10):
+            patches = ({'uri': f'{SCENE}?seed=7'}, {'enabled': False}, {'loop': True})
+            threads = [threading.Thread(target=ask, args=(running, 'PATCH', STREAM, patch))
+                       for patch in patches]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            seen, _ = ask(running, 'GET', STREAM)
+            expect((seen['uri'], seen['enabled'], seen['loop']) ==
+                   (f'{SCENE}?seed=7', False, True), f'{seen}')
+            ask(running, 'PUT', STREAM, {'uri': SCENE})
+
+
+def a_restart_is_a_new_worker():
+    """restart gives a stream a fresh worker, also one of a file and one that failed"""
+    with workspace() as folder, daemon(folder, CONFIG + f'[stream calm-1]\nuri = {SCENE}\n') \
+            as running:
+        path = '/api/v1/streams/calm-1'
+        pid = wait_up(running, 'calm-1')['worker_pid']
+        seen, _ = ask(running, 'POST', path + ':restart', '', 202, **{
+            'Content_Type': 'application/json'})
+        expect(seen['status']['state'] == 'connecting', f'{seen}')
+        running.wait_status('calm-1', 'with another worker', lambda s: s['state'] == 'live' and
+                            s['worker_pid'] != pid, 10)
+        running.put_stream('exit', uri=SCENE)
+        running.wait_status('exit', 'failed', lambda s: s['state'] == 'failed', 20)
+        ask(running, 'POST', '/api/v1/streams/exit:restart', {}, 202)
+        wait_for('another try', lambda: running.status('exit')['reason'] in ('crashed', 'none'), 5)
+        ask(running, 'POST', '/api/v1/streams/nobody:restart', {}, 404)
+        running.put_stream('calm', uri=SCENE, enabled=False)
+        problem, _ = ask(running, 'POST', STREAM + ':restart', {}, 409)
+        expect(problem['code'] == 'stream_disabled', problem)
+        # What a form on another site can send.
+        for kind in ('application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data'):
+            ask(running, 'POST', path + ':restart', '{}', 415, Content_Type=kind,
+                Origin='https://evil.example')
+
+
+run_tests([a_patch_changes_what_it_names, conditions_hold, one_of_many_wins,
+           changes_are_made_in_order, a_restart_is_a_new_worker])
