@@ -23,6 +23,8 @@
 #include "api/target.h"
 #include "api/timers.h"
 
+#define API_ROUTES_MAX 48
+
 struct api_route;
 
 struct api_connection {
@@ -55,6 +57,7 @@ struct api_request {
     char *body;
     size_t body_size, body_capacity;
 
+    int64_t began_ns; /* CLOCK_MONOTONIC, when its request line was there */
     bool dispatched, suspended, answered;
     int status;
     struct MHD_Response *response;     /* until it is queued; NULL without memory */
@@ -80,6 +83,7 @@ struct api_server {
     size_t pending_count;
     struct api_events events;
     struct api_server_stats stats;
+    struct histogram latency[API_ROUTES_MAX + 1][6]; /* [][2]: of answers 2xx */
 };
 
 /* --- request.c --- */
@@ -121,6 +125,8 @@ void api_request_admit(struct api_request *request, const char *method, bool *re
  * is what stands for {name} or NULL; for {name}:verb the segment is cut off before the verb. */
 const struct api_route *api_route_find(const char *method, struct api_target *target,
                                        bool *ret_known, const char **ret_name);
+/* Its place in the table; that of NULL is after the last. */
+size_t api_route_index(const struct api_route *route);
 const char *api_route_method(const struct api_route *route);
 const struct api_parameter_rule *api_route_parameters(const struct api_route *route);
 /* The media types of the body a route takes, "a or b"; NULL: it takes none. */

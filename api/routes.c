@@ -183,6 +183,7 @@ static const struct api_route routes[] = {
     ROUTE("GET", "/openapi.json", OPEN, get_contract, none, NONE),
 };
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
+static_assert(ROUTE_COUNT <= API_ROUTES_MAX, "what is counted by route has too little room");
 
 /* {name} stands for anything without a colon, {name}:verb for anything before that verb. */
 static bool name_matches(const char *segment, const char *verb, size_t verb_length)
@@ -236,6 +237,11 @@ const struct api_route *api_route_find(const char *method, struct api_target *ta
 const struct api_parameter_rule *api_route_parameters(const struct api_route *route)
 {
     return route->parameters;
+}
+
+size_t api_route_index(const struct api_route *route)
+{
+    return route ? (size_t)(route - routes) : ROUTE_COUNT;
 }
 
 const char *api_route_method(const struct api_route *route)

@@ -9,12 +9,14 @@
  * checks what that mode would, a Host and no space in the target. */
 #include "api/server.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/body.h"
@@ -116,6 +118,13 @@ static void close_hung_up(struct api_server *server, int64_t now_ms)
 
 /* --- one request ------------------------------------------------------------------------ */
 
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
 /* A request line was received. The first request of a connection has to be done within the
  * deadline of the connection itself, so that a slow request line counts too; a later one begins
  * here, since a connection may rest before it. */
@@ -131,6 +140,7 @@ static void *on_request_line(void *cls, const char *target, struct MHD_Connectio
         api_timers_start(&server->deadlines, &connection->deadline);
     connection->request = request;
     request->connection = connection;
+    request->began_ns = now_ns();
     request->target_status = api_target_parse(target, &request->target, &request->target_error);
     return request;
 }
@@ -156,13 +166,21 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     api_request_release(request);
 }
 
+static void note_answer(const struct api_request *request, int status)
+{
+    struct api_server *server = request->server;
+    double seconds = (double)(now_ns() - request->began_ns) / 1e9;
+    server->stats.responses[status / 100]++;
+    histogram_add(&server->latency[api_route_index(request->route)][status / 100], seconds);
+}
+
 static enum MHD_Result queue_answer(struct api_request *request)
 {
     struct MHD_Response *response = request->response;
     request->response = NULL;
     if (!response)
         return MHD_NO;
-    request->server->stats.responses[request->status / 100]++;
+    note_answer(request, request->status);
     enum MHD_Result result =
         MHD_queue_response(request->connection->mhd, (unsigned)request->status, response);
     MHD_destroy_response(response);
@@ -175,7 +193,7 @@ static void refuse_body(struct api_request *request)
 {
     char *text = api_response_format_too_large();
     if (text && send(request->connection->fd, text, strlen(text), MSG_NOSIGNAL) > 0)
-        request->server->stats.responses[4]++;
+        note_answer(request, 413);
     free(text);
 }
 
@@ -418,4 +436,11 @@ void api_server_get_stats(const struct api_server *server, struct api_server_sta
 {
     *ret_stats = server->stats;
     ret_stats->subscribers = (int64_t)server->events.subscriber_count;
+}
+
+const struct histogram *api_server_get_latency(const struct api_server *server, size_t route,
+                                               int status_class)
+{
+    assert(status_class >= 1 && status_class <= 5);
+    return route <= api_route_index(NULL) ? &server->latency[route][status_class] : NULL;
 }

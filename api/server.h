@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "api/backend.h"
+#include "record/histogram.h"
 
 struct api_server;
 
@@ -69,6 +70,12 @@ struct api_server_stats {
     int64_t connections, subscribers;
 };
 void api_server_get_stats(const struct api_server *server, struct api_server_stats *ret_stats);
+
+/* How long it took from the request line until the answer was ready to be sent: by route, as
+ * api_server_get_route counts them and one more for requests that reached none, and by class of
+ * status (1 to 5). NULL after the last route. Belongs to the server. */
+const struct histogram *api_server_get_latency(const struct api_server *server, size_t route,
+                                               int status_class);
 
 /* The route table as data, for the test that holds it against openapi.yaml. */
 #define API_ROUTE_PARAMETERS_MAX 16

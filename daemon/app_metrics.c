@@ -1,5 +1,5 @@
 /* GET /metrics in Prometheus' text format: base units, _total for counters, one HELP and TYPE
- * per family, all samples of a family together. Per-stream families are rows of one table. */
+ * per family. Per-stream families are rows of one table. */
 #include "daemon/app_private.h"
 
 #include <dirent.h>
@@ -11,42 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void family(GString *out, const char *name, const char *type, const char *help)
-{
-    g_string_append_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void append_number(GString *out, double value)
-{
-    char text[G_ASCII_DTOSTR_BUF_SIZE];
-    g_string_append(out, g_ascii_formatd(text, sizeof text, "%.15g", value));
-    g_string_append_c(out, '\n');
-}
-
-static void single(GString *out, const char *name, const char *type, const char *help,
-                   double value)
-{
-    family(out, name, type, help);
-    g_string_append_printf(out, "%s ", name);
-    append_number(out, value);
-}
-
-/* One sample with a label, its value escaped as the format asks. */
-static void sample(GString *out, const char *name, const char *label, const char *label_value,
-                   double value)
-{
-    g_string_append_printf(out, "%s{%s=\"", name, label);
-    for (const char *p = label_value; *p; p++) {
-        if (*p == '\n')
-            g_string_append(out, "\\n");
-        else if (*p == '"' || *p == '\\')
-            g_string_append_printf(out, "\\%c", *p);
-        else
-            g_string_append_c(out, *p);
-    }
-    g_string_append(out, "\"} ");
-    append_number(out, value);
-}
+#include "daemon/exposition.h"
 
 /* --- streams ------------------------------------------------------------------------------ */
 
@@ -110,13 +75,13 @@ static const struct {
 
 static void append_states(struct app *app, GString *out)
 {
-    family(out, "vigil_streams", "gauge", "Streams by state.");
+    exposition_family(out, "vigil_streams", "gauge", "Streams by state.");
     for (int state = STREAM_CONNECTING; state <= STREAM_ENDED; state++) {
         int count = 0;
         for (size_t i = 0; i < streams_count(app->streams); i++)
             count += streams_at(app->streams, i)->status.state == (enum stream_state)state;
-        sample(out, "vigil_streams", "state", stream_state_name((enum stream_state)state),
-               count);
+        exposition_labelled(out, "vigil_streams", "state",
+                            stream_state_name((enum stream_state)state), count);
     }
 }
 
@@ -125,31 +90,33 @@ static void append_streams(struct app *app, GString *out)
     append_states(app, out);
     size_t count = streams_count(app->streams);
     for (size_t k = 0; k < G_N_ELEMENTS(stream_counters) && count > 0; k++) {
-        family(out, stream_counters[k].name, "counter", stream_counters[k].help);
+        exposition_family(out, stream_counters[k].name, "counter", stream_counters[k].help);
         for (size_t i = 0; i < count; i++) {
             const struct stream_entry *entry = streams_at(app->streams, i);
             struct stream_totals totals = stream_entry_totals(entry);
             int64_t value;
             memcpy(&value, (char *)&totals + stream_counters[k].offset, sizeof value);
-            sample(out, stream_counters[k].name, "stream", entry->config.name, (double)value);
+            exposition_labelled(out, stream_counters[k].name, "stream", entry->config.name,
+                                (double)value);
         }
     }
     for (size_t k = 0; k < G_N_ELEMENTS(stream_gauges) && count > 0; k++) {
-        family(out, stream_gauges[k].name, "gauge", stream_gauges[k].help);
+        exposition_family(out, stream_gauges[k].name, "gauge", stream_gauges[k].help);
         for (size_t i = 0; i < count; i++) {
             const struct stream_entry *entry = streams_at(app->streams, i);
             double value = stream_gauges[k].value(entry);
             if (value >= 0)
-                sample(out, stream_gauges[k].name, "stream", entry->config.name, value);
+                exposition_labelled(out, stream_gauges[k].name, "stream", entry->config.name,
+                                    value);
         }
     }
     if (count > 0)
-        family(out, "vigil_stream_worker_deaths_total", "counter",
-               "Workers of the stream that died.");
+        exposition_family(out, "vigil_stream_worker_deaths_total", "counter",
+                          "Workers of the stream that died.");
     for (size_t i = 0; i < count; i++) {
         const struct stream_entry *entry = streams_at(app->streams, i);
-        sample(out, "vigil_stream_worker_deaths_total", "stream", entry->config.name,
-               (double)entry->restarts);
+        exposition_labelled(out, "vigil_stream_worker_deaths_total", "stream",
+                            entry->config.name, (double)entry->restarts);
     }
 }
 
@@ -159,48 +126,70 @@ static void append_store(struct app *app, GString *out)
 {
     struct mailbox_stats stats;
     mailbox_get_stats(app->mailbox, &stats);
-    single(out, "vigil_store_ok", "gauge", "0 while commits fail.", !*stats.problem);
-    single(out, "vigil_store_records_committed_total", "counter", "Records committed.",
-           (double)stats.committed);
-    single(out, "vigil_store_records_waiting", "gauge", "Records not yet committed.",
-           stats.waiting);
-    single(out, "vigil_store_commit_failures_total", "counter",
-           "Commits that failed and were tried again.", (double)stats.failures);
-    single(out, "vigil_store_detections_expired_total", "counter",
-           "Detections removed after their retention.", (double)stats.expired);
-    family(out, "vigil_store_commit_seconds", "summary", "Time spent in commits.");
-    g_string_append(out, "vigil_store_commit_seconds_sum ");
-    append_number(out, stats.commit_seconds);
-    g_string_append(out, "vigil_store_commit_seconds_count ");
-    append_number(out, (double)stats.commits);
+    exposition_single(out, "vigil_store_ok", "gauge", "0 while commits fail.", !*stats.problem);
+    exposition_single(out, "vigil_store_records_committed_total", "counter",
+                      "Records committed.", (double)stats.committed);
+    exposition_single(out, "vigil_store_records_waiting", "gauge", "Records not yet committed.",
+                      stats.waiting);
+    exposition_single(out, "vigil_store_commit_failures_total", "counter",
+                      "Commits that failed and were tried again.", (double)stats.failures);
+    exposition_single(out, "vigil_store_detections_expired_total", "counter",
+                      "Detections removed after their retention.", (double)stats.expired);
+    const char *commit = "vigil_store_commit_seconds";
+    exposition_family(out, commit, "histogram", "Time a commit of records took.");
+    exposition_histogram(out, commit, NULL, &stats.commit);
     const char *lost = "vigil_records_dropped_total";
-    family(out, lost, "counter", "Records that were not kept, by reason.");
-    sample(out, lost, "reason", "queue_full", (double)stats.dropped);
-    sample(out, lost, "reason", "store_refused", (double)stats.refused);
-    sample(out, lost, "reason", "over_rate", (double)app->records_over_rate);
-    sample(out, lost, "reason", "invalid", (double)app->records_refused);
-    single(out, "vigil_detections_open", "gauge", "Detections that have not ended.",
-           (double)detections_open(app->detections));
+    exposition_family(out, lost, "counter", "Records that were not kept, by reason.");
+    exposition_labelled(out, lost, "reason", "queue_full", (double)stats.dropped);
+    exposition_labelled(out, lost, "reason", "store_refused", (double)stats.refused);
+    exposition_labelled(out, lost, "reason", "over_rate", (double)app->records_over_rate);
+    exposition_labelled(out, lost, "reason", "invalid", (double)app->records_refused);
+    exposition_single(out, "vigil_detections_open", "gauge", "Detections that have not ended.",
+                      (double)detections_open(app->detections));
 }
 
 static void append_workers(struct app *app, GString *out)
 {
     struct supervisor_stats stats;
     supervisor_get_stats(app->supervisor, &stats);
-    single(out, "vigil_workers", "gauge", "Worker processes.", stats.workers);
-    single(out, "vigil_workers_spare", "gauge", "Warm workers without a stream.", stats.spares);
-    single(out, "vigil_workers_started_total", "counter", "Worker processes started.",
-           (double)stats.spawned);
-    single(out, "vigil_workers_crashed_total", "counter",
-           "Workers that died while serving a stream.", (double)stats.crashed);
-    single(out, "vigil_worker_warmup_seconds", "gauge",
-           "From start to ready of the last worker.", stats.warmup_seconds);
+    exposition_single(out, "vigil_workers", "gauge", "Worker processes.", stats.workers);
+    exposition_single(out, "vigil_workers_spare", "gauge", "Warm workers without a stream.",
+                      stats.spares);
+    exposition_single(out, "vigil_workers_started_total", "counter",
+                      "Worker processes started.", (double)stats.spawned);
+    exposition_single(out, "vigil_workers_crashed_total", "counter",
+                      "Workers that died while serving a stream.", (double)stats.crashed);
+    exposition_single(out, "vigil_worker_warmup_seconds", "gauge",
+                      "From start to ready of the last worker.", stats.warmup_seconds);
     const char *killed = "vigil_workers_killed_total";
-    family(out, killed, "counter", "Workers killed, by reason.");
-    sample(out, killed, "reason", "silent", (double)stats.killed_silent);
-    sample(out, killed, "reason", "malformed", (double)stats.killed_malformed);
-    sample(out, killed, "reason", "flooding", (double)stats.killed_flooding);
-    sample(out, killed, "reason", "stopping", (double)stats.killed_stopping);
+    exposition_family(out, killed, "counter", "Workers killed, by reason.");
+    exposition_labelled(out, killed, "reason", "silent", (double)stats.killed_silent);
+    exposition_labelled(out, killed, "reason", "malformed", (double)stats.killed_malformed);
+    exposition_labelled(out, killed, "reason", "flooding", (double)stats.killed_flooding);
+    exposition_labelled(out, killed, "reason", "stopping", (double)stats.killed_stopping);
+}
+
+/* By route and class of status: those that have occurred, of which there can be so many only. */
+static void append_http_latency(struct app *app, GString *out)
+{
+    static const char *const classes[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    const char *name = "vigil_http_request_duration_seconds";
+    const struct histogram *histogram;
+    exposition_family(out, name, "histogram",
+                      "From the request line to the answer, which for streams is its head.");
+    for (size_t i = 0; api_server_get_latency(app->server, i, 2); i++) {
+        struct api_route_info route = {.method = "none", .path = "none"};
+        api_server_get_route(i, &route);
+        for (int class = 1; class <= 5; class ++) {
+            histogram = api_server_get_latency(app->server, i, class);
+            const struct exposition_label labels[] = {{"method", route.method},
+                                                      {"route", route.path},
+                                                      {"class", classes[class]},
+                                                      {NULL, NULL}};
+            if (histogram_count(histogram) > 0)
+                exposition_histogram(out, name, labels, histogram);
+        }
+    }
 }
 
 static void append_http(struct app *app, GString *out)
@@ -208,18 +197,20 @@ static void append_http(struct app *app, GString *out)
     static const char *const classes[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
     struct api_server_stats stats;
     api_server_get_stats(app->server, &stats);
-    single(out, "vigil_http_requests_total", "counter", "HTTP requests.",
-           (double)stats.requests);
-    family(out, "vigil_http_responses_total", "counter", "HTTP responses by class of status.");
+    exposition_single(out, "vigil_http_requests_total", "counter", "HTTP requests.",
+                      (double)stats.requests);
+    exposition_family(out, "vigil_http_responses_total", "counter",
+                      "HTTP responses by class of status.");
     for (size_t i = 1; i < G_N_ELEMENTS(classes); i++)
-        sample(out, "vigil_http_responses_total", "class", classes[i],
-               (double)stats.responses[i]);
-    single(out, "vigil_http_connections", "gauge", "Open HTTP connections.",
-           (double)stats.connections);
-    single(out, "vigil_http_subscribers", "gauge", "Clients of the event stream.",
-           (double)stats.subscribers);
-    single(out, "vigil_http_deadline_closed_total", "counter",
-           "Connections closed since a request took too long.", (double)stats.deadline_closed);
+        exposition_labelled(out, "vigil_http_responses_total", "class", classes[i],
+                            (double)stats.responses[i]);
+    exposition_single(out, "vigil_http_connections", "gauge", "Open HTTP connections.",
+                      (double)stats.connections);
+    exposition_single(out, "vigil_http_subscribers", "gauge", "Clients of the event stream.",
+                      (double)stats.subscribers);
+    exposition_single(out, "vigil_http_deadline_closed_total", "counter",
+                      "Connections closed since a request took too long.",
+                      (double)stats.deadline_closed);
 }
 
 static int count_descriptors(void)
@@ -243,24 +234,27 @@ static void append_process(GString *out)
     if (file)
         fclose(file);
     getrusage(RUSAGE_SELF, &usage);
-    single(out, "process_cpu_seconds_total", "counter", "User and system time of vigild.",
-           (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
-    single(out, "process_resident_memory_bytes", "gauge", "Resident memory of vigild.",
-           (double)pages * (double)sysconf(_SC_PAGESIZE));
-    single(out, "process_open_fds", "gauge", "Open descriptors of vigild.",
-           count_descriptors());
+    exposition_single(out, "process_cpu_seconds_total", "counter",
+                      "User and system time of vigild.",
+                      (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                          (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+    exposition_single(out, "process_resident_memory_bytes", "gauge",
+                      "Resident memory of vigild.",
+                      (double)pages * (double)sysconf(_SC_PAGESIZE));
+    exposition_single(out, "process_open_fds", "gauge", "Open descriptors of vigild.",
+                      count_descriptors());
 }
 
 char *app_metrics_text(struct app *app)
 {
     GString *out = g_string_sized_new(16 * 1024);
-    family(out, "vigil_build_info", "gauge", "1, with the version as a label.");
-    sample(out, "vigil_build_info", "version", app->options.version, 1);
+    exposition_family(out, "vigil_build_info", "gauge", "1, with the version as a label.");
+    exposition_labelled(out, "vigil_build_info", "version", app->options.version, 1);
     append_streams(app, out);
     append_store(app, out);
     append_workers(app, out);
     append_http(app, out);
+    append_http_latency(app, out);
     append_process(out);
     /* The API frees with free(). */
     char *text = strdup(out->str);

@@ -115,8 +115,7 @@ static void note_commit(struct mailbox *mailbox, const struct record *records, g
     for (guint i = 0; i < count; i++)
         g_queue_push_tail(&mailbox->committed, g_queue_pop_head(&mailbox->batch));
     mailbox->stats.committed += count;
-    mailbox->stats.commits++;
-    mailbox->stats.commit_seconds += (double)took_ns / 1e9;
+    histogram_add(&mailbox->stats.commit, (double)took_ns / 1e9);
     mailbox->stats.problem[0] = '\0';
     uv_mutex_unlock(&mailbox->lock);
     uv_async_send(mailbox->async);

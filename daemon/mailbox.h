@@ -14,6 +14,7 @@
 
 #include <uv.h>
 
+#include "record/histogram.h"
 #include "store/store.h"
 
 #define MAILBOX_BATCH_MS    20
@@ -55,12 +56,11 @@ int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *co
                        mailbox_done *done, void *data);
 
 struct mailbox_stats {
-    int64_t committed; /* records */
-    int64_t dropped;   /* refused since the queue was full, or lost at close */
-    int64_t refused;   /* by the store, for what they are */
-    int64_t failures;  /* commits that failed and were tried again */
-    int64_t commits;
-    double commit_seconds; /* spent in commits */
+    int64_t committed;       /* records */
+    int64_t dropped;         /* refused since the queue was full, or lost at close */
+    int64_t refused;         /* by the store, for what they are */
+    int64_t failures;        /* commits that failed and were tried again */
+    struct histogram commit; /* how long each took */
     int64_t expired;
     int waiting;
     char problem[256]; /* why the last commit failed; "" when it did not */
