@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,8 @@
 #include "daemon/media.h"
 #include "record/file.h"
 
-#define TICK_MS          1000
-#define SPARE_WORKERS    1 /* a worker takes longer to warm up than a camera may be left alone */
-#define LINES_PER_MINUTE 20
+#define TICK_MS       1000
+#define SPARE_WORKERS 1 /* a worker takes longer to warm up than a camera may be left alone */
 
 __attribute__((format(printf, 2, 3))) static void explain(struct app_error *err,
                                                           const char *format, ...)
@@ -70,17 +70,25 @@ static void record_committed(void *owner, const struct record *record, const cha
 
 /* --- workers ------------------------------------------------------------------------------ */
 
-static bool may_log(struct app *app, struct stream_entry *entry)
+/* Once per state and reason until the stream is live again: a camera that stays away is tried
+ * for ever. */
+static void tell_status(struct stream_entry *entry, const struct message_stream_status *status)
 {
-    uint64_t now = uv_now(app->loop);
-    if (now - entry->logged_ms > 60000) {
-        entry->logged_ms = now;
-        entry->logged = 0;
-    }
-    if (entry->logged++ == LINES_PER_MINUTE)
-        log_warning("stream %s: changes often; further lines of this minute are left out",
-                    entry->config.name);
-    return entry->logged <= LINES_PER_MINUTE;
+    const struct log_about about = {
+        .stream = status->stream,
+        .state = stream_state_name(status->state),
+        .reason = status->reason == REASON_NONE ? NULL : stream_reason_name(status->reason),
+        .limit = &entry->log,
+    };
+    int64_t untold = status->state == STREAM_LIVE ? log_limit_forget(&entry->log) : 0;
+    if (untold > 0)
+        log_about(LOG_LEVEL_INFO, &about, "live, after %" PRId64 " lines that were left out",
+                  untold);
+    else
+        log_about(status->state == STREAM_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, &about,
+                  "%s%s%s%s%s", about.state, about.reason ? " " : "",
+                  about.reason ? about.reason : "", *status->detail ? ": " : "",
+                  status->detail);
 }
 
 static void take_status(void *owner, const struct message_stream_status *status)
@@ -93,12 +101,8 @@ static void take_status(void *owner, const struct message_stream_status *status)
         entry->status.state != status->state || entry->status.reason != status->reason;
     stream_entry_set_status(entry, status);
     /* What leads to a try is told, the try itself is not. */
-    if (changed && status->state != STREAM_CONNECTING && may_log(app, entry))
-        log_line(status->state == STREAM_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
-                 "stream %s: %s%s%s%s%s", status->stream, stream_state_name(status->state),
-                 status->reason == REASON_NONE ? "" : " ",
-                 status->reason == REASON_NONE ? "" : stream_reason_name(status->reason),
-                 *status->detail ? ": " : "", status->detail);
+    if (changed && status->state != STREAM_CONNECTING)
+        tell_status(entry, status);
 }
 
 static int open_media(struct app *app, const struct config_stream *stream,
@@ -238,8 +242,8 @@ static void load_streams(struct app *app)
         struct config_error why = {.text = "not valid JSON"};
         const struct stream_entry *entry = streams_find(app->streams, rows[i].name);
         if (entry) {
-            log_warning("stream %s: the configuration file replaces what the API was told",
-                        rows[i].name);
+            log_stream(LOG_LEVEL_WARNING, rows[i].name,
+                       "the configuration file replaces what the API was told");
             continue;
         }
         json_t *object = json_loads(rows[i].config, JSON_REJECT_DUPLICATES, NULL);
@@ -256,7 +260,8 @@ static void load_streams(struct app *app)
         if (r == 0)
             streams_put(app->streams, &stream, false);
         else
-            log_warning("stream %s of the store is left out: %s", rows[i].name, why.text);
+            log_stream(LOG_LEVEL_WARNING, rows[i].name, "left out, as the store has it: %s",
+                       why.text);
     }
     for (size_t i = 0; i < streams_count(app->streams); i++)
         app_apply_stream(app, streams_at(app->streams, i));

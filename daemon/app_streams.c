@@ -131,7 +131,8 @@ static void stream_stored(void *data, int result, const char *problem)
         return;
     bool is_new = !streams_find(app->streams, change->name);
     struct stream_entry *entry = streams_put(app->streams, &change->config, false);
-    log_info("stream %s: %s by the API", entry->config.name, is_new ? "made" : "changed");
+    log_stream(LOG_LEVEL_INFO, entry->config.name, "%s by the API",
+               is_new ? "made" : "changed");
     app_apply_stream(app, entry);
     reply_stream(app, change->request, is_new ? 201 : 200, entry);
     finish(change);
@@ -143,7 +144,7 @@ static void stream_deleted(void *data, int result, const char *problem)
     struct app *app = change->app;
     if (change_failed(change, result == -ENOENT ? 0 : result, problem))
         return;
-    log_info("stream %s: deleted by the API", change->name);
+    log_stream(LOG_LEVEL_INFO, change->name, "deleted by the API");
     supervisor_stop(app->supervisor, change->name);
     streams_remove(app->streams, change->name);
     api_request_reply_empty(change->request, 204);
@@ -309,7 +310,7 @@ void app_restart_stream(void *owner, struct api_request *request, const char *na
         api_request_reply_problem(request, 409, "stream_disabled",
                                   "stream %s is disabled; enable it to start it", name);
     } else if (api_request_check_etag(request, entry->etag)) {
-        log_info("stream %s: restarted by the API", name);
+        log_stream(LOG_LEVEL_INFO, name, "restarted by the API");
         stream_entry_reset(entry);
         app_apply_stream(app, entry);
         reply_stream(app, request, 202, entry);

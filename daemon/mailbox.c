@@ -15,7 +15,6 @@
 #define EXPIRE_STEP        100
 #define EXPIRE_INTERVAL_NS (60 * UINT64_C(1000000000))
 #define EXPIRE_PAUSE_NS    (50 * UINT64_C(1000000))
-#define REFUSED_PAUSE_NS   (60 * UINT64_C(1000000000)) /* between two lines about refusals */
 #define MS                 UINT64_C(1000000)
 
 struct letter {
@@ -55,7 +54,7 @@ struct mailbox {
     GQueue batch; /* taken from letters, not yet committed */
     uint64_t retry_ns;
     uint64_t expire_ns;
-    uint64_t refused_ns; /* when that was last told */
+    struct log_limit refusals_log;
     bool failing;
 };
 
@@ -150,12 +149,11 @@ static int commit(struct mailbox *mailbox, guint count)
         return r;
     }
     if (count == 1) {
-        if (mailbox->refused_ns == 0 || start - mailbox->refused_ns > REFUSED_PAUSE_NS) {
-            log_error("the store refuses a record of stream %s: %s; more of this minute are "
-                      "only counted",
-                      records[0].stream, err.text);
-            mailbox->refused_ns = start;
-        }
+        const struct log_about about = {
+            .stream = records[0].stream,
+            .limit = &mailbox->refusals_log,
+        };
+        log_about(LOG_LEVEL_ERROR, &about, "the store refuses a record: %s", err.text);
         drop_head(mailbox, &mailbox->stats.refused);
         return 0;
     }

@@ -1,6 +1,7 @@
 /* vigild: options, loop, run, teardown. Everything else is daemon/app.h. */
 #include <errno.h>
 #include <glib.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +94,8 @@ int main(int argc, char **argv)
     g_autofree char *file = NULL;
     g_autofree char *listen = NULL;
     g_autofree char *database = NULL;
+    g_autofree char *log_format = NULL;
+    g_autofree char *log_level = NULL;
     gboolean show_version = FALSE;
     const GOptionEntry entries[] = {
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &file,
@@ -100,10 +103,15 @@ int main(int argc, char **argv)
         {"listen", 'l', 0, G_OPTION_ARG_STRING, &listen,
          "Address and port, loopback only (default 127.0.0.1:8470)", "ADDRESS:PORT"},
         {"database", 'd', 0, G_OPTION_ARG_FILENAME, &database, "Database file", "FILE"},
+        {"log-format", 0, 0, G_OPTION_ARG_STRING, &log_format,
+         "text, json, journal, or auto (default): journal under systemd, else text", "FORMAT"},
+        {"log-level", 0, 0, G_OPTION_ARG_STRING, &log_level,
+         "The least grave to log: error, warning, info (default) or debug", "LEVEL"},
         {"version", 'V', 0, G_OPTION_ARG_NONE, &show_version, "Print the version", NULL},
         {NULL},
     };
     g_autoptr(GError) error = NULL;
+    setlocale(LC_CTYPE, "C.UTF-8"); /* GLib's help has an ellipsis */
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_option_context_set_summary(context,
                                  "Analyses camera streams and serves what it detects.");
@@ -113,12 +121,22 @@ int main(int argc, char **argv)
                 error ? error->message : "it takes no arguments, only options");
         return EXIT_USAGE;
     }
+    int format = log_format ? log_format_from_name(log_format) : LOG_FORMAT_AUTO;
+    int level = log_level ? log_level_from_name(log_level) : LOG_LEVEL_INFO;
+    if (format < 0 || level < 0) {
+        fprintf(stderr, "vigild: %s; see vigild --help\n",
+                format < 0 ? "--log-format is text, json, journal or auto"
+                           : "--log-level is error, warning, info or debug");
+        return EXIT_USAGE;
+    }
     if (show_version) {
         puts("vigild " VIGIL_VERSION);
         return EXIT_SUCCESS;
     }
     /* Descriptors that whoever started us left open are none of a worker's business. */
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    log_setup((enum log_format)format, (enum log_level)level);
+    log_take_glib();
     /* Broken pipes and sockets are return values. */
     signal(SIGPIPE, SIG_IGN);
     /* Look-ups may fill half of libuv's pool; queries keep the other half. glibc's own waits

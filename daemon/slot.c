@@ -65,17 +65,11 @@ void slot_quit(struct slot *slot)
         send_plain(slot, MESSAGE_QUIT, NULL);
 }
 
-/* The name to log a worker's stderr under. */
+/* Whose stderr it is, when there is one stream it can speak of. */
 static void label_slot(struct slot *slot)
 {
-    char label[RECORD_NAME_SIZE + 32];
     const struct stream *first = slot->streams->pdata[0];
-    if (slot->streams->len == 1)
-        snprintf(label, sizeof label, "%s", first->name);
-    else
-        snprintf(label, sizeof label, "%u streams, pid %d", slot->streams->len,
-                 worker_pid(slot->worker));
-    worker_set_label(slot->worker, label);
+    worker_set_stream(slot->worker, slot->streams->len == 1 ? first->name : "");
 }
 
 /* The stream has left its worker, or its worker is gone. May free the stream. */
@@ -140,8 +134,9 @@ static void spawn_failed(struct supervisor *sup, const char *text)
     sup->spawn_at = supervisor_now(sup) + wait;
     sup->stats.workers_start = false;
     snprintf(sup->stats.start_problem, sizeof sup->stats.start_problem, "%s", text);
-    log_error("a worker (%s) does not start: %s; next try in %.1f s", sup->options.program,
-              text, (double)wait / 1000);
+    const struct log_about about = {.limit = &sup->start_log};
+    log_about(LOG_LEVEL_ERROR, &about, "a worker (%s) does not start: %s; next try in %.1f s",
+              sup->options.program, text, (double)wait / 1000);
     for (guint i = 0; i < sup->streams->len; i++) {
         struct stream *stream = sup->streams->pdata[i];
         if (stream->wanted && !stream->finished && !stream->slot)
@@ -162,6 +157,7 @@ static void worker_ready(void *owner, struct worker *worker)
     sup->stats.warmup_seconds = (double)(supervisor_now(sup) - slot->since) / 1000;
     sup->stats.workers_start = true;
     sup->spawn_failures = 0;
+    log_limit_forget(&sup->start_log);
     slot->phase = SPARE;
     slot->deadline = SUPERVISOR_NEVER;
     supervisor_settle(sup);

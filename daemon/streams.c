@@ -82,6 +82,7 @@ struct stream_entry *streams_put(struct streams *streams, const struct config_st
         g_ptr_array_insert(streams->entries, (gint)position(streams, config->name), entry);
     }
     entry->config = *config;
+    log_limit_forget(&entry->log);
     entry->from_file = from_file;
     set_etag(streams, entry);
     stream_entry_reset(entry);

@@ -5,6 +5,7 @@
 #define DAEMON_STREAMS_H
 
 #include "daemon/config_stream.h"
+#include "daemon/loglimit.h"
 
 /* A stream's own bucket of records: a worker gone wild must not fill the disk. */
 #define STREAMS_RECORDS_PER_SECOND 20
@@ -25,8 +26,7 @@ struct stream_entry {
     int64_t restarts;            /* workers that died */
     double bucket;
     uint64_t bucket_ms;
-    uint64_t logged_ms; /* of the state lines in the current minute */
-    int logged;
+    struct log_limit log; /* of its state lines */
 };
 
 struct streams;

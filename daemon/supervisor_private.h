@@ -9,6 +9,7 @@
 #include <glib.h>
 
 #include "daemon/crashes.h"
+#include "daemon/loglimit.h"
 #include "daemon/supervisor.h"
 #include "daemon/worker.h"
 
@@ -57,6 +58,7 @@ struct supervisor {
     uint64_t tick_at;  /* when the next tick is due */
     uint64_t spawn_at; /* not before, after failures */
     int spawn_failures;
+    struct log_limit start_log; /* of lines about them */
     bool stopping_all;
     void (*stopped)(void *owner);
     struct supervisor_stats stats;

@@ -12,7 +12,6 @@
 
 #define MESSAGES_PER_WAKE 64 /* then other handles have their turn */
 #define LINE_SIZE         400
-#define LINES_PER_MINUTE  20
 #define LAST_WORDS_MAX    (64 * 1024) /* read from stderr after the death */
 
 struct worker {
@@ -23,13 +22,12 @@ struct worker {
     int control_fd;
     int open_handles;
     bool ready, exited, malformed, hung_up;
-    char label[RECORD_NAME_SIZE];
-    char why[160]; /* why we killed it; "" while we have not */
+    char stream[RECORD_NAME_SIZE]; /* it works for; "": none, or several */
+    char why[160];                 /* why we killed it; "" while we have not */
 
     char line[LINE_SIZE];
     size_t line_length;
-    int lines_in_minute;
-    uint64_t minute_start;
+    struct log_limit log; /* of those lines */
     char chunk[2048];
 };
 
@@ -90,20 +88,14 @@ static void close_handle(struct worker *worker, uv_handle_t *handle)
 static void flush_line(struct worker *worker)
 {
     worker->line[worker->line_length] = '\0';
-    size_t length = worker->line_length;
+    const struct log_about about = {
+        .stream = worker->stream[0] ? worker->stream : NULL,
+        .limit = &worker->log,
+    };
+    if (worker->line_length > 0)
+        log_about(LOG_LEVEL_WARNING, &about, "worker %d says: %s", worker->process.pid,
+                  worker->line);
     worker->line_length = 0;
-    uint64_t now = uv_now(worker->options.loop);
-    if (now - worker->minute_start > 60000) {
-        worker->minute_start = now;
-        worker->lines_in_minute = 0;
-    }
-    if (length == 0 || worker->lines_in_minute > LINES_PER_MINUTE)
-        return;
-    if (++worker->lines_in_minute > LINES_PER_MINUTE)
-        log_warning("worker %s: writes too much to stderr; the rest of this minute is left out",
-                    worker->label);
-    else
-        log_warning("worker %s: %s", worker->label, worker->line);
 }
 
 static void take_errors(struct worker *worker, const char *bytes, size_t size)
@@ -250,6 +242,7 @@ static void process_exited(uv_process_t *process, int64_t status, int signal_num
         .malformed = worker->malformed,
         .text = text,
     };
+    log_debug("worker %d: %s", process->pid, text);
     worker->options.listener->gone(worker->options.owner, worker, &how);
     close_handle(worker, (uv_handle_t *)&worker->process);
     close_handle(worker, (uv_handle_t *)&worker->control);
@@ -266,8 +259,6 @@ int worker_spawn(const struct worker_options *options, struct worker **ret_worke
     struct worker *worker = g_new0(struct worker, 1);
     worker->options = *options;
     worker->control_fd = fds[0];
-    worker->minute_start = uv_now(options->loop);
-    g_strlcpy(worker->label, "spare", sizeof worker->label);
     worker->process.data = worker->control.data = worker->errors.data = worker;
     r = uv_pipe_init(options->loop, &worker->errors, 0);
     if (r < 0) {
@@ -307,6 +298,7 @@ int worker_spawn(const struct worker_options *options, struct worker **ret_worke
     uv_read_start((uv_stream_t *)&worker->errors, errors_buffer, errors_read);
     uv_poll_start(&worker->control, UV_READABLE, control_readable);
     *ret_worker = worker;
+    log_debug("worker %d: started", worker->process.pid);
     return 0;
 
 fail:
@@ -339,7 +331,7 @@ int worker_pid(const struct worker *worker)
     return worker->process.pid;
 }
 
-void worker_set_label(struct worker *worker, const char *label)
+void worker_set_stream(struct worker *worker, const char *stream)
 {
-    g_strlcpy(worker->label, label, sizeof worker->label);
+    g_strlcpy(worker->stream, stream, sizeof worker->stream);
 }

@@ -53,8 +53,8 @@ void worker_kill(struct worker *worker, const char *why);
 
 int worker_pid(const struct worker *worker);
 
-/* The name to log its stderr under. */
-void worker_set_label(struct worker *worker, const char *label);
+/* The stream its stderr is logged for; "": none, or several. */
+void worker_set_stream(struct worker *worker, const char *stream);
 
 /* The allow-listed environment, NULL-terminated; caller frees with g_strfreev. Also for
  * one-shot workers (daemon/models.h). */

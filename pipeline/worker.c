@@ -5,6 +5,7 @@
  *
  * In both uses what came from outside is met behind a closed sandbox only. */
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -267,6 +268,8 @@ static int inspect(void)
 
 int main(int argc, char **argv)
 {
+    /* GLib's help has an ellipsis; a locale of other characters would need iconv's files. */
+    setlocale(LC_CTYPE, "C.UTF-8");
     g_autoptr(GOptionContext) context =
         g_option_context_new("- runs streams for vigild or vigil");
     g_option_context_add_main_entries(context, entries, NULL);

@@ -18,6 +18,7 @@
 #include <gst/rtsp-server/rtsp-server.h>
 
 #include <glib-unix.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,6 +319,7 @@ int main(int argc, char **argv)
     /* vigilscenesrc is linked in: an instrumented plugin could not be scanned by GStreamer's
      * helper, and a plugin must not come both ways. */
     g_unsetenv("GST_PLUGIN_PATH");
+    setlocale(LC_CTYPE, "C.UTF-8"); /* GLib's help has an ellipsis */
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_add_group(context, gst_init_get_option_group());

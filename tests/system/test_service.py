@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""vigild as a service: what the log says and what it leaves out."""
+import json
+import os
+import socket
+import subprocess
+
+from harness import (BUILD, PATIENCE, VIGIL, VIGILD, Skip, daemon, expect, note, run_tests, wait_for,
+                     workspace)
+
+PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
+# The puppet's records are of 2023: without this they would be removed as old at once.
+CONFIG = f'[worker]\nprogram = {PUPPET}\n[store]\nretention_days = 0\n'
+SCENE = 'scene://street'
+
+
+def log_lines(running):
+    return [json.loads(line) for line in running.output().splitlines()]
+
+
+def json_lines_are_for_programs():
+    """--log-format=json writes nothing but objects, with the stream and its state as members"""
+    with workspace() as folder, \
+            daemon(folder, CONFIG, ('--log-format=json', '--log-level=debug')) as running:
+        running.put_stream('shout', uri=SCENE)
+        running.put_stream('exit', uri=SCENE)
+        running.wait_status('exit', 'failed', lambda s: s['state'] == 'failed', 20)
+        lines = log_lines(running)
+        for line in lines:
+            expect({'time', 'level', 'message'} <= set(line), f'{line}')
+        failed = [line for line in lines if line.get('state') == 'failed']
+        expect(len(failed) == 1 and failed[0]['stream'] == 'exit' and
+               failed[0]['reason'] == 'crashed' and failed[0]['level'] == 'warning', f'{failed}')
+        said = [line for line in lines if line.get('stream') == 'shout' and
+                'one?[31m line' in line['message']]
+        expect(len(said) == 1, f'of its stderr: {said}')
+        expect([line for line in lines if line['level'] == 'debug'], 'nothing of level debug')
+
+
+def a_camera_that_stays_away_is_told_once():
+    """a refused camera is one line however often it is tried; that it is back is another"""
+    with workspace() as folder, socket.socket() as closed, daemon(folder) as running:
+        closed.bind(('127.0.0.1', 0))  # bound, not listening: refuses
+        running.put_stream('away', uri=f'rtsp://127.0.0.1:{closed.getsockname()[1]}/none')
+        tries = wait_for('five tries', lambda: (lambda n: n if n >= 5 else None)(
+            running.status('away').get('attempts', running.status('away')['reconnects'])), 60)
+        lines = [line for line in running.output().splitlines() if 'stream away: ' in line and
+                 ' by the API' not in line]
+        note(f'{tries} tries, told: {lines}')
+        texts = {line.partition('stream away: ')[2].split(':')[0] for line in lines}
+        expect(1 <= len(lines) == len(texts) <= 3, f'{tries} tries, {len(lines)} lines: {lines}')
+
+
+# Speaks for the journal: receives entries, says what they held, and how vigild ended.
+JOURNAL = r'''
+import os, signal, socket, subprocess, sys
+subprocess.run(['mount', '-t', 'tmpfs', 'tmpfs', '/run'], check=True)
+os.makedirs('/run/systemd/journal')
+journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+journal.bind('/run/systemd/journal/socket')
+journal.settimeout(30)
+vigild = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+while True:
+    entry = journal.recv(65536).decode()
+    print(entry.replace('\n', '|'), flush=True)
+    if 'VIGIL_STATE=failed' in entry:
+        break
+vigild.send_signal(signal.SIGTERM)
+sys.exit(vigild.wait())
+'''
+
+
+def the_journal_gets_fields():
+    """--log-format=journal sends entries with priority, place and VIGIL_ fields of their own"""
+    can = subprocess.run(['unshare', '--user', '--map-root-user', '--mount', 'mount', '-t',
+                          'tmpfs', 'tmpfs', '/run'], capture_output=True, check=False)
+    if can.returncode != 0:
+        raise Skip('no mount namespace of our own here')
+    with workspace() as folder:
+        config = os.path.join(folder, 'vigil.conf')
+        with open(config, 'w', encoding='utf-8') as file:
+            file.write(CONFIG + f'[stream exit]\nuri = {SCENE}\n')
+        done = subprocess.run(
+            ['unshare', '--user', '--map-root-user', '--mount', 'python3', '-c', JOURNAL, VIGILD,
+             '--config', config, '--listen', '127.0.0.1:0', '--database',
+             os.path.join(folder, 'vigil.db'), '--log-format=journal'],
+            capture_output=True, text=True, timeout=60 * PATIENCE, check=False)
+        expect(done.returncode == 0, f'exit {done.returncode}: {done.stderr[-1000:]}')
+        entries = [dict(field.split('=', 1) for field in line.split('|') if '=' in field)
+                   for line in done.stdout.splitlines()]
+        last = entries[-1]
+        for field, value in (('VIGIL_STREAM', 'exit'), ('VIGIL_REASON', 'crashed'),
+                             ('PRIORITY', '4'), ('SYSLOG_IDENTIFIER', 'vigild'),
+                             ('CODE_FILE', 'daemon/app.c')):
+            expect(last.get(field) == value, f'{field} is {last.get(field)} in {last}')
+        expect(last['MESSAGE'].startswith('stream exit: failed crashed: '), last['MESSAGE'])
+        expect('vigild' not in done.stderr, f'also on stderr: {done.stderr}')
+
+
+def wrong_log_options_are_told():
+    """a format or level there is not is told in one line with the ones there are"""
+    for option, says in (('--log-format=xml', 'text, json, journal or auto'),
+                         ('--log-level=loud', 'error, warning, info or debug')):
+        done = subprocess.run([VIGILD, option], capture_output=True, text=True, timeout=20,
+                              check=False)
+        expect(done.returncode == 2 and says in done.stderr and
+               len(done.stderr.splitlines()) == 1, f'{option}: {done.returncode} {done.stderr}')
+
+
+def help_is_readable_in_any_locale():
+    """--help shows no question mark for what the locale cannot write"""
+    programs = [[VIGILD], [VIGIL, 'run'], [VIGIL, 'streams'],
+                [os.path.join(BUILD, 'pipeline', 'vigil-worker')],
+                [os.path.join(BUILD, 'tests', 'tools', 'rtspserver')]]
+    for program in programs:
+        for locale in ('C', 'C.UTF-8'):
+            done = subprocess.run([*program, '--help'], capture_output=True, timeout=20 * PATIENCE,
+                                  check=False, env={**os.environ, 'LC_ALL': locale})
+            text = done.stdout.decode('utf-8')
+            expect(done.returncode == 0 and '[OPTION' in text and '?]' not in text,
+                   f'{program} in {locale}: {text[:200]}')
+
+
+run_tests([
+    json_lines_are_for_programs, a_camera_that_stays_away_is_told_once, the_journal_gets_fields,
+    wrong_log_options_are_told, help_is_readable_in_any_locale,
+])
