@@ -12,6 +12,7 @@
 #include "daemon/log.h"
 #include "daemon/media.h"
 #include "record/file.h"
+#include "record/text.h"
 
 #define TICK_MS       1000
 #define SPARE_WORKERS 1 /* a worker takes longer to warm up than a camera may be left alone */
@@ -267,9 +268,43 @@ static void load_streams(struct app *app)
         app_apply_stream(app, streams_at(app->streams, i));
 }
 
+/* "3 of 4 streams live, 1 backoff; the store fails: disk full" */
+static void describe(struct app *app, char *ret_line, size_t size)
+{
+    int counts[STREAM_ENDED + 1] = {0};
+    size_t total = streams_count(app->streams);
+    struct mailbox_stats store;
+    for (size_t i = 0; i < total; i++)
+        counts[streams_at(app->streams, i)->status.state]++;
+    g_autoptr(GString) line = g_string_new(NULL);
+    g_string_printf(line, "%d of %zu streams live", counts[STREAM_LIVE], total);
+    for (int state = 0; state <= STREAM_ENDED; state++)
+        if (state != STREAM_LIVE && counts[state] > 0)
+            g_string_append_printf(line, ", %d %s", counts[state],
+                                   stream_state_name((enum stream_state)state));
+    g_string_append_printf(line, "; listens on %s", app_url(app));
+    mailbox_get_stats(app->mailbox, &store);
+    if (*store.problem)
+        g_string_append_printf(line, "; the store fails: %s", store.problem);
+    text_copy_printable(ret_line, size, line->str);
+}
+
+static void tell_line(struct app *app)
+{
+    char line[sizeof app->status_line];
+    describe(app, line, sizeof line);
+    if (!app->options.status || strcmp(line, app->status_line) == 0)
+        return;
+    g_strlcpy(app->status_line, line, sizeof app->status_line);
+    app->options.status(app->options.owner, line);
+}
+
 static void ticked(uv_timer_t *timer)
 {
-    flush_ends(timer->data); /* those the mailbox had no room for */
+    struct app *app = timer->data;
+    flush_ends(app); /* those the mailbox had no room for */
+    if (app->phase == APP_RUNNING)
+        tell_line(app);
 }
 
 /* Where a key was set, so that what it leads to can be put right. */
@@ -317,6 +352,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         .retention_days = (int)app->config->retention_days,
         .committed = record_committed,
         .owner = app,
+        .pulse = watchdog_add(options->watchdog, "writer of the store"),
     };
     struct supervisor_options supervisor = {
         .loop = app->loop,
@@ -338,7 +374,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         r = r == -EINVAL ? -EIO : r; /* the store's trouble, not the configuration's */
         goto fail;
     }
-    r = queries_create(app->loop, app->config->database, &app->queries);
+    r = queries_create(app->loop, app->config->database, options->watchdog, &app->queries);
     if (r == 0)
         r = resolver_create(app->loop, resolved, app, &app->resolver);
     if (r == 0)
@@ -351,7 +387,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         explain(err, "cannot start: %s", g_strerror(-r));
         goto fail;
     }
-    uv_timer_start(app->tick, ticked, TICK_MS, TICK_MS);
+    uv_timer_start(app->tick, ticked, 0, TICK_MS);
     load_streams(app);
     *ret_app = app;
     return 0;

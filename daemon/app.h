@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "daemon/config.h"
+#include "daemon/watchdog.h"
 
 struct app;
 
@@ -22,6 +23,9 @@ struct app_options {
     uv_loop_t *loop;
     const struct config *config; /* borrowed until destroyed */
     const char *version;
+    struct watchdog *watchdog; /* borrowed until destroyed; may be NULL */
+    /* One line for people, when it has changed, at most once a second while running. */
+    void (*status)(void *owner, const char *line);
     void (*stopped)(void *owner);
     void *owner;
 };

@@ -44,7 +44,8 @@ struct app {
     uv_timer_t *tick; /* apart: outlives us until its close callback */
     uv_prepare_t *finisher;
     bool store_closed;
-    GQueue changes; /* of streams, under way and waiting: app_streams.c */
+    char status_line[512]; /* as it was last told */
+    GQueue changes;        /* of streams, under way and waiting: app_streams.c */
     int64_t records_over_rate, records_refused;
 };
 

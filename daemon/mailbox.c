@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <glib.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "daemon/log.h"
@@ -15,6 +16,7 @@
 #define EXPIRE_STEP        100
 #define EXPIRE_INTERVAL_NS (60 * UINT64_C(1000000000))
 #define EXPIRE_PAUSE_NS    (50 * UINT64_C(1000000))
+#define HEARD_NS           (2 * UINT64_C(1000000000)) /* longest sleep, for its pulse */
 #define MS                 UINT64_C(1000000)
 
 struct letter {
@@ -77,6 +79,7 @@ static void job_free(gpointer data)
 
 static void run_job(struct mailbox *mailbox, struct job *job)
 {
+    pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "storing a stream");
     job->result = job->config
                       ? store_put_stream(mailbox->store, job->name, job->config, &job->err)
                       : store_delete_stream(mailbox->store, job->name, &job->err);
@@ -139,6 +142,7 @@ static int commit(struct mailbox *mailbox, guint count)
         records[i++] = ((struct letter *)item->data)->record;
     struct store_error err = {{0}};
     uint64_t start = uv_hrtime();
+    pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "committing records");
     int r = store_append(mailbox->store, records, count, &err);
     if (r >= 0) {
         note_commit(mailbox, records, count, uv_hrtime() - start);
@@ -169,6 +173,7 @@ static void expire(struct mailbox *mailbox)
     int64_t before_ms =
         g_get_real_time() / 1000 - (int64_t)mailbox->options.retention_days * 86400000;
     struct store_error err = {{0}};
+    pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "removing old detections");
     int count = store_expire(mailbox->store, before_ms, EXPIRE_STEP, &err);
     if (count < 0 && !mailbox->failing)
         log_warning("old detections cannot be removed: %s", err.text);
@@ -202,14 +207,14 @@ static uint64_t idle_ns(struct mailbox *mailbox, uint64_t now)
 static void writer_main(void *argument)
 {
     struct mailbox *mailbox = argument;
+    pthread_setname_np(pthread_self(), "store-writer");
     for (;;) {
+        pulse_expect(mailbox->options.pulse, PULSE_TURN_MS, "between two commits");
         uv_mutex_lock(&mailbox->lock);
         uint64_t now = uv_hrtime();
         uint64_t wait = idle_ns(mailbox, now);
-        if (wait == UINT64_MAX)
-            uv_cond_wait(&mailbox->wake, &mailbox->lock);
-        else if (wait > 0)
-            uv_cond_timedwait(&mailbox->wake, &mailbox->lock, wait);
+        if (wait > 0)
+            uv_cond_timedwait(&mailbox->wake, &mailbox->lock, MIN(wait, HEARD_NS));
         struct job *job = g_queue_pop_head(&mailbox->jobs);
         now = uv_hrtime();
         bool closing = mailbox->closing;
@@ -230,8 +235,10 @@ static void writer_main(void *argument)
     }
     while (mailbox->batch.length > 0)
         drop_head(mailbox, &mailbox->stats.dropped);
+    pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "closing the store");
     store_close(mailbox->store);
     mailbox->store = NULL;
+    pulse_rest(mailbox->options.pulse);
     uv_mutex_lock(&mailbox->lock);
     while (mailbox->letters.length > 0) {
         letter_free(g_queue_pop_head(&mailbox->letters));

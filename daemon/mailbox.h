@@ -14,6 +14,7 @@
 
 #include <uv.h>
 
+#include "daemon/watchdog.h"
 #include "record/histogram.h"
 #include "store/store.h"
 
@@ -33,7 +34,8 @@ struct mailbox_options {
     /* On the loop; `text` is the record's JSON with its seq. Both borrowed. */
     void (*committed)(void *owner, const struct record *record, const char *text);
     void *owner;
-    int records_max; /* 0: MAILBOX_RECORDS_MAX; updated records may fill three quarters */
+    struct pulse *pulse; /* the writer's; may be NULL */
+    int records_max;     /* 0: MAILBOX_RECORDS_MAX; updated records may fill three quarters */
 };
 
 /* Opens the store, ends what a crash left open, starts the writer. -errno of store_open. */

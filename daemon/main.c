@@ -8,11 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <systemd/sd-daemon.h>
 #include <uv.h>
 
 #include "daemon/app.h"
+#include "daemon/heart.h"
 #include "daemon/log.h"
+#include "daemon/notify.h"
 
 /* As of DESIGN: 0 ok, 2 usage, 69 something needed is unavailable, 78 configuration. */
 enum { EXIT_USAGE = 2, EXIT_UNAVAILABLE = 69, EXIT_CONFIGURATION = 78 };
@@ -21,15 +22,25 @@ struct daemon {
     uv_loop_t loop;
     uv_signal_t signals[3];
     struct app *app;
+    struct watchdog *watchdog;
+    struct heart *heart;
 };
 
 /* The terminal's end (SIGHUP) is one too: what it started should not outlive it half dead. */
 static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
 
-static void close_signals(struct daemon *daemon)
+/* Then the loop has nothing more to wait for. */
+static void close_handles(struct daemon *daemon)
 {
     for (size_t i = 0; i < G_N_ELEMENTS(daemon->signals); i++)
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+    heart_close(daemon->heart);
+}
+
+static void app_status(void *owner, const char *line)
+{
+    (void)owner;
+    notify_status(line);
 }
 
 static void app_stopped(void *owner)
@@ -37,7 +48,7 @@ static void app_stopped(void *owner)
     struct daemon *daemon = owner;
     app_destroy(daemon->app);
     daemon->app = NULL;
-    close_signals(daemon);
+    close_handles(daemon);
 }
 
 static void told_to_stop(uv_signal_t *handle, int signal_number)
@@ -46,7 +57,8 @@ static void told_to_stop(uv_signal_t *handle, int signal_number)
     if (!daemon->app)
         return;
     log_info("%s: stopping", strsignal(signal_number));
-    sd_notify(0, "STOPPING=1");
+    notify_stopping();
+    watchdog_set_phase(daemon->watchdog, WATCHDOG_STOPPING);
     app_stop(daemon->app);
 }
 
@@ -68,23 +80,28 @@ static int run(const struct config *config)
         .loop = &daemon.loop,
         .config = config,
         .version = VIGIL_VERSION,
+        .status = app_status,
         .stopped = app_stopped,
         .owner = &daemon,
     };
-    if (uv_loop_init(&daemon.loop) < 0) {
-        log_error("cannot make an event loop");
+    if (uv_loop_init(&daemon.loop) < 0 || watchdog_create(&daemon.watchdog) < 0 ||
+        heart_create(&daemon.loop, daemon.watchdog, &daemon.heart) < 0) {
+        log_error("cannot make an event loop, or a thread beside it");
         return EXIT_UNAVAILABLE;
     }
     watch_signals(&daemon);
+    options.watchdog = daemon.watchdog;
     int r = app_create(&options, &daemon.app, &err);
     if (r < 0) {
         log_error("%s", err.text);
-        close_signals(&daemon);
+        close_handles(&daemon);
     } else {
         log_info("%s listens on %s", VIGIL_VERSION, app_url(daemon.app));
-        sd_notifyf(0, "READY=1\nSTATUS=Listening on %s", app_url(daemon.app));
+        watchdog_set_phase(daemon.watchdog, WATCHDOG_RUNNING);
+        notify_ready(NULL);
     }
     uv_run(&daemon.loop, UV_RUN_DEFAULT);
+    watchdog_destroy(daemon.watchdog);
     uv_loop_close(&daemon.loop);
     return r == -EINVAL ? EXIT_CONFIGURATION : r < 0 ? EXIT_UNAVAILABLE : EXIT_SUCCESS;
 }

@@ -7,6 +7,7 @@ struct reader {
     struct store
         *store; /* opened by the first question, in the pool: opening waits for disks */
     bool busy;
+    struct pulse *pulse;
 };
 
 struct queries {
@@ -17,12 +18,15 @@ struct queries {
     int running;
 };
 
-int queries_create(uv_loop_t *loop, const char *path, struct queries **ret_queries)
+int queries_create(uv_loop_t *loop, const char *path, struct watchdog *watchdog,
+                   struct queries **ret_queries)
 {
     struct queries *queries = g_new0(struct queries, 1);
     queries->loop = loop;
     queries->path = g_strdup(path);
     g_queue_init(&queries->waiting);
+    for (int i = 0; i < QUERIES_READERS; i++)
+        queries->readers[i].pulse = watchdog_add(watchdog, "reader of the store");
     *ret_queries = queries;
     return 0;
 }
@@ -32,11 +36,13 @@ static void work(uv_work_t *request)
     struct query *query = request->data;
     struct reader *reader = query->reader;
     query->result = 0;
+    pulse_expect(reader->pulse, PULSE_DISK_MS, "answering a query");
     if (!reader->store)
         query->result = store_open_reader(query->queries->path, QUERIES_CAP_MS, &reader->store,
                                           &query->err);
     if (query->result == 0)
         query->result = query->work(query, reader->store, &query->err);
+    pulse_rest(reader->pulse);
 }
 
 static void start(struct query *query, struct reader *reader);

@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "daemon/watchdog.h"
 #include "store/store.h"
 
 #define QUERIES_READERS     3
@@ -31,7 +32,9 @@ struct query {
     struct store_error err;
 };
 
-int queries_create(uv_loop_t *loop, const char *path, struct queries **ret_queries);
+/* `watchdog` (may be NULL) gets a pulse of each reader. */
+int queries_create(uv_loop_t *loop, const char *path, struct watchdog *watchdog,
+                   struct queries **ret_queries);
 
 /* 0 and `done` follows, or -EBUSY. */
 int queries_ask(struct queries *queries, struct query *query);

@@ -61,7 +61,7 @@ static void setup(void)
     g_setenv("UV_THREADPOOL_SIZE", "8", TRUE);
     ck_assert_int_eq(uv_loop_init(&loop), 0);
     uv_sem_init(&gate, 0);
-    ck_assert_int_eq(queries_create(&loop, path, &queries), 0);
+    ck_assert_int_eq(queries_create(&loop, path, NULL, &queries), 0);
     done_count = 0;
 }
 

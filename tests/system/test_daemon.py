@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import time
@@ -345,25 +344,6 @@ def a_failing_store_is_told_and_survived():
         expect(sum(metric(running, 'vigil_records_dropped_total')) == 0, 'records are lost')
 
 
-def systemd_is_told():
-    """READY=1 comes once the API answers, STOPPING=1 before it stops"""
-    with workspace() as folder:
-        path = os.path.join(folder, 'notify')
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
-            listener.bind(path)
-            listener.settimeout(10 * PATIENCE)
-            os.environ['NOTIFY_SOCKET'] = path
-            try:
-                running = Daemon(folder, CONFIG)
-            finally:
-                del os.environ['NOTIFY_SOCKET']
-            ready = listener.recv(4096).decode()
-            expect(ready.startswith('READY=1') and running.url in ready, f'told {ready}')
-            expect(running.request('GET', '/livez')[0] == 200, 'ready, yet no answer')
-            expect(running.stop() == 0, 'not stopped')
-            expect(listener.recv(4096).decode() == 'STOPPING=1', 'stopping is not told')
-
-
 def crash_loops_are_quarantined():
     """a worker that dies again and again leaves its stream failed, until put again"""
     with workspace() as folder, daemon(folder, CONFIG) as running:
@@ -391,5 +371,5 @@ run_tests([
     streams_survive_a_restart, a_killed_worker_is_replaced, a_killed_vigild_leaves_nothing_behind,
     stopping_is_clean, churn_leaves_no_descriptors, credentials_are_shown_nowhere,
     workers_inherit_nothing, media_stays_beneath_its_root, a_failing_store_is_told_and_survived,
-    systemd_is_told, crash_loops_are_quarantined, records_have_a_rate,
+    crash_loops_are_quarantined, records_have_a_rate,
 ])

@@ -1,17 +1,125 @@
 #!/usr/bin/env python3
-"""vigild as a service: what the log says and what it leaves out."""
+"""vigild as a service: what its manager hears, what the log says and what it leaves out."""
+import contextlib
 import json
 import os
+import signal
 import socket
+import sqlite3
 import subprocess
+import time
 
 from harness import (BUILD, PATIENCE, VIGIL, VIGILD, Skip, daemon, expect, note, run_tests, wait_for,
                      workspace)
+from manager import held_still, manager
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
 # The puppet's records are of 2023: without this they would be removed as old at once.
 CONFIG = f'[worker]\nprogram = {PUPPET}\n[store]\nretention_days = 0\n'
 SCENE = 'scene://street'
+
+
+@contextlib.contextmanager
+def service(folder, listening, config=CONFIG, watchdog_seconds=10, arguments=()):
+    with daemon(folder, config, arguments,
+                env=listening.environment(watchdog_seconds)) as running:
+        yield running
+
+
+def is_fed(text):
+    return text == 'WATCHDOG=1'
+
+
+def a_manager_is_told_when_it_is_ready_and_how_it_does():
+    """READY=1 comes once the API answers, STATUS= follows the streams, STOPPING=1 before the end"""
+    with workspace() as folder, manager(folder) as listening:
+        with service(folder, listening) as running:
+            listening.wait('READY=1', lambda text: text.startswith('READY=1'), 10)
+            expect(running.request('GET', '/livez')[0] == 200, 'ready, yet no answer')
+            listening.wait('no stream', lambda text: 'STATUS=0 of 0 streams live' in text and
+                           running.url in text, 5)
+            running.put_stream('calm-1', uri=SCENE)
+            running.put_stream('exit', uri=SCENE)
+            listening.wait('one of two', lambda text: 'STATUS=1 of 2 streams live, 1 ' in text, 10)
+            listening.wait('a failed one', lambda text:
+                           'STATUS=1 of 2 streams live, 1 failed; ' in text, 20)
+            # Nothing changes: nothing is said but that it lives.
+            quiet = listening.listen(3)
+            expect(all(is_fed(text) for text in quiet) and quiet, f'told {quiet}')
+        listening.wait('STOPPING=1', lambda text: text.startswith('STOPPING=1\nSTATUS='), 5)
+
+
+def a_thread_that_stands_still_is_named():
+    """with the loop, then the writer held still, each is named and the manager is asked to kill"""
+    with workspace() as folder, manager(folder) as listening, \
+            service(folder, listening) as running:
+        running.put_stream('calm', uri=SCENE)
+        listening.wait('WATCHDOG=1', is_fed, 10)
+        for thread, told in (('store-writer', 'the writer of the store stands still: '),
+                             ('vigild', 'the event loop stands still: ')):
+            began = time.monotonic()
+            with held_still(running.pid, thread):
+                listening.wait('WATCHDOG=trigger', lambda text: text == 'WATCHDOG=trigger', 12)
+                took = time.monotonic() - began
+                line = running.wait_output(told + r'.*').group(0)
+                note(f'{line}; asked for the end after {took:.1f} s')
+                expect(took < 11 * PATIENCE, f'{thread}: noticed after {took:.1f} s')
+                fed = [text for text in listening.listen(2) if is_fed(text)]
+                expect(not fed, f'{thread}: fed {fed} while it stands still')
+            listening.wait(f'{thread} goes on', is_fed, 10)
+            running.wait_output('goes on')
+
+
+def nobody_is_fed_by_a_watchdog_that_stands_still():
+    """with the thread that feeds held still, nothing is fed: systemd's own clock then runs out"""
+    with workspace() as folder, manager(folder) as listening, \
+            service(folder, listening) as running:
+        listening.wait('WATCHDOG=1', is_fed, 10)
+        with held_still(running.pid, 'watchdog'):
+            listening.listen(0.5)
+            expect(not [text for text in listening.listen(4) if is_fed(text)], 'it is fed')
+
+
+def a_locked_store_is_waited_for():
+    """another process that keeps the database locked is a wait and not a hang: all is fed"""
+    with workspace() as folder, manager(folder) as listening, \
+            service(folder, listening) as running:
+        running.put_stream('calm', uri=SCENE)
+        listening.wait('WATCHDOG=1', is_fed, 10)
+        rival = sqlite3.connect(os.path.join(folder, 'vigil.db'), isolation_level=None)
+        rival.execute('BEGIN IMMEDIATE')
+        # Every change fails after its second, and the next is tried: longer than any thread of
+        # ours may be silent.
+        deadline = time.monotonic() + 12
+        while time.monotonic() < deadline:
+            status = running.request('PUT', '/api/v1/streams/calm',
+                                     {'uri': SCENE, 'enabled': False}, timeout=20)[0]
+            expect(status == 503, f'PUT of a locked store: {status}')
+            listening.listen(0.01)
+        rival.execute('ROLLBACK')
+        rival.close()
+        listening.listen(0.5)
+        heard = [(when, text) for when, text in listening.heard if text.startswith('WATCHDOG')]
+        expect(all(is_fed(text) for _, text in heard), f'told {heard}')
+        gaps = [later - sooner for (sooner, _), (later, _) in zip(heard, heard[1:])]
+        expect(len(heard) >= 10 and max(gaps) < 4 * PATIENCE, f'fed {len(heard)} times, {gaps}')
+
+
+def a_standstill_of_the_whole_process_is_excused():
+    """after SIGSTOP and SIGCONT nothing is taken for hung, and no worker is replaced"""
+    with workspace() as folder, manager(folder) as listening, \
+            service(folder, listening) as running:
+        running.put_stream('calm', uri=SCENE)
+        running.wait_status('calm', 'live', lambda s: s['state'] == 'live', 10)
+        worker = running.status('calm')['worker_pid']
+        running.process.send_signal(signal.SIGSTOP)
+        listening.listen(10)
+        running.process.send_signal(signal.SIGCONT)
+        told = listening.listen(3)
+        expect('WATCHDOG=1' in told and 'WATCHDOG=trigger' not in told, f'told {told}')
+        running.wait_output('stood still for')
+        expect('stands still' not in running.output(), running.output())
+        expect(running.status('calm')['worker_pid'] == worker, 'the worker was replaced')
 
 
 def log_lines(running):
@@ -122,6 +230,9 @@ def help_is_readable_in_any_locale():
 
 
 run_tests([
-    json_lines_are_for_programs, a_camera_that_stays_away_is_told_once, the_journal_gets_fields,
-    wrong_log_options_are_told, help_is_readable_in_any_locale,
+    a_manager_is_told_when_it_is_ready_and_how_it_does, a_thread_that_stands_still_is_named,
+    nobody_is_fed_by_a_watchdog_that_stands_still, a_locked_store_is_waited_for,
+    a_standstill_of_the_whole_process_is_excused, json_lines_are_for_programs,
+    a_camera_that_stays_away_is_told_once, the_journal_gets_fields, wrong_log_options_are_told,
+    help_is_readable_in_any_locale,
 ])
