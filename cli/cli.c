@@ -1,7 +1,9 @@
 #include "cli/cli.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/output.h"
 
@@ -31,7 +33,7 @@ int cli_parse(int *argc, char ***argv, const char *parameters, const char *summa
     g_option_context_add_main_entries(context, entries, NULL);
     g_option_context_add_main_entries(context, help_entry, NULL);
     if (!g_option_context_parse(context, argc, argv, &error))
-        return cli_fail(CLI_USAGE, "%s (see: vigil %s --help)", error->message, (*argv)[0]) + 1;
+        return cli_fail(CLI_USAGE, "%s (see: %s --help)", error->message, g_get_prgname()) + 1;
     if (help) {
         g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
         fputs(text, stdout);
@@ -48,4 +50,27 @@ char *cli_find(const char *relative, const char *installed)
     if (path && g_file_test(path, G_FILE_TEST_EXISTS))
         return g_steal_pointer(&path);
     return g_strdup(installed);
+}
+
+/* A name holds neither folders nor an ending. */
+static bool is_model_name(const char *text)
+{
+    return *text && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(text);
+}
+
+char *cli_find_model(const char *given)
+{
+    const char *name = given ? given : "scene";
+    if (!is_model_name(name))
+        return g_strdup(name);
+    /* In a build tree as the build or the sources have it, else where it was installed. */
+    g_autofree char *built = g_strdup_printf("../models/%s.onnx", name);
+    g_autofree char *source = g_strdup_printf("../../models/%s.onnx", name);
+    g_autofree char *installed = g_strdup_printf(VIGIL_DATADIR "/models/%s.onnx", name);
+    char *path = cli_find(built, NULL);
+    path = path ? path : cli_find(source, NULL);
+    if (path)
+        return path;
+    bool is_built_in = !given || g_file_test(installed, G_FILE_TEST_EXISTS);
+    return g_strdup(is_built_in ? installed : given);
 }

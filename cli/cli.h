@@ -32,6 +32,10 @@ int cli_fail(enum cli_exit code, const char *format, ...) G_GNUC_PRINTF(2, 3);
 int cli_parse(int *argc, char ***argv, const char *parameters, const char *summary,
               const GOptionEntry *entries);
 
+/* The path of the model a user names: a path as it is, or the name of a model that comes with
+ * vigil ("scene"; a file of that name is ./scene). NULL: scene. Caller frees with g_free(). */
+char *cli_find_model(const char *given);
+
 /* `relative` to the folder of this program's own file if it is there (the build tree), else
  * `installed` (may be NULL). Caller frees with g_free(). */
 char *cli_find(const char *relative, const char *installed);

@@ -131,18 +131,10 @@ static int take_settings(const char *const *set, struct message_stream_start *st
     return CLI_OK;
 }
 
-/* The model that comes with vigil: in a build tree its source, else where it was installed. */
-static char *find_default_model(void)
-{
-    char *path = cli_find("../models/scene.onnx", NULL);
-    path = path ? path : cli_find("../../models/scene.onnx", NULL);
-    return path ? path : g_strdup(VIGIL_DATADIR "/models/scene.onnx");
-}
-
 /* The model's own name is its file's, without the ending. */
 static int open_model(const char *given, struct input *input)
 {
-    input->model_shown = given ? g_strdup(given) : find_default_model();
+    input->model_shown = cli_find_model(given);
     int64_t size;
     int result = open_input("model", input->model_shown, &size, &input->fds[0]);
     if (result != CLI_OK)

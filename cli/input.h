@@ -21,7 +21,7 @@ struct input {
 
 struct input_options {
     const char *uri;        /* rtsp, rtsps, scene, file, or a path */
-    const char *model;      /* a path; NULL: the scene model that comes with vigil */
+    const char *model;      /* a path, or a name (cli_find_model); NULL: scene */
     const char *name;       /* of the stream; NULL: made from the address */
     const char *start_time; /* RFC 3339; NULL: the epoch */
     const char *const *set; /* "vigil.key=value" or "key=value"; NULL-terminated, may be NULL */

@@ -372,7 +372,7 @@ int cli_run(int argc, char **argv)
     gboolean json_lines = FALSE, windows = FALSE, loop = FALSE;
     const GOptionEntry entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model,
-         "An ONNX model (default: scene, which comes with vigil)", "FILE"},
+         "An ONNX file or a model that comes with vigil (default: scene)", "FILE|NAME"},
         {"json-lines", 'j', 0, G_OPTION_ARG_NONE, &json_lines,
          "A JSON record per line, also on a terminal", NULL},
         {"windows", 'w', 0, G_OPTION_ARG_NONE, &windows,

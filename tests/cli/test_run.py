@@ -218,6 +218,16 @@ def a_scene_is_stopped_and_its_events_ended():
     expect(set(state.values()) == {'detection.ended'}, rows)
 
 
+def a_model_that_comes_with_vigil_may_be_named():
+    """--model scene is the model that runs without --model; a name that is none exits 66"""
+    scene = 'scene://street?seed=4&width=320&height=180&fps=8&duration=3'
+    code, output, error = run_real(scene, '--windows', '--model', 'scene')
+    _, without, _ = run_real(scene, '--windows')
+    expect(code == 0 and output and output == without, f'{code} {error} {output} {without}')
+    code, output, error = run_real(scene, '--model', 'nosuchmodel')
+    expect(code == 66 and 'nosuchmodel' in error and not output, f'{code} {error}')
+
+
 def full_disks_are_told():
     """output that cannot be written is an error"""
     with open('/dev/full', 'wb') as full:
@@ -235,4 +245,5 @@ run_tests([misbehaviour_is_told_in_one_line, the_worker_inherits_nothing, an_end
            an_interrupt_of_the_group_reaches_the_parent_alone, a_reader_that_leaves_is_no_error,
            a_killed_parent_takes_its_worker_along, only_the_address_own_host_is_resolved,
            people_get_lines_programs_get_json, full_disks_are_told,
+           a_model_that_comes_with_vigil_may_be_named,
            a_camera_that_never_answered_ends_the_run, a_scene_is_stopped_and_its_events_ended])
