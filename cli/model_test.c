@@ -1,0 +1,257 @@
+#include "cli/model_test.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cli/shape.h"
+#include "nn/session.h"
+#include "nn/tensorfile.h"
+#include "pipeline/modelfile.h"
+
+#define DATA_SET_PREFIX "test_data_set_"
+
+/* One data set: arrays of struct nn_tensor_file. */
+struct data_set {
+    GPtrArray *inputs, *outputs;
+};
+
+/* A test at work. */
+struct model_test {
+    const struct model_test_options *options;
+    struct nn_model *model;
+    const char *set; /* name of the data set at hand */
+    struct nn_error err;
+};
+
+static void destroy_tensor(gpointer tensor)
+{
+    nn_tensor_file_destroy(tensor);
+}
+
+/* KIND_0.pb, KIND_1.pb, ... as far as there are any. */
+static int read_tensors(const char *folder, const char *kind, GPtrArray *tensors,
+                        struct nn_error *err)
+{
+    for (;;) {
+        g_autofree char *name = g_strdup_printf("%s_%u.pb", kind, tensors->len);
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        if (!g_file_test(path, G_FILE_TEST_EXISTS))
+            return 0;
+        g_autoptr(GBytes) bytes = NULL;
+        struct nn_tensor_file *tensor = NULL;
+        int r = modelfile_read(path, &bytes, err);
+        if (r < 0)
+            return r;
+        gsize size;
+        const void *data = g_bytes_get_data(bytes, &size);
+        r = nn_tensor_file_load(data, size, name, &tensor, err);
+        if (r < 0)
+            return r;
+        g_ptr_array_add(tensors, tensor);
+    }
+}
+
+/* The tensor that belongs to a model's input or output; NULL without one. */
+static const struct nn_tensor *find_tensor(const GPtrArray *tensors, const char *name,
+                                           size_t index)
+{
+    for (guint i = 0; i < tensors->len; i++)
+        if (strcmp(nn_tensor_file_name(tensors->pdata[i]), name) == 0)
+            return nn_tensor_file_tensor(tensors->pdata[i]);
+    return index < tensors->len ? nn_tensor_file_tensor(tensors->pdata[index]) : NULL;
+}
+
+/* --- running ------------------------------------------------------------------------------ */
+
+static int gather_inputs(struct model_test *test, const struct data_set *set,
+                         struct nn_tensor *inputs)
+{
+    for (size_t i = 0; i < nn_model_input_count(test->model); i++) {
+        const struct nn_value_info *info = nn_model_input(test->model, i);
+        const struct nn_tensor *tensor = find_tensor(set->inputs, info->name, i);
+        if (!tensor)
+            return nn_error_set(&test->err, -EINVAL, "no tensor for input '%.80s'", info->name);
+        if (tensor->type != info->type)
+            return nn_error_set(&test->err, -EINVAL, "input '%.80s' is %s, its tensor %s",
+                                info->name, nn_type_name(info->type),
+                                nn_type_name(tensor->type));
+        inputs[i] = *tensor;
+    }
+    return 0;
+}
+
+/* A plan that leaves every input open is tried first: it is what a stream would run. */
+static int make_plan(struct model_test *test, const struct nn_tensor *inputs,
+                     struct nn_plan **ret_plan)
+{
+    size_t count = nn_model_input_count(test->model);
+    g_autofree struct nn_shape *shapes = g_new0(struct nn_shape, count + 1);
+    g_autofree struct nn_tensor *values = g_new0(struct nn_tensor, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        shapes[i] = inputs[i].shape;
+        values[i] = inputs[i];
+        if (inputs[i].type == NN_TYPE_FLOAT && inputs[i].shape.rank > 0)
+            values[i].data = NULL;
+    }
+    struct nn_plan_options options = {
+        .input_shapes = shapes, .kernels = test->options->kernels, .time_axis = -1};
+    int r = nn_plan_create(test->model, &options, ret_plan, &test->err);
+    if (r != -ENOTSUP)
+        return r;
+    options.input_values = values;
+    return nn_plan_create(test->model, &options, ret_plan, &test->err);
+}
+
+/* The line for an output that is not what it should be. */
+static char *describe_difference(const struct model_test *test, size_t index,
+                                 const struct nn_tensor *got, const struct nn_tensor *want,
+                                 const struct compare_difference *d)
+{
+    const char *node, *op;
+    nn_model_output_source(test->model, index, &node, &op);
+    g_autofree char *source =
+        node ? g_strdup_printf("node '%s' (%s)", node, op) : g_strdup("an input or constant");
+    g_autofree char *where = g_strdup_printf("%s: output '%s' of %s", test->set,
+                                             nn_model_output(test->model, index)->name, source);
+    if (got->type != want->type)
+        return g_strdup_printf("%s is %s, not %s", where, nn_type_name(got->type),
+                               nn_type_name(want->type));
+    if (!d->same_form) {
+        g_autofree char *is = shape_text(&got->shape), *should = shape_text(&want->shape);
+        return g_strdup_printf("%s is %s, not %s", where, is, should);
+    }
+    const struct nn_shape spot = shape_place(&want->shape, d->at);
+    g_autofree char *place = shape_text(&spot);
+    return g_strdup_printf("%s: largest error %.3g at %s: %.9g, not %.9g; %" G_GINT64_FORMAT
+                           " of %" G_GINT64_FORMAT " elements are off",
+                           where, d->largest, place, d->got, d->want, d->outside, d->count);
+}
+
+static enum model_verdict check_outputs(const struct model_test *test,
+                                        const struct nn_session *session,
+                                        const struct data_set *set, char **ret_why)
+{
+    for (size_t i = 0; i < nn_model_output_count(test->model); i++) {
+        const struct nn_value_info *info = nn_model_output(test->model, i);
+        const struct nn_tensor *want = find_tensor(set->outputs, info->name, i);
+        const struct nn_tensor *got = nn_session_output(session, i);
+        struct compare_difference difference;
+        if (!want) {
+            *ret_why = g_strdup_printf("%s: no tensor for output '%s'", test->set, info->name);
+            return MODEL_FAILED;
+        }
+        if (!compare_tensors(got, want, &test->options->tolerance, &difference)) {
+            *ret_why = describe_difference(test, i, got, want, &difference);
+            return MODEL_FAILED;
+        }
+    }
+    return MODEL_PASSED;
+}
+
+/* 0 with a session that has run, or negative errno with test->err. */
+static int run_model(struct model_test *test, const struct data_set *set,
+                     struct nn_session **ret_session)
+{
+    size_t count = nn_model_input_count(test->model);
+    g_autofree struct nn_tensor *inputs = g_new0(struct nn_tensor, count + 1);
+    struct nn_plan *plan = NULL;
+    struct nn_session *session = NULL;
+    int r = gather_inputs(test, set, inputs);
+    if (r == 0)
+        r = make_plan(test, inputs, &plan);
+    if (r == 0)
+        r = nn_session_create(plan, &session, &test->err);
+    nn_plan_unref(plan);
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        size_t bytes = (size_t)nn_shape_count(&inputs[i].shape) * nn_type_size(inputs[i].type);
+        if (bytes > 0)
+            memcpy(nn_session_input(session, i)->data, inputs[i].data, bytes);
+    }
+    if (r == 0)
+        r = nn_session_run(session, &test->err);
+    if (r < 0)
+        nn_session_destroy(session);
+    else
+        *ret_session = session;
+    return r;
+}
+
+static enum model_verdict give_up(const struct model_test *test, int code, char **ret_why)
+{
+    *ret_why = test->set ? g_strdup_printf("%s: %s", test->set, test->err.text)
+                         : g_strdup(test->err.text);
+    return code == -ENOTSUP ? MODEL_UNSUPPORTED : MODEL_FAILED;
+}
+
+static enum model_verdict run_data_set(struct model_test *test, const char *folder,
+                                       char **ret_why)
+{
+    g_autoptr(GPtrArray) inputs = g_ptr_array_new_with_free_func(destroy_tensor);
+    g_autoptr(GPtrArray) outputs = g_ptr_array_new_with_free_func(destroy_tensor);
+    const struct data_set set = {inputs, outputs};
+    struct nn_session *session = NULL;
+    int r = read_tensors(folder, "input", inputs, &test->err);
+    if (r == 0)
+        r = read_tensors(folder, "output", outputs, &test->err);
+    if (r == 0)
+        r = run_model(test, &set, &session);
+    if (r < 0)
+        return give_up(test, r, ret_why);
+    enum model_verdict verdict = check_outputs(test, session, &set, ret_why);
+    nn_session_destroy(session);
+    return verdict;
+}
+
+/* --- the folder --------------------------------------------------------------------------- */
+
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names of the data sets, in order. */
+static GPtrArray *find_data_sets(const char *folder)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    for (const char *name; dir && (name = g_dir_read_name(dir)) != NULL;)
+        if (g_str_has_prefix(name, DATA_SET_PREFIX))
+            g_ptr_array_add(names, g_strdup(name));
+    g_ptr_array_sort(names, by_name);
+    return names;
+}
+
+static int load_model(struct model_test *test, const char *folder)
+{
+    g_autofree char *path = g_build_filename(folder, "model.onnx", NULL);
+    g_autoptr(GBytes) bytes = NULL;
+    int r = modelfile_read(path, &bytes, &test->err);
+    if (r < 0)
+        return r;
+    gsize size;
+    const void *data = g_bytes_get_data(bytes, &size);
+    return nn_model_load(data, size, &test->model, &test->err);
+}
+
+enum model_verdict model_test_run(const char *folder, const struct model_test_options *options,
+                                  char **ret_why)
+{
+    struct model_test test = {.options = options};
+    *ret_why = NULL;
+    int r = load_model(&test, folder);
+    if (r < 0)
+        return give_up(&test, r, ret_why);
+    g_autoptr(GPtrArray) names = find_data_sets(folder);
+    enum model_verdict verdict = MODEL_PASSED;
+    for (guint i = 0; i < names->len && verdict == MODEL_PASSED; i++) {
+        g_autofree char *path = g_build_filename(folder, names->pdata[i], NULL);
+        test.set = names->pdata[i];
+        verdict = run_data_set(&test, path, ret_why);
+    }
+    nn_model_unref(test.model);
+    if (names->len == 0) {
+        *ret_why = g_strdup("there is no " DATA_SET_PREFIX "0 beside model.onnx");
+        verdict = MODEL_FAILED;
+    }
+    return verdict;
+}

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""vigil model verify, on models written here and on the shared test data."""
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+from harness import DATA, PATIENCE, VIGIL, expect, need_data, note, run_tests  # noqa: E402
+from onnxfile import BOOL, DOUBLE, FLOAT, INT64, model, node, tensor, value  # noqa: E402
+
+FOLDER = tempfile.TemporaryDirectory()
+
+
+def vigil(*arguments):
+    result = subprocess.run([VIGIL, 'model', *arguments], stdin=subprocess.DEVNULL,
+                            capture_output=True, timeout=300 * PATIENCE, check=False, text=True)
+    expect(result.returncode >= 0, f'{arguments}: signal {-result.returncode}')
+    return result.returncode, result.stdout.splitlines(), result.stderr
+
+
+def write(path, content):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'wb') as file:
+        file.write(content)
+
+
+def make_test(name, graph, inputs, outputs):
+    """A folder as ONNX keeps its tests; inputs and outputs are tensors of one data set."""
+    folder = os.path.join(FOLDER.name, name)
+    write(f'{folder}/model.onnx', graph)
+    for kind, tensors in (('input', inputs), ('output', outputs)):
+        for i, content in enumerate(tensors):
+            write(f'{folder}/test_data_set_0/{kind}_{i}.pb', content)
+    return folder
+
+
+def doubled(kind=FLOAT, count=2):
+    """y = x + x"""
+    return model([node('Add', ['x', 'x'], ['y'], 'sum')], [value('x', kind, [count])],
+                 [value('y', kind, [count])])
+
+
+def make_doubled(name, x, y, kind=FLOAT):
+    return make_test(name, doubled(kind, len(x)), [tensor('x', kind, [len(x)], x)],
+                     [tensor('y', kind, [len(y)], y)])
+
+
+def expect_verdict(arguments, code, summary, *words):
+    status, lines, error = vigil('verify', *arguments)
+    expect(lines and lines[-1] == summary, f'{arguments}: {lines} {error}')
+    expect(status == code, f'{arguments}: exit {status}: {lines}')
+    for word in words:
+        expect(any(word in line for line in lines[:-1]), f'no {word!r} in {lines}')
+    return lines
+
+
+def what_is_right_passes():
+    """verify passes what is right, says nothing else, and exits 0"""
+    folder = make_doubled('right', [1, -2], [2, -4])
+    lines = expect_verdict([folder], 0, '1 passed, 0 failed, 0 unsupported')
+    expect(len(lines) == 1, f'{lines}')
+    expect_verdict(['-v', folder], 0, '1 passed, 0 failed, 0 unsupported', folder)
+
+
+def a_wrong_output_is_told_with_node_operator_and_error():
+    """verify names data set, output, node, operator, the largest error and where it is"""
+    folder = make_doubled('wrong', [1, 1], [2.25, 4])
+    lines = expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported', folder,
+                           'test_data_set_0', "output 'y'", "node 'sum' (Add)", 'largest error 2',
+                           'at [1]: 2, not 4', '2 of 2 elements')
+    expect(len(lines) == 2, f'one line for one failure: {lines}')
+
+
+def what_vigil_lacks_is_named_and_no_failure():
+    """verify counts an operator or type vigil lacks apart, naming it, and exits 0"""
+    expect_verdict([make_test('lacks', model([node('Einsum', ['x'], ['y'], 'ring')],
+                                             [value('x', FLOAT, [1])], [value('y', FLOAT, [1])]),
+                              [tensor('x', FLOAT, [1], [1])], [tensor('y', FLOAT, [1], [1])])],
+                   0, '0 passed, 0 failed, 1 unsupported', "node 'ring'", 'Einsum')
+    expect_verdict([make_doubled('double', [1], [2], DOUBLE)], 0,
+                   '0 passed, 0 failed, 1 unsupported', 'float64')
+
+
+def tolerances_are_as_documented():
+    """verify's absolute tolerance grows with the tensor's largest element, unless --strict"""
+    folder = make_doubled('tolerance', [500, 0], [1000, 0.005])
+    expect_verdict([folder], 0, '1 passed, 0 failed, 0 unsupported')
+    expect_verdict(['--strict', folder], 1, '0 passed, 1 failed, 0 unsupported')
+    expect_verdict(['--strict', '--atol', '0.006', folder], 0,
+                   '1 passed, 0 failed, 0 unsupported')
+    expect_verdict(['--atol', '1e-7', folder], 1, '0 passed, 1 failed, 0 unsupported')
+    relative = make_doubled('relative', [500], [1000.5])
+    expect_verdict(['--strict', relative], 0, '1 passed, 0 failed, 0 unsupported')
+    expect_verdict(['--strict', '--rtol', '1e-4', relative], 1,
+                   '0 passed, 1 failed, 0 unsupported')
+
+
+def not_a_number_equals_itself_only():
+    """verify: NaN equals NaN and infinity itself, and neither lets anything else through"""
+    nan, inf = math.nan, math.inf
+    for name, x, y, passes in (('nan', [nan, 1], [nan, 2], True), ('inf', [inf], [inf], True),
+                               ('nan-for-1', [nan], [1], False), ('1-for-nan', [1], [nan], False),
+                               ('1-for-inf', [1], [inf], False),
+                               ('beside-inf', [inf, 1], [inf, 3], False),
+                               ('minus-inf', [-inf], [inf], False)):
+        expect_verdict([make_doubled(name, x, y)], 0 if passes else 1,
+                       f'{int(passes)} passed, {int(not passes)} failed, 0 unsupported')
+
+
+def integers_and_bools_are_exact():
+    """verify: integers and bools have no tolerance"""
+    big = 1 << 60
+    expect_verdict([make_doubled('int', [big], [2 * big], INT64)], 0,
+                   '1 passed, 0 failed, 0 unsupported')
+    expect_verdict([make_doubled('int-off', [big], [2 * big + 1], INT64)], 1,
+                   '0 passed, 1 failed, 0 unsupported', '1 of 1')
+    graph = model([node('Identity', ['x'], ['y'], 'same')], [value('x', BOOL, [2])],
+                  [value('y', BOOL, [2])])
+    x = tensor('x', BOOL, [2], [True, False])
+    expect_verdict([make_test('bool', graph, [x], [tensor('y', BOOL, [2], [True, False])])], 0,
+                   '1 passed, 0 failed, 0 unsupported')
+    expect_verdict([make_test('bool-off', graph, [x], [tensor('y', BOOL, [2], [True, True])])], 1,
+                   '0 passed, 1 failed, 0 unsupported')
+
+
+def another_shape_or_type_fails():
+    """verify: an output of another shape or type fails, even with the same elements"""
+    folder = make_test('shape', doubled(), [tensor('x', FLOAT, [2], [1, 1])],
+                       [tensor('y', FLOAT, [1, 2], [2, 2])])
+    expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported', '[2], not [1, 2]')
+    folder = make_test('type', doubled(), [tensor('x', FLOAT, [2], [1, 1])],
+                       [tensor('y', INT64, [2], [2, 2])])
+    expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported', 'float32, not int64')
+
+
+def initializers_that_are_inputs_are_not_fed():
+    """verify: an initializer listed as a graph input has the file's value, wherever it stands"""
+    graph = model([node('Sub', ['x', 'c'], ['y'], 'less')],
+                  [value('c', FLOAT, [1]), value('x', FLOAT, [1])], [value('y', FLOAT, [1])],
+                  [tensor('c', FLOAT, [1], [3])])
+    folder = make_test('initializer', graph, [tensor('x', FLOAT, [1], [10])],
+                       [tensor('y', FLOAT, [1], [7])])
+    expect_verdict([folder], 0, '1 passed, 0 failed, 0 unsupported')
+
+
+def tensors_without_names_are_taken_in_order():
+    """verify: tensors are matched by name, and by number where they have none"""
+    graph = model([node('Sub', ['a', 'b'], ['y'], 'less')],
+                  [value('a', FLOAT, [1]), value('b', FLOAT, [1])], [value('y', FLOAT, [1])])
+    y = tensor('', FLOAT, [1], [7])
+    expect_verdict([make_test('named', graph, [tensor('b', FLOAT, [1], [3]),
+                                               tensor('a', FLOAT, [1], [10])], [y])], 0,
+                   '1 passed, 0 failed, 0 unsupported')
+    expect_verdict([make_test('nameless', graph, [tensor('', FLOAT, [1], [10]),
+                                                  tensor('', FLOAT, [1], [3])], [y])], 0,
+                   '1 passed, 0 failed, 0 unsupported')
+
+
+def bad_test_data_fails_and_is_told():
+    """verify: data that is missing, cut short, no tensor or no file is a failure, in one line"""
+    whole = tensor('x', FLOAT, [2], [1, 1])
+    right = tensor('y', FLOAT, [2], [2, 2])
+    for name, inputs, outputs, word in (
+            ('no-data', [], [], 'test_data_set_0'), ('no-input', [], [right], "input 'x'"),
+            ('no-output', [whole], [], "output 'y'"), ('cut', [whole[:-1]], [right], 'input_0.pb'),
+            ('garbage', [whole], [b'\xff' * 40], 'output_0.pb'), ('empty', [b''], [right], 'empty'),
+            ('wide', [tensor('x', FLOAT, [3], [1, 1, 1])], [right], '[3], not [2]'),
+            ('other', [tensor('x', INT64, [2], [1, 1])], [right], 'int64')):
+        expect_verdict([make_test(name, doubled(), inputs, outputs)], 1,
+                       '0 passed, 1 failed, 0 unsupported', word)
+    folder = make_doubled('folder', [1], [2])
+    os.unlink(f'{folder}/test_data_set_0/input_0.pb')
+    os.mkdir(f'{folder}/test_data_set_0/input_0.pb')
+    expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported', 'input_0.pb')
+    expect_verdict([make_test('no-model', b'no model at all', [whole], [right])], 1,
+                   '0 passed, 1 failed, 0 unsupported', 'not an ONNX model')
+
+
+def every_data_set_counts():
+    """verify: a test passes only when all its data sets do"""
+    folder = make_doubled('sets', [1], [2])
+    write(f'{folder}/test_data_set_1/input_0.pb', tensor('x', FLOAT, [1], [2]))
+    write(f'{folder}/test_data_set_1/output_0.pb', tensor('y', FLOAT, [1], [5]))
+    expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported', 'test_data_set_1')
+
+
+def folders_are_searched_to_any_depth():
+    """verify: tests are found at any depth, in order, and links lead in no circle"""
+    for name in ('deep/b/c/d/e/f/one', 'deep/a', 'deep/a/below'):
+        make_doubled(name, [1], [2])
+    os.symlink(os.path.join(FOLDER.name, 'deep'), os.path.join(FOLDER.name, 'deep', 'circle'))
+    lines = expect_verdict(['-v', os.path.join(FOLDER.name, 'deep')], 0,
+                           '3 passed, 0 failed, 0 unsupported')
+    found = [line.split()[1].partition('/deep/')[2] for line in lines[:-1]]
+    expect(found == ['a', 'a/below', 'b/c/d/e/f/one'], f'{found}')
+
+
+def nothing_to_verify_is_no_success():
+    """verify: a folder without tests, or that is not there, exits 66; no folder at all 2"""
+    os.makedirs(os.path.join(FOLDER.name, 'bare'))
+    for arguments, code in ((['verify', os.path.join(FOLDER.name, 'bare')], 66),
+                            (['verify', '/nonexistent'], 66), (['verify'], 2),
+                            (['verify', '--rtol', '-1', FOLDER.name], 2), ([], 2), (['frob'], 2)):
+        status, lines, error = vigil(*arguments)
+        expect(status == code and not lines and len(error.splitlines()) == 1,
+               f'{arguments}: {status} {lines} {error}')
+
+
+def hostile_names_do_not_reach_the_terminal():
+    """verify: a folder's control characters are not printed"""
+    lines = expect_verdict([make_doubled('esc\x1b[31m', [1], [9])], 1,
+                           '0 passed, 1 failed, 0 unsupported')
+    expect('\x1b' not in ''.join(lines), f'{lines}')
+
+
+def the_shared_tests_pass():
+    """verify: the ONNX tests made of the supported operators pass, and none fails"""
+    for folder, least in (('node', 116), ('graphs', 45), ('gen', 82)):
+        status, lines, error = vigil('verify', need_data(f'onnx/{folder}'))
+        match = re.fullmatch(r'(\d+) passed, (\d+) failed, (\d+) unsupported', lines[-1])
+        expect(match, f'{lines[-1:]} {error}')
+        passed, failed = int(match[1]), int(match[2])
+        note(f'{folder}: {lines[-1]}')
+        expect(status == 0 and failed == 0, [line for line in lines if 'FAILED' in line])
+        expect(passed >= least, f'{folder}: {passed} of {least}')
+        unsupported = [line for line in lines[:-1] if line.startswith('unsupported')]
+        expect(len(unsupported) == int(match[3]), f'{len(unsupported)} are named')
+
+
+def the_shared_models_pass():
+    """verify: the networks made of the supported operators pass"""
+    for name in ('mnist_cntk_8', 'mnist14_conv_pytorch', 'keras2onnx_lstm_toy', 'dtln_1',
+                 'super_resolution_10', 'arch_squeezenet_rnd'):
+        expect_verdict([need_data(f'models/{name}')], 0, '1 passed, 0 failed, 0 unsupported')
+
+
+TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_error,
+         what_vigil_lacks_is_named_and_no_failure, tolerances_are_as_documented,
+         not_a_number_equals_itself_only, integers_and_bools_are_exact,
+         another_shape_or_type_fails, initializers_that_are_inputs_are_not_fed,
+         tensors_without_names_are_taken_in_order, bad_test_data_fails_and_is_told,
+         every_data_set_counts, folders_are_searched_to_any_depth,
+         nothing_to_verify_is_no_success, hostile_names_do_not_reach_the_terminal,
+         the_shared_tests_pass, the_shared_models_pass]
+
+
+run_tests(TESTS)
