@@ -17,7 +17,7 @@ static const struct verb {
     {"streams", cli_streams, "list, add, remove and inspect the daemon's streams"},
     {"detections", cli_detections, "list what the daemon has recorded"},
     {"watch", cli_watch, "print detections as they happen"},
-    {"model", cli_model, "verify ONNX models"},
+    {"model", cli_model, "inspect and verify ONNX models"},
 };
 
 static void print_help(FILE *file)

@@ -10,6 +10,7 @@ static const struct verb {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
+    {"inspect", model_inspect, "what a model is made of, needs and costs"},
     {"verify", model_verify, "run models on their test data and compare"},
 };
 
@@ -25,7 +26,7 @@ static int show_help(void)
 int cli_model(int argc, char **argv)
 {
     if (argc < 2)
-        return cli_fail(CLI_USAGE, "give verify (see: vigil model --help)");
+        return cli_fail(CLI_USAGE, "give inspect or verify (see: vigil model --help)");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return show_help();
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)

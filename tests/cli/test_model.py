@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""vigil model verify, on models written here and on the shared test data."""
+"""vigil model: verify and inspect, on models written here and on the shared test data."""
+import json
 import math
 import os
 import re
@@ -8,7 +9,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
-from harness import DATA, PATIENCE, VIGIL, expect, need_data, note, run_tests  # noqa: E402
+from harness import DATA, PATIENCE, SOURCE, VIGIL, expect, need_data, note, run_tests  # noqa: E402
 from onnxfile import BOOL, DOUBLE, FLOAT, INT64, model, node, tensor, value  # noqa: E402
 
 FOLDER = tempfile.TemporaryDirectory()
@@ -237,6 +238,92 @@ def the_shared_models_pass():
         expect_verdict([need_data(f'models/{name}')], 0, '1 passed, 0 failed, 0 unsupported')
 
 
+def small_network(path, batch='n'):
+    """Conv 3x3 of 2 channels on 5x5, Relu, Flatten, MatMul to 4: 18 + 72 numbers"""
+    graph = model([node('Conv', ['x', 'w'], ['c'], 'look'), node('Relu', ['c'], ['r'], 'bend'),
+                   node('Flatten', ['r'], ['f'], 'flat'), node('MatMul', ['f', 'd'], ['y'], 'out')],
+                  [value('x', FLOAT, [batch, 1, 5, 5])], [value('y', FLOAT, [batch, 4])],
+                  [tensor('w', FLOAT, [2, 1, 3, 3], [0.5] * 18),
+                   tensor('d', FLOAT, [18, 4], [0.25] * 72)])
+    write(path, graph)
+    return path
+
+
+def inspect_counts_what_a_model_costs():
+    """inspect --json: shapes, parameters, multiply-accumulates, what was fused, operators"""
+    path = small_network(os.path.join(FOLDER.name, 'small.onnx'))
+    status, lines, error = vigil('inspect', '--json', path)
+    expect(status == 0 and len(lines) == 1, f'{status} {lines} {error}')
+    told = json.loads(lines[0])
+    layers = {layer['name']: layer for layer in told['layers']}
+    expect([layer['name'] for layer in told['layers']] == ['look', 'bend', 'flat', 'out'], told)
+    expect(layers['look']['shape'] == [1, 2, 3, 3] and layers['look']['parameters'] == 18, told)
+    expect(layers['look']['macs'] == 2 * 9 * 9 and layers['out']['macs'] == 18 * 4, told)
+    expect(layers['bend']['fused_into'] == 0 and 'fused_into' not in layers['look'], told)
+    expect(told['parameters'] == 90 and told['macs_per_window'] == 162 + 72, told)
+    expect(told['macs_per_frame'] == 0 and told['window'] == 0, told)
+    expect(told['operators'] == {'Conv': 1, 'Flatten': 1, 'MatMul': 1, 'Relu': 1}, told)
+    expect(told['kernels'] in ('scalar', 'avx2', 'avx512'), told)
+    expect(told['arena_bytes'] > 0 and told['weight_bytes'] >= 90 * 4, told)
+    expect(told['inputs'] == [{'name': 'x', 'type': 'float32', 'shape': [1, 1, 5, 5]}], told)
+
+
+def inspect_shows_the_cut_of_the_model_that_comes_with_vigil():
+    """inspect NAME: the table with what runs per frame and per window, metadata, costs"""
+    status, lines, error = vigil('inspect', 'scene')
+    text = '\n'.join(lines)
+    expect(status == 0 and not error, f'{status} {error}')
+    frame, window = text.find('-- once per frame'), text.find('-- once per window of 8 frames')
+    expect(0 < frame < text.find('look1 (Conv)') < window < text.find('lstm (LSTM)'), text)
+    for word in ('Params', 'vigil.labels = quiet,movement', 'Per frame', 'Per window', 'MACs',
+                 'floating-point operations', 'Kernels', 'Memory', 'in look1'):
+        expect(word in text, f'no {word} in {text}')
+    status, lines, _ = vigil('inspect', '--json', 'scene')
+    told = json.loads(lines[0])
+    expect(sum(layer['parameters'] for layer in told['layers']) == told['parameters'], told)
+    per_frame = sum(layer['macs'] for layer in told['layers'] if layer['runs'] == 'frame')
+    expect(per_frame == told['macs_per_frame'] > 0, told)
+    expect(told['streams'] and told['metadata']['vigil.layout'] == 'NTCHW', told)
+    expect(told['file'] == os.path.join(SOURCE, 'models', 'scene.onnx') or
+           told['file'].endswith('/models/scene.onnx'), told['file'])
+
+
+def inspect_says_what_it_assumed():
+    """inspect: open dimensions are taken as 1 and told; --shape says otherwise"""
+    path = os.path.join(FOLDER.name, 'open.onnx')
+    write(path, model([node('Relu', ['x'], ['y'], 'bend')], [value('x', FLOAT, ['n', 'm', 3])],
+                      [value('y', FLOAT, ['n', 'm', 3])]))
+    status, lines, _ = vigil('inspect', path)
+    text = '\n'.join(lines)
+    expect(status == 0 and "input 'x': dimension 1 is open, taken as 1" in text, text)
+    expect('Not for streams' in text, text)
+    status, lines, _ = vigil('inspect', '--json', '--shape', '2x7x3', path)
+    told = json.loads(lines[0])
+    expect(status == 0 and told['outputs'][0]['shape'] == [2, 7, 3] and not told['assumed'], told)
+    status, lines, _ = vigil('inspect', '--json', '--shape', 'x=2x7x3', '--time-axis', '1', path)
+    told = json.loads(lines[0])
+    expect(told['window'] == 7 and told['layers'][0]['runs'] == 'frame', told)
+    for shape, word in (('2x7', 'dimensions'), ('2x7x4', 'dimension 2'), ('2xx', '--shape'),
+                        ('z=1', 'no such input')):
+        status, lines, error = vigil('inspect', '--shape', shape, path)
+        expect(status in (2, 78) and not lines and word in error, f'{shape}: {status} {error}')
+
+
+def inspect_names_what_stands_in_the_way():
+    """inspect: what cannot be run is refused in one line that names it, with its exit code"""
+    path = os.path.join(FOLDER.name, 'ring.onnx')
+    write(path, model([node('Einsum', ['x'], ['y'], 'ring')], [value('x', FLOAT, [1])],
+                      [value('y', FLOAT, [1])]))
+    garbage = os.path.join(FOLDER.name, 'garbage.onnx')
+    write(garbage, b'garbage')
+    for given, code, word in ((path, 78, 'Einsum'), (garbage, 78, 'not an ONNX model'),
+                              ('/nonexistent.onnx', 66, '/nonexistent.onnx'),
+                              (FOLDER.name, 66, FOLDER.name), ('nosuchmodel', 66, 'nosuchmodel')):
+        status, lines, error = vigil('inspect', given)
+        expect(status == code and not lines and word in error and len(error.splitlines()) == 1,
+               f'{given}: {status} {lines} {error}')
+
+
 TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_error,
          what_vigil_lacks_is_named_and_no_failure, tolerances_are_as_documented,
          not_a_number_equals_itself_only, integers_and_bools_are_exact,
@@ -244,7 +331,9 @@ TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_err
          tensors_without_names_are_taken_in_order, bad_test_data_fails_and_is_told,
          every_data_set_counts, folders_are_searched_to_any_depth,
          nothing_to_verify_is_no_success, hostile_names_do_not_reach_the_terminal,
-         the_shared_tests_pass, the_shared_models_pass]
+         the_shared_tests_pass, the_shared_models_pass, inspect_counts_what_a_model_costs,
+         inspect_shows_the_cut_of_the_model_that_comes_with_vigil, inspect_says_what_it_assumed,
+         inspect_names_what_stands_in_the_way]
 
 
 run_tests(TESTS)
