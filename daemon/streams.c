@@ -50,10 +50,16 @@ struct stream_entry *streams_find(struct streams *streams, const char *name)
     return entry && strcmp(entry->config.name, name) == 0 ? entry : NULL;
 }
 
+static int64_t unix_ms(void)
+{
+    return g_get_real_time() / 1000;
+}
+
 void stream_entry_reset(struct stream_entry *entry)
 {
     entry->before = stream_entry_totals(entry);
     message_status_init(&entry->status);
+    entry->status.since_ms = unix_ms();
     entry->status.state = entry->config.enabled ? STREAM_CONNECTING : STREAM_DISABLED;
     g_strlcpy(entry->status.stream, entry->config.name, sizeof entry->status.stream);
 }
@@ -134,7 +140,12 @@ void stream_entry_set_status(struct stream_entry *entry,
     if (status->received < entry->status.received || status->windows < entry->status.windows)
         entry->before = stream_entry_totals(entry);
     entry->restarts += status->reason == REASON_CRASHED && status->state != entry->status.state;
+    int64_t since_ms = status->since_ms;
+    /* What the daemon itself says of a stream without a worker has no beginning. */
+    if (since_ms == RECORD_NO_TIME)
+        since_ms = status->state == entry->status.state ? entry->status.since_ms : unix_ms();
     entry->status = *status;
+    entry->status.since_ms = since_ms;
 }
 
 bool stream_entry_allows_record(struct stream_entry *entry, uint64_t now_ms)

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "record/text.h"
+
 struct connection {
     gatomicrefcount references;
     GMutex lock; /* guards facts and waking */
@@ -40,6 +42,7 @@ struct connection *connection_create(void (*wake)(void *user), void *user)
     struct connection_facts *facts = &connection->facts;
     facts->session = facts->first_packet = facts->first_key = facts->first_picture = -1;
     facts->last_packet = facts->last_picture = facts->last_damage = -1;
+    coded_init(&facts->coded);
     connection->fd = -1;
     connection->wake = wake;
     connection->user = user;
@@ -91,38 +94,72 @@ static void on_connected(void *user)
     g_mutex_unlock(&connection->lock);
 }
 
-static void on_packet(void *user, bool key)
+static void on_audio(void *user, const char *name)
+{
+    struct connection *connection = user;
+    g_mutex_lock(&connection->lock);
+    char *audio = connection->facts.audio;
+    size_t used = strlen(audio), size = sizeof connection->facts.audio;
+    if (used + strlen(name) + sizeof ", " <= size)
+        g_snprintf(audio + used, size - used, "%s%s", used ? ", " : "", name);
+    g_mutex_unlock(&connection->lock);
+}
+
+static void on_packet(void *user)
 {
     struct connection *connection = user;
     int64_t now = now_ns();
     g_mutex_lock(&connection->lock);
     struct connection_facts *facts = &connection->facts;
     facts->last_packet = now;
-    if (facts->first_packet < 0 || (key && facts->first_key < 0))
-        wake_main(connection);
-    if (facts->first_packet < 0)
+    if (facts->first_packet < 0) {
         facts->first_packet = now;
-    if (key && facts->first_key < 0)
-        facts->first_key = now;
+        wake_main(connection);
+    }
     g_mutex_unlock(&connection->lock);
 }
 
-static void on_format(void *user, const char *codec, int width, int height)
+/* With the lock held. */
+static void note_key(struct connection *connection, int64_t now)
+{
+    if (connection->facts.first_key >= 0)
+        return;
+    connection->facts.first_key = now;
+    wake_main(connection);
+}
+
+static void on_format(void *user, const struct source_format *format)
 {
     struct connection *connection = user;
     g_mutex_lock(&connection->lock);
-    g_strlcpy(connection->facts.codec, codec, sizeof connection->facts.codec);
-    connection->facts.width = width;
-    connection->facts.height = height;
+    struct connection_facts *facts = &connection->facts;
+    g_strlcpy(facts->codec, format->codec, sizeof facts->codec);
+    text_copy_printable(facts->profile, sizeof facts->profile,
+                        format->profile ? format->profile : "");
+    facts->width = format->width;
+    facts->height = format->height;
     g_mutex_unlock(&connection->lock);
 }
 
-static bool on_picture(void *user, bool damaged)
+static void on_coded(void *user, const struct coded_picture *picture)
+{
+    struct connection *connection = user;
+    int64_t now = now_ns();
+    g_mutex_lock(&connection->lock);
+    connection->facts.last_packet = now;
+    if (picture->key)
+        note_key(connection, now);
+    coded_add(&connection->facts.coded, picture);
+    g_mutex_unlock(&connection->lock);
+}
+
+static bool on_picture(void *user, const struct source_picture *picture)
 {
     struct connection *connection = user;
     int64_t now = now_ns();
     g_mutex_lock(&connection->lock);
     struct connection_facts *facts = &connection->facts;
+    note_key(connection, now); /* a scene has no coded ones */
     if (facts->first_picture < 0) {
         facts->first_picture = now;
         wake_main(connection);
@@ -132,20 +169,17 @@ static bool on_picture(void *user, bool damaged)
         facts->interval += (now - facts->last_picture - facts->interval) / 8;
     }
     facts->last_picture = now;
-    if (damaged) {
+    facts->pictures++;
+    if (picture->decode_ns >= 0) {
+        histogram_add(&facts->decode, (double)picture->decode_ns / 1e9);
+        facts->decode_cpu_ns += picture->decode_cpu_ns;
+    }
+    if (picture->damaged) {
         facts->damaged++;
         facts->last_damage = now;
     }
     g_mutex_unlock(&connection->lock);
-    return !damaged;
-}
-
-static void on_paced(void *user, int64_t offset_ns)
-{
-    struct connection *connection = user;
-    g_mutex_lock(&connection->lock);
-    connection->facts.paced_by = offset_ns;
-    g_mutex_unlock(&connection->lock);
+    return !picture->damaged;
 }
 
 static void on_ended(void *user)
@@ -172,10 +206,11 @@ static void on_failed(void *user, enum stream_reason reason, const char *detail)
 
 static const struct source_watch watch = {
     .connected = on_connected,
+    .audio = on_audio,
     .packet = on_packet,
     .format = on_format,
+    .coded = on_coded,
     .picture = on_picture,
-    .paced = on_paced,
     .ended = on_ended,
     .failed = on_failed,
 };

@@ -14,12 +14,15 @@ struct connection_facts {
     bool ended, failed;
     enum stream_reason reason;
     char detail[MESSAGE_DETAIL_SIZE];
-    char codec[16];
+    char codec[16], profile[32], audio[64]; /* as in struct message_stream_status */
     int width, height;
+    struct coded coded;
+    int64_t pictures; /* decoded, damaged ones included */
     int64_t damaged;
     int64_t last_damage; /* -1: never */
     int64_t interval;    /* mean between pictures, 0 unknown */
-    int64_t paced_by;    /* ns put on the running time of a source in real time */
+    struct histogram decode;
+    int64_t decode_cpu_ns;
 };
 
 struct connection;

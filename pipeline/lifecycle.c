@@ -36,7 +36,8 @@ void lifecycle_init(struct lifecycle *life, bool network, bool loop, uint64_t se
     life->loop = loop;
     life->advanced = now;
     life->next_attempt = now;
-    life->attempt_at = life->session_at = life->packet_at = life->picture_at = NEVER;
+    life->attempt_at = life->session_at = life->packet_at = life->picture_at = life->busy_at =
+        NEVER;
     life->live_since = life->outage_since = NEVER;
     life->random = seed | 1;
 }
@@ -76,6 +77,13 @@ void lifecycle_on_picture(struct lifecycle *life, int64_t now)
     life->reason = REASON_NONE;
     life->live_since = now;
     life->refusals = 0;
+    life->reconnects += life->network && life->was_live;
+    life->was_live = true;
+}
+
+void lifecycle_on_busy(struct lifecycle *life, int64_t now)
+{
+    life->busy_at = now;
 }
 
 /* Whether another attempt could do better without anybody changing anything. */
@@ -83,6 +91,12 @@ static bool is_final(const struct lifecycle *life, enum stream_reason reason)
 {
     return !life->network || reason == REASON_UNSUPPORTED_CODEC || reason == REASON_TOO_LARGE ||
            reason == REASON_UNREADABLE || reason == REASON_MODEL;
+}
+
+/* The first minute without a stream that was live. */
+static bool is_eager(const struct lifecycle *life, int64_t now)
+{
+    return life->outage_since != NEVER && now - life->outage_since < LIFECYCLE_OUTAGE_NS;
 }
 
 static int64_t wait_for_attempt(struct lifecycle *life, int64_t now)
@@ -93,7 +107,7 @@ static int64_t wait_for_attempt(struct lifecycle *life, int64_t now)
         life->refusals++;
         return refusal_waits[step];
     }
-    if (life->outage_since != NEVER && now - life->outage_since < LIFECYCLE_OUTAGE_NS)
+    if (is_eager(life, now))
         return max(life->attempt_at + LIFECYCLE_EAGER_NS - now, 0);
     int64_t cap = min((int64_t)2 << min(life->backoff_step, 10), 30) * LIFECYCLE_SECOND;
     life->backoff_step++;
@@ -113,14 +127,15 @@ bool lifecycle_on_failure(struct lifecycle *life, enum stream_reason reason, int
     if (was_live && (life->outage_since == NEVER || lasted >= LIFECYCLE_STEADY_NS))
         life->outage_since = now;
     life->live_since = NEVER;
+    life->lost[reason] += life->network && was_live;
     if (is_final(life, reason)) {
         life->state = STREAM_FAILED;
         life->next_attempt = NEVER;
         return true;
     }
-    bool eager = life->outage_since != NEVER && now - life->outage_since < LIFECYCLE_OUTAGE_NS;
+    bool stalls = was_live && is_eager(life, now) && reason != REASON_AUTH_FAILED;
     life->next_attempt = now + wait_for_attempt(life, now);
-    life->state = eager && reason != REASON_AUTH_FAILED ? STREAM_STALLED : STREAM_BACKOFF;
+    life->state = stalls ? STREAM_STALLED : STREAM_BACKOFF;
     return true;
 }
 
@@ -159,6 +174,11 @@ static int64_t gap(const struct lifecycle *life)
 /* When the present attempt is given up if nothing happens, and why. */
 static int64_t patience(const struct lifecycle *life, enum stream_reason *ret_reason)
 {
+    if (!life->network) {
+        *ret_reason = REASON_UNREADABLE;
+        int64_t sign = max(max(life->packet_at, life->picture_at), life->busy_at);
+        return max(life->attempt_at, sign) + LIFECYCLE_FILE_NS;
+    }
     if (!life->session) {
         *ret_reason = REASON_TIMEOUT;
         return life->attempt_at + LIFECYCLE_CONNECT_NS;
@@ -176,7 +196,7 @@ static int64_t patience(const struct lifecycle *life, enum stream_reason *ret_re
 static void put_off(struct lifecycle *life, int64_t lateness, int64_t now)
 {
     int64_t *const times[] = {&life->attempt_at, &life->session_at, &life->packet_at,
-                              &life->picture_at};
+                              &life->picture_at, &life->busy_at};
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         if (*times[i] != NEVER)
             *times[i] = min(*times[i] + lateness, now);
@@ -189,7 +209,7 @@ enum lifecycle_action lifecycle_advance(struct lifecycle *life, int64_t now)
     if (lateness > LIFECYCLE_LATE_NS)
         put_off(life, lateness, now);
 
-    if (life->connected && life->network && !life->failing) {
+    if (life->connected && !life->failing && !life->ending) {
         enum stream_reason reason;
         if (now >= patience(life, &reason))
             lifecycle_on_failure(life, reason, now);
@@ -207,14 +227,13 @@ enum lifecycle_action lifecycle_advance(struct lifecycle *life, int64_t now)
         return LIFECYCLE_WAIT;
     life->connected = true;
     life->session = false;
-    life->session_at = life->packet_at = life->picture_at = NEVER;
+    life->session_at = life->packet_at = life->picture_at = life->busy_at = NEVER;
     life->next_attempt = NEVER;
     life->attempt_at = now;
-    life->reconnects += life->network && life->attempted;
-    life->attempted = true;
-    /* A loop's next pass is no new connection to the eye; a stall stays one until it is over.
-     */
-    if (life->state == STREAM_BACKOFF)
+    life->attempts += life->network;
+    /* A loop's next pass is no new connection to the eye, and attempts within a second of each
+     * other are one wait. */
+    if (life->state == STREAM_BACKOFF && !is_eager(life, now))
         life->state = STREAM_CONNECTING;
     return LIFECYCLE_CONNECT;
 }
@@ -225,7 +244,7 @@ int64_t lifecycle_deadline(const struct lifecycle *life)
     enum stream_reason reason;
     if (life->connected && (life->failing || life->ending))
         return life->advanced;
-    if (life->connected && life->network)
+    if (life->connected)
         return min(deadline, max(life->advanced, patience(life, &reason)));
     if (!life->connected && life->next_attempt != NEVER)
         return min(deadline, max(life->advanced, life->next_attempt));

@@ -3,14 +3,15 @@
  *
  * The owner tells what happened (lifecycle_on_…), then calls lifecycle_advance, which answers
  * what to do now; lifecycle_deadline says when to call again at the latest. Times are
- * nanoseconds of a monotonic clock. All rules that involve time hold for cameras only
- * (`network`); a file or a rendered scene is as slow as it is.
+ * nanoseconds of a monotonic clock. All rules that involve time but the last hold for cameras
+ * only (`network`); a file or a rendered scene is as slow as it is.
  *
- *   connecting   an attempt by a stream that has not been live in this outage's first minute
+ *   connecting   an attempt, but for those of backoff's first minute
  *   live         pictures come
- *   stalled      an outage of a stream that was live, in its first 60 s: attempts follow each
- *                other within a second
- *   backoff      waiting for the next attempt; the reason says what went wrong
+ *   stalled      a session that was live fell silent or broke; until the first attempt at
+ *                another has failed
+ *   backoff      an attempt failed, and the reason says how. In the first 60 s of an outage of a
+ *                stream that was live attempts follow each other within a second
  *   failed       no further attempt: a human must change something
  *   ended        a file at its end
  *
@@ -23,6 +24,8 @@
  * most: intervals are learnt from what arrives, so stalls just short of the limit would move it.
  * GStreamer itself notices a silent camera after 25-30 s only. Before its first picture a camera
  * gets LIFECYCLE_KEY_NS, since one joined in the middle of a long GOP has nothing to decode.
+ * A file of which nothing is left to analyse and nothing more comes for LIFECYCLE_FILE_NS is
+ * given up: what hangs there is a demuxer, in a damaged file or a hostile one.
  * If lifecycle_advance itself is called late (the process was stopped, the machine slept), the
  * lateness is ours and every running time limit is put off by it.
  *
@@ -41,6 +44,7 @@
 #define LIFECYCLE_GAP_MAX_NS     (60 * LIFECYCLE_SECOND)
 #define LIFECYCLE_CONNECT_NS     (5 * LIFECYCLE_SECOND) /* to accepted session, to first packet */
 #define LIFECYCLE_KEY_NS         (15 * LIFECYCLE_SECOND) /* first packet to first picture */
+#define LIFECYCLE_FILE_NS        (20 * LIFECYCLE_SECOND)
 #define LIFECYCLE_OUTAGE_NS      (60 * LIFECYCLE_SECOND) /* eager attempts after being live */
 #define LIFECYCLE_STEADY_NS      (5 * LIFECYCLE_SECOND)  /* of being live end an outage */
 #define LIFECYCLE_HEALTHY_NS     (60 * LIFECYCLE_SECOND) /* of it forget the backoff, too */
@@ -59,7 +63,9 @@ enum lifecycle_action {
 struct lifecycle {
     enum stream_state state;
     enum stream_reason reason;
-    int64_t reconnects; /* attempts after the first */
+    /* Of cameras, as in struct message_stream_status. */
+    int64_t reconnects, attempts;
+    int64_t lost[REASON_COUNT];
 
     /* Private. */
     bool network, loop;
@@ -71,10 +77,11 @@ struct lifecycle {
     int64_t advanced; /* last call of lifecycle_advance */
     int64_t attempt_at;
     int64_t session_at, packet_at, picture_at; /* of this attempt; -1 not yet */
+    int64_t busy_at;                           /* of this attempt */
     int64_t live_since;                        /* -1 not live */
+    bool was_live;                             /* at least once */
     int64_t outage_since;                      /* -1 none, or forgotten */
     int64_t next_attempt;                      /* -1 none */
-    bool attempted;                            /* at least once */
     int backoff_step, refusals;
     uint64_t random;
 };
@@ -89,6 +96,8 @@ void lifecycle_set_interval(struct lifecycle *life, int64_t interval_ns);
 void lifecycle_on_session(struct lifecycle *life, int64_t now);
 void lifecycle_on_packet(struct lifecycle *life, int64_t now);  /* after depayloading */
 void lifecycle_on_picture(struct lifecycle *life, int64_t now); /* after decoding */
+/* What the source gave before still waits, to be shown in time or to be analysed. */
+void lifecycle_on_busy(struct lifecycle *life, int64_t now);
 /* Whether that is news: a source fails once, and what is final stays. */
 bool lifecycle_on_failure(struct lifecycle *life, enum stream_reason reason, int64_t now);
 /* The stream can not even be set up: failed, before its first attempt. */

@@ -61,6 +61,15 @@ static gboolean on_writable(gint fd, GIOCondition condition, gpointer user)
     return more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
+/* How many may be kept when this one comes. */
+static guint room_for(const struct message *message)
+{
+    bool repeated =
+        message->type == MESSAGE_STREAM_STATUS || message->type == MESSAGE_WINDOW ||
+        (message->type == MESSAGE_RECORD && message->record.phase == RECORD_UPDATED);
+    return repeated ? LINK_PENDING_MAX * 3 / 4 : LINK_PENDING_MAX;
+}
+
 int link_post(struct link *link, const struct message *message)
 {
     g_mutex_lock(&link->lock);
@@ -69,7 +78,7 @@ int link_post(struct link *link, const struct message *message)
         r = channel_send(link->fd, message, NULL, 0);
     if (is_full(r)) {
         r = 0;
-        if (link->pending.length >= LINK_PENDING_MAX) {
+        if (link->pending.length >= room_for(message)) {
             r = -ENOBUFS;
         } else {
             g_queue_push_tail(&link->pending, g_memdup2(message, sizeof *message));

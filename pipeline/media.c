@@ -90,15 +90,27 @@ void media_codec_describe(const GstCaps *caps, char *ret_text, size_t size)
             *c = '?';
 }
 
-bool media_is_video(const GstCaps *caps)
+/* Whether it is of that medium, in RTP's words, or has one of those prefixes, in GStreamer's. */
+static bool is_medium(const GstCaps *caps, const char *medium, const char *prefix,
+                      const char *other_prefix)
 {
     if (!caps || gst_caps_is_empty(caps) || gst_caps_is_any(caps))
         return false;
     const GstStructure *first = gst_caps_get_structure(caps, 0);
     if (is_rtp(first))
-        return g_strcmp0(gst_structure_get_string(first, "media"), "video") == 0;
+        return g_strcmp0(gst_structure_get_string(first, "media"), medium) == 0;
     const char *name = gst_structure_get_name(first);
-    return g_str_has_prefix(name, "video/") || g_str_has_prefix(name, "image/");
+    return g_str_has_prefix(name, prefix) || g_str_has_prefix(name, other_prefix);
+}
+
+bool media_is_video(const GstCaps *caps)
+{
+    return is_medium(caps, "video", "video/", "image/");
+}
+
+bool media_is_audio(const GstCaps *caps)
+{
+    return is_medium(caps, "audio", "audio/", "audio/");
 }
 
 static bool bytes_at(const uint8_t *bytes, size_t size, size_t offset, const char *expected)

@@ -48,8 +48,9 @@ const struct media_codec *media_codec_at(size_t index);
 /* A name for a person of a codec we do not know: the encoding name or the caps' name. */
 void media_codec_describe(const GstCaps *caps, char *ret_text, size_t size);
 
-/* Whether the pad carries pictures (and not sound, text, ...), known codec or not. */
+/* Whether the pad carries pictures, or sound (and not text, ...), known codec or not. */
 bool media_is_video(const GstCaps *caps);
+bool media_is_audio(const GstCaps *caps);
 
 /* Which container begins with these bytes, or NULL. */
 const struct media_container *media_container_sniff(const uint8_t *bytes, size_t size);

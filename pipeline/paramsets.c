@@ -10,6 +10,7 @@ struct paramsets {
     GstH264NalParser *h264; /* one of the two */
     GstH265Parser *h265;
     guint8 length_size; /* bytes of length before each unit; 0: start codes */
+    bool clean_key;     /* of the buffer last checked */
 };
 
 struct paramsets *paramsets_create(const char *codec)
@@ -58,6 +59,7 @@ static enum paramsets_verdict look_h264(struct paramsets *sets, const guint8 *da
     if (r != GST_H264_PARSER_OK && r != GST_H264_PARSER_NO_NAL_END)
         return PARAMSETS_FINE;
     *offset = unit.offset + unit.size;
+    sets->clean_key |= unit.type == GST_H264_NAL_SLICE_IDR;
     if (unit.type != GST_H264_NAL_SPS)
         return PARAMSETS_FINE;
     GstH264SPS set;
@@ -82,6 +84,8 @@ static enum paramsets_verdict look_h265(struct paramsets *sets, const guint8 *da
     if (r != GST_H265_PARSER_OK && r != GST_H265_PARSER_NO_NAL_END)
         return PARAMSETS_FINE;
     *offset = unit.offset + unit.size;
+    sets->clean_key |=
+        unit.type >= GST_H265_NAL_SLICE_BLA_W_LP && unit.type <= GST_H265_NAL_SLICE_IDR_N_LP;
     if (unit.type != GST_H265_NAL_SPS)
         return PARAMSETS_FINE;
     GstH265SPS set;
@@ -155,9 +159,15 @@ enum paramsets_verdict paramsets_check(struct paramsets *sets, GstBuffer *buffer
         return PARAMSETS_BROKEN;
     enum paramsets_verdict verdict = PARAMSETS_FINE;
     guint offset = 0;
+    sets->clean_key = false;
     for (bool more = true; more && verdict == PARAMSETS_FINE && offset < map.size;)
         verdict = look(sets, map.data, map.size, sets->length_size, &offset, &more, ret_width,
                        ret_height);
     gst_buffer_unmap(buffer, &map);
     return verdict;
+}
+
+bool paramsets_saw_clean_key(const struct paramsets *sets)
+{
+    return sets->clean_key;
 }

@@ -30,4 +30,8 @@ enum paramsets_verdict paramsets_check_caps(struct paramsets *sets, const GstStr
 enum paramsets_verdict paramsets_check(struct paramsets *sets, GstBuffer *buffer,
                                        int *ret_width, int *ret_height);
 
+/* Whether the coded buffer last checked held a key picture that no later one looks behind (H.264
+ * IDR; H.265 IDR and BLA). */
+bool paramsets_saw_clean_key(const struct paramsets *sets);
+
 #endif

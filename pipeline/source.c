@@ -1,5 +1,5 @@
-/* The parts that camera and file sources share: decoder chain, guard, watch. How each kind
- * begins is in sourcertsp.c, sourcefile.c and here for scenes. */
+/* The parts that sources share: decoder chain, guard, watch. How each kind begins is in
+ * sourcertsp.c, sourcefile.c and sourcescene.c, how a file keeps to the clock in sourcepace.c. */
 #include "pipeline/source.h"
 
 #include <stdarg.h>
@@ -49,7 +49,9 @@ static GstPadProbeReturn on_source_event(GstPad *pad, GstPadProbeInfo *info, gpo
     struct source_context *context = user;
     if (GST_EVENT_TYPE(GST_PAD_PROBE_INFO_EVENT(info)) != GST_EVENT_EOS)
         return GST_PAD_PROBE_OK;
-    if (g_atomic_int_compare_and_exchange(&context->over, 0, 1))
+    if (context->unsized && !context->key_seen && context->kind == ADDRESS_FILE)
+        source_fail(context, REASON_UNREADABLE, "its pictures do not say how large they are");
+    else if (g_atomic_int_compare_and_exchange(&context->over, 0, 1))
         context->watch->ended(context->watch_user);
     return GST_PAD_PROBE_DROP;
 }
@@ -59,7 +61,7 @@ static GstPadProbeReturn on_packet(GstPad *pad, GstPadProbeInfo *info, gpointer 
 {
     (void)pad, (void)info;
     struct source_context *context = user;
-    context->watch->packet(context->watch_user, false);
+    context->watch->packet(context->watch_user);
     return GST_PAD_PROBE_OK;
 }
 
@@ -103,8 +105,28 @@ static GstPadProbeReturn on_coded_caps(struct source_context *context, GstEvent 
         context->size_known = false;
         return GST_PAD_PROBE_DROP;
     }
-    context->watch->format(context->watch_user, context->codec->name, width, height);
+    const struct source_format format = {
+        .codec = context->codec->name,
+        .profile = gst_structure_get_string(structure, "profile"),
+        .width = width,
+        .height = height,
+    };
+    context->watch->format(context->watch_user, &format);
     return GST_PAD_PROBE_OK;
+}
+
+static void tell_coded(struct source_context *context, GstBuffer *buffer, bool key)
+{
+    /* Some parsers know no time but that of decoding. */
+    GstClockTime pts =
+        GST_BUFFER_PTS_IS_VALID(buffer) ? GST_BUFFER_PTS(buffer) : GST_BUFFER_DTS(buffer);
+    const struct coded_picture picture = {
+        .key = key,
+        .clean = key && context->sets && paramsets_saw_clean_key(context->sets),
+        .pts_ns = pts <= G_MAXINT64 ? (int64_t)pts : CODED_NO_PTS,
+        .size_bytes = gst_buffer_get_size(buffer),
+    };
+    context->watch->coded(context->watch_user, &picture);
 }
 
 /* The last place before the decoder. */
@@ -119,6 +141,7 @@ static GstPadProbeReturn on_coded(GstPad *pad, GstPadProbeInfo *info, gpointer u
     }
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
     /* A picture whose size no parser has vouched for does not reach the decoder. */
+    context->unsized = context->unsized || !context->size_known;
     if (context->refused || !context->size_known)
         return GST_PAD_PROBE_DROP;
     if (!sets_are_fine(context, NULL, buffer))
@@ -126,12 +149,25 @@ static GstPadProbeReturn on_coded(GstPad *pad, GstPadProbeInfo *info, gpointer u
     bool key = !GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
     if (!key && !context->key_seen)
         return GST_PAD_PROBE_DROP; /* joined mid-GOP: it would decode to rubbish */
-    if (key) {
-        context->key_seen = true;
-        context->watch->packet(context->watch_user, true);
-    }
+    context->key_seen = true;
+    tell_coded(context, buffer, key);
     damage_enter(context, GST_BUFFER_PTS(buffer));
+    context->decoding = stopwatch_now();
     return GST_PAD_PROBE_OK;
+}
+
+/* Only the first picture that comes of a coded one: what the decoder hands out beside it, as it
+ * does at the end, it has had ready. */
+static struct source_picture measure(struct source_context *context)
+{
+    struct source_picture picture = {.decode_ns = -1, .decode_cpu_ns = -1};
+    if (context->decoding.clock_ns >= 0) {
+        struct stopwatch now = stopwatch_now();
+        picture.decode_ns = now.clock_ns - context->decoding.clock_ns;
+        picture.decode_cpu_ns = now.cpu_ns - context->decoding.cpu_ns;
+    }
+    context->decoding.clock_ns = -1;
+    return picture;
 }
 
 static GstPadProbeReturn on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer user)
@@ -139,9 +175,10 @@ static GstPadProbeReturn on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer
     (void)pad;
     struct source_context *context = user;
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
-    bool damaged = damage_take(context, GST_BUFFER_PTS(buffer)) ||
-                   GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED);
-    if (!context->watch->picture(context->watch_user, damaged)) {
+    struct source_picture picture = measure(context);
+    picture.damaged = damage_take(context, GST_BUFFER_PTS(buffer)) ||
+                      GST_BUFFER_FLAG_IS_SET(buffer, GST_BUFFER_FLAG_CORRUPTED);
+    if (!context->watch->picture(context->watch_user, &picture)) {
         context->withheld = true;
         return GST_PAD_PROBE_DROP;
     }
@@ -154,34 +191,8 @@ static GstPadProbeReturn on_decoded(GstPad *pad, GstPadProbeInfo *info, gpointer
     return GST_PAD_PROBE_OK;
 }
 
-/* A file in real time starts when its first picture is there, whatever pts that has, and
- * wherever the clock of the pipeline (which outlives the source) stands. */
-static GstPadProbeReturn on_first_picture(GstPad *pad, GstPadProbeInfo *info, gpointer user)
-{
-    struct source_context *context = user;
-    GstElement *sync = GST_ELEMENT(GST_PAD_PARENT(pad));
-    g_autoptr(GstEvent) event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
-    g_autoptr(GstClock) clock = gst_element_get_clock(context->bin);
-    const GstSegment *segment;
-    GstClockTime base = gst_element_get_base_time(context->bin);
-    /* A pipeline on its way to PLAYING hands the clock down before the base time; time held
-     * against the wrong base would have the picture wait for hours. The next picture will do. */
-    if (!event || !clock || base == 0)
-        return GST_PAD_PROBE_OK;
-    gst_event_parse_segment(event, &segment);
-    GstClockTime first = gst_segment_to_running_time(
-        segment, GST_FORMAT_TIME, GST_BUFFER_PTS(GST_PAD_PROBE_INFO_BUFFER(info)));
-    if (!GST_CLOCK_TIME_IS_VALID(first))
-        return GST_PAD_PROBE_OK;
-    GstClockTimeDiff now = (GstClockTimeDiff)(gst_clock_get_time(clock) - base);
-    GstClockTimeDiff offset = now - (GstClockTimeDiff)first;
-    g_object_set(sync, "ts-offset", (gint64)offset, NULL);
-    context->watch->paced(context->watch_user, offset);
-    return GST_PAD_PROBE_REMOVE;
-}
-
-static void probe(GstElement *element, const char *pad_name, GstPadProbeType type,
-                  GstPadProbeCallback callback, struct source_context *context)
+void source_probe(struct source_context *context, GstElement *element, const char *pad_name,
+                  GstPadProbeType type, GstPadProbeCallback callback)
 {
     g_autoptr(GstPad) pad = gst_element_get_static_pad(element, pad_name);
     gst_pad_add_probe(pad, type, callback, context, NULL);
@@ -200,8 +211,14 @@ GstElement *source_element_add(struct source_context *context, const char *facto
 
 const struct media_codec *source_choose(struct source_context *context, const GstCaps *caps)
 {
-    if (!media_is_video(caps))
+    if (!media_is_video(caps)) {
+        if (media_is_audio(caps)) {
+            char name[40];
+            media_codec_describe(caps, name, sizeof name);
+            context->watch->audio(context->watch_user, name);
+        }
         return NULL;
+    }
     const struct media_codec *codec = media_codec_of(caps);
     g_mutex_lock(&context->lock);
     if (codec && !context->chosen) {
@@ -232,7 +249,7 @@ void source_chosen_or_fail(struct source_context *context)
         source_fail(context, REASON_UNSUPPORTED_CODEC, "there are no pictures in it");
 }
 
-static bool expose(struct source_context *context, GstElement *last)
+bool source_expose(struct source_context *context, GstElement *last)
 {
     g_autoptr(GstPad) target = gst_element_get_static_pad(last, "src");
     g_autoptr(GstPad) ghost = gst_element_get_static_pad(context->bin, "src");
@@ -258,16 +275,16 @@ bool source_decode(struct source_context *context, GstPad *pad, const struct med
                   (!sync || gst_element_link(decoder, sync));
     GstElement *first = depay ? depay : parse;
     g_autoptr(GstPad) sink = gst_element_get_static_pad(first, "sink");
-    linked = linked && expose(context, sync ? sync : decoder);
+    linked = linked && source_expose(context, sync ? sync : decoder);
     if (depay)
-        probe(depay, "src", GST_PAD_PROBE_TYPE_BUFFER, on_packet, context);
+        source_probe(context, depay, "src", GST_PAD_PROBE_TYPE_BUFFER, on_packet);
     else
-        probe(parse, "sink", GST_PAD_PROBE_TYPE_BUFFER, on_packet, context);
-    probe(parse, "src", GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
-          on_coded, context);
-    probe(decoder, "src", GST_PAD_PROBE_TYPE_BUFFER, on_decoded, context);
+        source_probe(context, parse, "sink", GST_PAD_PROBE_TYPE_BUFFER, on_packet);
+    source_probe(context, parse, "src",
+                 GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_coded);
+    source_probe(context, decoder, "src", GST_PAD_PROBE_TYPE_BUFFER, on_decoded);
     if (sync)
-        probe(sync, "sink", GST_PAD_PROBE_TYPE_BUFFER, on_first_picture, context);
+        source_pace(context, sync);
     /* From the sink up, so that no element pushes into one that is not ready. */
     GstElement *const chain[] = {sync, decoder, parse, depay};
     for (size_t i = 0; i < G_N_ELEMENTS(chain) && linked; i++)
@@ -277,57 +294,6 @@ bool source_decode(struct source_context *context, GstPad *pad, const struct med
         source_fail(context, REASON_INTERNAL, "the decoder chain for %s does not link",
                     codec->name);
     return linked;
-}
-
-/* What a rendered frame is counted as: packet, key and picture at once. */
-static GstPadProbeReturn on_rendered(GstPad *pad, GstPadProbeInfo *info, gpointer user)
-{
-    (void)pad, (void)info;
-    struct source_context *context = user;
-    context->watch->packet(context->watch_user, true);
-    return context->watch->picture(context->watch_user, false) ? GST_PAD_PROBE_OK
-                                                               : GST_PAD_PROBE_DROP;
-}
-
-/* Sets the kind of place by its name; the names are the element's. */
-static bool set_scene(GstElement *scene, const char *name)
-{
-    GParamSpec *spec = g_object_class_find_property(G_OBJECT_GET_CLASS(scene), "scene");
-    const GEnumValue *value =
-        g_enum_get_value_by_nick(G_PARAM_SPEC_ENUM(spec)->enum_class, name);
-    if (value)
-        g_object_set(scene, "scene", value->value, NULL);
-    return value != NULL;
-}
-
-static bool build_scene(struct source_context *context, const struct source_options *options)
-{
-    GstElement *scene = source_element_add(context, "vigilscenesrc");
-    GstElement *filter = scene ? source_element_add(context, "capsfilter") : NULL;
-    GstElement *sync =
-        context->pace && filter ? source_element_add(context, "clocksync") : NULL;
-    if (!filter || (context->pace && !sync))
-        return false;
-    const struct address *uri = options->uri;
-    if (!set_scene(scene, uri->scene.name)) {
-        source_fail(context, REASON_NOT_FOUND, "there is no scene \"%s\"", uri->scene.name);
-        return false;
-    }
-    g_autoptr(GstCaps) caps =
-        gst_caps_new_simple("video/x-raw", "format", G_TYPE_STRING, "I420", "width", G_TYPE_INT,
-                            uri->scene.width, "height", G_TYPE_INT, uri->scene.height,
-                            "framerate", GST_TYPE_FRACTION, uri->scene.fps, 1, NULL);
-    g_object_set(scene, "seed", (guint64)uri->scene.seed, NULL);
-    if (uri->scene.duration_s)
-        g_object_set(scene, "num-buffers", uri->scene.duration_s * uri->scene.fps, NULL);
-    g_object_set(filter, "caps", caps, NULL);
-    probe(filter, "src", GST_PAD_PROBE_TYPE_BUFFER, on_rendered, context);
-    if (sync)
-        probe(sync, "sink", GST_PAD_PROBE_TYPE_BUFFER, on_first_picture, context);
-    context->watch->format(context->watch_user, "scene", uri->scene.width, uri->scene.height);
-    context->watch->connected(context->watch_user);
-    return gst_element_link(scene, filter) && (!sync || gst_element_link(filter, sync)) &&
-           expose(context, sync ? sync : filter);
 }
 
 GstElement *source_create(const struct source_options *options)
@@ -340,6 +306,7 @@ GstElement *source_create(const struct source_options *options)
     context->created_us = g_get_monotonic_time();
     context->watch = options->watch;
     context->watch_user = options->watch_user;
+    context->decoding.clock_ns = -1;
     context->pace = options->live &&
                     (options->uri->kind == ADDRESS_FILE || options->uri->kind == ADDRESS_SCENE);
     g_object_set_data_full(G_OBJECT(bin), CONTEXT_KEY, context, context_free);
@@ -359,7 +326,7 @@ GstElement *source_create(const struct source_options *options)
         built = source_build_file(context, options);
         break;
     case ADDRESS_SCENE:
-        built = build_scene(context, options);
+        built = source_build_scene(context, options);
         break;
     }
     if (!built) {

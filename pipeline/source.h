@@ -21,24 +21,43 @@
 
 #include <gst/gst.h>
 
+#include "pipeline/coded.h"
 #include "record/address.h"
 #include "record/message.h"
 
-struct media_codec;
+/* A file or scene in real time says, in order with its pictures, what was put on their running
+ * time to make it so: a sticky custom event of this name with a gint64 "offset" in nanoseconds,
+ * before the first picture and after each leap in its time. */
+#define SOURCE_PACE "vigil-pace"
+
+/* What is known of the coded format; texts are the parsers', as long as the call. */
+struct source_format {
+    const char *codec;   /* a name of pipeline/media.h */
+    const char *profile; /* NULL: none */
+    int width, height;
+};
+
+struct source_picture {
+    bool damaged; /* the decoder complained about it */
+    /* What it took in the decoder, by the clock and of the processor; -1: not known. */
+    int64_t decode_ns, decode_cpu_ns;
+};
 
 /* What a source tells its owner, from streaming threads. `user` is what options carried. */
 struct source_watch {
     /* The session stands (SDP accepted, file recognised): packets may be expected. */
     void (*connected)(void *user);
-    /* A coded picture (access unit) arrived; key: decoding can begin here. */
-    void (*packet)(void *user, bool key);
+    /* Sound is offered beside the pictures; name: for a person. */
+    void (*audio)(void *user, const char *name);
+    /* Something of the picture stream arrived, in whatever cut. */
+    void (*packet)(void *user);
     /* The coded format became known or changed. */
-    void (*format)(void *user, const char *codec, int width, int height);
-    /* A decoded picture; damaged: the decoder complained about it. False withholds it; the
-     * next one that is let through then carries GST_BUFFER_FLAG_CORRUPTED. */
-    bool (*picture)(void *user, bool damaged);
-    /* A file or scene in real time: what was put on its running time to make it so. */
-    void (*paced)(void *user, int64_t offset_ns);
+    void (*format)(void *user, const struct source_format *format);
+    /* A whole coded picture is on its way into the decoder; never said of a scene. */
+    void (*coded)(void *user, const struct coded_picture *picture);
+    /* A decoded picture. False withholds it; the next one that is let through then carries
+     * GST_BUFFER_FLAG_CORRUPTED. */
+    bool (*picture)(void *user, const struct source_picture *picture);
     /* No more pictures will come, in order. */
     void (*ended)(void *user);
     /* No more pictures will come; detail is one sentence without credentials. Also called for

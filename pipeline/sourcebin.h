@@ -1,4 +1,4 @@
-/* Inside of a source, shared by source.c, sourcefile.c and sourcertsp.c only.
+/* Inside of a source, shared by source.c and the files beside it that begin with source.
  *
  * Thread: set up by source_create; afterwards the decoding thread owns what the guard needs,
  * and the rest says so. */
@@ -7,6 +7,7 @@
 
 #include "pipeline/media.h"
 #include "pipeline/source.h"
+#include "pipeline/stopwatch.h"
 
 struct source_context {
     GstElement *bin; /* the context lives as long as the bin */
@@ -25,9 +26,13 @@ struct source_context {
     const struct media_codec *codec;
     struct paramsets *sets; /* NULL: the codec has none */
     bool size_known;        /* and allowed */
+    bool unsized;           /* a picture came while it was not */
     bool refused;
     bool key_seen;
-    bool withheld; /* the picture before this one */
+    bool withheld;             /* the picture before this one */
+    struct stopwatch decoding; /* since when; clock_ns -1: not known */
+    bool paced;                /* in real time: pace_ns is on the running time */
+    GstClockTimeDiff pace_ns;
 
     /* Choosing the stream: signals of demuxers come from one thread, those of rtspsrc from its
      * own task, source_explain from the owner's. */
@@ -57,9 +62,20 @@ void source_chosen_or_fail(struct source_context *context);
 bool source_decode(struct source_context *context, GstPad *pad, const struct media_codec *codec,
                    bool rtp);
 
+/* Calls back for what passes the pad, with the context. */
+void source_probe(struct source_context *context, GstElement *element, const char *pad_name,
+                  GstPadProbeType type, GstPadProbeCallback callback);
+
+/* Makes the element's pad "src" the bin's. */
+bool source_expose(struct source_context *context, GstElement *last);
+
+/* Has a clocksync show each picture when it is due. */
+void source_pace(struct source_context *context, GstElement *sync);
+
 /* The beginnings. False after source_fail. */
 bool source_build_file(struct source_context *context, const struct source_options *options);
 bool source_build_rtsp(struct source_context *context, const struct source_options *options);
+bool source_build_scene(struct source_context *context, const struct source_options *options);
 
 /* What an error of rtspsrc, or of what hangs on it, means; *ret_why is constant text. */
 enum stream_reason source_explain_rtsp(struct source_context *context, const GError *error,

@@ -7,17 +7,15 @@
 #include <unistd.h>
 
 #include "pipeline/connection.h"
-#include "pipeline/lifecycle.h"
 #include "pipeline/modelfile.h"
 #include "pipeline/reaper.h"
-#include "pipeline/snapshot.h"
+#include "pipeline/report.h"
+#include "pipeline/shot.h"
 #include "pipeline/tail.h"
 #include "pipeline/vigilanalyze.h"
 
 #define STATUS_NS  LIFECYCLE_SECOND
 #define RESOLVE_NS (5 * LIFECYCLE_SECOND)
-/* How long after a damaged picture or a dropped frame the status still says so. */
-#define FLAG_NS (5 * LIFECYCLE_SECOND)
 
 struct stream {
     struct message_stream_start start;
@@ -32,7 +30,7 @@ struct stream {
     guint bus_watch;
     GstElement *source; /* in the tail's pipeline; NULL none */
     struct connection *connection;
-    int64_t unix_offset; /* real time less monotonic time when it began, ns */
+    int64_t received_before; /* by the tail, when the connection began */
     int64_t packet_told_at, picture_told_at;
     guint timer;
     bool stopping, finishing, drained;
@@ -42,11 +40,8 @@ struct stream {
 
     int64_t pass_started; /* monotonic, of the first pass over a file or scene */
     int64_t shift;        /* of the present pass */
-    int64_t damaged;      /* of earlier connections */
-    int64_t last_damage, last_drop, dropped;
-    int64_t status_at;           /* when the next is due */
-    int64_t counted_at, counted; /* for fps */
-    struct message status;       /* the last one sent */
+    int64_t status_at;    /* when the next is due */
+    struct report report;
 };
 
 static void stream_step(void *user);
@@ -56,62 +51,12 @@ static int64_t now_ns(void)
     return g_get_monotonic_time() * 1000;
 }
 
-/* A monotonic time of this connection as Unix milliseconds: the same each time it is told. */
-static int64_t unix_ms(const struct stream *stream, int64_t monotonic_ns)
-{
-    return monotonic_ns < 0 ? RECORD_NO_TIME : (monotonic_ns + stream->unix_offset) / 1000000;
-}
-
 static bool is_network(const struct stream *stream)
 {
     return stream->uri.kind == ADDRESS_RTSP || stream->uri.kind == ADDRESS_RTSPS;
 }
 
 /* ---- status ---- */
-
-static void set_detail(struct stream *stream, const char *text)
-{
-    g_strlcpy(stream->status.status.detail, text, sizeof stream->status.status.detail);
-}
-
-static void fill_connection(struct stream *stream, struct message_stream_status *status)
-{
-    struct connection_facts facts;
-    connection_read(stream->connection, &facts);
-    g_strlcpy(status->codec, facts.codec, sizeof status->codec);
-    status->width = facts.width;
-    status->height = facts.height;
-    status->damaged += facts.damaged;
-    stream->last_damage = MAX(stream->last_damage, facts.last_damage);
-    status->connected_ms = unix_ms(stream, facts.session);
-    status->first_packet_ms = unix_ms(stream, facts.first_packet);
-    status->first_key_ms = unix_ms(stream, facts.first_key);
-}
-
-static void fill_counters(struct stream *stream, struct message_stream_status *status,
-                          int64_t now)
-{
-    struct tail_counters counters;
-    tail_count(stream->tail, &counters);
-    status->received = counters.received + status->damaged;
-    status->analysed = counters.analysed;
-    status->skipped = counters.skipped;
-    status->dropped = counters.dropped;
-    status->windows = counters.windows;
-    status->first_analysed_ms = counters.first_analysed_ms;
-    status->last_frame_ms = counters.last_frame_ms;
-    status->latency_ms = counters.latency_ms;
-    status->inference_ms = counters.inference_ms;
-    if (counters.dropped > stream->dropped)
-        stream->last_drop = now;
-    stream->dropped = counters.dropped;
-    int64_t span = now - stream->counted_at;
-    if (span >= STATUS_NS * 2) {
-        status->fps = (double)(counters.received - stream->counted) * 1e9 / (double)span;
-        stream->counted = counters.received;
-        stream->counted_at = now;
-    }
-}
 
 /* A file has ended when its last frame is analysed, not when it is decoded. */
 static enum stream_state told_state(const struct stream *stream)
@@ -121,24 +66,15 @@ static enum stream_state told_state(const struct stream *stream)
 
 static void send_status(struct stream *stream, int64_t now)
 {
-    struct message_stream_status *status = &stream->status.status;
-    stream->status.type = MESSAGE_STREAM_STATUS;
-    g_strlcpy(status->stream, stream->start.stream, sizeof status->stream);
-    status->state = told_state(stream);
-    status->reason = stream->life.reason;
-    status->reconnects = stream->life.reconnects;
-    status->damaged = stream->damaged;
-    if (status->state == STREAM_LIVE)
-        *status->detail = '\0';
+    struct connection_facts facts;
+    struct tail_counters counters;
     if (stream->connection)
-        fill_connection(stream, status);
+        connection_read(stream->connection, &facts);
     if (stream->tail)
-        fill_counters(stream, status, now);
-    if (status->state != STREAM_LIVE)
-        status->fps = 0;
-    status->degraded = stream->last_damage > 0 && now - stream->last_damage < FLAG_NS;
-    status->overloaded = stream->last_drop > 0 && now - stream->last_drop < FLAG_NS;
-    link_post(stream->link, &stream->status);
+        tail_count(stream->tail, &counters);
+    report_make(&stream->report, &stream->life, told_state(stream),
+                stream->connection ? &facts : NULL, stream->tail ? &counters : NULL, now);
+    link_post(stream->link, &stream->report.message);
     stream->status_at = now + STATUS_NS;
 }
 
@@ -165,13 +101,16 @@ static const char *default_detail(enum stream_reason reason)
 static void fail(struct stream *stream, enum stream_reason reason, const char *detail)
 {
     if (lifecycle_on_failure(&stream->life, reason, now_ns()))
-        set_detail(stream, detail);
+        report_explain(&stream->report, detail);
 }
 
 static void connect_to(struct stream *stream, const char *address)
 {
+    struct tail_counters counters;
+    tail_count(stream->tail, &counters);
+    stream->received_before = counters.received;
     stream->connection = connection_create(stream_step, stream);
-    stream->unix_offset = g_get_real_time() * 1000 - now_ns();
+    report_connect(&stream->report, now_ns());
     stream->packet_told_at = stream->picture_told_at = -1;
     struct source_options options = {
         .uri = &stream->uri,
@@ -242,8 +181,7 @@ static void drop_source(struct stream *stream)
     if (stream->connection) {
         struct connection_facts facts;
         connection_read(stream->connection, &facts);
-        stream->damaged += facts.damaged;
-        stream->last_damage = MAX(stream->last_damage, facts.last_damage);
+        report_disconnect(&stream->report, &facts);
         connection_close(stream->connection);
         stream->connection = NULL;
     }
@@ -264,6 +202,25 @@ static void disconnect(struct stream *stream, int64_t now)
 
 /* ---- steps ---- */
 
+/* What the source gave may still wait to be shown in time, or to be analysed: it is not its fault
+ * that nothing more comes. */
+static bool is_busy(struct stream *stream, const struct connection_facts *facts)
+{
+    struct tail_counters counters;
+    tail_count(stream->tail, &counters);
+    int64_t given = facts->pictures - facts->damaged;
+    int64_t done = counters.analysed + counters.skipped + counters.dropped;
+    return given > counters.received - stream->received_before || counters.received > done;
+}
+
+static void take_end(struct stream *stream)
+{
+    enum stream_reason before = stream->life.reason;
+    lifecycle_on_end(&stream->life, now_ns());
+    if (stream->life.reason != before)
+        report_explain(&stream->report, default_detail(stream->life.reason));
+}
+
 /* Tells the rules what the connection's threads have seen. */
 static void digest(struct stream *stream)
 {
@@ -278,12 +235,12 @@ static void digest(struct stream *stream)
         lifecycle_on_packet(&stream->life, stream->packet_told_at = facts.last_packet);
     if (facts.last_picture > stream->picture_told_at)
         lifecycle_on_picture(&stream->life, stream->picture_told_at = facts.last_picture);
-    if (facts.paced_by)
-        tail_set_pace(stream->tail, facts.paced_by);
+    if (!is_network(stream) && is_busy(stream, &facts))
+        lifecycle_on_busy(&stream->life, now_ns());
     if (facts.failed)
         fail(stream, facts.reason, facts.detail);
     else if (facts.ended)
-        lifecycle_on_end(&stream->life, now_ns());
+        take_end(stream);
 }
 
 static void act(struct stream *stream, enum lifecycle_action action, int64_t now)
@@ -324,18 +281,13 @@ static void arm(struct stream *stream, int64_t now)
     stream->timer = g_timeout_add((guint)wait_ms, on_timer, stream);
 }
 
-/* Whether what a reader acts on has changed. */
 static bool is_news(const struct stream *stream)
 {
-    const struct message_stream_status *told = &stream->status.status;
-    if (told->state != told_state(stream) || told->reason != stream->life.reason)
-        return true;
-    if (!stream->connection)
-        return false;
     struct connection_facts facts;
-    connection_read(stream->connection, &facts);
-    return (told->first_packet_ms == RECORD_NO_TIME && facts.first_packet >= 0) ||
-           (told->first_key_ms == RECORD_NO_TIME && facts.first_key >= 0);
+    if (stream->connection)
+        connection_read(stream->connection, &facts);
+    return report_is_due(&stream->report, &stream->life, told_state(stream),
+                         stream->connection ? &facts : NULL);
 }
 
 static void stream_step(void *user)
@@ -354,7 +306,9 @@ static void stream_step(void *user)
         enum stream_reason before = stream->life.reason;
         action = lifecycle_advance(&stream->life, now);
         if (stream->life.reason != before)
-            set_detail(stream, default_detail(stream->life.reason));
+            report_explain(&stream->report, is_network(stream)
+                                                ? default_detail(stream->life.reason)
+                                                : "nothing more has come out of the file");
         act(stream, action, now);
     } while (action != LIFECYCLE_WAIT);
     if (is_news(stream) || now >= stream->status_at)
@@ -506,13 +460,8 @@ struct stream *stream_create(const struct message_stream_start *start, int model
     stream->gone = gone;
     stream->user = user;
     stream->pass_started = -1;
-    stream->last_damage = stream->last_drop = -1;
     int64_t now = now_ns();
-    stream->counted_at = now;
-    struct message_stream_status *status = &stream->status.status;
-    status->connected_ms = status->first_packet_ms = status->first_key_ms = RECORD_NO_TIME;
-    status->first_analysed_ms = status->last_frame_ms = RECORD_NO_TIME;
-    status->latency_ms = status->inference_ms = -1;
+    report_init(&stream->report, start->stream, now);
 
     struct record_error err = {""};
     enum stream_reason reason = set_up(stream, model_fd, &err);
@@ -521,10 +470,11 @@ struct stream *stream_create(const struct message_stream_start *start, int model
     lifecycle_init(&stream->life, is_network(stream), start->loop,
                    (uint64_t)g_random_int() << 32 | g_random_int(), now);
     if (reason == REASON_NONE) {
+        struct message_stream_status *status = &stream->report.message.status;
         g_strlcpy(status->model, tail_model(stream->tail), sizeof status->model);
     } else {
         lifecycle_give_up(&stream->life, reason);
-        set_detail(stream, err.text);
+        report_explain(&stream->report, err.text);
     }
     send_status(stream, now);
     stream_step(stream);
@@ -559,85 +509,15 @@ void stream_resolved(struct stream *stream, const struct message_resolved *resol
         fail(stream, REASON_DNS, "the host name does not resolve");
     } else {
         /* Each attempt asks anew, and takes the next address. */
-        int which = (int)(stream->life.reconnects % resolved->address_count);
+        int which = (int)((stream->life.attempts - 1) % resolved->address_count);
         connect_to(stream, resolved->addresses[which]);
     }
     stream_step(stream);
 }
 
-/* ---- pictures ---- */
-
-static gint encoding; /* atomic: pictures of all streams, at most STREAM_SNAPSHOTS_MAX */
-
-/* One picture being encoded; it does not need its stream any more. */
-struct shot {
-    struct link *link;
-    struct message answer;
-    GstSample *sample;
-    int fd;
-};
-
-static void finish_shot(struct shot *shot)
-{
-    link_post(shot->link, &shot->answer);
-    if (shot->sample)
-        gst_sample_unref(shot->sample);
-    close(shot->fd);
-    g_free(shot);
-}
-
-static gpointer take_shot(gpointer user)
-{
-    struct shot *shot = user;
-    struct message_snapshot_done *done = &shot->answer.snapshot_done;
-    int64_t r = snapshot_write(shot->sample, shot->fd);
-    if (r > 0) {
-        done->size_bytes = r;
-        GstClockTime pts = GST_BUFFER_PTS(gst_sample_get_buffer(shot->sample));
-        done->pts_ns = GST_CLOCK_TIME_IS_VALID(pts) ? (int64_t)pts : 0;
-    } else {
-        g_strlcpy(done->detail,
-                  r == -EFBIG ? "the picture is too large" : "the picture cannot be encoded",
-                  sizeof done->detail);
-    }
-    /* Before the answer: who has it may ask again at once. */
-    g_atomic_int_dec_and_test(&encoding);
-    finish_shot(shot);
-    return NULL;
-}
-
-/* NULL, or why not; the shot is its thread's on success only. Called in the main thread. */
-static const char *start_shot(struct shot *shot)
-{
-    if (!shot->sample)
-        return "there is no picture yet";
-    if (g_atomic_int_get(&encoding) >= STREAM_SNAPSHOTS_MAX)
-        return "other pictures are being encoded: ask again";
-    g_atomic_int_inc(&encoding);
-    GThread *thread = g_thread_try_new("snapshot", take_shot, shot, NULL);
-    if (!thread) {
-        g_atomic_int_dec_and_test(&encoding);
-        return "there is no thread to encode the picture";
-    }
-    g_thread_unref(thread);
-    return NULL;
-}
-
 void stream_snapshot(struct stream *stream, int64_t request, int fd)
 {
-    struct shot *shot = g_new0(struct shot, 1);
-    shot->link = stream->link;
-    shot->answer.type = MESSAGE_SNAPSHOT_DONE;
-    shot->answer.snapshot_done.request = request;
-    g_strlcpy(shot->answer.snapshot_done.stream, stream->start.stream,
-              sizeof shot->answer.snapshot_done.stream);
-    shot->fd = fd;
-    if (stream->tail && !stream->stopping)
-        shot->sample = tail_last_sample(stream->tail);
-    const char *why_not = start_shot(shot);
-    if (!why_not)
-        return;
-    g_strlcpy(shot->answer.snapshot_done.detail, why_not,
-              sizeof shot->answer.snapshot_done.detail);
-    finish_shot(shot);
+    bool playing = stream->tail && !stream->stopping;
+    shot_take(stream->link, stream->start.stream, request,
+              playing ? tail_last_sample(stream->tail) : NULL, fd);
 }

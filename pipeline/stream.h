@@ -8,8 +8,6 @@
 #include "pipeline/link.h"
 #include "record/message.h"
 
-#define STREAM_SNAPSHOTS_MAX 2
-
 struct stream;
 
 /* Starts what `start` asks for; takes the descriptors (media_fd may be -1). What goes wrong is
@@ -31,8 +29,7 @@ void stream_stop(struct stream *stream);
 /* The answer to a `resolve` of this stream; another's is ignored. */
 void stream_resolved(struct stream *stream, const struct message_resolved *resolved);
 
-/* Takes fd and answers with snapshot.done; with a detail instead of a picture when
- * STREAM_SNAPSHOTS_MAX of this process are being encoded already. */
+/* Takes fd and answers with snapshot.done (pipeline/shot.h). */
 void stream_snapshot(struct stream *stream, int64_t request, int fd);
 
 #endif

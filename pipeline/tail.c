@@ -1,8 +1,12 @@
 #include "pipeline/tail.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "pipeline/detection.h"
+#include "pipeline/recent.h"
+#include "pipeline/source.h"
+#include "pipeline/stopwatch.h"
 #include "pipeline/vigilanalyze.h"
 
 /* Frames between decoder and analysis: enough to bridge a scheduling hiccup, few enough that a
@@ -34,7 +38,14 @@ struct tail {
     int64_t analysed_before; /* when the present connection began */
     int64_t first_analysed_ms, last_frame_ms;
     int64_t end_pts;
+    int64_t records_lost;
+    int64_t analysed, inference_ns; /* of the element's stats, last seen */
+    struct histogram inference, latency;
+    struct recent recent; /* latency */
     double latency_ms;
+    int64_t cpu_ns;
+
+    struct stopwatch began; /* the analysing thread's, with the present frame */
 };
 
 static int64_t unix_ms(void)
@@ -137,6 +148,7 @@ static GstPadProbeReturn on_leave(GstPad *pad, GstPadProbeInfo *info, gpointer u
     (void)pad;
     struct tail *tail = user;
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER(info);
+    tail->began = stopwatch_now();
     g_mutex_lock(&tail->lock);
     tail->dropped += (int64_t)(GST_BUFFER_OFFSET(buffer) - tail->left);
     tail->left = GST_BUFFER_OFFSET(buffer) + 1;
@@ -147,37 +159,61 @@ static GstPadProbeReturn on_leave(GstPad *pad, GstPadProbeInfo *info, gpointer u
     return GST_PAD_PROBE_OK;
 }
 
+/* In stream order: the events that a discontinuity ended are posted already. */
+static void take_event(struct tail *tail, GstEvent *event)
+{
+    const GstStructure *structure = gst_event_get_structure(event);
+    gint64 value;
+    g_mutex_lock(&tail->lock);
+    if (gst_event_has_name(event, VIGIL_ANALYZE_DISCONTINUITY) &&
+        gst_structure_get_int64(structure, SHIFT_FIELD, &value)) {
+        detection_restart(&tail->detection, value);
+        tail->damaged_at = GST_CLOCK_TIME_NONE;
+    } else if (gst_event_has_name(event, SOURCE_PACE) &&
+               gst_structure_get_int64(structure, "offset", &value)) {
+        tail->pace = CLAMP(value, -VIGIL_ANALYZE_TIME_MAX, VIGIL_ANALYZE_TIME_MAX);
+    }
+    g_mutex_unlock(&tail->lock);
+}
+
+/* A frame has been analysed, as the element's stats say; latency_ns < 0: not known. With the lock
+ * held. */
+static void note_analysed(struct tail *tail, const GstStructure *stats, int64_t latency_ns)
+{
+    int64_t inference = stat(stats, "inference-time");
+    histogram_add(&tail->inference, (double)(inference - tail->inference_ns) / 1e9);
+    tail->inference_ns = inference;
+    tail->analysed = stat(stats, "analysed");
+    if (tail->first_analysed_ms == RECORD_NO_TIME && tail->analysed > tail->analysed_before)
+        tail->first_analysed_ms = unix_ms();
+    if (latency_ns < 0)
+        return;
+    tail->latency_ms = (double)latency_ns / 1e6;
+    histogram_add(&tail->latency, (double)latency_ns / 1e9);
+    recent_add(&tail->recent, latency_ns, g_get_monotonic_time() * 1000);
+}
+
 /* Behind vigilanalyze: what passes here has been analysed or skipped. */
 static GstPadProbeReturn on_analysed(GstPad *pad, GstPadProbeInfo *info, gpointer user)
 {
     struct tail *tail = user;
     if (GST_PAD_PROBE_INFO_TYPE(info) & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
         GstEvent *event = GST_PAD_PROBE_INFO_EVENT(info);
-        gint64 shift;
-        if (gst_event_has_name(event, VIGIL_ANALYZE_DISCONTINUITY) &&
-            gst_structure_get_int64(gst_event_get_structure(event), SHIFT_FIELD, &shift)) {
-            /* In stream order: the events that the discontinuity ended are posted already. */
-            g_mutex_lock(&tail->lock);
-            detection_restart(&tail->detection, shift);
-            tail->damaged_at = GST_CLOCK_TIME_NONE;
-            g_mutex_unlock(&tail->lock);
-        }
+        if (GST_EVENT_TYPE(event) == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY)
+            take_event(tail, event);
         return GST_PAD_PROBE_OK;
     }
     int64_t running = running_of(pad, GST_PAD_PROBE_INFO_BUFFER(info));
     int64_t now = running_now(tail);
-    g_mutex_lock(&tail->lock);
-    bool first = tail->first_analysed_ms == RECORD_NO_TIME;
-    tail->last_frame_ms = unix_ms();
-    if (tail->live && now >= 0 && running >= 0)
-        tail->latency_ms = (double)(now - tail->pace - running) / 1e6;
-    g_mutex_unlock(&tail->lock);
-    if (!first)
-        return GST_PAD_PROBE_OK;
+    int64_t cpu_ns = stopwatch_now().cpu_ns - tail->began.cpu_ns;
     GstStructure *stats = read_stats(tail);
     g_mutex_lock(&tail->lock);
-    if (stat(stats, "analysed") > tail->analysed_before)
-        tail->first_analysed_ms = unix_ms();
+    tail->last_frame_ms = unix_ms();
+    tail->cpu_ns += cpu_ns;
+    if (stat(stats, "analysed") > tail->analysed) {
+        bool timed = tail->live && now >= 0 && running >= 0;
+        note_analysed(tail, stats, timed ? MAX(now - tail->pace - running, 0) : -1);
+    }
     g_mutex_unlock(&tail->lock);
     gst_structure_free(stats);
     return GST_PAD_PROBE_OK;
@@ -187,10 +223,13 @@ static void send(struct tail *tail, const struct message *message)
 {
     /* A file's analysis goes at the pace of whoever reads its records. What does not fit while
      * live is bounded and its frames are dropped first, so that records are not. */
-    if (tail->live)
-        link_post(tail->link, message);
-    else
+    if (!tail->live) {
         link_deliver(tail->link, message, tail->cancel);
+    } else if (link_post(tail->link, message) == -ENOBUFS && message->type == MESSAGE_RECORD) {
+        g_mutex_lock(&tail->lock);
+        tail->records_lost++;
+        g_mutex_unlock(&tail->lock);
+    }
 }
 
 static void on_event(struct tail *tail, const struct vigilmessage_event *event)
@@ -377,23 +416,24 @@ void tail_discontinue(struct tail *tail, int64_t shift_ns)
     tail->drift.until = -1;
     g_mutex_unlock(&tail->lock);
     gst_structure_free(stats);
+    /* Sticky: the queue may throw other events away with the frames it drops. */
     gst_pad_send_event(
         tail->sink_pad,
-        gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM,
+        gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
                              gst_structure_new(VIGIL_ANALYZE_DISCONTINUITY, SHIFT_FIELD,
                                                G_TYPE_INT64, shift_ns, NULL)));
-}
-
-void tail_set_pace(struct tail *tail, int64_t offset_ns)
-{
-    g_mutex_lock(&tail->lock);
-    tail->pace = CLAMP(offset_ns, -VIGIL_ANALYZE_TIME_MAX, VIGIL_ANALYZE_TIME_MAX);
-    g_mutex_unlock(&tail->lock);
 }
 
 void tail_end(struct tail *tail)
 {
     gst_pad_send_event(tail->sink_pad, gst_event_new_eos());
+}
+
+/* With the lock held. */
+static double recent_ms(struct tail *tail, double quantile)
+{
+    double ns = recent_quantile(&tail->recent, quantile, g_get_monotonic_time() * 1000);
+    return ns < 0 ? -1 : ns / 1e6;
 }
 
 void tail_count(struct tail *tail, struct tail_counters *ret_counters)
@@ -409,13 +449,15 @@ void tail_count(struct tail *tail, struct tail_counters *ret_counters)
         .first_analysed_ms = tail->first_analysed_ms,
         .last_frame_ms = tail->last_frame_ms,
         .end_pts_ns = tail->end_pts,
+        .records_lost = tail->records_lost,
         .latency_ms = tail->latency_ms,
-        .inference_ms = -1,
+        .latency_p50_ms = recent_ms(tail, 0.5),
+        .latency_p99_ms = recent_ms(tail, 0.99),
+        .inference = tail->inference,
+        .latency = tail->latency,
+        .cpu_ms = (double)tail->cpu_ns / 1e6,
     };
     g_mutex_unlock(&tail->lock);
-    if (counters.analysed > 0)
-        counters.inference_ms =
-            (double)stat(stats, "inference-time") / 1e6 / (double)counters.analysed;
     gst_structure_free(stats);
     *ret_counters = counters;
 }

@@ -24,10 +24,13 @@ struct tail_counters {
     int64_t analysed, skipped, dropped, windows;
     int64_t first_analysed_ms; /* since tail_discontinue, Unix; RECORD_NO_TIME: none yet */
     int64_t last_frame_ms;
-    int64_t end_pts_ns;  /* where the last frame ends, in stream time of this pass; 0 none;
+    int64_t end_pts_ns;   /* where the last frame ends, in stream time of this pass; 0 none;
                           * at most VIGIL_ANALYZE_TIME_MAX */
-    double latency_ms;   /* of the last frame; < 0 unknown */
-    double inference_ms; /* mean per analysed frame; < 0 unknown */
+    int64_t records_lost; /* the parent did not take them */
+    /* As in struct message_stream_status. */
+    double latency_ms, latency_p50_ms, latency_p99_ms;
+    struct histogram inference, latency;
+    double cpu_ms; /* of the processor: conversion, network, events */
 };
 
 struct tail;
@@ -50,9 +53,6 @@ GstElement *tail_take_pipeline(struct tail *tail);
 /* The source is gone: open events end, the next source's time starts shift_ns later (at most
  * VIGIL_ANALYZE_TIME_MAX). */
 void tail_discontinue(struct tail *tail, int64_t shift_ns);
-
-/* For live sources that are paced: what was put on their running time. */
-void tail_set_pace(struct tail *tail, int64_t offset_ns);
 
 /* No more sources: open events end, then the pipeline posts EOS. */
 void tail_end(struct tail *tail);

@@ -367,6 +367,7 @@ static gboolean vigil_analyze_sink_event(GstBaseTransform *trans, GstEvent *even
         analysis_discontinuity(self->analysis);
         break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
+    case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
         if (gst_event_has_name(event, VIGIL_ANALYZE_DISCONTINUITY))
             analysis_discontinuity(self->analysis);
         break;

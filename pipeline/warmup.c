@@ -71,14 +71,24 @@ static void on_connected(void *user)
     (void)user;
 }
 
-static void on_packet(void *user, bool key)
+static void on_audio(void *user, const char *name)
 {
-    (void)user, (void)key;
+    (void)user, (void)name;
 }
 
-static void on_format(void *user, const char *codec, int width, int height)
+static void on_packet(void *user)
 {
-    (void)user, (void)codec, (void)width, (void)height;
+    (void)user;
+}
+
+static void on_format(void *user, const struct source_format *format)
+{
+    (void)user, (void)format;
+}
+
+static void on_coded(void *user, const struct coded_picture *picture)
+{
+    (void)user, (void)picture;
 }
 
 /* One clip: what came out of it, and the loop that waits for its end. */
@@ -95,15 +105,10 @@ struct play {
  * one that gives up is only replaced by one that starts from the beginning. */
 #define CLIP_SECONDS 20
 
-static void on_paced(void *user, int64_t offset_ns)
-{
-    (void)user, (void)offset_ns;
-}
-
-static bool on_picture(void *user, bool damaged)
+static bool on_picture(void *user, const struct source_picture *picture)
 {
     struct play *play = user;
-    if (!damaged)
+    if (!picture->damaged)
         g_atomic_int_inc(&play->pictures);
     return true;
 }
@@ -131,10 +136,11 @@ static void on_failed(void *user, enum stream_reason reason, const char *detail)
 
 static const struct source_watch watch = {
     .connected = on_connected,
+    .audio = on_audio,
     .packet = on_packet,
     .format = on_format,
+    .coded = on_coded,
     .picture = on_picture,
-    .paced = on_paced,
     .ended = on_ended,
     .failed = on_failed,
 };

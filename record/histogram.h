@@ -1,7 +1,7 @@
 /* How often something took how long: counts in fixed buckets, as Prometheus reads them.
  *
- * One set of bounds for all that is measured here, from half a millisecond to ten seconds, so
- * that histograms can be added up and compared.
+ * One set of bounds for all that is measured here, from a tenth of a millisecond to ten seconds,
+ * so that histograms, also those of workers that follow one another, can be added up and compared.
  *
  * Thread: plain data. */
 #ifndef RECORD_HISTOGRAM_H
@@ -9,7 +9,9 @@
 
 #include <stdint.h>
 
-#define HISTOGRAM_BOUNDS 14
+#include "record/member.h"
+
+#define HISTOGRAM_BOUNDS 16
 /* Upper bounds in seconds, ascending; what is above all of them falls into one more bucket. */
 extern const double histogram_bounds[HISTOGRAM_BOUNDS];
 
@@ -18,9 +20,20 @@ struct histogram {
     double sum_seconds;
 };
 
+/* A negative time (two clocks disagree) counts as none. */
 void histogram_add(struct histogram *histogram, double seconds);
 
-/* Of all buckets. */
+/* Of all buckets; at most INT64_MAX, whatever they hold. */
 int64_t histogram_count(const struct histogram *histogram);
+
+/* Adds `from`; a count beyond INT64_MAX stays there. */
+void histogram_merge(struct histogram *histogram, const struct histogram *from);
+
+/* {"counts": [17 integers], "sum": seconds}. Caller owns the reference; NULL without memory. */
+json_t *histogram_to_json(const struct histogram *histogram);
+
+/* The optional member of that name; nothing is written when it is absent. */
+void histogram_read(struct member_reader *reader, const char *name,
+                    struct histogram *ret_histogram);
 
 #endif

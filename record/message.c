@@ -10,60 +10,9 @@
 #include "record/member.h"
 #include "record/text.h"
 
-static const char *const state_names[] = {
-    [STREAM_CONNECTING] = "connecting", [STREAM_LIVE] = "live",
-    [STREAM_STALLED] = "stalled",       [STREAM_BACKOFF] = "backoff",
-    [STREAM_DISABLED] = "disabled",     [STREAM_FAILED] = "failed",
-    [STREAM_ENDED] = "ended",
-};
-
-static const char *const reason_names[] = {
-    [REASON_NONE] = "none",
-    [REASON_NO_DATA] = "no_data",
-    [REASON_NO_PICTURE] = "no_picture",
-    [REASON_AUTH_FAILED] = "auth_failed",
-    [REASON_NOT_FOUND] = "not_found",
-    [REASON_REFUSED] = "refused",
-    [REASON_DNS] = "dns",
-    [REASON_TIMEOUT] = "timeout",
-    [REASON_TLS] = "tls",
-    [REASON_DISCONNECTED] = "disconnected",
-    [REASON_UNSUPPORTED_CODEC] = "unsupported_codec",
-    [REASON_TOO_LARGE] = "too_large",
-    [REASON_UNREADABLE] = "unreadable",
-    [REASON_MODEL] = "model",
-    [REASON_CRASHED] = "crashed",
-    [REASON_INTERNAL] = "internal",
-};
-
 #define COUNT(array) ((int)(sizeof(array) / sizeof(array)[0]))
 
-const char *stream_state_name(enum stream_state state)
-{
-    return state_names[state];
-}
-
-int stream_state_from_name(const char *name)
-{
-    return member_find_name(state_names, COUNT(state_names), name);
-}
-
-const char *stream_reason_name(enum stream_reason reason)
-{
-    return reason_names[reason];
-}
-
-int stream_reason_from_name(const char *name)
-{
-    return member_find_name(reason_names, COUNT(reason_names), name);
-}
-
 /* --- pieces several messages share -------------------------------------------------------- */
-
-static json_t *measure_or_null(double value)
-{
-    return value < 0 ? json_null() : member_real_value(value, 10);
-}
 
 /* Details quote other libraries: what they say must not cost us the message. */
 static json_t *detail_to_json(const char *detail)
@@ -246,92 +195,14 @@ static void read_resolve(struct member_reader *reader, struct message *message)
         member_fail(reader, "host", "not a host name");
 }
 
-void message_status_init(struct message_stream_status *status)
-{
-    memset(status, 0, sizeof *status);
-    status->connected_ms = RECORD_NO_TIME;
-    status->first_packet_ms = RECORD_NO_TIME;
-    status->first_key_ms = RECORD_NO_TIME;
-    status->first_analysed_ms = RECORD_NO_TIME;
-    status->last_frame_ms = RECORD_NO_TIME;
-    status->latency_ms = -1;
-    status->inference_ms = -1;
-}
-
-json_t *message_status_to_json(const struct message_stream_status *status)
-{
-    return json_pack(
-        "{s:s, s:s, s:s, s:o, s:b, s:b, s:o, s:i, s:i, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-        " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-        "stream", status->stream, "state", state_names[status->state], "reason",
-        reason_names[status->reason], "detail", detail_to_json(status->detail), "degraded",
-        status->degraded, "overloaded", status->overloaded, "codec",
-        status->codec[0] ? json_string(status->codec) : json_null(), "width", status->width,
-        "height", status->height, "fps", member_real_value(status->fps, 100), "received",
-        (json_int_t)status->received, "analysed", (json_int_t)status->analysed, "skipped",
-        (json_int_t)status->skipped, "dropped", (json_int_t)status->dropped, "damaged",
-        (json_int_t)status->damaged, "windows", (json_int_t)status->windows, "reconnects",
-        (json_int_t)status->reconnects, "connected", member_time_value(status->connected_ms),
-        "first_packet", member_time_value(status->first_packet_ms), "first_key",
-        member_time_value(status->first_key_ms), "first_analysed",
-        member_time_value(status->first_analysed_ms), "last_frame",
-        member_time_value(status->last_frame_ms), "latency_ms",
-        measure_or_null(status->latency_ms), "inference_ms",
-        measure_or_null(status->inference_ms), "model",
-        status->model[0] ? json_string(status->model) : json_null());
-}
-
 static json_t *write_status(const struct message *message)
 {
-    return message_status_to_json(&message->status);
+    return message_status_write(&message->status);
 }
 
 static void read_status(struct member_reader *reader, struct message *message)
 {
-    struct message_stream_status *status = &message->status;
-    message_status_init(status);
-    int state = 0, reason = 0;
-    member_name(reader, "stream", MEMBER_REQUIRED, status->stream);
-    member_enum(reader, "state", stream_state_from_name, &state);
-    member_enum(reader, "reason", stream_reason_from_name, &reason);
-    status->state = (enum stream_state)state;
-    status->reason = (enum stream_reason)reason;
-    member_string(reader, "detail", MEMBER_OPTIONAL, status->detail, sizeof status->detail);
-    member_bool(reader, "degraded", MEMBER_OPTIONAL, &status->degraded);
-    member_bool(reader, "overloaded", MEMBER_OPTIONAL, &status->overloaded);
-    member_string(reader, "codec", MEMBER_OPTIONAL, status->codec, sizeof status->codec);
-    member_int(reader, "width", MEMBER_OPTIONAL, 0, 65535, &status->width);
-    member_int(reader, "height", MEMBER_OPTIONAL, 0, 65535, &status->height);
-    member_real(reader, "fps", MEMBER_OPTIONAL, 0, 1e6, &status->fps);
-    static const struct {
-        const char *name;
-        size_t offset;
-    } counts[] =
-        {
-            {"received", offsetof(struct message_stream_status, received)},
-            {"analysed", offsetof(struct message_stream_status, analysed)},
-            {"skipped", offsetof(struct message_stream_status, skipped)},
-            {"dropped", offsetof(struct message_stream_status, dropped)},
-            {"damaged", offsetof(struct message_stream_status, damaged)},
-            {"windows", offsetof(struct message_stream_status, windows)},
-            {"reconnects", offsetof(struct message_stream_status, reconnects)},
-        },
-      times[] = {
-          {"connected", offsetof(struct message_stream_status, connected_ms)},
-          {"first_packet", offsetof(struct message_stream_status, first_packet_ms)},
-          {"first_key", offsetof(struct message_stream_status, first_key_ms)},
-          {"first_analysed", offsetof(struct message_stream_status, first_analysed_ms)},
-          {"last_frame", offsetof(struct message_stream_status, last_frame_ms)},
-      };
-    for (int i = 0; i < COUNT(counts); i++)
-        member_integer(reader, counts[i].name, MEMBER_OPTIONAL, 0, INT64_MAX,
-                       (int64_t *)((char *)status + counts[i].offset));
-    for (int i = 0; i < COUNT(times); i++)
-        member_time(reader, times[i].name, MEMBER_OPTIONAL,
-                    (int64_t *)((char *)status + times[i].offset));
-    member_real(reader, "latency_ms", MEMBER_OPTIONAL, 0, 1e9, &status->latency_ms);
-    member_real(reader, "inference_ms", MEMBER_OPTIONAL, 0, 1e9, &status->inference_ms);
-    member_string(reader, "model", MEMBER_OPTIONAL, status->model, sizeof status->model);
+    message_status_read(reader, &message->status);
 }
 
 static json_t *write_record(const struct message *message)

@@ -17,12 +17,11 @@
 #ifndef RECORD_MESSAGE_H
 #define RECORD_MESSAGE_H
 
-#include "record/record.h"
+#include "record/message_status.h"
 
 #define MESSAGE_TEXT_MAX        (64 * 1024) /* bytes of one packet */
 #define MESSAGE_URI_SIZE        2048
 #define MESSAGE_HOST_SIZE       256
-#define MESSAGE_DETAIL_SIZE     256
 #define MESSAGE_CREDENTIAL_SIZE 256
 #define MESSAGE_ADDRESSES_MAX   8
 #define MESSAGE_ADDRESS_SIZE    64 /* numeric IPv4 or IPv6, no brackets */
@@ -43,41 +42,6 @@ enum message_type {
     MESSAGE_SNAPSHOT_DONE,
     MESSAGE_STREAM_DONE,
 };
-
-/* The names of these two enumerations are API: see openapi.yaml, StreamStatus. */
-enum stream_state {
-    STREAM_CONNECTING,
-    STREAM_LIVE,
-    STREAM_STALLED,
-    STREAM_BACKOFF,
-    STREAM_DISABLED,
-    STREAM_FAILED, /* needs a human */
-    STREAM_ENDED,  /* a file at its end */
-};
-
-enum stream_reason {
-    REASON_NONE,
-    REASON_NO_DATA,    /* no packet for the gap time */
-    REASON_NO_PICTURE, /* packets, but nothing decodes */
-    REASON_AUTH_FAILED,
-    REASON_NOT_FOUND,
-    REASON_REFUSED,
-    REASON_DNS,
-    REASON_TIMEOUT,
-    REASON_TLS,
-    REASON_DISCONNECTED, /* the peer closed a session that worked */
-    REASON_UNSUPPORTED_CODEC,
-    REASON_TOO_LARGE,
-    REASON_UNREADABLE, /* a file that is no media we know, or damaged beyond use */
-    REASON_MODEL,      /* the model could not be loaded or does not fit */
-    REASON_CRASHED,    /* the worker died; set by the parent only */
-    REASON_INTERNAL,
-};
-
-const char *stream_state_name(enum stream_state state);
-int stream_state_from_name(const char *name); /* enum, or -EINVAL */
-const char *stream_reason_name(enum stream_reason reason);
-int stream_reason_from_name(const char *name);
 
 /* Opens an input. fds: [0] the model file, [1] the media file when uri is file://. */
 /* One key of a model's metadata, as configuration or sidecar has it. */
@@ -133,32 +97,6 @@ struct message_ready {
     char version[32];
 };
 
-struct message_stream_status {
-    char stream[RECORD_NAME_SIZE];
-    enum stream_state state;
-    enum stream_reason reason;
-    char detail[MESSAGE_DETAIL_SIZE]; /* one sentence for a person; no credentials */
-    bool degraded;
-    bool overloaded;
-    char codec[16]; /* "h264", "" while unknown */
-    int width, height;
-    double fps; /* measured over the last seconds; 0 while unknown */
-    /* Since the stream was started in this worker. received = analysed + skipped + dropped +
-     * damaged + those still in flight; skipped frames are those sampling left out. */
-    int64_t received, analysed, skipped, dropped, damaged;
-    int64_t windows;
-    int64_t reconnects;
-    /* Of the current connection, Unix milliseconds, RECORD_NO_TIME while not yet seen. */
-    int64_t connected_ms, first_packet_ms, first_key_ms, first_analysed_ms;
-    int64_t last_frame_ms;
-    double latency_ms;   /* capture to window result, last; < 0 unknown */
-    double inference_ms; /* mean time in the network per analysed frame; < 0 unknown */
-    char model[RECORD_MODEL_SIZE];
-};
-
-/* Everything unknown: counts 0, times RECORD_NO_TIME, latencies -1. */
-void message_status_init(struct message_stream_status *status);
-
 /* Labels are distinct. */
 struct message_window {
     char stream[RECORD_NAME_SIZE];
@@ -199,11 +137,8 @@ char *message_to_text(const struct message *message);
 int message_from_text(const char *text, size_t size, struct message *ret_message,
                       struct record_error *err);
 
-/* The JSON objects the API and --windows show: status without "type", window with it. A status
- * has the members of the struct, times as RFC 3339 ("connected", "first_packet", "first_key",
- * "first_analysed", "last_frame") and null for what is unknown; a window's "scores" is an
- * object by label, six decimals. Caller owns the reference; NULL as above. */
-json_t *message_status_to_json(const struct message_stream_status *status);
+/* The JSON object that --windows shows, with "type": "scores" is an object by label, six
+ * decimals. Caller owns the reference; NULL as above. */
 json_t *message_window_to_json(const struct message_window *window);
 
 #endif

@@ -77,12 +77,17 @@ static const char *kind_name(int i)
 
 int main(void)
 {
-    struct message_stream_status status = {.stream = "door", .model = "scene@1f3a9c2e"};
+    struct message_stream_status status;
+    message_status_init(&status);
+    snprintf(status.stream, sizeof status.stream, "door");
+    snprintf(status.model, sizeof status.model, "scene@1f3a9c2e");
+    status.gop = (struct message_gop){.count = 1, .last_frames = 30, .last_seconds = 2};
+    status.lost[REASON_NO_DATA] = 1;
     json_t *all =
         json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "routes", dump_routes(), "records",
                   dump_records(), "status", message_status_to_json(&status), "states",
                   dump_names(state_name, STREAM_ENDED + 1), "reasons",
-                  dump_names(reason_name, REASON_INTERNAL + 1), "kinds",
+                  dump_names(reason_name, REASON_COUNT), "kinds",
                   dump_names(kind_name, RECORD_KIND_COUNT));
     if (!all || json_dumpf(all, stdout, JSON_INDENT(1)) < 0)
         return EXIT_FAILURE;

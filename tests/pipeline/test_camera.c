@@ -40,7 +40,7 @@ START_TEST(twenty_of_twenty_sources_and_decoders_are_built_behind_the_sandbox)
         ck_assert_str_eq(parent.message.status.codec, codecs[_i]);
         /* An instrumented machine at its limits may keep a picture back for three seconds. */
         if (PARENT_PATIENCE == 1)
-            ck_assert_int_eq(parent.message.status.reconnects, 0);
+            ck_assert_int_eq(parent.message.status.attempts, 1);
         parent_stop_stream(&parent, "camera");
     }
     parent_quit(&parent);
@@ -63,6 +63,35 @@ START_TEST(a_camera_joined_mid_gop_is_analysed_from_its_first_key_picture)
     ck_assert_int_ge(status->first_analysed_ms, status->first_key_ms);
     ck_assert_int_le(status->first_analysed_ms - status->first_key_ms, 1000 * PARENT_PATIENCE);
     ck_assert_int_eq(status->damaged, 0);
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+START_TEST(what_a_camera_sends_is_measured)
+{
+    server = server_start(0, SERVER("--gop", "1", "--pattern", "ball", "--fps", "20"));
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", server.port);
+    parent_start_stream(&parent, &start, NULL);
+    const struct message_stream_status *status = &parent.message.status;
+    do
+        parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 6000);
+    while (status->bitrate_bps < 0);
+    ck_assert_int_ge(status->gop.count, 2);
+    ck_assert_int_eq(status->gop.max_frames, 20);
+    ck_assert_double_eq_tol(status->gop.mean_seconds, 1, 0.05);
+    ck_assert(!status->gop.reordered && !status->gop.open);
+    ck_assert_str_eq(status->profile, "constrained-baseline");
+    ck_assert_str_eq(status->audio, "");
+    ck_assert_int_eq(status->timestamp_faults, 0);
+    ck_assert_double_gt(status->bitrate_bps, 10e3);
+    ck_assert_double_lt(status->bitrate_bps, 10e6);
+    ck_assert_int_eq(histogram_count(&status->latency), status->analysed);
+    ck_assert_double_ge(status->latency_p99_ms, status->latency_p50_ms);
+    ck_assert_double_gt(status->latency_p50_ms, 0);
+    ck_assert_double_gt(status->decode_ms, 0);
+    ck_assert_int_ge(status->since_ms, status->first_packet_ms);
     parent_quit(&parent);
     server_stop(&server);
 }
@@ -158,14 +187,19 @@ START_TEST(a_server_that_dies_is_seen_at_once_and_met_again_within_a_second)
     ck_assert_int_le(seen, 3500 * PARENT_PATIENCE);
     /* A while without it: the worker tries on, and says so each second. */
     for (int i = 0; i < 4; i++)
-        parent_await_state(&parent, STREAM_STALLED, REASON_REFUSED, 2000);
+        parent_await_state(&parent, STREAM_BACKOFF, REASON_REFUSED, 2000);
     server = server_start(port, SERVER("--pattern", "ball"));
     int64_t back = g_get_real_time() / 1000;
     do
         parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 6000);
     while (parent.message.status.first_packet_ms == RECORD_NO_TIME);
     ck_assert_int_le(parent.message.status.first_packet_ms - back, 1500 * PARENT_PATIENCE);
-    ck_assert_int_ge(parent.message.status.reconnects, 4);
+    ck_assert_int_eq(parent.message.status.reconnects, 1);
+    ck_assert_int_ge(parent.message.status.attempts, 5);
+    ck_assert_int_eq(parent.message.status.lost[REASON_REFUSED], 0);
+    ck_assert_int_eq(parent.message.status.lost[REASON_DISCONNECTED] +
+                         parent.message.status.lost[REASON_NO_DATA],
+                     1);
     parent_quit(&parent);
     server_stop(&server);
 }
@@ -274,6 +308,7 @@ int main(void)
     tcase_add_loop_test(
         sessions, twenty_of_twenty_sources_and_decoders_are_built_behind_the_sandbox, 0, 3);
     tcase_add_test(sessions, a_camera_joined_mid_gop_is_analysed_from_its_first_key_picture);
+    tcase_add_test(sessions, what_a_camera_sends_is_measured);
     tcase_add_test(sessions, a_name_is_resolved_outside_and_connected_by_address);
     TCase *trouble = tcase_create("trouble");
     tcase_set_timeout(trouble, 60);

@@ -106,6 +106,7 @@ START_TEST(a_stream_that_was_live_tries_within_every_second_of_the_first_minute)
     int64_t outage = now, last = -1;
     lifecycle_on_failure(&life, REASON_DISCONNECTED, now);
     ck_assert_int_eq(life.state, STREAM_STALLED);
+    ck_assert_int_eq(life.attempts, 1);
     int attempts = 0;
     for (;;) {
         enum lifecycle_action action = run(&life, &now, outage + 58 * S);
@@ -113,7 +114,9 @@ START_TEST(a_stream_that_was_live_tries_within_every_second_of_the_first_minute)
             break;
         if (action != LIFECYCLE_CONNECT)
             continue;
-        ck_assert_int_eq(life.state, STREAM_STALLED);
+        /* Waits this short are told as one. */
+        ck_assert_int_eq(life.state, attempts ? STREAM_BACKOFF : STREAM_STALLED);
+        ck_assert_int_eq(life.reason, attempts ? REASON_REFUSED : REASON_DISCONNECTED);
         ck_assert(last < 0 || now - last <= S);
         last = now;
         attempts++;
@@ -121,7 +124,8 @@ START_TEST(a_stream_that_was_live_tries_within_every_second_of_the_first_minute)
     }
     ck_assert_int_ge(attempts, 58);
     ck_assert_int_le(attempts, 90);
-    ck_assert_int_eq(life.reconnects, attempts);
+    ck_assert_int_eq(life.attempts, 1 + attempts);
+    ck_assert_int_eq(life.reconnects, 0);
 }
 END_TEST
 
@@ -318,20 +322,86 @@ START_TEST(a_file_ends_once_or_starts_again)
     int64_t now = 0;
     ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_CONNECT);
     lifecycle_on_picture(&life, now);
-    /* Its silence is nobody's fault. */
-    now = 100 * S;
-    ck_assert_int_eq(run(&life, &now, 120 * S), LIFECYCLE_WAIT);
+    /* As long as there is something to do its silence is nobody's fault. */
+    for (; now < 120 * S; now += S) {
+        lifecycle_on_busy(&life, now);
+        ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_WAIT);
+    }
     lifecycle_on_end(&life, now);
     if (_i) {
         ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_DISCONNECT);
         ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_CONNECT);
         ck_assert_int_eq(life.state, STREAM_LIVE);
+        ck_assert_int_eq(life.attempts, 0);
         ck_assert_int_eq(life.reconnects, 0);
     } else {
         ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_FINISH);
         ck_assert_int_eq(life.state, STREAM_ENDED);
         ck_assert_int_eq(run(&life, &now, 300 * S), LIFECYCLE_WAIT);
     }
+}
+END_TEST
+
+START_TEST(a_file_that_gives_nothing_more_is_given_up)
+{
+    struct lifecycle life;
+    lifecycle_init(&life, false, _i, 7, 0);
+    int64_t now = 0, last = 0;
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_CONNECT);
+    lifecycle_on_session(&life, now);
+    for (int i = 0; i < 100; i++, now += 100 * MS) {
+        lifecycle_on_packet(&life, last = now);
+        lifecycle_on_picture(&life, now);
+        ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_WAIT);
+    }
+    lifecycle_on_busy(&life, last += 5 * S);
+    ck_assert_int_eq(run(&life, &now, last + 60 * S), LIFECYCLE_DISCONNECT);
+    ck_assert_int_ge(now, last + LIFECYCLE_FILE_NS);
+    ck_assert_int_le(now, last + LIFECYCLE_FILE_NS + 10 * MS);
+    ck_assert_int_eq(life.state, STREAM_FAILED);
+    ck_assert_int_eq(life.reason, REASON_UNREADABLE);
+    ck_assert_int_eq(run(&life, &now, now + 60 * S), LIFECYCLE_WAIT);
+}
+END_TEST
+
+START_TEST(a_file_is_not_blamed_for_our_own_stall)
+{
+    struct lifecycle life;
+    lifecycle_init(&life, false, false, 7, 0);
+    int64_t now = 0;
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_CONNECT);
+    lifecycle_on_picture(&life, now);
+    now += 300 * S; /* the process was stopped */
+    ck_assert_int_eq(lifecycle_advance(&life, now), LIFECYCLE_WAIT);
+    ck_assert_int_eq(life.state, STREAM_LIVE);
+}
+END_TEST
+
+/* A session comes and goes for these reasons; attempts fail between them. */
+START_TEST(sessions_that_stand_again_are_counted_apart_from_attempts_and_by_what_was_lost)
+{
+    static const enum stream_reason losses[] = {REASON_NO_DATA, REASON_DISCONNECTED,
+                                                REASON_NO_DATA, REASON_NO_PICTURE};
+    int64_t now = 0;
+    struct lifecycle life = live_camera(&now, 2);
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        ck_assert_int_eq(life.reconnects, (int64_t)i);
+        lifecycle_on_failure(&life, losses[i], now);
+        for (int refused = 0; refused < 3;)
+            if (run(&life, &now, now + S) == LIFECYCLE_CONNECT) {
+                lifecycle_on_failure(&life, REASON_REFUSED, now);
+                refused++;
+            }
+        while (run(&life, &now, now + S) != LIFECYCLE_CONNECT)
+            ;
+        lifecycle_on_picture(&life, now);
+    }
+    ck_assert_int_eq(life.reconnects, 4);
+    ck_assert_int_eq(life.attempts, 1 + 4 * 4);
+    ck_assert_int_eq(life.lost[REASON_NO_DATA], 2);
+    ck_assert_int_eq(life.lost[REASON_DISCONNECTED], 1);
+    ck_assert_int_eq(life.lost[REASON_NO_PICTURE], 1);
+    ck_assert_int_eq(life.lost[REASON_REFUSED], 0);
 }
 END_TEST
 
@@ -396,6 +466,10 @@ int main(void)
     tcase_add_test(rules, what_cannot_be_set_up_is_never_attempted);
     tcase_add_test(rules, our_own_stall_is_not_blamed_on_the_camera);
     tcase_add_loop_test(rules, a_file_ends_once_or_starts_again, 0, 2);
+    tcase_add_loop_test(rules, a_file_that_gives_nothing_more_is_given_up, 0, 2);
+    tcase_add_test(rules, a_file_is_not_blamed_for_our_own_stall);
+    tcase_add_test(
+        rules, sessions_that_stand_again_are_counted_apart_from_attempts_and_by_what_was_lost);
     tcase_add_test(rules, a_file_without_a_picture_is_unreadable);
     tcase_add_test(rules, the_end_of_a_camera_session_is_a_fault);
     tcase_add_test(rules, calling_at_the_deadline_is_enough);

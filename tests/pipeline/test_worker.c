@@ -258,14 +258,31 @@ static char *make_file(const char *name, const char *launch)
 
 static const struct {
     const char *name, *launch, *codec;
+    int gop_frames; /* 0: one group in all, which does not end */
+    double fps;
+    bool reordered;
 } files[] = {
-    {"a.mp4", PICTURES " ! x264enc bframes=2 key-int-max=15 ! mp4mux", "h264"},
-    {"b.mkv", PICTURES " ! x265enc key-int-max=15 ! h265parse ! matroskamux", "h265"},
-    {"c.ts", PICTURES " ! x264enc key-int-max=15 ! mpegtsmux", "h264"},
-    {"d.mkv", PICTURES ",format=Y42B ! jpegenc ! matroskamux", "jpeg"},
-    {"e.webm", PICTURES " ! vp9enc deadline=1 ! webmmux", "vp9"},
-    {"f.mp4", PICTURES " ! avenc_mpeg4 ! mp4mux", "mpeg4"},
+    {"a.mp4", PICTURES " ! x264enc bframes=2 key-int-max=15 ! mp4mux", "h264", 15, 15, true},
+    {"b.mkv",
+     PICTURES " ! x265enc key-int-max=15 option-string=bframes=0 ! h265parse ! matroskamux",
+     "h265", 15, 15, false},
+    {"c.ts", PICTURES " ! x264enc bframes=0 key-int-max=15 ! mpegtsmux", "h264", 15, 15, false},
+    {"d.mkv", PICTURES ",format=Y42B ! jpegenc ! matroskamux", "jpeg", 1, 15, false},
+    {"e.webm", PICTURES " ! vp9enc deadline=1 ! webmmux", "vp9", 0, 15, false},
+    /* The encoder counts in odd units, and says nothing but times of decoding. */
+    {"f.mp4", PICTURES " ! avenc_mpeg4 gop-size=20 ! mp4mux", "mpeg4", 20, 885, false},
 };
+
+/* Of 60 pictures in all. */
+static void check_gop(const struct message_gop *gop, int frames, double fps, bool reordered)
+{
+    ck_assert_int_eq(gop->count, frames ? (60 - 1) / frames : 0);
+    ck_assert_int_eq(gop->max_frames, frames);
+    ck_assert_double_eq_tol(gop->mean_frames, frames, 1e-3);
+    ck_assert_double_eq_tol(gop->mean_seconds, frames / fps, 0.01);
+    ck_assert(gop->reordered == reordered);
+    ck_assert(!gop->open);
+}
 
 START_TEST(each_kind_of_file_is_decoded_to_its_last_picture)
 {
@@ -280,6 +297,18 @@ START_TEST(each_kind_of_file_is_decoded_to_its_last_picture)
     ck_assert_int_eq(parent.message.status.received, 60);
     ck_assert_int_eq(parent.message.status.damaged, 0);
     check_counters(&parent.message.status);
+    check_gop(&parent.message.status.gop, files[_i].gop_frames, files[_i].fps,
+              files[_i].reordered);
+    ck_assert_int_eq(parent.message.status.timestamp_faults, 0);
+    ck_assert_int_eq(histogram_count(&parent.message.status.inference),
+                     parent.message.status.analysed);
+    /* All but those a decoder hands out at the very end. */
+    ck_assert_int_ge(histogram_count(&parent.message.status.decode), 55);
+    ck_assert_double_gt(parent.message.status.decode_ms, 0);
+    ck_assert_double_gt(parent.message.status.decode_cpu_ms, 0);
+    ck_assert_double_gt(parent.message.status.analysis_cpu_ms, 0);
+    ck_assert_int_eq(histogram_count(&parent.message.status.latency), 0);
+    ck_assert_double_lt(parent.message.status.latency_ms, 0);
     parent_await(&parent, MESSAGE_STREAM_DONE, 5000);
     parent_quit(&parent);
     remove_folder();

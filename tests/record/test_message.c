@@ -19,13 +19,25 @@ static const char *const texts[] = {
     "{\"type\":\"ready\",\"pid\":4242,\"locked\":true,\"version\":\"0.1.0\"}",
     "{\"type\":\"resolve\",\"request\":7,\"stream\":\"door\",\"host\":\"cam.example\"}",
     "{\"type\":\"stream.status\",\"stream\":\"door\",\"state\":\"backoff\","
-    "\"reason\":\"no_data\",\"detail\":\"no packet for 3 s\",\"degraded\":true,"
-    "\"overloaded\":false,\"codec\":\"h264\",\"width\":640,\"height\":360,\"fps\":14.98,"
+    "\"reason\":\"no_data\",\"detail\":\"no packet for 3 s\","
+    "\"since\":\"2026-11-20T12:00:03.100Z\",\"degraded\":true,\"overloaded\":false,"
+    "\"codec\":\"h264\",\"profile\":\"high\",\"audio\":\"PCMU\",\"width\":640,\"height\":360,"
+    "\"fps\":14.98,\"bitrate_bps\":1950000.0,\"timestamp_faults\":6,"
+    "\"gop\":{\"count\":4,\"frames\":{\"last\":30,\"mean\":29.5,\"max\":31},"
+    "\"seconds\":{\"last\":2.0,\"mean\":1.967,\"max\":2.067},\"reordered\":true,"
+    "\"open\":false},"
     "\"received\":10,\"analysed\":5,\"skipped\":4,\"dropped\":1,\"damaged\":0,\"windows\":2,"
-    "\"reconnects\":3,\"connected\":\"2026-11-20T12:00:00.000Z\","
+    "\"records_lost\":7,\"reconnects\":3,\"attempts\":9,"
+    "\"lost\":{\"no_data\":2,\"disconnected\":1},"
+    "\"connected\":\"2026-11-20T12:00:00.000Z\","
     "\"first_packet\":\"2026-11-20T12:00:00.100Z\",\"first_key\":null,"
-    "\"first_analysed\":null,\"last_frame\":null,\"latency_ms\":38.2,\"inference_ms\":null,"
-    "\"model\":\"scene@1f3a9c2e\"}",
+    "\"first_analysed\":null,\"last_frame\":null,\"latency_ms\":38.2,"
+    "\"latency_p50_ms\":31.5,\"latency_p99_ms\":80.1,\"decode_ms\":1.25,"
+    "\"inference_ms\":null,\"decode_cpu_ms\":12.5,\"analysis_cpu_ms\":3.5,"
+    "\"model\":\"scene@1f3a9c2e\",\"histograms\":{"
+    "\"decode\":{\"counts\":[0,0,0,3,7,0,0,0,0,0,0,0,0,0,0,0,0],\"sum\":0.0125},"
+    "\"inference\":{\"counts\":[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0],\"sum\":0.0},"
+    "\"latency\":{\"counts\":[0,0,0,0,0,0,0,0,4,1,0,0,0,0,0,0,1],\"sum\":11.5}}}",
     "{\"type\":\"detection.started\",\"id\":\"01J00000000000000000000000\",\"stream\":\"s\","
     "\"kind\":\"stream\",\"label\":\"covered\",\"score\":1.0,\"box\":null,\"zones\":[],"
     "\"time\":\"1970-01-01T00:00:00.000Z\",\"pts_ns\":0,"
@@ -95,6 +107,42 @@ START_TEST(a_status_message_fills_every_field)
     ck_assert_int_eq(status->first_key_ms, RECORD_NO_TIME);
     ck_assert_double_eq(status->latency_ms, 38.2);
     ck_assert(status->inference_ms < 0);
+    ck_assert_int_eq(status->since_ms, 1795176003100);
+    ck_assert_str_eq(status->profile, "high");
+    ck_assert_str_eq(status->audio, "PCMU");
+    ck_assert_int_eq(status->gop.count, 4);
+    ck_assert_int_eq(status->gop.max_frames, 31);
+    ck_assert_double_eq(status->gop.mean_seconds, 1.967);
+    ck_assert(status->gop.reordered && !status->gop.open);
+    ck_assert_int_eq(status->records_lost, 7);
+    ck_assert_int_eq(status->attempts, 9);
+    ck_assert_int_eq(status->lost[REASON_NO_DATA], 2);
+    ck_assert_int_eq(status->lost[REASON_REFUSED], 0);
+    ck_assert_double_eq(status->latency_p99_ms, 80.1);
+    ck_assert_int_eq(status->decode.counts[4], 7);
+    ck_assert_int_eq(histogram_count(&status->latency), 6);
+}
+END_TEST
+
+START_TEST(a_status_with_nothing_but_its_state_is_all_unknown)
+{
+    struct message message;
+    ck_assert_int_eq(read_text("{\"type\":\"stream.status\",\"stream\":\"s\","
+                               "\"state\":\"connecting\",\"reason\":\"none\"}",
+                               &message, NULL),
+                     0);
+    struct message_stream_status *status = &message.status, unknown;
+    message_status_init(&unknown);
+    strcpy(unknown.stream, "s");
+    json_t *read = message_status_to_json(status), *made = message_status_to_json(&unknown);
+    ck_assert(json_equal(read, made));
+    ck_assert(json_is_null(json_object_get(read, "gop")));
+    ck_assert(json_is_null(json_object_get(read, "bitrate_bps")));
+    ck_assert(json_is_null(json_object_get(read, "since")));
+    ck_assert_int_eq(json_object_size(json_object_get(read, "lost")), 0);
+    ck_assert_ptr_null(json_object_get(read, "histograms"));
+    json_decref(read);
+    json_decref(made);
 }
 END_TEST
 
@@ -136,6 +184,25 @@ static const struct {
     {"{\"type\":\"stream.status\",\"stream\":\"s\",\"state\":\"live\",\"reason\":\"none\","
      "\"dropped\":-1}",
      "\"dropped\""},
+    {"{\"type\":\"stream.status\",\"stream\":\"s\",\"state\":\"live\",\"reason\":\"none\","
+     "\"lost\":{\"happy\":1}}",
+     "\"lost\": a member is not a reason"},
+    {"{\"type\":\"stream.status\",\"stream\":\"s\",\"state\":\"live\",\"reason\":\"none\","
+     "\"lost\":{\"dns\":-1}}",
+     "\"dns\""},
+    {"{\"type\":\"stream.status\",\"stream\":\"s\",\"state\":\"live\",\"reason\":\"none\","
+     "\"gop\":{\"count\":0,\"reordered\":false,\"open\":false,\"frames\":{},\"seconds\":{}}}",
+     "\"count\": not within"},
+    {"{\"type\":\"stream.status\",\"stream\":\"s\",\"state\":\"live\",\"reason\":\"none\","
+     "\"gop\":{\"count\":1,\"reordered\":false,\"open\":false,"
+     "\"frames\":{\"last\":1,\"mean\":1,\"max\":1},\"seconds\":{\"last\":1,\"mean\":-1}}}",
+     "\"mean\": not within"},
+    {"{\"type\":\"stream.status\",\"stream\":\"s\",\"state\":\"live\",\"reason\":\"none\","
+     "\"histograms\":{\"decode\":{\"counts\":[1]}}}",
+     "\"counts\": not 17"},
+    {"{\"type\":\"stream.status\",\"stream\":\"s\",\"state\":\"live\",\"reason\":\"none\","
+     "\"fps\":-1}",
+     "\"fps\""},
     {"{\"type\":\"window\",\"stream\":\"s\",\"first_pts_ns\":5,\"last_pts_ns\":4,\"frames\":1,"
      "\"scores\":{}}",
      "\"last_pts_ns\""},
@@ -215,7 +282,13 @@ START_TEST(the_largest_start_and_status_fit_a_packet)
     message_status_init(&message.status);
     strcpy(message.status.stream, "s");
     fill(message.status.detail, sizeof message.status.detail);
-    message.status.received = INT64_MAX;
+    fill(message.status.audio, sizeof message.status.audio);
+    fill(message.status.profile, sizeof message.status.profile);
+    message.status.received = message.status.gop.count = INT64_MAX;
+    for (int i = 0; i < REASON_COUNT; i++)
+        message.status.lost[i] = INT64_MAX;
+    for (int i = 0; i <= HISTOGRAM_BOUNDS; i++)
+        message.status.decode.counts[i] = INT64_MAX;
     text = message_to_text(&message);
     ck_assert_ptr_nonnull(text);
     ck_assert_int_eq(read_text(text, &again, NULL), 0);
@@ -257,7 +330,7 @@ START_TEST(states_and_reasons_are_found_by_their_names)
 {
     for (int i = 0; i <= STREAM_ENDED; i++)
         ck_assert_int_eq(stream_state_from_name(stream_state_name((enum stream_state)i)), i);
-    for (int i = 0; i <= REASON_INTERNAL; i++)
+    for (int i = 0; i < REASON_COUNT; i++)
         ck_assert_int_eq(stream_reason_from_name(stream_reason_name((enum stream_reason)i)), i);
     ck_assert_int_eq(stream_state_from_name("Live"), -EINVAL);
     ck_assert_int_eq(stream_reason_from_name(""), -EINVAL);
@@ -272,6 +345,7 @@ int main(void)
     tcase_add_loop_test(all, a_message_cut_anywhere_is_refused, 0, TEXT_COUNT);
     tcase_add_test(all, a_start_message_fills_every_field);
     tcase_add_test(all, a_status_message_fills_every_field);
+    tcase_add_test(all, a_status_with_nothing_but_its_state_is_all_unknown);
     tcase_add_loop_test(all, a_bad_message_is_refused_in_a_line_naming_the_member, 0,
                         sizeof bad / sizeof bad[0]);
     tcase_add_test(all, a_window_of_256_of_the_longest_labels_fits_a_packet);
