@@ -17,6 +17,7 @@
 #define EXPIRE_INTERVAL_NS (60 * UINT64_C(1000000000))
 #define EXPIRE_PAUSE_NS    (50 * UINT64_C(1000000))
 #define HEARD_NS           (2 * UINT64_C(1000000000)) /* longest sleep, for its pulse */
+#define UPDATES_MS         (24 * INT64_C(3600000)) /* what lies between first and latest record */
 #define MS                 UINT64_C(1000000)
 
 struct letter {
@@ -143,7 +144,7 @@ static int commit(struct mailbox *mailbox, guint count)
     struct store_error err = {{0}};
     uint64_t start = uv_hrtime();
     pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "committing records");
-    int r = store_append(mailbox->store, records, count, &err);
+    int r = store_append(mailbox->store, records, count, g_get_real_time() / 1000, &err);
     if (r >= 0) {
         note_commit(mailbox, records, count, uv_hrtime() - start);
         return 0;
@@ -170,16 +171,20 @@ static int commit(struct mailbox *mailbox, guint count)
 static void expire(struct mailbox *mailbox)
 {
     uint64_t now = uv_hrtime();
-    int64_t before_ms =
-        g_get_real_time() / 1000 - (int64_t)mailbox->options.retention_days * 86400000;
+    int64_t now_ms = g_get_real_time() / 1000;
+    int days = mailbox->options.retention_days;
+    struct store_retention retention = {
+        .before_ms = days > 0 ? now_ms - days * INT64_C(86400000) : RECORD_NO_TIME,
+        .updates_before_ms = now_ms - UPDATES_MS};
     struct store_error err = {{0}};
+    struct store_expired expired = {0};
     pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "removing old detections");
-    int count = store_expire(mailbox->store, before_ms, EXPIRE_STEP, &err);
-    if (count < 0 && !mailbox->failing)
+    int more = store_expire(mailbox->store, &retention, EXPIRE_STEP, &expired, &err);
+    if (more < 0 && !mailbox->failing)
         log_warning("old detections cannot be removed: %s", err.text);
-    mailbox->expire_ns = now + (count == EXPIRE_STEP ? EXPIRE_PAUSE_NS : EXPIRE_INTERVAL_NS);
+    mailbox->expire_ns = now + (more > 0 ? EXPIRE_PAUSE_NS : EXPIRE_INTERVAL_NS);
     uv_mutex_lock(&mailbox->lock);
-    mailbox->stats.expired += MAX(count, 0);
+    mailbox->stats.expired += expired.detections[STORE_BY_AGE];
     uv_mutex_unlock(&mailbox->lock);
 }
 
@@ -199,7 +204,7 @@ static uint64_t idle_ns(struct mailbox *mailbox, uint64_t now)
     } else if (mailbox->closing) {
         return 0;
     }
-    if (mailbox->options.retention_days > 0)
+    if (!mailbox->closing)
         wait = MIN(wait, mailbox->expire_ns > now ? mailbox->expire_ns - now : 0);
     return mailbox->closing ? MIN(wait, 50 * MS) : wait;
 }
@@ -230,7 +235,7 @@ static void writer_main(void *argument)
             break;
         else if (mailbox->batch.length > 0 && (now >= mailbox->retry_ns || closing))
             commit(mailbox, mailbox->batch.length);
-        else if (mailbox->options.retention_days > 0 && now >= mailbox->expire_ns && !closing)
+        else if (now >= mailbox->expire_ns && !closing)
             expire(mailbox);
     }
     while (mailbox->batch.length > 0)

@@ -21,7 +21,7 @@ static uint64_t mix_text(uint64_t hash, const char *text)
     return mix(hash, text, strlen(text) + 1);
 }
 
-static uint64_t check_of(const struct cursor *cursor, const struct record_query *query)
+static uint64_t check_of(const struct walk_place *place, const struct record_query *query)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     hash = mix_text(hash, query->stream);
@@ -33,29 +33,29 @@ static uint64_t check_of(const struct cursor *cursor, const struct record_query 
     hash = mix(hash, &query->until_ms, sizeof query->until_ms);
     hash = mix(hash, &query->state, sizeof query->state);
     hash = mix(hash, &query->ascending, sizeof query->ascending);
-    hash = mix(hash, &cursor->start_ms, sizeof cursor->start_ms);
-    return mix_text(hash, cursor->id);
+    hash = mix(hash, &place->start_ms, sizeof place->start_ms);
+    return mix(hash, &place->number, sizeof place->number);
 }
 
-void cursor_format(const struct cursor *cursor, const struct record_query *query,
+void cursor_format(const struct walk_place *place, const struct record_query *query,
                    char ret_text[RECORD_CURSOR_SIZE])
 {
-    snprintf(ret_text, RECORD_CURSOR_SIZE, "1-%" PRIx64 "-%s-%016" PRIx64,
-             (uint64_t)cursor->start_ms, cursor->id, check_of(cursor, query));
+    snprintf(ret_text, RECORD_CURSOR_SIZE, "2-%" PRIx64 "-%" PRIx64 "-%016" PRIx64,
+             (uint64_t)place->start_ms, (uint64_t)place->number, check_of(place, query));
 }
 
-int cursor_parse(const char *text, const struct record_query *query, struct cursor *ret_cursor)
+int cursor_parse(const char *text, const struct record_query *query,
+                 struct walk_place *ret_place)
 {
-    uint64_t start;
-    struct cursor cursor;
-    if (sscanf(text, "1-%16" SCNx64 "-%26[0-9A-Z]-", &start, cursor.id) != 2)
+    uint64_t start, number;
+    if (sscanf(text, "2-%16" SCNx64 "-%16" SCNx64 "-", &start, &number) != 2)
         return -EINVAL;
-    cursor.start_ms = (int64_t)start;
+    struct walk_place place = {.start_ms = (int64_t)start, .number = (int64_t)number};
     /* Whatever else sscanf let pass (a sign, spaces, more text) is not how we write it. */
     char expected[RECORD_CURSOR_SIZE];
-    cursor_format(&cursor, query, expected);
+    cursor_format(&place, query, expected);
     if (strcmp(text, expected) != 0)
         return -EINVAL;
-    *ret_cursor = cursor;
+    *ret_place = place;
     return 0;
 }

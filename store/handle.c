@@ -8,25 +8,29 @@
 
 #define NS_PER_MS 1000000
 
-static int64_t now_ns(void)
+int64_t handle_now_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return now.tv_sec * (int64_t)1000 * NS_PER_MS + now.tv_nsec;
 }
 
+bool handle_is_late(const struct store *store)
+{
+    return store->deadline_ns != 0 && handle_now_ns() > store->deadline_ns;
+}
+
 /* SQLite asks every few hundred steps of its machine whether to go on. */
 static int is_out_of_time(void *context)
 {
-    const struct store *store = context;
-    return store->deadline_ns != 0 && now_ns() > store->deadline_ns;
+    return handle_is_late(context);
 }
 
 void handle_start_clock(struct store *store)
 {
     if (store->query_ms == 0)
         return;
-    store->deadline_ns = now_ns() + store->query_ms * (int64_t)NS_PER_MS;
+    store->deadline_ns = handle_now_ns() + store->query_ms * (int64_t)NS_PER_MS;
     sqlite3_progress_handler(store->db, 500, is_out_of_time, store);
 }
 
@@ -40,6 +44,41 @@ sqlite3_stmt *handle_statement(struct store *store, enum store_statement slot, c
         sqlite3_clear_bindings(*statement);
     }
     return *statement;
+}
+
+sqlite3_stmt *handle_query(struct store *store, enum store_statement slot, const char *sql,
+                           int count, const int64_t *values)
+{
+    sqlite3_stmt *statement = handle_statement(store, slot, sql);
+    int rc = statement ? SQLITE_OK : SQLITE_ERROR;
+    for (int i = 0; rc == SQLITE_OK && i < count; i++)
+        rc = sqlite3_bind_int64(statement, i + 1, values[i]);
+    return rc == SQLITE_OK ? statement : NULL;
+}
+
+int handle_run(struct store *store, enum store_statement slot, const char *sql, int count,
+               const int64_t *values)
+{
+    sqlite3_stmt *statement = handle_query(store, slot, sql, count, values);
+    int rc = statement ? sqlite3_step(statement) : sqlite3_errcode(store->db);
+    sqlite3_reset(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+int handle_read(struct store *store, enum store_statement slot, const char *sql, int count,
+                const int64_t *values, int columns, int64_t *ret_columns)
+{
+    sqlite3_stmt *statement = handle_query(store, slot, sql, count, values);
+    int rc = statement ? sqlite3_step(statement) : sqlite3_errcode(store->db);
+    int end = rc;
+    if (rc == SQLITE_ROW) {
+        for (int i = 0; i < columns; i++)
+            ret_columns[i] = sqlite3_column_int64(statement, i);
+        /* What a RETURNING statement changes is done only when it has ended. */
+        end = sqlite3_step(statement);
+    }
+    sqlite3_reset(statement);
+    return rc == SQLITE_ROW && end == SQLITE_DONE ? SQLITE_OK : end;
 }
 
 int handle_exec(struct store *store, const char *sql, struct store_error *err)

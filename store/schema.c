@@ -65,9 +65,16 @@ int schema_migrate(struct store *store, struct store_error *err)
 {
     int64_t version = 0;
     int status = read_pragma(store, "PRAGMA user_version", &version, err);
+    /* A table that is made anew must not take those that refer to it along; and what is sorted
+     * may be larger than our memory should be. Neither can be said within a transaction. */
+    if (status == 0)
+        status = handle_exec(store, "PRAGMA foreign_keys = OFF; PRAGMA temp_store = FILE", err);
     for (int i = 0; status == 0 && i < schema_migration_count; i++) {
         if (schema_migrations[i].number > version)
             status = apply(store, &schema_migrations[i], err);
     }
+    if (status == 0)
+        status =
+            handle_exec(store, "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY", err);
     return status;
 }

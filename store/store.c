@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/expire.h"
 #include "store/handle.h"
 #include "store/schema.h"
 
@@ -133,6 +134,7 @@ int store_open(const char *path, struct store **ret_store, struct store_error *e
     if (status == 0)
         status = open_connection(store, SQLITE_OPEN_READWRITE, BUSY_MS,
                                  "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+                                 "PRAGMA auto_vacuum = INCREMENTAL;" /* of a new file */
                                  "PRAGMA foreign_keys = ON; PRAGMA mmap_size = 0;"
                                  "PRAGMA temp_store = MEMORY; PRAGMA synchronous = FULL;"
                                  "PRAGMA secure_delete = FAST",
@@ -147,6 +149,8 @@ int store_open(const char *path, struct store **ret_store, struct store_error *e
         status = use_wal(store, err);
     if (status == 0 && missing)
         status = schema_migrate(store, err);
+    if (status == 0)
+        status = expire_prepare(store, err);
     if (status < 0) {
         store_close(store);
         return status;

@@ -6,7 +6,8 @@
  * acknowledged, and may be shown to anyone, only after store_append has returned 0.
  *
  * Two shapes of the same truth: every record, by seq (what SSE resumes from), and one row per
- * detection with its latest record (what lists answer).
+ * detection with its latest record (what lists answer). What is derived from them (the lists of
+ * store/lists.h, counts, what each stream keeps) changes in the same transaction.
  *
  * Every call is synchronous and may wait for the disk: never on the event loop's thread.
  * Thread: a handle belongs to one thread at a time; different handles are independent. */
@@ -38,14 +39,19 @@ void store_close(struct store *store); /* NULL is fine; the writer checkpoints *
 
 /* --- detections: the writer ------------------------------------------------------------- */
 
+#define STORE_NAMES_PER_STREAM    2048 /* labels and zones that one stream may bring */
+#define STORE_ZONES_PER_DETECTION 64   /* more are not kept */
+
 /* Commits `count` records in one transaction and writes each its seq (1, 2, 3, ... without
  * gaps, never one twice). A record equal in id and phase `started` to one stored is a repeat (a
  * worker's replay after a crash): it updates the row. What the first record of an id said of
  * stream, kind, label and start stays what lists filter and sort by; min_score means the best
- * score, a zone any that one of the records named. All or nothing: on failure no seq is written
- * and nothing is kept. -EINVAL for a record that record_to_text refuses or whose id is another
- * stream's detection, -ENOSPC, -EBUSY, -EROFS from a reader, -errno. */
-int store_append(struct store *store, struct record *records, size_t count,
+ * score, a zone any that one of the records named. `now_ms` is when they came: what retention
+ * goes by, so that no record stays longer for the time it claims. All or nothing: on failure no
+ * seq is written and nothing is kept. -EINVAL for a record that record_to_text refuses, whose id
+ * is another stream's detection or that has a name too many; -ENOSPC, -EBUSY, -EROFS from a
+ * reader, -errno. */
+int store_append(struct store *store, struct record *records, size_t count, int64_t now_ms,
                  struct store_error *err);
 
 /* Marks every detection that is still open as ended at its last record's time, writing ended
@@ -53,13 +59,50 @@ int store_append(struct store *store, struct record *records, size_t count,
  */
 int store_close_open_detections(struct store *store, int64_t now_ms, struct store_error *err);
 
-/* Deletes records and detections that ended before `before_ms`, at most `limit` detections a
- * call. Returns how many, or -errno. */
-int store_expire(struct store *store, int64_t before_ms, int limit, struct store_error *err);
+/* --- retention ---------------------------------------------------------------------------- */
+
+/* What is kept, no longer than `before_ms` (RECORD_NO_TIME: for ever) and of a stream no more
+ * than `bytes` (0: any number): the bytes of the JSON texts of its records, nothing else. */
+struct store_stream_limit {
+    char name[RECORD_NAME_SIZE];
+    int64_t before_ms; /* detections that ended before go */
+    int64_t bytes;
+};
+
+struct store_retention {
+    int64_t before_ms; /* of streams that are not in the list; RECORD_NO_TIME: for ever */
+    /* Of a detection's records that came before, only its first and its latest stay, also while
+     * it is open. RECORD_NO_TIME: all. */
+    int64_t updates_before_ms;
+    int64_t file_bytes; /* of the file less its free pages; 0: any number */
+    size_t stream_count;
+    const struct store_stream_limit *streams; /* borrowed for the call */
+};
+
+enum store_reason { STORE_BY_AGE, STORE_BY_STREAM_SIZE, STORE_BY_FILE_SIZE };
+#define STORE_REASON_COUNT 3
+
+/* What one step removed, and the file after it. */
+struct store_expired {
+    int64_t detections[STORE_REASON_COUNT];
+    int64_t records; /* all, those of the detections too */
+    int64_t file_bytes, free_bytes;
+};
+
+#define STORE_EXPIRE_MS 20 /* after which a step commits what it has */
+
+/* One step of retention: a transaction that removes at most `limit` records. By size the oldest
+ * ended detections go first, of the stream or of all; when only open ones are left, what lies
+ * between their first and their latest record. A detection with many records goes in several
+ * steps, its latest record last. When nothing has to go, free pages beyond an eighth of the
+ * file are given back, a few each step (a file of the first schema keeps them for what comes).
+ * Returns 1 when there is more to do, 0, or -errno. */
+int store_expire(struct store *store, const struct store_retention *retention, int limit,
+                 struct store_expired *ret_expired, struct store_error *err);
 
 /* --- detections: readers ---------------------------------------------------------------- */
 
-/* One row per detection, its latest record. Order: start time, then id. A cursor belongs to
+/* One row per detection, its latest record. Order: start time, then arrival. A cursor belongs to
  * its query: -EINVAL with another order or damaged. -ETIMEDOUT over the query cap. */
 int store_query_detections(struct store *store, const struct record_query *query,
                            struct record_page *ret_page, struct store_error *err);

@@ -56,7 +56,7 @@ static void setup(void)
     folder = g_dir_make_tmp("vigil-queries-XXXXXX", NULL);
     path = g_build_filename(folder, "vigil.db", NULL);
     ck_assert_int_eq(store_open(path, &store, &err), 0);
-    ck_assert_int_eq(store_append(store, &record, 1, &err), 0);
+    ck_assert_int_eq(store_append(store, &record, 1, record.time_ms, &err), 0);
     store_close(store);
     g_setenv("UV_THREADPOOL_SIZE", "8", TRUE);
     ck_assert_int_eq(uv_loop_init(&loop), 0);

@@ -10,6 +10,8 @@
 #include "store/store.h"
 #include "tests/suite.h"
 
+#define FIXTURE_NOW 10000000 /* when records come: well after the times they tell */
+
 static char folder[64], path[96];
 static struct store *store;
 static struct store_error err;

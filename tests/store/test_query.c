@@ -39,7 +39,7 @@ static void add_rows(int from, int count)
 {
     for (int i = 0; i < count; i++)
         rows[row_count++] = random_record(from + i);
-    ok(store_append(store, rows + row_count - count, (size_t)count, &err));
+    ok(store_append(store, rows + row_count - count, (size_t)count, FIXTURE_NOW, &err));
 }
 
 static void fill(void)
@@ -65,23 +65,25 @@ static bool matches(const struct record *record, const struct record_query *quer
            (query->state == RECORD_STATE_ANY || ended == (query->state == RECORD_STATE_ENDED));
 }
 
+/* Pointers into rows, whose order is that of their arrival. */
 static int compare(const void *a, const void *b)
 {
-    const struct record *left = a, *right = b;
+    const struct record *left = *(struct record *const *)a, *right = *(struct record *const *)b;
     if (left->start_ms != right->start_ms)
         return left->start_ms < right->start_ms ? -1 : 1;
-    return strcmp(left->id, right->id);
+    return left < right ? -1 : left > right;
 }
 
 /* Ids of every match in the query's order; how many. */
 static size_t naive(const struct record_query *query, char ids[][RECORD_ID_SIZE])
 {
-    static struct record sorted[2 * ROWS];
-    memcpy(sorted, rows, row_count * sizeof rows[0]);
+    static const struct record *sorted[2 * ROWS];
+    for (size_t i = 0; i < row_count; i++)
+        sorted[i] = &rows[i];
     qsort(sorted, row_count, sizeof sorted[0], compare);
     size_t count = 0;
     for (size_t i = 0; i < row_count; i++) {
-        const struct record *record = &sorted[query->ascending ? i : row_count - 1 - i];
+        const struct record *record = sorted[query->ascending ? i : row_count - 1 - i];
         if (matches(record, query))
             strcpy(ids[count++], record->id);
     }
@@ -276,7 +278,7 @@ START_TEST(a_cursor_changed_at_any_byte_is_refused)
     query.cursor[length] = '0';
     query.cursor[length + 1] = 0;
     assert_refused(&query);
-    strcpy(query.cursor, "1-+f-01J00000000000000000000000-0");
+    strcpy(query.cursor, "2-+f-1-0000000000000000");
     assert_refused(&query);
     strcpy(query.cursor, "' OR 1 --");
     assert_refused(&query);
@@ -319,12 +321,14 @@ START_TEST(a_query_over_its_cap_is_stopped)
     for (int batch = 0; batch < 16; batch++) {
         for (int i = 0; i < 500; i++)
             many[i] = fixture_record(RECORD_ENDED, 100000 + 500 * batch + i, 5000 + i);
-        ok(store_append(store, many, 500, &err));
+        for (int i = 0; i < 500; i++)
+            many[i].score = 0.91;
+        ok(store_append(store, many, 500, FIXTURE_NOW, &err));
     }
     struct record_query query;
     record_query_init(&query);
     query.until_ms = 6000;
-    query.min_score = 0.9; /* none: every row is looked at */
+    query.min_score = 0.94; /* none, and no band ends there: every row is looked at */
     struct store *reader;
     struct record_page page;
     ok(store_open_reader(path, 1, &reader, &err));

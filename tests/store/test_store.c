@@ -15,6 +15,19 @@ static void exec_sql(const char *sql)
     sqlite3_close(db);
 }
 
+static int64_t read_sql(const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value;
+}
+
 START_TEST(a_new_file_is_private_and_strict)
 {
     ok(store_open(path, &store, &err));
@@ -41,7 +54,7 @@ START_TEST(what_was_stored_is_there_after_reopening)
     for (int round = 0; round < 3; round++) {
         ok(store_open(path, &store, &err));
         struct record record = fixture_record(RECORD_STARTED, round, 1000);
-        ok(store_append(store, &record, 1, &err));
+        ok(store_append(store, &record, 1, FIXTURE_NOW, &err));
         ck_assert_int_eq(record.seq, round + 1);
         struct record_page page;
         ok(store_records_after(store, 0, 10, &page, &err));
@@ -71,11 +84,14 @@ START_TEST(a_newer_schema_is_left_alone)
     ok(store_open(path, &store, &err));
     store_close(store);
     store = NULL;
+    int64_t version = read_sql("PRAGMA user_version");
     exec_sql("PRAGMA user_version = 99");
     ck_assert_int_eq(store_open(path, &store, &err), -EPROTO);
     ck_assert_ptr_nonnull(strstr(err.text, "newer vigil"));
     ck_assert_int_eq(store_open_reader(path, 0, &store, &err), -EPROTO);
-    exec_sql("PRAGMA user_version = 1");
+    char back[64];
+    snprintf(back, sizeof back, "PRAGMA user_version = %d", (int)version);
+    exec_sql(back);
     ok(store_open(path, &store, &err));
 }
 END_TEST
@@ -108,7 +124,7 @@ static void make_file(void)
     ok(store_open(path, &store, &err));
     for (int i = 0; i < 200; i++) {
         struct record record = fixture_record(RECORD_ENDED, i, 1000 + i);
-        ok(store_append(store, &record, 1, &err));
+        ok(store_append(store, &record, 1, FIXTURE_NOW, &err));
     }
     store_close(store);
     store = NULL;
@@ -239,7 +255,7 @@ START_TEST(a_reader_does_not_write)
     ok(store_open_reader(path, 0, &reader, &err));
     ck_assert_int_eq(store_put_stream(reader, "door", "{}", &err), -EROFS);
     struct record record = fixture_record(RECORD_STARTED, 1, 1000);
-    ck_assert_int_eq(store_append(reader, &record, 1, &err), -EROFS);
+    ck_assert_int_eq(store_append(reader, &record, 1, FIXTURE_NOW, &err), -EROFS);
     ck_assert_int_eq(record.seq, -1);
     store_close(reader);
 }

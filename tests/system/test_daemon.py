@@ -212,7 +212,7 @@ def stop_three_streams(signals):
         expect(all(is_gone(pid) for pid in workers), 'a worker is left')
         connection = sqlite3.connect(os.path.join(folder, 'vigil.db'))
         still_open = connection.execute(
-            'SELECT count(*) FROM detection WHERE end_ms IS NULL').fetchone()[0]
+            'SELECT count(*) FROM detection WHERE ended_ms IS NULL').fetchone()[0]
         connection.close()
         expect(still_open == 0, f'{still_open} detections are left open')
         return took
