@@ -12,7 +12,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps build demo test test-release test-asan format clean
+.PHONY: all deps build demo test test-release test-asan bench-store format clean
 
 all: build
 
@@ -46,6 +46,12 @@ test-release: build
 
 test-asan: $(BUILD)-asan/build.ninja
 	meson test -C $(BUILD)-asan --print-errorlogs
+
+# Ten million detections: half an hour and 10 GB below TMPDIR (BENCH_ROWS, BENCH_FLAGS change that).
+BENCH_ROWS ?= 10000000
+bench-store: $(BUILD)/build.ninja
+	ninja -C $(BUILD) tests/bench/bench_store
+	$(BUILD)/tests/bench/bench_store --rows $(BENCH_ROWS) --check-each 97 --timed $(BENCH_FLAGS)
 
 format: | deps
 	find nn record store api pipeline daemon cli tests -name '*.[ch]' -exec clang-format -i {} +
