@@ -131,8 +131,9 @@ void api_events_end(struct api_events *events)
 
 /* --- the store's part ------------------------------------------------------------------- */
 
-static void take_page(void *arg, const struct record_page *page)
+static void take_page(void *arg, struct api_answer *answer)
 {
+    const struct record_page *page = answer->page;
     struct api_subscriber *subscriber = arg;
     subscriber->question = NULL;
     if (!page || page->count > API_EVENTS_PAGE) {
@@ -190,8 +191,8 @@ static void ask_store(struct api_subscriber *subscriber)
     int64_t after = subscriber->cursor;
     if (subscriber->confirming && after > 0)
         after--;
-    question->on_page = take_page;
-    question->on_page_arg = subscriber;
+    question->on_answer = take_page;
+    question->on_answer_arg = subscriber;
     subscriber->question = question;
     subscriber->asked_position = events->published;
     subscriber->asked_last_seq = events->last_seq;
@@ -348,7 +349,7 @@ void api_events_leave(struct api_subscriber *subscriber)
         subscriber->next->prev = subscriber->prev;
     events->subscriber_count--;
     if (subscriber->question)
-        subscriber->question->on_page_arg = NULL;
+        subscriber->question->on_answer_arg = NULL;
     while (subscriber->page_next < subscriber->page_count)
         frame_release(subscriber->page[subscriber->page_next++]);
     frame_release(subscriber->frame);

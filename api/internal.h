@@ -19,6 +19,7 @@
 #include "api/address.h"
 #include "api/etag.h"
 #include "api/events.h"
+#include "api/live.h"
 #include "api/query.h"
 #include "api/target.h"
 #include "api/timers.h"
@@ -35,6 +36,16 @@ struct api_connection {
     struct api_timer hung_up;    /* runs once the client has closed its end */
     struct api_request *request; /* NULL between requests */
     bool used;                   /* a request has ended on it */
+};
+
+/* What the backend says to a question: a status and, of success, one of the others. Freed after
+ * on_answer, which may take a member by setting it to NULL. */
+struct api_answer {
+    int status;
+    const struct record_page *page;
+    json_t *json;
+    void *data; /* malloc */
+    size_t size;
 };
 
 struct api_request {
@@ -63,9 +74,12 @@ struct api_request {
     struct MHD_Response *response;     /* until it is queued; NULL without memory */
     struct api_subscriber *subscriber; /* of an event stream */
 
-    /* A question of the event stream's own: told the page, or NULL when it failed. */
-    void (*on_page)(void *arg, const struct record_page *page);
-    void *on_page_arg;
+    struct api_viewer *viewer; /* of live pictures */
+
+    /* Set for a question of the server's own, which no client waits for: told the answer, once,
+     * unless nobody wants it any more (arg NULL). */
+    void (*on_answer)(void *arg, struct api_answer *answer);
+    void *on_answer_arg;
 };
 
 struct api_server {
@@ -82,6 +96,7 @@ struct api_server {
     struct api_request *pending;
     size_t pending_count;
     struct api_events events;
+    struct api_live live;
     struct api_server_stats stats;
     struct histogram latency[API_ROUTES_MAX + 1][6]; /* [][2]: of answers 2xx */
 };
@@ -92,6 +107,9 @@ struct api_request *api_request_create(struct api_server *server);
 
 /* The backend has it from here until it completes it. */
 void api_request_hand_over(struct api_request *request);
+
+/* The backend has not heard of it after all: it is completed here. */
+void api_request_take_back(struct api_request *request);
 
 /* Completes with a response of libmicrohttpd's; takes it. NULL: no memory, which closes the
  * connection. */

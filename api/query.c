@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/live.h"
 #include "record/text.h"
 
 /* Values become part of a sentence; a long one is cut. */
@@ -116,7 +117,7 @@ static int read_integer(const char *value, int64_t max, int64_t *ret)
         if (*value < '0' || *value > '9')
             return -EINVAL;
         int digit = *value - '0';
-        if (number > (max - digit) / 10)
+        if (number > max / 10 || number * 10 > max - digit)
             return -EINVAL;
         number = number * 10 + digit;
     }
@@ -146,6 +147,15 @@ static int read_cursor(struct api_query *query, const char *value)
 int api_query_read_event_id(const char *value, int64_t *ret_id)
 {
     return read_integer(value, INT64_MAX, ret_id);
+}
+
+static int read_fps(struct api_query *query, const char *value)
+{
+    int64_t fps;
+    if (read_integer(value, API_LIVE_FPS_MAX, &fps) < 0 || fps < 1)
+        return -EINVAL;
+    query->fps = (int)fps;
+    return 0;
 }
 
 static int read_last_event_id(struct api_query *query, const char *value)
@@ -183,6 +193,11 @@ const struct api_parameter_rule api_query_events[] = {
     {.name = NULL},
 };
 
+const struct api_parameter_rule api_query_live[] = {
+    {"fps", read_fps, "a whole number from 1 to 5"},
+    {NULL, NULL, NULL},
+};
+
 static const struct api_parameter_rule *find_rule(const struct api_parameter_rule *rules,
                                                   const char *name)
 {
@@ -205,7 +220,7 @@ static bool is_repeated(const struct api_target *target, int index)
 int api_query_parse(const struct api_parameter_rule *rules, const struct api_target *target,
                     struct api_query *ret_query, const char **ret_code, struct api_error *err)
 {
-    struct api_query query = {.last_event_id = API_NO_EVENT_ID};
+    struct api_query query = {.last_event_id = API_NO_EVENT_ID, .fps = API_LIVE_FPS_DEFAULT};
     record_query_init(&query.detections);
     for (int i = 0; i < target->parameter_count; i++) {
         const struct api_parameter *parameter = &target->parameters[i];

@@ -15,6 +15,7 @@
 struct api_query {
     struct record_query detections; /* GET /events uses its stream, kind and label */
     int64_t last_event_id;          /* API_NO_EVENT_ID: absent */
+    int fps;                        /* GET .../live.mjpeg: pictures a second */
 };
 
 struct api_parameter_rule {
@@ -26,6 +27,7 @@ struct api_parameter_rule {
 extern const struct api_parameter_rule api_query_none[];
 extern const struct api_parameter_rule api_query_detections[];
 extern const struct api_parameter_rule api_query_events[];
+extern const struct api_parameter_rule api_query_live[];
 
 /* 0, or -EINVAL with one line and *ret_code one of parameter_unknown, parameter_repeated,
  * parameter_invalid, cursor_invalid. */

@@ -131,7 +131,7 @@ void api_request_hand_over(struct api_request *request)
     server->pending_count++;
 }
 
-static void take_back(struct api_request *request)
+void api_request_take_back(struct api_request *request)
 {
     request->with_backend = false;
     if (!request->server)
@@ -183,18 +183,26 @@ void api_request_give_up(struct api_request *request)
 static bool claim(struct api_request *request)
 {
     if (request->with_backend)
-        take_back(request);
-    if (request->on_page) {
-        if (request->on_page_arg)
-            request->on_page(request->on_page_arg, NULL);
-        destroy(request);
-        return false;
-    }
+        api_request_take_back(request);
     if (!request->connection) {
         destroy(request);
         return false;
     }
     return !request->answered;
+}
+
+/* False when it is a client's request and no question of the server's own. */
+static bool answer_question(struct api_request *request, struct api_answer *answer)
+{
+    if (!request->on_answer)
+        return false;
+    api_request_take_back(request);
+    if (request->on_answer_arg)
+        request->on_answer(request->on_answer_arg, answer);
+    json_decref(answer->json);
+    free(answer->data);
+    destroy(request);
+    return true;
 }
 
 void api_request_reply_response(struct api_request *request, int status,
@@ -209,6 +217,9 @@ void api_request_reply_response(struct api_request *request, int status,
 void api_request_reply_data(struct api_request *request, int status, const char *content_type,
                             void *data, size_t size)
 {
+    if (answer_question(request,
+                        &(struct api_answer){.status = status, .data = data, .size = size}))
+        return;
     if (claim(request))
         answer(request, status,
                api_response_create(request->server, status, content_type, data, size));
@@ -223,6 +234,9 @@ void api_request_reply_empty(struct api_request *request, int status)
 
 void api_request_reply_json(struct api_request *request, int status, json_t *body)
 {
+    if (answer_question(request,
+                        &(struct api_answer){.status = body ? status : 500, .json = body}))
+        return;
     char *text = body ? json_dumps(body, JSON_FLAGS) : NULL;
     json_decref(body);
     if (text)
@@ -234,7 +248,7 @@ void api_request_reply_json(struct api_request *request, int status, json_t *bod
 void api_request_reply_problem(struct api_request *request, int status, const char *code,
                                const char *detail_format, ...)
 {
-    if (!claim(request))
+    if (answer_question(request, &(struct api_answer){.status = status}) || !claim(request))
         return;
     char detail[512];
     va_list arguments;
@@ -301,12 +315,7 @@ void api_request_reply_page(struct api_request *request, struct record_page *pag
 {
     struct record_page taken = *page;
     memset(page, 0, sizeof *page);
-    if (request->on_page) {
-        take_back(request);
-        if (request->on_page_arg)
-            request->on_page(request->on_page_arg, &taken);
-        destroy(request);
-    } else {
+    if (!answer_question(request, &(struct api_answer){.status = 200, .page = &taken})) {
         size_t size;
         char *text = format_page(&taken, &size);
         if (text)

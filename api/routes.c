@@ -76,6 +76,14 @@ static void get_snapshot(struct api_server *server, struct api_request *request,
     server->backend->get_snapshot(server->app, request, request->name);
 }
 
+static void view_stream(struct api_server *server, struct api_request *request,
+                        const json_t *body)
+{
+    (void)server;
+    (void)body;
+    api_live_view(request);
+}
+
 static void list_detections(struct api_server *server, struct api_request *request,
                             const json_t *body)
 {
@@ -171,6 +179,7 @@ static const struct api_route routes[] = {
     ROUTE("DELETE", "/api/v1/streams/{name}", CONTROL, delete_stream, none, NONE),
     ROUTE("POST", "/api/v1/streams/{name}:restart", CONTROL, restart_stream, none, COMMAND),
     ROUTE("GET", "/api/v1/streams/{name}/snapshot.jpg", READ, get_snapshot, none, NONE),
+    ROUTE("GET", "/api/v1/streams/{name}/live.mjpeg", READ, view_stream, live, NONE),
     ROUTE("GET", "/api/v1/detections", READ, list_detections, detections, NONE),
     ROUTE("GET", "/api/v1/detections/{id}", READ, get_detection, none, NONE),
     ROUTE("GET", "/api/v1/events", EVENTS, get_events, events, NONE),

@@ -98,6 +98,8 @@ static void note_hang_up(struct api_connection *connection)
     api_timers_start(&connection->server->hung_up, &connection->hung_up);
     if (connection->request && connection->request->subscriber)
         api_events_hang_up(connection->request->subscriber);
+    if (connection->request && connection->request->viewer)
+        api_live_hang_up(connection->request->viewer);
 }
 
 /* It may still be waiting for the answer to a request that it has sent whole. */
@@ -158,6 +160,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
     struct api_connection *connection = request->connection;
     if (request->subscriber)
         api_events_leave(request->subscriber);
+    if (request->viewer)
+        api_live_leave(request->viewer);
     connection->request = NULL;
     connection->used = true;
     api_timers_start(&connection->server->deadlines, &connection->deadline);
@@ -326,7 +330,11 @@ int api_server_create(const struct api_server_options *options, struct api_serve
     server->hung_up.run_ms = HUNG_UP_MS;
     api_events_init(&server->events,
                     options->heartbeat_ms > 0 ? options->heartbeat_ms : HEARTBEAT_MS);
-    int status = listen_on(options->listen, server, err);
+    int status = api_live_init(&server->live);
+    if (status < 0)
+        snprintf(err->text, sizeof err->text, "the kernel has no random numbers");
+    else
+        status = listen_on(options->listen, server, err);
     if (status == 0)
         status = start(server, err);
     if (status < 0) {
@@ -373,6 +381,7 @@ void api_server_drain(struct api_server *server)
     close(server->listen_fd);
     server->listen_fd = -1;
     api_events_end(&server->events);
+    api_live_end(&server->live);
     for (struct api_timer *timer = server->deadlines.head; timer; timer = timer->next) {
         struct api_connection *connection = timer->owner;
         if (!connection->request)
@@ -402,20 +411,22 @@ void api_server_run(struct api_server *server)
     reap(server, now_ms);
     close_hung_up(server, now_ms);
     api_events_tick(&server->events, now_ms);
+    api_live_tick(&server->live, now_ms);
     MHD_run(server->daemon);
 }
 
 int api_server_timeout_ms(struct api_server *server)
 {
     int64_t now_ms = api_timers_now();
-    int waits[4] = {api_timers_wait_ms(&server->deadlines, now_ms),
-                    api_timers_wait_ms(&server->hung_up, now_ms),
-                    api_timers_wait_ms(&server->events.heartbeats, now_ms), -1};
+    int waits[] = {-1, api_timers_wait_ms(&server->deadlines, now_ms),
+                   api_timers_wait_ms(&server->hung_up, now_ms),
+                   api_timers_wait_ms(&server->events.heartbeats, now_ms),
+                   api_live_wait_ms(&server->live, now_ms)};
     MHD_UNSIGNED_LONG_LONG wait;
     if (MHD_get_timeout(server->daemon, &wait) == MHD_YES)
-        waits[3] = wait > 60000 ? 60000 : (int)wait;
+        waits[0] = wait > 60000 ? 60000 : (int)wait;
     int timeout = -1;
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
         if (waits[i] >= 0 && (timeout < 0 || waits[i] < timeout))
             timeout = waits[i];
     }
@@ -435,7 +446,9 @@ int api_server_publish(struct api_server *server, int64_t seq, const char *text)
 void api_server_get_stats(const struct api_server *server, struct api_server_stats *ret_stats)
 {
     *ret_stats = server->stats;
-    ret_stats->subscribers = (int64_t)server->events.subscriber_count;
+    ret_stats->subscribers = (int)server->events.subscriber_count;
+    ret_stats->viewers = server->live.viewer_count;
+    ret_stats->pictures = server->live.pictures;
 }
 
 const struct histogram *api_server_get_latency(const struct api_server *server, size_t route,

@@ -7,7 +7,7 @@
  *
  * Limits (docs/architecture.md, "HTTP"): loopback only; 256 connections, 16 per address;
  * header pool 16 KiB, URI 2 KiB, body 64 KiB, JSON depth 16; 10 s absolute per request (the
- * event stream excepted, which must take what is written to it); Content-Length together with
+ * event stream and live pictures excepted, which must take what is written to them); Content-Length together with
  * Transfer-Encoding is refused; Host must name loopback and this port.
  *
  * Thread: every call on the thread that created it. */
@@ -62,12 +62,13 @@ const char *api_server_url(const struct api_server *server);
  * seq. -EINVAL for text that is no record, -ENOMEM; subscribers then get it from the store. */
 int api_server_publish(struct api_server *server, int64_t seq, const char *text);
 
-/* For /metrics. The first three count since creation, the last two are now. */
+/* For /metrics. Those with a 64 bit type count since creation, the others are now. */
 struct api_server_stats {
     int64_t requests;
     int64_t responses[6];    /* by status class, [2] = 2xx */
     int64_t deadline_closed; /* requests cut off or given up at the deadline */
-    int64_t connections, subscribers;
+    int64_t pictures;        /* taken for viewers of live pictures */
+    int connections, subscribers, viewers;
 };
 void api_server_get_stats(const struct api_server *server, struct api_server_stats *ret_stats);
 

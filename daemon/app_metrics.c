@@ -208,6 +208,10 @@ static void append_http(struct app *app, GString *out)
                       (double)stats.connections);
     exposition_single(out, "vigil_http_subscribers", "gauge", "Clients of the event stream.",
                       (double)stats.subscribers);
+    exposition_single(out, "vigil_http_viewers", "gauge", "Viewers of live pictures.",
+                      (double)stats.viewers);
+    exposition_single(out, "vigil_http_live_pictures_total", "counter",
+                      "Pictures taken for viewers of live pictures.", (double)stats.pictures);
     exposition_single(out, "vigil_http_deadline_closed_total", "counter",
                       "Connections closed since a request took too long.",
                       (double)stats.deadline_closed);

@@ -105,9 +105,15 @@ static void delete_stream(void *app, struct api_request *request, const char *na
 
 static void get_snapshot(void *app, struct api_request *request, const char *name)
 {
+    struct harness *harness = app;
     if (!note(app, request, "get_snapshot", name))
         return;
-    if (strcmp(name, "dark") == 0) {
+    if (harness->streams_gone || strcmp(name, "none") == 0) {
+        api_request_reply_problem(request, 404, "stream_unknown", "there is no stream %s",
+                                  name);
+        return;
+    }
+    if (harness->blind || strcmp(name, "dark") == 0) {
         api_request_reply_problem(request, 503, "no_picture", "there is no picture yet");
         return;
     }

@@ -37,7 +37,8 @@ struct harness {
     bool hold;
     struct api_request *held[HARNESS_HELD_MAX];
     int held_count;
-    bool store_fails; /* records_after is answered by a problem */
+    bool store_fails;         /* records_after is answered by a problem */
+    bool streams_gone, blind; /* there are no streams, or no pictures, any more */
 
     /* What it was asked last. */
     char asked[32];
