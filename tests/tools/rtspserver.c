@@ -101,9 +101,13 @@ static void push(struct viewer *viewer, GstSample *sample)
     if (GST_BUFFER_DTS_IS_VALID(original))
         dts = running_time(sample, GST_BUFFER_DTS(original));
     if (!viewer->started) {
+        /* It has a clock a moment before it has its base time, without which pictures would be
+         * dated hours ahead and never be sent: both are there once it plays. */
         g_autoptr(GstClock) clock = gst_element_get_clock(viewer->appsrc);
-        if (!clock)
-            return; /* not playing yet */
+        GstState state = GST_STATE_NULL;
+        gst_element_get_state(viewer->appsrc, &state, NULL, 0);
+        if (!clock || state != GST_STATE_PLAYING)
+            return;
         GstClockTime now =
             gst_clock_get_time(clock) - gst_element_get_base_time(viewer->appsrc);
         viewer->shift = (GstClockTimeDiff)now - dts - pass_shift;
@@ -131,7 +135,7 @@ static GstFlowReturn on_sample(GstAppSink *sink, gpointer user)
     for (GList *item = viewers; item; item = item->next)
         push(item->data, sample);
     /* Of a single pass nothing may be missed: the media needs one picture to be described, which
-     * it takes when it has a clock; the rest is for who asked to see it. */
+     * it takes when it plays; the rest is for who asked to see it. */
     while (options.once && !playing) {
         g_cond_wait_until(&played, &lock,
                           g_get_monotonic_time() + 10 * G_TIME_SPAN_MILLISECOND);
