@@ -12,7 +12,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps build demo test test-release test-asan bench-store format clean
+.PHONY: all deps build demo test test-release test-asan bench bench-store format clean
 
 all: build
 
@@ -46,6 +46,10 @@ test-release: build
 
 test-asan: $(BUILD)-asan/build.ninja
 	meson test -C $(BUILD)-asan --print-errorlogs
+
+# Figures, not verdicts.
+bench: build
+	meson test -C $(BUILD) --benchmark --verbose
 
 # Ten million detections: half an hour and 10 GB below TMPDIR (BENCH_ROWS, BENCH_FLAGS change that).
 BENCH_ROWS ?= 10000000

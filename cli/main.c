@@ -18,6 +18,7 @@ static const struct verb {
     {"detections", cli_detections, "list what the daemon has recorded"},
     {"watch", cli_watch, "print detections as they happen"},
     {"model", cli_model, "inspect and verify ONNX models"},
+    {"bench", cli_bench, "measure how fast a model runs here"},
 };
 
 static void print_help(FILE *file)

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#include "tests/nn/net.h"
+#include "tests/nn/cnn_lstm.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_ALLOCATOR 0
@@ -82,15 +82,11 @@ static struct onnx_bytes scene_model(void)
     return read_model(path);
 }
 
-START_TEST(running_a_session_allocates_nothing)
+/* Takes the model. Streams three windows, every frame completing one, then runs a whole. */
+static void expect_no_allocations(struct nn_model *model, int window)
 {
-    if (!OWN_ALLOCATOR)
-        return;
-    struct onnx_bytes bytes = scene_model();
-    struct nn_model *model = NULL;
-    ck_assert_int_eq(nn_model_load(bytes.data, bytes.size, &model, NULL), 0);
-    free(bytes.data);
-    struct net net = net_plan(model, &(struct nn_plan_options){.time_axis = 1});
+    struct net net =
+        net_plan(model, &(struct nn_plan_options){.time_axis = 1, .window = window});
     struct nn_plan_info info;
     nn_plan_describe(net.plan, &info);
     long before = allocations;
@@ -108,6 +104,36 @@ START_TEST(running_a_session_allocates_nothing)
     ck_assert_int_eq(after, before);
     ck_assert_int_gt(after, 0); /* it does count */
     net_free(&net);
+}
+
+static struct nn_model *load(struct onnx_bytes bytes)
+{
+    struct nn_model *model = NULL;
+    ck_assert_int_eq(nn_model_load(bytes.data, bytes.size, &model, NULL), 0);
+    free(bytes.data);
+    return model;
+}
+
+START_TEST(running_a_session_allocates_nothing)
+{
+    if (!OWN_ALLOCATOR)
+        return;
+    expect_no_allocations(load(scene_model()), 0);
+    expect_no_allocations(cnn_lstm_make(16), 0);
+    expect_no_allocations(cnn_lstm_make(4), 16);
+}
+END_TEST
+
+START_TEST(streaming_the_shared_networks_allocates_nothing)
+{
+    static const char *const names[] = {"cnn_lstm_01", "cnn_lstm_06", "cnn_lstm_09"};
+    char below[128];
+    snprintf(below, sizeof below, "onnx/gen/graph_cnn_rnn/%s/model.onnx", names[_i]);
+    const char *path = suite_data(below);
+    if (!path)
+        suite_skip("no shared data here");
+    else if (OWN_ALLOCATOR)
+        expect_no_allocations(load(read_model(path)), 16);
 }
 END_TEST
 
@@ -151,6 +177,7 @@ static TCase *memory_case(void)
     TCase *c = tcase_create("memory");
     tcase_set_timeout(c, 120);
     tcase_add_test(c, running_a_session_allocates_nothing);
+    tcase_add_loop_test(c, streaming_the_shared_networks_allocates_nothing, 0, 3);
     tcase_add_test(c, every_allocation_may_fail);
     return c;
 }

@@ -1,0 +1,244 @@
+/* vigil bench: how fast a model runs here. */
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/bench_run.h"
+#include "cli/cli.h"
+#include "cli/model_file.h"
+#include "cli/output.h"
+
+#define DEFAULT_SECONDS 2.0
+#define BATCH_MAX       4096
+#define WINDOW_MAX      4096
+/* The parts of a stream are measured in turns, so that a change of the clock or of what else the
+ * machine does meets all of them. */
+#define ROUNDS 5
+
+struct bench {
+    struct model_file file;
+    struct nn_plan *plan;
+    struct nn_plan_info info;
+    gint threads, batch, runs, window, stride, time_axis;
+    gboolean stream, as_json;
+    char *precision, **shapes;
+    struct bench_times times;
+    struct bench_times frame, part; /* --stream: a frame alone, a window alone */
+};
+
+static int check_options(const struct bench *b)
+{
+    if (b->threads < 1 || b->threads > BENCH_THREADS_MAX)
+        return cli_fail(CLI_USAGE, "--threads is 1 to %d", BENCH_THREADS_MAX);
+    if (b->runs < 0 || b->runs > BENCH_RUNS_MAX)
+        return cli_fail(CLI_USAGE, "--runs is 1 to %d", BENCH_RUNS_MAX);
+    if (b->batch < 0 || b->batch > BATCH_MAX)
+        return cli_fail(CLI_USAGE, "--batch is 1 to %d", BATCH_MAX);
+    if (b->precision && strcmp(b->precision, "fp32") != 0)
+        return cli_fail(CLI_USAGE, "--precision %s is not supported; fp32 is", b->precision);
+    if (!b->stream && (b->window || b->stride))
+        return cli_fail(CLI_USAGE, "--window and --stride go with --stream");
+    if (b->window < 0 || b->window > WINDOW_MAX || b->stride < 0 || b->stride > WINDOW_MAX)
+        return cli_fail(CLI_USAGE, "--window and --stride are 1 to %d", WINDOW_MAX);
+    if (b->stream && b->batch > 1)
+        return cli_fail(CLI_USAGE,
+                        "--stream is one stream a thread: give --threads, not --batch");
+    return CLI_OK;
+}
+
+/* What the metadata or the option says; else after the batch, where that is not a channel. */
+static int find_time_axis(const struct bench *b, int *ret_axis)
+{
+    const struct model_file *file = &b->file;
+    int rank = nn_model_input_count(file->model) > 0 ? file->shapes[0].rank : 0;
+    if (file->time_axis >= 0)
+        *ret_axis = file->time_axis;
+    else if (file->info)
+        return cli_fail(CLI_CONFIG,
+                        "%s: it looks at single frames: measure it without --stream",
+                        file->path);
+    else if (rank == 3 || rank == 5)
+        *ret_axis = 1;
+    else
+        return cli_fail(CLI_CONFIG, "%s: which axis of its input is time? Give --time-axis",
+                        file->path);
+    return CLI_OK;
+}
+
+static int make_plan(struct bench *b)
+{
+    int axis = -1, result = b->stream ? find_time_axis(b, &axis) : CLI_OK;
+    if (result != CLI_OK)
+        return result;
+    const struct nn_plan_options options = {
+        .input_shapes = b->file.shapes, .time_axis = axis, .window = b->window};
+    struct nn_error err;
+    if (nn_plan_create(b->file.model, &options, &b->plan, &err) < 0)
+        return cli_fail(CLI_CONFIG, "%s: %s", b->file.path, err.text);
+    nn_plan_describe(b->plan, &b->info);
+    if (b->stream && b->stride == 0)
+        b->stride = 1;
+    return CLI_OK;
+}
+
+/* Keeps the best of several rounds: the one with the least median. */
+static int measure(const struct bench *b, enum bench_what what, double seconds,
+                   struct bench_times *best)
+{
+    const struct bench_job job = {.plan = b->plan,
+                                  .input_count = nn_model_input_count(b->file.model),
+                                  .what = what,
+                                  .stride = b->stride,
+                                  .threads = b->threads,
+                                  .runs = b->runs,
+                                  .seconds = seconds};
+    struct bench_times times;
+    struct nn_error err;
+    if (bench_measure(&job, &times, &err) < 0)
+        return cli_fail(CLI_CONFIG, "%s: %s", b->file.path, err.text);
+    if (best->runs == 0 || times.median_ms < best->median_ms)
+        *best = times;
+    return CLI_OK;
+}
+
+static int measure_all(struct bench *b)
+{
+    if (!b->stream)
+        return measure(b, BENCH_WHOLE, DEFAULT_SECONDS, &b->times);
+    int result = CLI_OK, rounds = b->runs > 0 ? 1 : ROUNDS;
+    double seconds = DEFAULT_SECONDS / (3 * ROUNDS);
+    for (int i = 0; i < rounds && result == CLI_OK; i++) {
+        result = measure(b, BENCH_STREAM, seconds, &b->times);
+        if (result == CLI_OK)
+            result = measure(b, BENCH_FRAME, seconds, &b->frame);
+        if (result == CLI_OK)
+            result = measure(b, BENCH_WINDOW, seconds, &b->part);
+    }
+    return result;
+}
+
+/* What a frame would cost if its parts cost what they cost alone. */
+static double parts_ms(const struct bench *b)
+{
+    return b->frame.median_ms + b->part.median_ms / b->stride;
+}
+
+static void print_json(const struct bench *b)
+{
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:I, s:I}", "file", b->file.path,
+        "kernels", b->info.kernels, "precision", "fp32", "threads", b->threads, "batch",
+        b->batch ? b->batch : 1, "runs", (json_int_t)b->times.runs, "median_ms",
+        b->times.median_ms, "min_ms", b->times.min_ms, "p95_ms", b->times.p95_ms, "per_second",
+        b->times.per_second, "arena_bytes", (json_int_t)b->info.arena_bytes, "weight_bytes",
+        (json_int_t)b->info.weight_bytes);
+    if (b->stream) {
+        json_object_set_new(object, "window", json_integer(b->info.window));
+        json_object_set_new(object, "stride", json_integer(b->stride));
+        json_object_set_new(object, "frame_ms", json_real(b->frame.median_ms));
+        json_object_set_new(object, "window_ms", json_real(b->part.median_ms));
+        json_object_set_new(object, "ratio", json_real(b->times.median_ms / parts_ms(b)));
+    }
+    output_json_line(object);
+    json_decref(object);
+}
+
+static void print_times(const char *what, const struct bench_times *times)
+{
+    printf("%-22s median %.4f ms, least %.4f, 95 %% within %.4f (%" G_GINT64_FORMAT " runs)\n",
+           what, times->median_ms, times->min_ms, times->p95_ms, times->runs);
+}
+
+static void print_text(const struct bench *b)
+{
+    g_autofree char *path = output_printable(b->file.path);
+    printf("%s: %s kernels, fp32, ", path, b->info.kernels);
+    if (b->threads == 1)
+        puts("one session on one thread");
+    else
+        printf("%d sessions side by side, each on a thread of its own\n", b->threads);
+    for (guint i = 0; i < b->file.assumed->len && !b->file.info; i++) {
+        g_autofree char *line = output_printable(b->file.assumed->pdata[i]);
+        printf("%s\n", line);
+    }
+    if (b->stream) {
+        printf("windows of %d frames, one every %d\n", b->info.window, b->stride);
+        print_times("per frame of a stream", &b->times);
+        print_times("a frame alone", &b->frame);
+        print_times("a window alone", &b->part);
+        printf("%-22s %.2f of a frame alone and its share of a window alone (%.4f ms)\n",
+               "ratio", b->times.median_ms / parts_ms(b), parts_ms(b));
+    } else {
+        g_autofree char *what = g_strdup_printf("per run, batch %d", b->batch ? b->batch : 1);
+        print_times(what, &b->times);
+    }
+    printf("%-22s %.1f %s a second in all\n", "throughput",
+           b->times.per_second * (b->stream ? b->stride : 1), b->stream ? "frames" : "runs");
+    printf("%-22s arena %zu bytes for each session, %zu bytes of packed weights and plan for "
+           "all\n",
+           "memory", b->info.arena_bytes, b->info.weight_bytes);
+}
+
+static int run_bench(struct bench *b, const char *given)
+{
+    int result = check_options(b);
+    if (result != CLI_OK)
+        return result;
+    const struct model_file_options options = {
+        .shapes = (const char *const *)b->shapes,
+        .batch = b->stream ? 1 : b->batch,
+        .time_axis = b->time_axis >= 0 ? b->time_axis : MODEL_FILE_TIME_GIVEN_BY_MODEL};
+    result = model_file_open(given, &options, &b->file);
+    if (result != CLI_OK)
+        return result;
+    result = make_plan(b);
+    if (result == CLI_OK)
+        result = measure_all(b);
+    if (result == CLI_OK && b->as_json)
+        print_json(b);
+    else if (result == CLI_OK)
+        print_text(b);
+    nn_plan_unref(b->plan);
+    model_file_finish(&b->file);
+    return result;
+}
+
+int cli_bench(int argc, char **argv)
+{
+    struct bench b = {.threads = 1, .time_axis = -1};
+    const GOptionEntry entries[] = {
+        {"threads", 't', 0, G_OPTION_ARG_INT, &b.threads,
+         "Sessions side by side, each on one thread, as streams are (1)", "N"},
+        {"batch", 'b', 0, G_OPTION_ARG_INT, &b.batch, "Examples in one run (1)", "N"},
+        {"runs", 'r', 0, G_OPTION_ARG_INT, &b.runs,
+         "Runs of each session, with --stream windows (default: what two seconds hold)", "N"},
+        {"precision", 'p', 0, G_OPTION_ARG_STRING, &b.precision, "fp32", "P"},
+        {"stream", 0, 0, G_OPTION_ARG_NONE, &b.stream,
+         "Frame by frame, as a stream runs it, with a window every --stride frames", NULL},
+        {"window", 'w', 0, G_OPTION_ARG_INT, &b.window,
+         "Frames in a window (default: the model's)", "N"},
+        {"stride", 0, 0, G_OPTION_ARG_INT, &b.stride, "Frames from window to window (1)", "N"},
+        {"time-axis", 0, 0, G_OPTION_ARG_INT, &b.time_axis,
+         "The axis of the first input that is time (default: by the metadata, else 1)", "N"},
+        {"shape", 0, 0, G_OPTION_ARG_STRING_ARRAY, &b.shapes,
+         "The shape of an input the model leaves open, as 1x3x224x224", "[INPUT=]SHAPE"},
+        {"json", 'j', 0, G_OPTION_ARG_NONE, &b.as_json, "One JSON object", NULL},
+        {NULL}};
+    int over = cli_parse(
+        &argc, &argv, "FILE|NAME",
+        "Measures how fast a model runs on this machine, after a warm-up, in wall-clock time.\n"
+        "With --threads several sessions run at a time; one run is never split over threads.\n"
+        "--stream also measures its parts alone: what runs once per frame, and what runs once\n"
+        "per window. A stream should cost little more than their sum. Without --runs the three "
+        "are\n"
+        "measured in turns, and the quietest of five rounds counts.",
+        entries);
+    int result = over - 1;
+    if (!over && argc != 2)
+        result = cli_fail(CLI_USAGE, "give one ONNX file (see: vigil bench --help)");
+    else if (!over)
+        result = run_bench(&b, argv[1]);
+    g_free(b.precision);
+    g_strfreev(b.shapes);
+    return result;
+}

@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""vigil bench: that it measures what it says, not how fast this machine is."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+from harness import PATIENCE, VIGIL, expect, need_data, run_tests  # noqa: E402
+from onnxfile import FLOAT, model, node, value  # noqa: E402
+
+FOLDER = tempfile.TemporaryDirectory()
+
+
+def vigil(*arguments):
+    result = subprocess.run([VIGIL, 'bench', *arguments], stdin=subprocess.DEVNULL,
+                            capture_output=True, timeout=120 * PATIENCE, check=False, text=True)
+    expect(result.returncode >= 0, f'{arguments}: signal {-result.returncode}')
+    return result.returncode, result.stdout, result.stderr
+
+
+def measured(*arguments):
+    status, output, error = vigil('--json', *arguments)
+    expect(status == 0 and output.count('\n') == 1 and not error, f'{arguments}: {status} {error}')
+    told = json.loads(output)
+    expect(0 < told['min_ms'] <= told['median_ms'] <= told['p95_ms'], told)
+    expect(told['per_second'] > 0 and told['arena_bytes'] > 0, told)
+    expect(told['kernels'] in ('scalar', 'avx2', 'avx512') and told['precision'] == 'fp32', told)
+    return told
+
+
+def write(name, *dims):
+    path = os.path.join(FOLDER.name, name)
+    with open(path, 'wb') as file:
+        file.write(model([node('Tanh', ['x'], ['y'], 'bend')], [value('x', FLOAT, dims)],
+                         [value('y', FLOAT, dims)]))
+    return path
+
+
+def every_run_of_every_thread_counts():
+    """--runs and --threads: as many runs are measured as were asked for"""
+    told = measured('--runs', '7', 'scene')
+    expect(told['runs'] == 7 and told['threads'] == 1 and told['batch'] == 1, told)
+    told = measured('--runs', '7', '--threads', '3', 'scene')
+    expect(told['runs'] == 21 and told['threads'] == 3, told)
+
+
+def a_larger_batch_takes_a_larger_arena():
+    """--batch: the plan is one for that batch"""
+    path = write('batch.onnx', 'n', 1000)
+    one, four = measured('--runs', '3', path), measured('--runs', '3', '--batch', '4', path)
+    expect(four['batch'] == 4 and four['arena_bytes'] > 2 * one['arena_bytes'], f'{one} {four}')
+
+
+def a_stream_is_measured_with_its_parts():
+    """--stream: window and stride are those asked for, and the parts are measured alone"""
+    told = measured('--stream', '--runs', '20', 'scene')
+    expect(told['window'] == 8 and told['stride'] == 1 and told['runs'] == 20, told)
+    expect(told['frame_ms'] > 0 and told['window_ms'] > 0, told)
+    parts = told['frame_ms'] + told['window_ms']
+    expect(abs(told['ratio'] - told['median_ms'] / parts) < 0.01 * told['ratio'], told)
+    told = measured('--stream', '--runs', '20', '--stride', '4', 'scene')
+    parts = told['frame_ms'] + told['window_ms'] / 4
+    expect(told['stride'] == 4, told)
+    expect(abs(told['ratio'] - told['median_ms'] / parts) < 0.01 * told['ratio'], told)
+
+
+def windows_may_be_longer_than_the_models():
+    """--window: a network exported for 8 frames streams windows of 16"""
+    path = need_data('onnx/gen/graph_cnn_rnn/cnn_lstm_01/model.onnx')
+    told = measured('--stream', '--window', '16', '--stride', '1', '--runs', '20', path)
+    expect(told['window'] == 16, told)
+    own = measured('--stream', '--runs', '20', path)
+    expect(own['window'] == 8 and own['arena_bytes'] < told['arena_bytes'], f'{own} {told}')
+
+
+def people_read_the_same_figures():
+    """without --json: kernels, times, throughput and memory in lines"""
+    status, output, error = vigil('--stream', '--runs', '5', 'scene')
+    expect(status == 0 and not error, error)
+    for word in ('kernels', 'windows of 8 frames, one every 1', 'per frame of a stream', 'median',
+                 'a frame alone', 'a window alone', 'ratio', 'frames a second', 'arena'):
+        expect(word in output, f'no {word} in {output}')
+    _, output, _ = vigil('--runs', '5', '--threads', '2', 'scene')
+    expect('2 sessions side by side, each on a thread of its own' in output, output)
+
+
+def what_cannot_be_measured_is_told_in_one_line():
+    """wrong options exit 2, models that do not fit 78, missing files 66"""
+    frames, plain = write('frames.onnx', 1, 3, 8, 8), write('plain.onnx', 1, 4)
+    open_shape = write('open.onnx', 1, 'm', 3)
+    for arguments, code, word in (
+            (('--precision', 'int8', 'scene'), 2, 'fp32'), (('--threads', '0', 'scene'), 2, '1 to'),
+            (('--runs', '-1', 'scene'), 2, '1 to'), (('--batch', '100000', 'scene'), 2, '1 to'),
+            (('--window', '4', 'scene'), 2, '--stream'), ((), 2, 'one ONNX file'),
+            (('--stream', '--batch', '2', 'scene'), 2, '--threads'),
+            (('--stream', '--stride', '99999', 'scene'), 2, '1 to'),
+            (('--stream', frames), 78, 'single frames'), (('--stream', plain), 78, '--time-axis'),
+            (('--stream', '--time-axis', '7', plain), 78, 'time axis'),
+            (('--shape', '1x2', open_shape), 78, 'dimensions'),
+            (('/nonexistent.onnx',), 66, '/nonexistent.onnx')):
+        status, output, error = vigil(*arguments)
+        expect(status == code and not output and word in error and len(error.splitlines()) == 1,
+               f'{arguments}: {status} {output} {error}')
+
+
+run_tests([every_run_of_every_thread_counts, a_larger_batch_takes_a_larger_arena,
+           a_stream_is_measured_with_its_parts, windows_may_be_longer_than_the_models,
+           people_read_the_same_figures, what_cannot_be_measured_is_told_in_one_line])
