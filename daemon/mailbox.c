@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/log.h"
@@ -36,8 +37,7 @@ struct job {
 
 struct mailbox {
     struct mailbox_options options;
-    struct store_stream *streams;
-    size_t stream_count;
+    GArray *streams; /* struct store_stream; the loop's */
     uv_thread_t thread;
     bool thread_runs;
     uv_async_t *async; /* apart: outlives us until its close callback */
@@ -50,6 +50,8 @@ struct mailbox {
     size_t outstanding;
     bool closing, writer_done;
     uint64_t close_by_ns;
+    int retention_days;
+    bool retention_changed;
     struct mailbox_stats stats;
 
     /* The writer's own. */
@@ -168,13 +170,13 @@ static int commit(struct mailbox *mailbox, guint count)
 }
 
 /* One small step; the next time to look. */
-static void expire(struct mailbox *mailbox)
+static void expire(struct mailbox *mailbox, int retention_days)
 {
     uint64_t now = uv_hrtime();
     int64_t now_ms = g_get_real_time() / 1000;
-    int days = mailbox->options.retention_days;
     struct store_retention retention = {
-        .before_ms = days > 0 ? now_ms - days * INT64_C(86400000) : RECORD_NO_TIME,
+        .before_ms =
+            retention_days > 0 ? now_ms - retention_days * INT64_C(86400000) : RECORD_NO_TIME,
         .updates_before_ms = now_ms - UPDATES_MS};
     struct store_error err = {{0}};
     struct store_expired expired = {0};
@@ -223,6 +225,10 @@ static void writer_main(void *argument)
         struct job *job = g_queue_pop_head(&mailbox->jobs);
         now = uv_hrtime();
         bool closing = mailbox->closing;
+        int retention_days = mailbox->retention_days;
+        if (mailbox->retention_changed)
+            mailbox->expire_ns = 0;
+        mailbox->retention_changed = false;
         bool empty = !job && mailbox->letters.length == 0 && mailbox->batch.length == 0;
         bool give_up = closing && (empty || now > mailbox->close_by_ns);
         if (!job && mailbox->batch.length == 0 && (closing || idle_ns(mailbox, now) == 0))
@@ -236,7 +242,7 @@ static void writer_main(void *argument)
         else if (mailbox->batch.length > 0 && (now >= mailbox->retry_ns || closing))
             commit(mailbox, mailbox->batch.length);
         else if (now >= mailbox->expire_ns && !closing)
-            expire(mailbox);
+            expire(mailbox, retention_days);
     }
     while (mailbox->batch.length > 0)
         drop_head(mailbox, &mailbox->stats.dropped);
@@ -256,6 +262,27 @@ static void writer_main(void *argument)
 
 /* --- the loop's side -------------------------------------------------------------------- */
 
+static void stream_clear(gpointer data)
+{
+    free(((struct store_stream *)data)->config);
+}
+
+/* Follows what the writer did, so that mailbox_streams need not ask the store again. */
+static void note_stream(struct mailbox *mailbox, const struct job *job)
+{
+    struct store_stream *streams = (struct store_stream *)(void *)mailbox->streams->data;
+    guint i = 0;
+    while (i < mailbox->streams->len && strcmp(streams[i].name, job->name) != 0)
+        i++;
+    if (i < mailbox->streams->len)
+        g_array_remove_index(mailbox->streams, i);
+    if (job->config) {
+        struct store_stream stream = {.config = strdup(job->config)};
+        g_strlcpy(stream.name, job->name, sizeof stream.name);
+        g_array_append_val(mailbox->streams, stream);
+    }
+}
+
 static void drain(uv_async_t *async)
 {
     struct mailbox *mailbox = async->data;
@@ -270,6 +297,8 @@ static void drain(uv_async_t *async)
 
     struct job *job;
     while ((job = g_queue_pop_head(&jobs))) {
+        if (job->result == 0)
+            note_stream(mailbox, job);
         job->done(job->data, job->result, job->err.text);
         job_free(job);
     }
@@ -291,6 +320,21 @@ static void async_closed(uv_handle_t *handle)
     g_free(handle);
 }
 
+static int take_streams(struct mailbox *mailbox, struct store_error *err)
+{
+    struct store_stream *streams;
+    size_t count;
+    int r = store_list_streams(mailbox->store, &streams, &count, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++) {
+        g_array_append_val(mailbox->streams, streams[i]);
+        streams[i].config = NULL; /* moved */
+    }
+    store_streams_free(streams, count);
+    return 0;
+}
+
 int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_mailbox,
                    struct store_error *err)
 {
@@ -298,12 +342,15 @@ int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_m
     mailbox->options = *options;
     if (mailbox->options.records_max == 0)
         mailbox->options.records_max = MAILBOX_RECORDS_MAX;
+    mailbox->retention_days = options->retention_days;
+    mailbox->streams = g_array_new(FALSE, FALSE, sizeof(struct store_stream));
+    g_array_set_clear_func(mailbox->streams, stream_clear);
     int r = store_open(options->path, &mailbox->store, err);
     if (r < 0)
         goto fail_store;
     r = store_close_open_detections(mailbox->store, g_get_real_time() / 1000, err);
     if (r >= 0)
-        r = store_list_streams(mailbox->store, &mailbox->streams, &mailbox->stream_count, err);
+        r = take_streams(mailbox, err);
     if (r < 0)
         goto fail_store;
     mailbox->async = g_new0(uv_async_t, 1);
@@ -328,6 +375,7 @@ fail:
     return r;
 
 fail_store:
+    g_array_unref(mailbox->streams);
     store_close(mailbox->store);
     g_free(mailbox);
     return r;
@@ -335,8 +383,8 @@ fail_store:
 
 const struct store_stream *mailbox_streams(const struct mailbox *mailbox, size_t *ret_count)
 {
-    *ret_count = mailbox->stream_count;
-    return mailbox->streams;
+    *ret_count = mailbox->streams->len;
+    return (const struct store_stream *)(const void *)mailbox->streams->data;
 }
 
 int mailbox_post(struct mailbox *mailbox, const struct record *record)
@@ -381,6 +429,15 @@ int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *co
     return r;
 }
 
+void mailbox_set_retention(struct mailbox *mailbox, int days)
+{
+    uv_mutex_lock(&mailbox->lock);
+    mailbox->retention_days = days;
+    mailbox->retention_changed = true;
+    uv_cond_signal(&mailbox->wake);
+    uv_mutex_unlock(&mailbox->lock);
+}
+
 void mailbox_get_stats(struct mailbox *mailbox, struct mailbox_stats *ret_stats)
 {
     uv_mutex_lock(&mailbox->lock);
@@ -420,7 +477,7 @@ void mailbox_destroy(struct mailbox *mailbox)
     g_queue_clear_full(&mailbox->batch, letter_free);
     g_queue_clear_full(&mailbox->jobs, job_free);
     g_queue_clear_full(&mailbox->done_jobs, job_free);
-    store_streams_free(mailbox->streams, mailbox->stream_count);
+    g_array_unref(mailbox->streams);
     uv_mutex_destroy(&mailbox->lock);
     uv_cond_destroy(&mailbox->wake);
     g_free(mailbox);

@@ -42,7 +42,8 @@ struct mailbox_options {
 int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_mailbox,
                    struct store_error *err);
 
-/* The streams the store held when it was opened; of the mailbox. */
+/* The streams the store holds, as far as their `done` has told. Of the mailbox, until the loop
+ * turns. */
 const struct store_stream *mailbox_streams(const struct mailbox *mailbox, size_t *ret_count);
 
 /* 0 queued; -ENOBUFS refused and, unless it is an `ended`, counted as dropped: an `ended` is
@@ -56,6 +57,9 @@ typedef void mailbox_done(void *data, int result, const char *problem);
  * the stream. */
 int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *config,
                        mailbox_done *done, void *data);
+
+/* 0: keep all. Holds from the writer's next step on. */
+void mailbox_set_retention(struct mailbox *mailbox, int days);
 
 struct mailbox_stats {
     int64_t committed;       /* records */

@@ -13,7 +13,7 @@
 #define PROBLEM_MAX 512 /* bytes of stderr that are looked at */
 
 struct waiter {
-    size_t model;
+    char model[RECORD_NAME_SIZE];
     models_answer *answer;
     void *data;
 };
@@ -27,13 +27,13 @@ struct file_state {
 
 struct cached {
     struct file_state file;
-    json_t *info; /* NULL: not inspected yet */
+    json_t *info;
 };
 
 /* A one-shot worker. */
 struct inspection {
     struct models *models;
-    size_t model;
+    char model[RECORD_NAME_SIZE];
     struct file_state file;
     uv_process_t process;
     uv_pipe_t output, errors;
@@ -48,13 +48,20 @@ struct inspection {
 struct models {
     uv_loop_t *loop;
     const struct config *config;
-    struct cached cached[CONFIG_MODELS_MAX];
-    GQueue waiting; /* struct waiter */
+    GHashTable *cached; /* by name, struct cached; only of models that are configured */
+    GQueue waiting;     /* struct waiter */
     struct inspection *inspection;
     bool stopping;
 };
 
 static void advance(struct models *models);
+
+static void cached_free(gpointer data)
+{
+    struct cached *cached = data;
+    json_decref(cached->info);
+    g_free(cached);
+}
 
 static struct file_state state_of(const struct stat *status)
 {
@@ -69,10 +76,10 @@ static bool state_equal(const struct file_state *a, const struct file_state *b)
 }
 
 /* Takes info. */
-static json_t *make_info(const struct config_model *model, json_t *info, const char *problem)
+static json_t *make_info(const char *name, json_t *info, const char *problem)
 {
     json_t *object = json_object();
-    if (!object || json_object_set_new(object, "name", json_string(model->name)) < 0 ||
+    if (!object || json_object_set_new(object, "name", json_string(name)) < 0 ||
         json_object_set_new(object, "problem",
                             problem ? json_stringn_nocheck(problem, strlen(problem))
                                     : json_null()) < 0 ||
@@ -82,13 +89,13 @@ static json_t *make_info(const struct config_model *model, json_t *info, const c
     return object;
 }
 
-static void answer_waiters(struct models *models, size_t model, json_t *info)
+static void answer_waiters(struct models *models, const char *name, json_t *info)
 {
     GList *following;
     for (GList *item = models->waiting.head; item; item = following) {
         struct waiter *waiter = item->data;
         following = item->next;
-        if (waiter->model != model)
+        if (strcmp(waiter->model, name) != 0)
             continue;
         g_queue_delete_link(&models->waiting, item);
         waiter->answer(waiter->data, info);
@@ -96,12 +103,19 @@ static void answer_waiters(struct models *models, size_t model, json_t *info)
     }
 }
 
-static void keep(struct models *models, size_t model, const struct file_state *file,
+/* Takes info. A model may have left the configuration while it was looked at. */
+static void keep(struct models *models, const char *name, const struct file_state *file,
                  json_t *info)
 {
-    json_decref(models->cached[model].info);
-    models->cached[model] = (struct cached){*file, info};
-    answer_waiters(models, model, info);
+    struct cached *cached = g_new0(struct cached, 1);
+    *cached = (struct cached){*file, info};
+    json_incref(info); /* for the answers */
+    if (config_find_model(models->config, name))
+        g_hash_table_replace(models->cached, g_strdup(name), cached);
+    else
+        cached_free(cached);
+    answer_waiters(models, name, info);
+    json_decref(info);
 }
 
 /* --- the one-shot worker ------------------------------------------------------------------ */
@@ -145,7 +159,6 @@ static void clean_line(GString *text)
 static void finish(struct inspection *inspection)
 {
     struct models *models = inspection->models;
-    const struct config_model *model = &models->config->models[inspection->model];
     json_t *info = NULL;
     const char *problem = NULL;
     clean_line(inspection->problem);
@@ -165,7 +178,8 @@ static void finish(struct inspection *inspection)
         }
     }
     if (!models->stopping)
-        keep(models, inspection->model, &inspection->file, make_info(model, info, problem));
+        keep(models, inspection->model, &inspection->file,
+             make_info(inspection->model, info, problem));
     else
         json_decref(info);
     close_all(inspection);
@@ -216,11 +230,12 @@ static void part_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
     }
 }
 
-static int inspect(struct models *models, size_t model, int fd, const struct file_state *file)
+static int inspect(struct models *models, const char *name, int fd,
+                   const struct file_state *file)
 {
     struct inspection *inspection = g_new0(struct inspection, 1);
     inspection->models = models;
-    inspection->model = model;
+    g_strlcpy(inspection->model, name, sizeof inspection->model);
     inspection->file = *file;
     inspection->text = g_string_new(NULL);
     inspection->problem = g_string_new(NULL);
@@ -265,25 +280,27 @@ static int inspect(struct models *models, size_t model, int fd, const struct fil
 /* --- questions ---------------------------------------------------------------------------- */
 
 /* Answers from what is kept or from the file's failure, else starts the inspection. */
-static void serve(struct models *models, size_t index)
+static void serve(struct models *models, const char *name)
 {
-    const struct config_model *model = &models->config->models[index];
+    const struct config_model *model = config_find_model(models->config, name);
     struct file_state none = {0};
-    int fd = file_open(model->path);
+    int fd = model ? file_open(model->path) : -ENOENT;
     struct stat status;
-    if (fd < 0 || fstat(fd, &status) < 0) {
-        keep(models, index, &none,
-             make_info(model, NULL,
+    if (!model) {
+        keep(models, name, &none, make_info(name, NULL, "the model is no longer configured"));
+    } else if (fd < 0 || fstat(fd, &status) < 0) {
+        keep(models, name, &none,
+             make_info(name, NULL,
                        "the file of the model cannot be opened; see its path in the "
                        "configuration"));
     } else {
         struct file_state file = state_of(&status);
-        const struct cached *cached = &models->cached[index];
-        if (cached->info && state_equal(&cached->file, &file))
-            answer_waiters(models, index, cached->info);
-        else if (inspect(models, index, fd, &file) < 0)
-            keep(models, index, &none,
-                 make_info(model, NULL, "the worker that inspects models does not start"));
+        const struct cached *cached = g_hash_table_lookup(models->cached, name);
+        if (cached && state_equal(&cached->file, &file))
+            answer_waiters(models, name, cached->info);
+        else if (inspect(models, name, fd, &file) < 0)
+            keep(models, name, &none,
+                 make_info(name, NULL, "the worker that inspects models does not start"));
     }
     if (fd >= 0)
         close(fd);
@@ -292,8 +309,11 @@ static void serve(struct models *models, size_t index)
 static void advance(struct models *models)
 {
     const struct waiter *waiter;
-    while (!models->inspection && (waiter = g_queue_peek_head(&models->waiting)))
-        serve(models, waiter->model);
+    while (!models->inspection && (waiter = g_queue_peek_head(&models->waiting))) {
+        char name[RECORD_NAME_SIZE];
+        memcpy(name, waiter->model, sizeof name); /* the waiter goes with its answer */
+        serve(models, name);
+    }
 }
 
 int models_create(uv_loop_t *loop, const struct config *config, struct models **ret_models)
@@ -301,6 +321,7 @@ int models_create(uv_loop_t *loop, const struct config *config, struct models **
     struct models *models = g_new0(struct models, 1);
     models->loop = loop;
     models->config = config;
+    models->cached = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, cached_free);
     g_queue_init(&models->waiting);
     *ret_models = models;
     return 0;
@@ -308,16 +329,27 @@ int models_create(uv_loop_t *loop, const struct config *config, struct models **
 
 int models_ask(struct models *models, const char *name, models_answer *answer, void *data)
 {
-    const struct config_model *model = config_find_model(models->config, name);
-    if (!model)
+    if (!config_find_model(models->config, name))
         return -ENOENT;
     if (models->stopping || models->waiting.length >= MODELS_WAITING_MAX)
         return -ENOBUFS;
     struct waiter *waiter = g_new0(struct waiter, 1);
-    *waiter = (struct waiter){(size_t)(model - models->config->models), answer, data};
+    *waiter = (struct waiter){.answer = answer, .data = data};
+    g_strlcpy(waiter->model, name, sizeof waiter->model);
     g_queue_push_tail(&models->waiting, waiter);
     advance(models);
     return 0;
+}
+
+static gboolean is_gone(gpointer name, gpointer cached, gpointer config)
+{
+    (void)cached;
+    return !config_find_model(config, name);
+}
+
+void models_forget(struct models *models)
+{
+    g_hash_table_foreach_remove(models->cached, is_gone, (gpointer)models->config);
 }
 
 void models_stop(struct models *models)
@@ -341,7 +373,6 @@ void models_destroy(struct models *models)
 {
     if (!models)
         return;
-    for (size_t i = 0; i < CONFIG_MODELS_MAX; i++)
-        json_decref(models->cached[i].info);
+    g_hash_table_unref(models->cached);
     g_free(models);
 }

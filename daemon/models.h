@@ -18,7 +18,11 @@
 
 struct models;
 
+/* `config` is borrowed; its models may change between two turns of the loop. */
 int models_create(uv_loop_t *loop, const struct config *config, struct models **ret_models);
+
+/* Drops what is kept of models that are no longer configured. */
+void models_forget(struct models *models);
 
 /* A model as GET /models/{name} answers: its name, `problem` (null when there is none) and what
  * the worker said. Borrowed; NULL without memory or while stopping. */

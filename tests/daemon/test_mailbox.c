@@ -253,7 +253,7 @@ START_TEST(what_a_crash_left_open_is_ended_at_the_next_start)
 }
 END_TEST
 
-START_TEST(streams_are_put_and_deleted_and_found_at_the_next_start)
+START_TEST(streams_are_put_and_deleted_and_found_now_and_at_the_next_start)
 {
     open_mailbox(0, 0);
     ck_assert_int_eq(mailbox_put_stream(mailbox, "a", "{\"uri\":1}", done, NULL), 0);
@@ -262,13 +262,15 @@ START_TEST(streams_are_put_and_deleted_and_found_at_the_next_start)
     ck_assert_int_eq(mailbox_put_stream(mailbox, "b", NULL, done, NULL), 0);
     wait_for(&seen.done, 4);
     ck_assert_int_eq(seen.result, 0);
-    close_mailbox();
-    open_mailbox(0, 0);
-    size_t count;
-    const struct store_stream *streams = mailbox_streams(mailbox, &count);
-    ck_assert_uint_eq(count, 1);
-    ck_assert_str_eq(streams[0].name, "a");
-    ck_assert_str_eq(streams[0].config, "{\"uri\":3}");
+    for (int i = 0; i < 2; i++) {
+        size_t count;
+        const struct store_stream *streams = mailbox_streams(mailbox, &count);
+        ck_assert_uint_eq(count, 1);
+        ck_assert_str_eq(streams[0].name, "a");
+        ck_assert_str_eq(streams[0].config, "{\"uri\":3}");
+        close_mailbox();
+        open_mailbox(0, 0);
+    }
 }
 END_TEST
 
@@ -279,6 +281,9 @@ START_TEST(a_change_the_store_does_not_take_says_so)
     mailbox_put_stream(mailbox, "a", "{}", done, NULL);
     wait_for(&seen.done, 1);
     ck_assert_int_lt(seen.result, 0);
+    size_t count;
+    mailbox_streams(mailbox, &count);
+    ck_assert_uint_eq(count, 0);
     unlock_store();
 }
 END_TEST
@@ -297,6 +302,20 @@ START_TEST(old_detections_are_removed_and_new_and_open_ones_are_not)
     while (stats().expired < 250)
         g_usleep(10000);
     ck_assert_uint_eq(count_stored(RECORD_STATE_ANY), 1);
+}
+END_TEST
+
+START_TEST(a_retention_that_is_set_later_holds_at_once)
+{
+    open_mailbox(0, 0);
+    for (int i = 0; i < 5; i++)
+        post("a", i, RECORD_ENDED);
+    wait_for(&seen.committed, 5);
+    ck_assert_int_eq(stats().expired, 0);
+    mailbox_set_retention(mailbox, 1);
+    while (stats().expired < 5)
+        g_usleep(10000);
+    ck_assert_uint_eq(count_stored(RECORD_STATE_ANY), 0);
 }
 END_TEST
 
@@ -323,9 +342,10 @@ int main(void)
     tcase_add_test(tests, closing_commits_what_waits);
     tcase_add_test(tests, closing_while_the_store_fails_takes_a_bounded_time);
     tcase_add_test(tests, what_a_crash_left_open_is_ended_at_the_next_start);
-    tcase_add_test(tests, streams_are_put_and_deleted_and_found_at_the_next_start);
+    tcase_add_test(tests, streams_are_put_and_deleted_and_found_now_and_at_the_next_start);
     tcase_add_test(tests, a_change_the_store_does_not_take_says_so);
     tcase_add_test(tests, old_detections_are_removed_and_new_and_open_ones_are_not);
+    tcase_add_test(tests, a_retention_that_is_set_later_holds_at_once);
     tcase_add_test(tests, a_folder_that_does_not_exist_is_an_error_with_a_line);
     return suite_run("daemon/mailbox", &tests, 1);
 }

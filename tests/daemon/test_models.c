@@ -146,6 +146,29 @@ START_TEST(a_missing_file_is_a_problem_and_an_unknown_name_an_error)
 }
 END_TEST
 
+START_TEST(a_model_that_leaves_the_configuration_meanwhile_is_answered_and_forgotten)
+{
+    struct config_model *model = (struct config_model *)config_find_model(&config, "m");
+    write_model("hang");
+    ck_assert_int_eq(models_ask(models, "m", answer, NULL), 0);
+    ck_assert_int_eq(models_ask(models, "gone", answer, NULL), 0); /* waits its turn */
+    g_strlcpy(model->name, "other", sizeof model->name);
+    model = (struct config_model *)config_find_model(&config, "gone");
+    g_strlcpy(model->name, "more", sizeof model->name);
+    models_forget(models);
+    wait_for(2);
+    ck_assert_str_eq(text_of("name"), "gone");
+    ck_assert_str_eq(text_of("problem"), "the model is no longer configured");
+    ck_assert_int_eq(models_ask(models, "m", answer, NULL), -ENOENT);
+    /* Under its new name it is looked at anew. */
+    write_model("good");
+    ck_assert_int_eq(models_ask(models, "other", answer, NULL), 0);
+    wait_for(3);
+    ck_assert_str_eq(text_of("name"), "other");
+    ck_assert(json_is_null(json_object_get(last, "problem")));
+}
+END_TEST
+
 START_TEST(stopping_answers_those_that_wait_and_ends_the_process)
 {
     write_model("hang");
@@ -171,6 +194,8 @@ int main(void)
     tcase_add_loop_test(tests, a_bad_model_has_a_problem_and_harms_nothing, 0,
                         (int)G_N_ELEMENTS(broken));
     tcase_add_test(tests, a_missing_file_is_a_problem_and_an_unknown_name_an_error);
+    tcase_add_test(tests,
+                   a_model_that_leaves_the_configuration_meanwhile_is_answered_and_forgotten);
     tcase_add_test(tests, stopping_answers_those_that_wait_and_ends_the_process);
     return suite_run("daemon/models", &tests, 1);
 }
