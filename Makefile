@@ -12,7 +12,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps build demo test test-release test-asan bench bench-store format clean
+.PHONY: all deps build demo test test-release test-asan bench bench-store reference format clean
 
 all: build
 
@@ -56,6 +56,11 @@ BENCH_ROWS ?= 10000000
 bench-store: $(BUILD)/build.ninja
 	ninja -C $(BUILD) tests/bench/bench_store
 	$(BUILD)/tests/bench/bench_store --rows $(BENCH_ROWS) --check-each 97 --timed $(BENCH_FLAGS)
+
+# The tables of keys in docs/configuration.md, from the parser's own.
+reference: build
+	sed -i '/^<!-- From here to the end/q' docs/configuration.md
+	(echo; $(BUILD)/cli/vigil config reference) >> docs/configuration.md
 
 format: | deps
 	find nn record store api pipeline daemon cli tests -name '*.[ch]' -exec clang-format -i {} +

@@ -19,6 +19,7 @@ static const struct verb {
     {"watch", cli_watch, "print detections as they happen"},
     {"model", cli_model, "inspect and verify ONNX models"},
     {"bench", cli_bench, "measure how fast a model runs here"},
+    {"config", cli_config, "check a configuration of vigild, or show what is in force"},
 };
 
 static void print_help(FILE *file)

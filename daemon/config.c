@@ -317,6 +317,11 @@ const struct config_setting *config_find_setting(const struct config *config,
 int config_check_stream(const struct config *config, const struct config_stream *stream,
                         struct config_error *err)
 {
+    size_t root;
+    char below[MESSAGE_URI_SIZE];
+    if (stream->scheme == CONFIG_FILE &&
+        config_stream_media(stream->uri, &config->media_roots, &root, below, sizeof below) < 0)
+        return config_refuse(err, "uri", "uri", "the file is under no folder of media_roots");
     if (config_find_model(config, stream->model))
         return 0;
     const char *names[CONFIG_MODELS_MAX + 1] = {NULL};

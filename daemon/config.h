@@ -6,8 +6,7 @@
  * nothing: the first mistake is reported as one line naming the place (file:line, variable or
  * flag), the key and the cure, and nothing is returned. Unknown keys and sections are mistakes.
  *
- * Thread: plain data. config_load may run on any thread; who reads a config while another thread
- * changes it with config_swap must see to it. */
+ * Thread: plain data; config_load may run on any thread. */
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
 
@@ -22,7 +21,7 @@
 
 /* Which file a path led to, and whether it is still that one. */
 struct config_file {
-    bool exists;
+    bool exists; /* as a file that we could open */
     int64_t device, inode, size, changed_ns;
 };
 
@@ -78,8 +77,8 @@ const struct config_model *config_find_model(const struct config *config, const 
 const struct config_setting *config_find_setting(const struct config *config,
                                                  const char *section, const char *key);
 
-/* Checks a stream against what the file knows: its model must be a configured one. What the
- * API is sent passes here too, so that there is one truth. 0 or -EINVAL. */
+/* Checks a stream against what else is configured: its model must be there, and a file beneath a
+ * media root. What the API is sent passes here too, so that there is one truth. 0 or -EINVAL. */
 int config_check_stream(const struct config *config, const struct config_stream *stream,
                         struct config_error *err);
 

@@ -60,7 +60,7 @@ static const struct config_key worker_keys[] = {
 /* What the values of all but `path` mean is the worker's to check, with the model at hand. */
 static const struct config_key model_keys[] = {
     {"path", CONFIG_PATH, .make_fallback = config_default_scene,
-     .fallback_note = "of `scene`: the model that comes with vigil; others must have one",
+     .fallback_note = "of `scene`: the model that comes with vigil; else must be given",
      .meaning = "The ONNX file."},
     {"task", CONFIG_TEXT, .meaning = "`classify-window` or `classify-frame`."},
     {"layout", CONFIG_TEXT, .meaning = "`NTCHW`, `NTHWC`, `NCHW` or `NHWC`."},
@@ -86,7 +86,7 @@ static const struct config_key model_keys[] = {
 };
 
 static const struct config_key stream_keys[] = {
-    {"uri", CONFIG_TEXT, .offset = OF_STREAM(uri),
+    {"uri", CONFIG_TEXT, .offset = OF_STREAM(uri), .fallback_note = "must be given",
      .meaning = "`rtsp://`, `rtsps://`, `file:///absolute/path` or `scene://NAME`."},
     {"user", CONFIG_TEXT, .offset = OF_STREAM(user), .secret = true,
      .meaning = "The camera's user, unless the address has it."},
@@ -108,7 +108,7 @@ const struct config_section config_sections[] = {
     {"model", true,
      "A model that streams may name. `scene` is built in; a section of that name changes it. "
      "Keys but `path` replace the `vigil.` metadata of the file (docs/models.md) and win over "
-     "`MODEL.onnx.modelinfo`.",
+     "`MODEL.onnx.modelinfo`; what is left out stays the model's own.",
      model_keys},
     {"stream", true,
      "A stream. The same keys are the members of a stream's JSON in the API, where a section "

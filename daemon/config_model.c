@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/config_default.h"
 #include "daemon/config_keys.h"
 #include "daemon/config_private.h"
 #include "daemon/config_value.h"
+#include "record/file.h"
 #include "record/sidecar.h"
 #include "record/text.h"
 
@@ -78,19 +80,23 @@ int config_sidecar_read(const char *model_path, struct message_override *overrid
     return r < 0 ? refuse(err, r, why.key, "%s", problem.text) : 0;
 }
 
-/* Whether a worker that starts now would find what the last one found. */
-static struct config_file look_at(const char *path)
+/* What a worker that starts now would be handed. 0 or -errno. */
+static int look_at(const char *path, struct config_file *ret_file)
 {
     struct stat status;
-    if (stat(path, &status) < 0)
-        return (struct config_file){0};
-    return (struct config_file){
-        .exists = true,
-        .device = (int64_t)status.st_dev,
-        .inode = (int64_t)status.st_ino,
-        .size = status.st_size,
-        .changed_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec,
-    };
+    int fd = file_open(path);
+    int r = fd < 0 ? fd : fstat(fd, &status) < 0 ? -errno : 0;
+    if (fd >= 0)
+        close(fd);
+    if (r == 0)
+        *ret_file = (struct config_file){
+            .exists = true,
+            .device = (int64_t)status.st_dev,
+            .inode = (int64_t)status.st_ino,
+            .size = status.st_size,
+            .changed_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec,
+        };
+    return r;
 }
 
 static int read_overrides(const struct config_entries *entries, const char *section,
@@ -138,10 +144,10 @@ static int read_model(const struct config_entries *entries, const char *name,
         return config_refuse(err, path->origin, "path", "%s", why.text);
     model->path =
         path ? config_absolute_path(path->value, path->folder) : config_default_scene();
-    model->file = look_at(model->path);
-    if (!model->file.exists)
-        config_warn(config, "%s: the file of model %s cannot be found: %s",
-                    path ? path->origin : section, name, model->path);
+    int r = look_at(model->path, &model->file);
+    if (r < 0)
+        config_warn(config, "%s: the file of model %s cannot be opened: %s: %s",
+                    path ? path->origin : section, name, model->path, file_error_text(r));
     config_note(config, section, "path", model->path, path ? path->origin : NULL);
     return read_overrides(entries, section, config, model, err);
 }

@@ -19,7 +19,7 @@ def help_names_every_verb():
     """--help names the verbs, and each verb has a help of its own"""
     code, output, _ = vigil('--help')
     expect(code == 0, f'exit {code}')
-    for verb in ('run', 'streams', 'detections', 'watch', 'model', 'bench'):
+    for verb in ('run', 'streams', 'detections', 'watch', 'model', 'bench', 'config'):
         expect(f'  {verb} ' in output, f'no {verb} in {output}')
         code, text, error = vigil(verb, '--help')
         expect(code == 0 and f'vigil {verb}' in text and not error, f'{verb}: {code} {text}')
