@@ -229,45 +229,6 @@ void app_apply_stream(struct app *app, const struct stream_entry *entry)
 
 /* --- starting ----------------------------------------------------------------------------- */
 
-/* Streams of the files, then those of the store: a section in a file wins. A row that is no
- * longer valid (its model or media root was taken out of the configuration) is left in the
- * store and said, once. */
-static void load_streams(struct app *app)
-{
-    for (size_t i = 0; i < app->config->stream_count; i++)
-        streams_put(app->streams, &app->config->streams[i], true);
-    size_t count;
-    const struct store_stream *rows = mailbox_streams(app->mailbox, &count);
-    for (size_t i = 0; i < count; i++) {
-        struct config_stream stream;
-        struct config_error why = {.text = "not valid JSON"};
-        const struct stream_entry *entry = streams_find(app->streams, rows[i].name);
-        if (entry) {
-            log_stream(LOG_LEVEL_WARNING, rows[i].name,
-                       "the configuration file replaces what the API was told");
-            continue;
-        }
-        json_t *object = json_loads(rows[i].config, JSON_REJECT_DUPLICATES, NULL);
-        int r = config_stream_from_json(rows[i].name, object, &app->config->media_roots,
-                                        &stream, &why);
-        json_decref(object);
-        if (r == 0)
-            r = config_check_stream(app->config, &stream, &why);
-        if (r == 0 && streams_count(app->streams) >= APP_STREAMS_MAX) {
-            r = -ENOSPC;
-            snprintf(why.text, sizeof why.text, "there are more than %d streams",
-                     APP_STREAMS_MAX);
-        }
-        if (r == 0)
-            streams_put(app->streams, &stream, false);
-        else
-            log_stream(LOG_LEVEL_WARNING, rows[i].name, "left out, as the store has it: %s",
-                       why.text);
-    }
-    for (size_t i = 0; i < streams_count(app->streams); i++)
-        app_apply_stream(app, streams_at(app->streams, i));
-}
-
 /* "3 of 4 streams live, 1 backoff; the store fails: disk full" */
 static void describe(struct app *app, char *ret_line, size_t size)
 {
@@ -388,7 +349,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         goto fail;
     }
     uv_timer_start(app->tick, ticked, 0, TICK_MS);
-    load_streams(app);
+    app_load_streams(app);
     *ret_app = app;
     return 0;
 
@@ -429,7 +390,7 @@ static void workers_stopped(void *owner)
 static void check_finished(uv_prepare_t *prepare)
 {
     struct app *app = prepare->data;
-    if (app->phase != APP_DRAINING || queries_running(app->queries) > 0 ||
+    if (app->phase != APP_DRAINING || queries_running(app->queries) > 0 || app->reload ||
         !models_stopped(app->models) || api_server_pending(app->server) > 0)
         return;
     api_server_run(app->server);

@@ -217,6 +217,17 @@ static void append_http(struct app *app, GString *out)
                       (double)stats.deadline_closed);
 }
 
+static void append_reloads(struct app *app, GString *out)
+{
+    const char *reloads = "vigil_config_reloads_total";
+    exposition_family(out, reloads, "counter", "Reloads of the configuration, by result.");
+    exposition_labelled(out, reloads, "result", "taken", (double)app->reloads_taken);
+    exposition_labelled(out, reloads, "result", "refused", (double)app->reloads_refused);
+    exposition_single(out, "vigil_config_last_reload_successful", "gauge",
+                      "0 while the last reload of the configuration was refused.",
+                      !app->reload_failed);
+}
+
 static int count_descriptors(void)
 {
     DIR *folder = opendir("/proc/self/fd");
@@ -259,6 +270,7 @@ char *app_metrics_text(struct app *app)
     append_workers(app, out);
     append_http(app, out);
     append_http_latency(app, out);
+    append_reloads(app, out);
     append_process(out);
     /* The API frees with free(). */
     char *text = strdup(out->str);

@@ -28,7 +28,7 @@ enum app_phase {
 
 struct app {
     struct app_options options;
-    const struct config *config;
+    struct config *config; /* a reload changes it, between two turns of the loop */
     uv_loop_t *loop;
     enum app_phase phase;
     struct streams *streams;
@@ -47,6 +47,10 @@ struct app {
     char status_line[512]; /* as it was last told */
     GQueue changes;        /* of streams, under way and waiting: app_streams.c */
     int64_t records_over_rate, records_refused;
+    struct app_reload *reload; /* running; NULL: none is */
+    bool reload_again;         /* asked for once more meanwhile */
+    bool reload_failed;        /* the last one */
+    int64_t reloads_taken, reloads_refused;
 };
 
 /* app_backend.c: what the API asks, as one table. */
@@ -78,6 +82,9 @@ void app_get_model(void *owner, struct api_request *request, const char *name);
 
 /* app_metrics.c: Prometheus' text format, malloc; NULL without memory. */
 char *app_metrics_text(struct app *app);
+
+/* app_reload.c: the streams of the start. */
+void app_load_streams(struct app *app);
 
 /* app.c: makes the worker follow the entry's configuration. */
 void app_apply_stream(struct app *app, const struct stream_entry *entry);

@@ -116,6 +116,32 @@ static bool change_failed(struct change *change, int result, const char *problem
     return true;
 }
 
+/* The configuration may have been reloaded while the store took the change: then the store keeps
+ * what the API was told, and it holds when the configuration allows it again. */
+static bool change_overtaken(struct change *change)
+{
+    struct app *app = change->app;
+    const struct stream_entry *entry = streams_find(app->streams, change->name);
+    bool deletion = change->action == ACTION_DELETE;
+    struct config_error why;
+    if (entry && entry->from_file)
+        api_request_reply_problem(change->request, 409, "stream_in_file",
+                                  "stream %s belongs to a configuration file by now; change it "
+                                  "there",
+                                  change->name);
+    else if (!deletion && config_check_stream(app->config, &change->config, &why) < 0)
+        api_request_reply_problem(change->request, 422, "stream_invalid", "stream %s: %s",
+                                  change->name, why.text);
+    else if (!deletion && !entry && streams_count(app->streams) >= APP_STREAMS_MAX)
+        api_request_reply_problem(change->request, 409, "streams_full",
+                                  "there are %d streams by now, as many as there can be",
+                                  APP_STREAMS_MAX);
+    else
+        return false;
+    finish(change);
+    return true;
+}
+
 static void reply_stream(struct app *app, struct api_request *request, int status,
                          const struct stream_entry *entry)
 {
@@ -127,7 +153,7 @@ static void stream_stored(void *data, int result, const char *problem)
 {
     struct change *change = data;
     struct app *app = change->app;
-    if (change_failed(change, result, problem))
+    if (change_failed(change, result, problem) || change_overtaken(change))
         return;
     bool is_new = !streams_find(app->streams, change->name);
     struct stream_entry *entry = streams_put(app->streams, &change->config, false);
@@ -142,7 +168,8 @@ static void stream_deleted(void *data, int result, const char *problem)
 {
     struct change *change = data;
     struct app *app = change->app;
-    if (change_failed(change, result == -ENOENT ? 0 : result, problem))
+    if (change_failed(change, result == -ENOENT ? 0 : result, problem) ||
+        change_overtaken(change))
         return;
     log_stream(LOG_LEVEL_INFO, change->name, "deleted by the API");
     supervisor_stop(app->supervisor, change->name);

@@ -31,7 +31,7 @@ struct config_key {
     size_t offset;
     const char *fallback;         /* the default as one would write it; NULL: see next */
     char *(*make_fallback)(void); /* finds it out; g_free(). NULL: there is none */
-    const char *fallback_note; /* instead of the default, for the reference */
+    const char *fallback_note;    /* instead of the default, for the reference */
     int (*check)(const char *value, struct config_error *err); /* more than the type; or NULL */
     const char *meaning;                                       /* one sentence, Markdown */
     bool fixed;                                                /* a reload cannot change it */

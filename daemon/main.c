@@ -1,5 +1,6 @@
 /* vigild: options, loop, run, teardown. Everything else is daemon/app.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <locale.h>
 #include <signal.h>
@@ -21,13 +22,21 @@ enum { EXIT_USAGE = 2, EXIT_UNAVAILABLE = 69, EXIT_CONFIGURATION = 78 };
 struct daemon {
     uv_loop_t loop;
     uv_signal_t signals[3];
+    bool in_terminal; /* started in one */
     struct app *app;
     struct watchdog *watchdog;
     struct heart *heart;
 };
 
-/* The terminal's end (SIGHUP) is one too: what it started should not outlive it half dead. */
-static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
+static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
 
 /* Then the loop has nothing more to wait for. */
 static void close_handles(struct daemon *daemon)
@@ -51,11 +60,25 @@ static void app_stopped(void *owner)
     close_handles(daemon);
 }
 
-static void told_to_stop(uv_signal_t *handle, int signal_number)
+static void reloading(void *owner, bool begins)
+{
+    (void)owner;
+    if (begins)
+        notify_reloading();
+    else
+        notify_ready(NULL);
+}
+
+static void signalled(uv_signal_t *handle, int signal_number)
 {
     struct daemon *daemon = handle->data;
     if (!daemon->app)
         return;
+    /* SIGHUP is also how a terminal ends: what it started should not outlive it half dead. */
+    if (signal_number == SIGHUP && !(daemon->in_terminal && !has_terminal())) {
+        app_reload(daemon->app);
+        return;
+    }
     log_info("%s: stopping", strsignal(signal_number));
     notify_stopping();
     watchdog_set_phase(daemon->watchdog, WATCHDOG_STOPPING);
@@ -64,24 +87,27 @@ static void told_to_stop(uv_signal_t *handle, int signal_number)
 
 static void watch_signals(struct daemon *daemon)
 {
-    G_STATIC_ASSERT(G_N_ELEMENTS(stop_signals) == G_N_ELEMENTS(daemon->signals));
-    for (size_t i = 0; i < G_N_ELEMENTS(stop_signals); i++) {
+    G_STATIC_ASSERT(G_N_ELEMENTS(signals) == G_N_ELEMENTS(daemon->signals));
+    daemon->in_terminal = has_terminal();
+    for (size_t i = 0; i < G_N_ELEMENTS(signals); i++) {
         uv_signal_init(&daemon->loop, &daemon->signals[i]);
         daemon->signals[i].data = daemon;
-        uv_signal_start(&daemon->signals[i], told_to_stop, stop_signals[i]);
+        uv_signal_start(&daemon->signals[i], signalled, signals[i]);
     }
 }
 
-static int run(const struct config *config)
+static int run(struct config *config, const struct config_options *config_options)
 {
     struct daemon daemon = {0};
     struct app_error err = {{0}};
     struct app_options options = {
         .loop = &daemon.loop,
         .config = config,
+        .config_options = config_options,
         .version = VIGIL_VERSION,
         .status = app_status,
         .stopped = app_stopped,
+        .reloading = reloading,
         .owner = &daemon,
     };
     if (uv_loop_init(&daemon.loop) < 0 || watchdog_create(&daemon.watchdog) < 0 ||
@@ -175,7 +201,7 @@ int main(int argc, char **argv)
     }
     for (guint i = 0; i < config.warnings->len; i++)
         log_warning("%s", (const char *)config.warnings->pdata[i]);
-    int status = run(&config);
+    int status = run(&config, &options);
     config_finish(&config);
     return status;
 }

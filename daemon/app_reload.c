@@ -1,0 +1,234 @@
+/* SIGHUP. A thread of the pool loads the configuration again, beside the one in force; back on
+ * the loop it is compared with what runs, and either refused as a whole or taken over as a whole
+ * in the same turn. Whatever can fail has been done by then: the files are read and checked, the
+ * streams of the files and of the store are laid out for the new configuration (struct plan), and
+ * taking it over only moves pointers and starts and stops workers. A stream whose configuration
+ * and model are what they were is not touched, so its worker does not notice. */
+#include "daemon/app_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/config_change.h"
+#include "daemon/log.h"
+
+/* The streams that are to be, in no order. */
+struct plan {
+    size_t count;
+    struct config_stream *streams; /* APP_STREAMS_MAX */
+    bool from_file[APP_STREAMS_MAX];
+};
+
+struct app_reload {
+    uv_work_t work;
+    struct app *app;
+    struct config next;
+    struct config_error err;
+    int result;
+};
+
+struct changes {
+    int added, removed, changed, unchanged;
+};
+
+/* --- which streams there are to be ---------------------------------------------------------- */
+
+static size_t plan_find(const struct plan *plan, const char *name)
+{
+    size_t i = 0;
+    while (i < plan->count && strcmp(plan->streams[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* A stream the API was told, as far as this configuration allows it. */
+static int read_row(const struct store_stream *row, const struct config *config,
+                    struct config_stream *ret_stream, struct config_error *err)
+{
+    json_t *object = json_loads(row->config, JSON_REJECT_DUPLICATES, NULL);
+    g_strlcpy(err->text, "its row is not valid JSON", sizeof err->text);
+    int r = object ? config_stream_from_json(row->name, object, &config->media_roots,
+                                             ret_stream, err)
+                   : -EINVAL;
+    json_decref(object);
+    return r == 0 ? config_check_stream(config, ret_stream, err) : r;
+}
+
+/* Streams of the files, then those of the store: a section in a file wins. A row that the
+ * configuration does not allow is left out and said, unless the stream runs: losing it would be
+ * a surprise. */
+static int plan_make(struct app *app, const struct config *config, struct plan *plan,
+                     struct config_error *err)
+{
+    size_t row_count;
+    const struct store_stream *rows = mailbox_streams(app->mailbox, &row_count);
+    plan->streams = g_new(struct config_stream, APP_STREAMS_MAX);
+    for (; plan->count < config->stream_count; plan->count++) {
+        plan->streams[plan->count] = config->streams[plan->count];
+        plan->from_file[plan->count] = true;
+    }
+    for (size_t i = 0; i < row_count; i++) {
+        const char *name = rows[i].name;
+        const struct stream_entry *entry = streams_find(app->streams, name);
+        struct config_error why = {{0}};
+        if (plan_find(plan, name) < plan->count) {
+            if (!entry || !entry->from_file)
+                log_stream(LOG_LEVEL_WARNING, name,
+                           "the configuration file replaces what the API was told");
+            continue;
+        }
+        bool full = plan->count == APP_STREAMS_MAX;
+        if (full)
+            snprintf(why.text, sizeof why.text, "there are more than %d streams",
+                     APP_STREAMS_MAX);
+        if (!full && read_row(&rows[i], config, &plan->streams[plan->count], &why) == 0) {
+            plan->count++;
+        } else if (entry && !entry->from_file) {
+            snprintf(err->text, sizeof err->text,
+                     "stream %s, which the API made, could not go on: %.300s; change or delete "
+                     "it first",
+                     name, why.text);
+            return -EINVAL;
+        } else {
+            log_stream(LOG_LEVEL_WARNING, name, "left out, as the store has it: %s", why.text);
+        }
+    }
+    return 0;
+}
+
+static void plan_finish(struct plan *plan)
+{
+    if (plan->streams) /* passwords */
+        explicit_bzero(plan->streams, APP_STREAMS_MAX * sizeof *plan->streams);
+    g_free(plan->streams);
+}
+
+/* --- taking it over ------------------------------------------------------------------------- */
+
+static bool is_unchanged(struct app *app, const struct config *before,
+                         const struct stream_entry *entry, const struct config_stream *planned)
+{
+    const struct config_model *now = config_find_model(app->config, planned->model);
+    const struct config_model *was = config_find_model(before, planned->model);
+    return config_stream_equal(&entry->config, planned) && was && now &&
+           config_model_equal(was, now);
+}
+
+/* `before` is what held until now, app->config what holds from now on. */
+static struct changes take_over(struct app *app, const struct plan *plan,
+                                const struct config *before)
+{
+    struct changes changes = {0};
+    for (size_t i = streams_count(app->streams); i-- > 0;) {
+        char name[RECORD_NAME_SIZE];
+        g_strlcpy(name, streams_at(app->streams, i)->config.name, sizeof name);
+        if (plan_find(plan, name) < plan->count)
+            continue;
+        supervisor_stop(app->supervisor, name);
+        streams_remove(app->streams, name);
+        changes.removed++;
+    }
+    for (size_t i = 0; i < plan->count; i++) {
+        struct stream_entry *entry = streams_find(app->streams, plan->streams[i].name);
+        if (entry && is_unchanged(app, before, entry, &plan->streams[i])) {
+            entry->from_file = plan->from_file[i];
+            changes.unchanged++;
+            /* It waits for a person, and here is one. */
+            if (entry->status.state == STREAM_FAILED)
+                app_apply_stream(app, entry);
+            continue;
+        }
+        changes.added += !entry;
+        changes.changed += entry != NULL;
+        entry = streams_put(app->streams, &plan->streams[i], plan->from_file[i]);
+        app_apply_stream(app, entry);
+    }
+    return changes;
+}
+
+void app_load_streams(struct app *app)
+{
+    struct plan plan = {0};
+    struct config_error err;
+    int r = plan_make(app, app->config, &plan, &err);
+    assert(r == 0); /* nothing runs yet that could be lost */
+    take_over(app, &plan, app->config);
+    plan_finish(&plan);
+}
+
+static int try_to_take(struct app *app, struct config *next, struct config_error *err)
+{
+    struct plan plan = {0};
+    int r = config_check_change(app->config, next, err);
+    if (r == 0)
+        r = plan_make(app, next, &plan, err);
+    if (r == 0) {
+        config_swap(app->config, next);
+        models_forget(app->models);
+        mailbox_set_retention(app->mailbox, (int)app->config->retention_days);
+        struct changes changes = take_over(app, &plan, next);
+        log_info("reloaded: %d added, %d removed, %d changed, %d unchanged", changes.added,
+                 changes.removed, changes.changed, changes.unchanged);
+    }
+    plan_finish(&plan);
+    return r;
+}
+
+/* --- loading -------------------------------------------------------------------------------- */
+
+static void load(uv_work_t *work)
+{
+    struct app_reload *reload = work->data;
+    reload->result =
+        config_load(reload->app->options.config_options, &reload->next, &reload->err);
+}
+
+static void loaded(uv_work_t *work, int status)
+{
+    struct app_reload *reload = work->data;
+    struct app *app = reload->app;
+    (void)status; /* nobody cancels it */
+    app->reload = NULL;
+    if (app->phase == APP_RUNNING) {
+        for (guint i = 0; reload->result == 0 && i < reload->next.warnings->len; i++)
+            log_warning("%s", (const char *)reload->next.warnings->pdata[i]);
+        if (reload->result == 0)
+            reload->result = try_to_take(app, &reload->next, &reload->err);
+        if (reload->result == 0) {
+            app->reloads_taken++;
+        } else {
+            app->reloads_refused++;
+            log_error("not reloaded, nothing is changed: %s", reload->err.text);
+        }
+        app->reload_failed = reload->result < 0;
+    }
+    config_finish(&reload->next);
+    g_free(reload);
+    if (app->options.reloading)
+        app->options.reloading(app->options.owner, false);
+    if (app->reload_again) {
+        app->reload_again = false;
+        app_reload(app);
+    }
+}
+
+void app_reload(struct app *app)
+{
+    if (app->phase != APP_RUNNING)
+        return;
+    if (app->reload) {
+        app->reload_again = true;
+        return;
+    }
+    struct app_reload *reload = g_new0(struct app_reload, 1);
+    reload->app = app;
+    reload->work.data = reload;
+    app->reload = reload;
+    if (app->options.reloading)
+        app->options.reloading(app->options.owner, true);
+    /* With a callback for its end it cannot fail. */
+    uv_queue_work(app->loop, &reload->work, load, loaded);
+}
