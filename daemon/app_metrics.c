@@ -1,10 +1,9 @@
 /* GET /metrics in Prometheus' text format: base units, _total for counters, one HELP and TYPE
- * per family. Per-stream families are rows of one table. */
+ * per family. Those of streams: app_metrics_streams.c. */
 #include "daemon/app_private.h"
 
 #include <dirent.h>
 #include <glib.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,115 +11,6 @@
 #include <unistd.h>
 
 #include "daemon/exposition.h"
-
-/* --- streams ------------------------------------------------------------------------------ */
-
-static const struct {
-    const char *name, *help;
-    size_t offset;
-} stream_counters[] = {
-    {"vigil_stream_frames_received_total", "Frames received from the source.",
-     offsetof(struct stream_totals, received)},
-    {"vigil_stream_frames_analysed_total", "Frames that went through the network.",
-     offsetof(struct stream_totals, analysed)},
-    {"vigil_stream_frames_skipped_total", "Frames left out by sampling to the model's rate.",
-     offsetof(struct stream_totals, skipped)},
-    {"vigil_stream_frames_dropped_total", "Frames dropped since analysis was behind.",
-     offsetof(struct stream_totals, dropped)},
-    {"vigil_stream_frames_damaged_total", "Frames that were damaged.",
-     offsetof(struct stream_totals, damaged)},
-    {"vigil_stream_windows_total", "Windows of frames that were scored.",
-     offsetof(struct stream_totals, windows)},
-    {"vigil_stream_reconnects_total", "Connections made again after one was lost.",
-     offsetof(struct stream_totals, reconnects)},
-};
-
-static double live(const struct stream_entry *entry)
-{
-    return entry->status.state == STREAM_LIVE;
-}
-
-static double fps(const struct stream_entry *entry)
-{
-    return entry->status.fps;
-}
-
-static double latency(const struct stream_entry *entry)
-{
-    return entry->status.latency_ms < 0 ? -1 : entry->status.latency_ms / 1000;
-}
-
-static double inference(const struct stream_entry *entry)
-{
-    return entry->status.inference_ms < 0 ? -1 : entry->status.inference_ms / 1000;
-}
-
-static double last_frame(const struct stream_entry *entry)
-{
-    int64_t ms = entry->status.last_frame_ms;
-    return ms == RECORD_NO_TIME ? -1 : (double)ms / 1000;
-}
-
-static const struct {
-    const char *name, *help;
-    double (*value)(const struct stream_entry *entry); /* negative: unknown, no sample */
-} stream_gauges[] = {
-    {"vigil_stream_live", "1 while frames of the stream are being analysed.", live},
-    {"vigil_stream_frames_per_second", "Measured rate of the stream.", fps},
-    {"vigil_stream_latency_seconds", "From capture to result, last window.", latency},
-    {"vigil_stream_inference_seconds", "Mean time in the network per analysed frame.",
-     inference},
-    {"vigil_stream_last_frame_timestamp_seconds", "Unix time of the last frame.", last_frame},
-};
-
-static void append_states(struct app *app, GString *out)
-{
-    exposition_family(out, "vigil_streams", "gauge", "Streams by state.");
-    for (int state = STREAM_CONNECTING; state <= STREAM_ENDED; state++) {
-        int count = 0;
-        for (size_t i = 0; i < streams_count(app->streams); i++)
-            count += streams_at(app->streams, i)->status.state == (enum stream_state)state;
-        exposition_labelled(out, "vigil_streams", "state",
-                            stream_state_name((enum stream_state)state), count);
-    }
-}
-
-static void append_streams(struct app *app, GString *out)
-{
-    append_states(app, out);
-    size_t count = streams_count(app->streams);
-    for (size_t k = 0; k < G_N_ELEMENTS(stream_counters) && count > 0; k++) {
-        exposition_family(out, stream_counters[k].name, "counter", stream_counters[k].help);
-        for (size_t i = 0; i < count; i++) {
-            const struct stream_entry *entry = streams_at(app->streams, i);
-            struct stream_totals totals = stream_entry_totals(entry);
-            int64_t value;
-            memcpy(&value, (char *)&totals + stream_counters[k].offset, sizeof value);
-            exposition_labelled(out, stream_counters[k].name, "stream", entry->config.name,
-                                (double)value);
-        }
-    }
-    for (size_t k = 0; k < G_N_ELEMENTS(stream_gauges) && count > 0; k++) {
-        exposition_family(out, stream_gauges[k].name, "gauge", stream_gauges[k].help);
-        for (size_t i = 0; i < count; i++) {
-            const struct stream_entry *entry = streams_at(app->streams, i);
-            double value = stream_gauges[k].value(entry);
-            if (value >= 0)
-                exposition_labelled(out, stream_gauges[k].name, "stream", entry->config.name,
-                                    value);
-        }
-    }
-    if (count > 0)
-        exposition_family(out, "vigil_stream_worker_deaths_total", "counter",
-                          "Workers of the stream that died.");
-    for (size_t i = 0; i < count; i++) {
-        const struct stream_entry *entry = streams_at(app->streams, i);
-        exposition_labelled(out, "vigil_stream_worker_deaths_total", "stream",
-                            entry->config.name, (double)entry->restarts);
-    }
-}
-
-/* --- the rest ----------------------------------------------------------------------------- */
 
 static void append_store(struct app *app, GString *out)
 {
@@ -265,7 +155,7 @@ char *app_metrics_text(struct app *app)
     GString *out = g_string_sized_new(16 * 1024);
     exposition_family(out, "vigil_build_info", "gauge", "1, with the version as a label.");
     exposition_labelled(out, "vigil_build_info", "version", app->options.version, 1);
-    append_streams(app, out);
+    app_metrics_streams(app, out);
     append_store(app, out);
     append_workers(app, out);
     append_http(app, out);

@@ -86,6 +86,9 @@ char *app_metrics_text(struct app *app);
 /* app_reload.c: the streams of the start. */
 void app_load_streams(struct app *app);
 
+/* app_metrics_streams.c: the families that are of streams. */
+void app_metrics_streams(struct app *app, GString *out);
+
 /* app.c: makes the worker follow the entry's configuration. */
 void app_apply_stream(struct app *app, const struct stream_entry *entry);
 

@@ -69,14 +69,14 @@ void exposition_single(GString *out, const char *name, const char *type, const c
 void exposition_histogram(GString *out, const char *name, const struct exposition_label *labels,
                           const struct histogram *histogram)
 {
-    int64_t below = 0;
+    double below = 0; /* what a worker counts may not fit an integer once added up */
     for (int i = 0; i <= HISTOGRAM_BOUNDS; i++) {
         char bound[G_ASCII_DTOSTR_BUF_SIZE] = "+Inf";
         if (i < HISTOGRAM_BOUNDS)
             g_ascii_formatd(bound, sizeof bound, "%g", histogram_bounds[i]);
-        below += histogram->counts[i];
-        append_sample(out, name, "_bucket", labels, bound, (double)below);
+        below += (double)histogram->counts[i];
+        append_sample(out, name, "_bucket", labels, bound, below);
     }
     append_sample(out, name, "_sum", labels, NULL, histogram->sum_seconds);
-    append_sample(out, name, "_count", labels, NULL, (double)below);
+    append_sample(out, name, "_count", labels, NULL, below);
 }

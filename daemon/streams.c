@@ -129,7 +129,16 @@ struct stream_totals stream_entry_totals(const struct stream_entry *entry)
     add(&totals.dropped, status->dropped);
     add(&totals.damaged, status->damaged);
     add(&totals.windows, status->windows);
+    add(&totals.records_lost, status->records_lost);
     add(&totals.reconnects, status->reconnects);
+    add(&totals.attempts, status->attempts);
+    for (int reason = 0; reason < REASON_COUNT; reason++)
+        add(&totals.lost[reason], status->lost[reason]);
+    totals.decode_cpu_ms += status->decode_cpu_ms;
+    totals.analysis_cpu_ms += status->analysis_cpu_ms;
+    histogram_merge(&totals.decode, &status->decode);
+    histogram_merge(&totals.inference, &status->inference);
+    histogram_merge(&totals.latency, &status->latency);
     return totals;
 }
 

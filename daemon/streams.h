@@ -11,8 +11,13 @@
 #define STREAMS_RECORDS_PER_SECOND 20
 #define STREAMS_RECORDS_BURST      400
 
+/* What is counted of a stream since vigild started, over all its workers. */
 struct stream_totals {
-    int64_t received, analysed, skipped, dropped, damaged, windows, reconnects;
+    int64_t received, analysed, skipped, dropped, damaged, windows;
+    int64_t records_lost, reconnects, attempts;
+    int64_t lost[REASON_COUNT];
+    double decode_cpu_ms, analysis_cpu_ms;
+    struct histogram decode, inference, latency;
 };
 
 #define STREAMS_ETAG_SIZE 33

@@ -70,6 +70,33 @@ START_TEST(counters_go_on_over_the_death_of_a_worker_and_a_new_configuration)
 }
 END_TEST
 
+START_TEST(histograms_and_reasons_go_on_over_the_death_of_a_worker)
+{
+    struct stream_entry *entry = put("a");
+    struct message_stream_status status;
+    message_status_init(&status);
+    snprintf(status.stream, sizeof status.stream, "a");
+    status.state = STREAM_LIVE;
+    for (int worker = 1; worker <= 2; worker++) {
+        for (int i = 1; i <= 3; i++) {
+            status.received = i;
+            status.lost[REASON_TIMEOUT] = i - 1;
+            status.decode_cpu_ms = i;
+            histogram_add(&status.latency, 0.04);
+            stream_entry_set_status(entry, &status);
+        }
+        ck_assert_int_eq(histogram_count(&status.latency), 3);
+        memset(&status.latency, 0, sizeof status.latency);
+        report(entry, STREAM_BACKOFF, REASON_CRASHED, 0);
+        struct stream_totals totals = stream_entry_totals(entry);
+        ck_assert_int_eq(histogram_count(&totals.latency), 3 * worker);
+        ck_assert_double_eq_tol(totals.latency.sum_seconds, 0.12 * worker, 1e-9);
+        ck_assert_int_eq(totals.lost[REASON_TIMEOUT], 2 * worker);
+        ck_assert_double_eq_tol(totals.decode_cpu_ms, 3 * worker, 1e-9);
+    }
+}
+END_TEST
+
 START_TEST(a_worker_that_lies_about_its_counters_does_no_harm)
 {
     struct stream_entry *entry = put("a");
@@ -154,6 +181,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, streams_are_listed_by_name_and_found);
     tcase_add_test(tests, counters_go_on_over_the_death_of_a_worker_and_a_new_configuration);
+    tcase_add_test(tests, histograms_and_reasons_go_on_over_the_death_of_a_worker);
     tcase_add_test(tests, a_worker_that_lies_about_its_counters_does_no_harm);
     tcase_add_test(tests, records_are_limited_by_rate_and_come_back_with_time);
     tcase_add_test(tests,

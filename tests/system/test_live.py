@@ -59,6 +59,17 @@ def metric(running, name):
     return float(next(line for line in text.splitlines() if line.startswith(name + ' ')).split()[1])
 
 
+def results_are_timed():
+    """the histograms of decoding, the network and latency have every frame once"""
+    with workspace() as folder, daemon(folder) as running:
+        running.put_stream('street', uri='scene://street?seed=1')
+        running.wait_status('street', 'has 40 results', lambda s: s['analysed'] >= 40, 30)
+        for name in ('inference', 'latency'):
+            series = f'vigil_stream_{name}_seconds_count{{stream="street"}}'
+            wait_for(series, lambda: 30 <= metric(running, series) <=
+                     running.status('street')['analysed'] + 20, 5)
+
+
 def viewers_see_pictures_until_the_stream_goes():
     """viewers get JPEGs at their own pace, and an end when the stream is deleted"""
     with workspace() as folder, daemon(folder) as running:
@@ -101,4 +112,4 @@ def analysis_does_not_notice():
             expect(watched[0] >= alone[0] * 0.98 - 0.2, f'{watched[0]} instead of {alone[0]} frames/s')
 
 
-run_tests([viewers_see_pictures_until_the_stream_goes, analysis_does_not_notice])
+run_tests([results_are_timed, viewers_see_pictures_until_the_stream_goes, analysis_does_not_notice])

@@ -14,7 +14,7 @@ CONFIG = f'[worker]\nprogram = {PUPPET}\n[store]\nretention_days = 0\n'
 NAME = r'[a-zA-Z_:][a-zA-Z0-9_:]*'
 LABEL = r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"'
 SAMPLE = re.compile(rf'({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\S+)$')
-BASE_UNITS = ('_seconds', '_bytes', '_total', '_info')
+SPARSE = 'vigil_stream_sessions_lost_total' # only reasons that have occurred
 
 
 def parse(text):
@@ -89,7 +89,8 @@ def the_format_is_kept():
         families = parse(text)
         expect(len(families) > 30, f'only {len(families)}')
         for name, (kind, samples) in families.items():
-            expect(samples or kind != 'counter', f'{name} has no sample')
+            expect(samples or kind != 'counter' or name == SPARSE,
+                   f'{name} has no sample')
             expect((kind == 'counter') == name.endswith('_total'), f'{name} is a {kind}')
             expect(name.startswith(('vigil_', 'process_')), name)
             expect(not re.search(r'_(ms|millis|milliseconds|minutes|kb|mb|percent)(_|$)', name), name)
