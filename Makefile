@@ -12,7 +12,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps build demo test test-release test-asan bench bench-store reference format clean
+.PHONY: all deps build demo test test-release test-asan bench bench-memory bench-store reference format clean
 
 all: build
 
@@ -50,6 +50,9 @@ test-asan: $(BUILD)-asan/build.ninja
 # Figures, not verdicts.
 bench: build
 	meson test -C $(BUILD) --benchmark --verbose
+
+bench-memory: build
+	VIGIL_BUILD_ROOT=$(BUILD) VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} python3 tests/bench/memory.py
 
 # Ten million detections: half an hour and 10 GB below TMPDIR (BENCH_ROWS, BENCH_FLAGS change that).
 BENCH_ROWS ?= 10000000

@@ -321,6 +321,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         .listener = &supervisor_listener,
         .owner = app,
         .spares = SPARE_WORKERS,
+        .streams_per_worker = (int)app->config->streams_per_worker,
         .ready_ms = (int)app->config->ready_timeout,
     };
     struct store_error store = {{0}};

@@ -48,8 +48,9 @@ struct config {
     char *database;
     int64_t retention_days; /* 0: keep all */
     char *worker;           /* path of vigil-worker */
-    int64_t ready_timeout;  /* milliseconds */
-    size_t model_count;     /* at least one: `scene` is built in */
+    int64_t streams_per_worker;
+    int64_t ready_timeout; /* milliseconds */
+    size_t model_count;    /* at least one: `scene` is built in */
     struct config_model *models;
     size_t stream_count;
     struct config_stream *streams; /* of the files, checked */

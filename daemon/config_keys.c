@@ -54,6 +54,12 @@ static const struct config_key worker_keys[] = {
     {"ready_timeout", CONFIG_DURATION, .min = 1000, .max = 600000, .offset = OF(ready_timeout),
      .fixed = true, .fallback = "20 s",
      .meaning = "How long a worker may take to warm up before it is replaced."},
+    {"streams_per_worker", CONFIG_INTEGER, .min = 1, .max = 64,
+     .offset = OF(streams_per_worker), .fixed = true, .fallback = "1",
+     .meaning =
+         "Streams that share a worker. More than one saves memory; a stream that crashes "
+         "its worker then interrupts the others in it for a moment, and a camera that "
+         "takes the worker over has their pictures and passwords."},
     {NULL},
 };
 

@@ -283,7 +283,7 @@ int sandbox_close(void)
     /* A core file of this process would hold passwords and pictures. */
     int r = limit(RLIMIT_CORE, 0);
     if (r == 0)
-        r = limit(RLIMIT_NOFILE, 256);
+        r = limit(RLIMIT_NOFILE, 1024); /* some 6 for each of at most 64 streams, 13 without */
     /* What it may write to is a parent's descriptor; a picture is far below this. */
     if (r == 0)
         r = limit(RLIMIT_FSIZE, 64u << 20);
