@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/constants.h"
 #include "nn/planner.h"
 
 struct fuser {
@@ -76,12 +77,15 @@ static int fuse_batch_normalization(struct fuser *f, int index)
     int64_t taps = nn_shape_count(&weight->shape) / channels;
     struct nn_tensor w = *weight;
     struct nn_tensor b = {.type = NN_TYPE_FLOAT, .shape = {.rank = 1, .dim = {channels}}};
-    w.data = nn_pool_array(p->pool, (size_t)(channels * taps), sizeof(float));
-    b.data = nn_pool_array(p->pool, (size_t)channels, sizeof(float));
+    bool fill_w, fill_b;
+    w.data = nn_constants_take(p->constants, node->node, NN_SLOT_FUSED_WEIGHT,
+                               (size_t)(channels * taps) * sizeof(float), true, &fill_w);
+    b.data = nn_constants_take(p->constants, node->node, NN_SLOT_FUSED_BIAS,
+                               (size_t)channels * sizeof(float), true, &fill_b);
     int *inputs = nn_pool_array(&p->scratch, 3, sizeof *inputs);
     if (!w.data || !b.data || !inputs)
         return nn_planner_no_memory(p);
-    for (int64_t c = 0; c < channels; c++) {
+    for (int64_t c = 0; c < channels && fill_w && fill_b; c++) {
         double s = scale[c] / sqrt(variance[c] + epsilon);
         for (int64_t i = 0; i < taps; i++)
             ((float *)w.data)[c * taps + i] =

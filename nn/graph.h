@@ -49,6 +49,7 @@ struct nn_value {
 struct nn_model {
     atomic_int references;
     struct nn_pool pool;
+    struct nn_packed *packed; /* the file that holds the weights; NULL: the pool does */
     int opset;
     int node_count, value_count;
     struct nn_node *nodes;

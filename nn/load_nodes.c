@@ -73,7 +73,7 @@ static int read_attribute_value(struct nn_loader *l, const struct nn_node *node,
         if (!proto->t)
             return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): attribute '%s' is empty",
                                 node->name, node->op->name, a->name);
-        return nn_onnx_tensor(proto->t, node->name, &l->model->pool, &a->tensor, l->err);
+        return nn_loader_tensor(l, proto->t, node->name, &a->tensor);
     case NN_ATTRIBUTE_FLOATS:
         a->floats = copy_array(l, proto->floats, proto->n_floats, sizeof *a->floats);
         a->count = (int)proto->n_floats;

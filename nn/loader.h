@@ -15,7 +15,7 @@ struct nn_definition {
 
 struct nn_loader {
     const Onnx__GraphProto *graph;
-    struct nn_model *model;
+    struct nn_model *model; /* its packed file, if any, is where external tensors are */
     struct nn_error *err;
     struct nn_definition *definitions; /* sorted by name */
     size_t definition_count;
@@ -26,6 +26,10 @@ struct nn_loader {
 int nn_loader_no_memory(struct nn_loader *l);
 const char *nn_loader_name(struct nn_loader *l, const ProtobufCBinaryData *bytes,
                            int *ret_error);
+
+/* A tensor, copied into the model's pool or found in its packed file. */
+int nn_loader_tensor(struct nn_loader *l, const Onnx__TensorProto *proto, const char *what,
+                     struct nn_tensor *ret_tensor);
 
 /* The value of a name, NN_VALUE_NONE when nothing defines it. */
 int nn_loader_find(const struct nn_loader *l, const ProtobufCBinaryData *bytes);

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/packed_file.h"
+
 enum { MAX_OPSET = 25, MAX_VALUES = 1 << 20, MAX_METADATA = 4096 };
 #define MAX_MODEL_BYTES ((size_t)1200 << 20) /* 1 GiB of weights and the graph around them */
 
@@ -34,6 +36,14 @@ const char *nn_loader_name(struct nn_loader *l, const ProtobufCBinaryData *bytes
     else
         nn_loader_no_memory(l);
     return NULL;
+}
+
+int nn_loader_tensor(struct nn_loader *l, const Onnx__TensorProto *proto, const char *what,
+                     struct nn_tensor *ret_tensor)
+{
+    if (l->model->packed && proto->data_location != 0)
+        return nn_packed_tensor(l->model->packed, proto, what, ret_tensor, l->err);
+    return nn_onnx_tensor(proto, what, &l->model->pool, ret_tensor, l->err);
 }
 
 static int read_opset(struct nn_loader *l, const Onnx__ModelProto *proto)
@@ -218,8 +228,7 @@ static int read_definitions(struct nn_loader *l)
         if (value < 0)
             return value;
         struct nn_tensor *tensor = &m->values[value].declared;
-        int r =
-            nn_onnx_tensor(g->initializer[i], m->values[value].name, &m->pool, tensor, l->err);
+        int r = nn_loader_tensor(l, g->initializer[i], m->values[value].name, tensor);
         if (r < 0)
             return r;
         m->parameter_count += nn_shape_count(&tensor->shape);
@@ -317,8 +326,9 @@ static int load_graph(struct nn_loader *l, const Onnx__ModelProto *proto)
     return r < 0 ? r : read_outputs(l);
 }
 
-int nn_model_load(const void *data, size_t size, struct nn_model **ret_model,
-                  struct nn_error *err)
+/* packed: NULL, or where the messages' external tensors are. */
+static int load(const void *data, size_t size, struct nn_packed *packed,
+                struct nn_model **ret_model, struct nn_error *err)
 {
     struct nn_onnx onnx;
     int r = nn_onnx_open(&onnx, data, size, err);
@@ -332,6 +342,7 @@ int nn_model_load(const void *data, size_t size, struct nn_model **ret_model,
     }
     atomic_init(&l.model->references, 1);
     nn_pool_init(&l.model->pool, MAX_MODEL_BYTES);
+    l.model->packed = packed ? nn_packed_ref(packed) : NULL;
     r = load_graph(&l, onnx.proto);
     free(l.definitions);
     free(l.producer);
@@ -341,6 +352,21 @@ int nn_model_load(const void *data, size_t size, struct nn_model **ret_model,
     else
         *ret_model = l.model;
     return r;
+}
+
+int nn_model_load(const void *data, size_t size, struct nn_model **ret_model,
+                  struct nn_error *err)
+{
+    return load(data, size, NULL, ret_model, err);
+}
+
+int nn_model_load_packed(struct nn_packed *packed, struct nn_model **ret_model,
+                         struct nn_error *err)
+{
+    const void *data;
+    size_t size;
+    nn_packed_graph(packed, &data, &size);
+    return load(data, size, packed, ret_model, err);
 }
 
 struct nn_model *nn_model_ref(struct nn_model *model)
@@ -354,6 +380,7 @@ void nn_model_unref(struct nn_model *model)
     if (!model || atomic_fetch_sub(&model->references, 1) > 1)
         return;
     nn_pool_finish(&model->pool);
+    nn_packed_unref(model->packed);
     free(model);
 }
 

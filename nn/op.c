@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nn/graph.h"
+#include "nn/constants.h"
 
 const struct nn_attribute *nn_node_attribute(const struct nn_node *node, const char *name)
 {
@@ -88,6 +88,15 @@ int nn_op_fail(const struct nn_op_call *call, int code, const char *format, ...)
 
 void *nn_op_alloc(struct nn_op_call *call, size_t bytes)
 {
+    return nn_pool_alloc(call->pool, bytes);
+}
+
+float *nn_op_weights(struct nn_op_call *call, int slot, size_t floats, bool *ret_fill)
+{
+    size_t bytes = floats * sizeof(float);
+    if (call->constants)
+        return nn_constants_take(call->constants, call->node, slot, bytes, false, ret_fill);
+    *ret_fill = true;
     return nn_pool_alloc(call->pool, bytes);
 }
 

@@ -22,8 +22,9 @@
 
 #include "nn/tensor.h"
 
-struct nn_kernels; /* nn/kernels/kernels.h */
-struct nn_node;    /* nn/graph.h */
+struct nn_constants; /* nn/constants.h */
+struct nn_kernels;   /* nn/kernels/kernels.h */
+struct nn_node;      /* nn/graph.h */
 struct nn_op;
 struct nn_pool;
 
@@ -64,7 +65,12 @@ struct nn_op_call {
     size_t workspace_bytes; /* scratch wanted by forward */
     void *workspace;        /* forward: that many bytes, 64-byte aligned, content undefined */
 
+    /* prepare sets bit i when it has packed input i and forward reads those bytes no more. */
+    uint32_t packed_inputs;
+
     struct nn_pool *pool;
+    struct nn_constants
+        *constants;       /* NULL where nothing is kept: nn_op_weights then makes all */
     struct nn_error *err; /* may be NULL; written through nn_op_fail */
 };
 
@@ -171,6 +177,12 @@ int nn_op_fail(const struct nn_op_call *call, int code, const char *format, ...)
 /* 64-byte aligned, zeroed, owned by the plan, counted as weight_bytes. NULL: out of memory or
  * over the plan's limit; return -ENOMEM then, the planner finds the words. Only in prepare. */
 void *nn_op_alloc(struct nn_op_call *call, size_t bytes);
+
+/* The same for weights in the operator's own layout, a function of the node's constant inputs:
+ * float32, `slot` 0 to 7. *ret_fill: fill it. Otherwise it is there already, mapped from a packed
+ * file (nn/packed.h): then the inputs it is made of hold no values, and it must not be written.
+ * Set packed_inputs. Only in prepare. */
+float *nn_op_weights(struct nn_op_call *call, int slot, size_t floats, bool *ret_fill);
 
 /* Axis attribute or input in -rank..rank-1 to 0..rank-1; -EINVAL by name otherwise. */
 int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank);

@@ -32,7 +32,8 @@ struct conv {
     int64_t depths, lines, width, line_step, depth_step;
     int64_t positions; /* of one depth, from the first output to the last */
     int32_t *offsets;  /* (taps) */
-    float *packed;     /* (groups, panels, taps, rows), NULL when the weight is not constant */
+    const float
+        *packed; /* (groups, panels, taps, rows), NULL when the weight is not constant */
 };
 
 static int geometry(const struct nn_op_call *call, struct conv *ret_conv)
@@ -150,10 +151,14 @@ static int conv_prepare(struct nn_op_call *call)
         workspace += ALIGNED(c->in_channels * c->spatial.plane_size);
     const float *w = call->inputs[1].data;
     if (w) {
-        c->packed = nn_op_alloc(call, (size_t)packed_floats(c) * sizeof *c->packed);
-        if (!c->packed)
+        bool fill;
+        float *packed = nn_op_weights(call, 0, (size_t)packed_floats(c), &fill);
+        if (!packed)
             return -ENOMEM;
-        pack(c, w, c->packed);
+        if (fill)
+            pack(c, w, packed);
+        c->packed = packed;
+        call->packed_inputs = 1u << 1;
     } else {
         workspace += packed_floats(c);
     }

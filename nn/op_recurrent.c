@@ -47,7 +47,7 @@ struct recurrent {
     struct nn_cell_activation functions[2][MAX_FUNCTIONS];
     /* Wᵀ (directions, inputs, gates·hidden) and Rᵀ (directions, hidden, gates·hidden); NULL
      * when the weights are computed at run time. */
-    float *w, *r;
+    const float *w, *r;
     int32_t offsets[DEPTH_BLOCK]; /* of the rows of Wᵀ and Rᵀ */
 };
 
@@ -399,12 +399,18 @@ static int recurrent_prepare(struct nn_op_call *call)
     int64_t floats = workspace_floats(rec, (int64_t)call->kernels->tile_rows);
     call->state = rec;
     if (call->inputs[W].data && call->inputs[R].data) {
-        rec->w = nn_op_alloc(call, (size_t)w_floats * sizeof *rec->w);
-        rec->r = nn_op_alloc(call, (size_t)r_floats * sizeof *rec->r);
-        if (!rec->w || !rec->r)
+        bool fill_w, fill_r;
+        float *w = nn_op_weights(call, 0, (size_t)w_floats, &fill_w);
+        float *recurrence = nn_op_weights(call, 1, (size_t)r_floats, &fill_r);
+        if (!w || !recurrence)
             return -ENOMEM;
-        transpose(rec, call->inputs[W].data, rec->inputs, rec->w);
-        transpose(rec, call->inputs[R].data, rec->hidden, rec->r);
+        if (fill_w)
+            transpose(rec, call->inputs[W].data, rec->inputs, w);
+        if (fill_r)
+            transpose(rec, call->inputs[R].data, rec->hidden, recurrence);
+        rec->w = w;
+        rec->r = recurrence;
+        call->packed_inputs = 1u << W | 1u << R;
     } else {
         floats += w_floats + r_floats;
     }

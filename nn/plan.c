@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/kernels/kernels.h"
+#include "nn/packed_file.h"
 #include "nn/rewindow.h"
 
 #define DEFAULT_LIMIT_BYTES ((size_t)1 << 30)
@@ -168,6 +169,7 @@ static int build_program(struct nn_planner *p, bool frame, const struct nn_place
         .opset = p->model->opset,
         .kernels = p->kernels,
         .pool = p->pool,
+        .constants = p->constants,
         .arena_limit_bytes = limit,
         .err = p->err,
     };
@@ -303,6 +305,8 @@ static int start_plan(struct nn_model *model, size_t limit, struct nn_plan **ret
     atomic_init(&plan->references, 1);
     plan->model = nn_model_ref(model);
     nn_pool_init(&plan->pool, limit);
+    plan->constants =
+        (struct nn_constants){.model = model, .packed = model->packed, .pool = &plan->pool};
     *ret_plan = plan;
     return 0;
 }
@@ -317,8 +321,11 @@ static int survey(struct nn_model *model, const struct nn_plan_options *options,
         return r;
     struct nn_plan_options at_own = *options;
     at_own.window = (int)own;
-    struct nn_planner planner = {
-        .model = model, .kernels = nn_kernels_scalar(), .pool = &plan->pool, .err = err};
+    struct nn_planner planner = {.model = model,
+                                 .kernels = nn_kernels_scalar(),
+                                 .pool = &plan->pool,
+                                 .constants = &plan->constants,
+                                 .err = err};
     nn_pool_init(&planner.scratch, DEFAULT_LIMIT_BYTES);
     r = trace_plan(plan, &planner, &at_own, limit);
     if (r == 0)
@@ -340,6 +347,18 @@ static int64_t own_window(const struct nn_model *model, const struct nn_plan_opt
     return own > 0 && own <= INT32_MAX ? own : 0;
 }
 
+/* The weights of a packed model are those of its own kernels and window. */
+static int check_packed(const struct nn_packed *packed, const struct nn_kernels *kernels,
+                        bool other_window, struct nn_error *err)
+{
+    if (packed && other_window)
+        return nn_error_set(err, -ENOTSUP, "a packed model runs with its own window only");
+    if (!packed || strcmp(nn_packed_kernels(packed), kernels->name) == 0)
+        return 0;
+    return nn_error_set(err, -ENOTSUP, "a model packed for %s does not run with %s kernels",
+                        nn_packed_kernels(packed), kernels->name);
+}
+
 int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options,
                    struct nn_plan **ret_plan, struct nn_error *err)
 {
@@ -351,16 +370,20 @@ int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options
     bool other_window = options->window > 0 && own > 0 && options->window != own;
     struct nn_rewindow rewindow = {.frames = 0};
     struct nn_plan *plan = NULL;
-    int r = other_window ? survey(model, options, own, limit, &rewindow, err) : 0;
+    const struct nn_kernels *kernels =
+        options->kernels == NN_KERNELS_REFERENCE ? nn_kernels_scalar() : nn_kernels_best();
+    int r = check_packed(model->packed, kernels, other_window, err);
+    if (r == 0 && other_window)
+        r = survey(model, options, own, limit, &rewindow, err);
     if (r == 0)
         r = start_plan(model, limit, &plan, err);
     if (r == 0) {
-        plan->kernels =
-            options->kernels == NN_KERNELS_REFERENCE ? nn_kernels_scalar() : nn_kernels_best();
+        plan->kernels = kernels;
         struct nn_planner planner = {.model = model,
                                      .kernels = plan->kernels,
                                      .rewindow = other_window ? &rewindow : NULL,
                                      .pool = &plan->pool,
+                                     .constants = &plan->constants,
                                      .err = err};
         nn_pool_init(&planner.scratch, DEFAULT_LIMIT_BYTES);
         r = make_plan(plan, &planner, options, limit);
@@ -385,6 +408,7 @@ void nn_plan_unref(struct nn_plan *plan)
     if (!plan || atomic_fetch_sub(&plan->references, 1) > 1)
         return;
     nn_pool_finish(&plan->pool);
+    nn_constants_finish(&plan->constants);
     nn_model_unref(plan->model);
     free(plan);
 }

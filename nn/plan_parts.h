@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "nn/constants.h"
 #include "nn/plan.h"
 #include "nn/program.h"
 
@@ -20,6 +21,7 @@ struct nn_plan {
     atomic_int references;
     struct nn_model *model;
     struct nn_pool pool;
+    struct nn_constants constants; /* of the pool, or of the model's packed file */
     const struct nn_kernels *kernels;
 
     int input_count, output_count;

@@ -14,12 +14,14 @@
 #include "nn/plan.h"
 #include "nn/program.h"
 
+struct nn_constants;
 struct nn_rewindow; /* nn/rewindow.h */
 
 struct nn_planner {
     const struct nn_model *model;
     const struct nn_kernels *kernels;
-    struct nn_pool *pool;   /* the plan's: folded constants, packed weights */
+    struct nn_pool *pool; /* the plan's: folded constants, packed weights */
+    struct nn_constants *constants;
     struct nn_pool scratch; /* freed when the plan is made */
     struct nn_error *err;
 

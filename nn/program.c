@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "nn/arena.h"
-#include "nn/graph.h"
+#include "nn/constants.h"
 
 /* Several values may share bytes. The first of them is their root; it counts the reads left
  * of all of them, and its bytes are free when none is left. */
@@ -140,6 +140,8 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
 int nn_plan_prepare(struct nn_op_call *call)
 {
     int r = call->op->prepare ? call->op->prepare(call) : 0;
+    if (r == -ENOMEM && call->constants && call->constants->missing)
+        return nn_op_fail(call, -EINVAL, "its weights are not in the packed model");
     if (r == -ENOMEM && nn_pool_errno(call->pool) == -E2BIG)
         return nn_op_fail(call, -E2BIG, "its constants need too much memory");
     if (r == -ENOMEM)
@@ -167,8 +169,10 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, struct 
     }
     step->call = nn_plan_node_call(node, parts->opset, parts->kernels, tensors,
                                    tensors + node->input_count, parts->pool, parts->err);
+    step->call.constants = parts->constants;
     int r = nn_plan_prepare(&step->call);
     step->call.pool = NULL;
+    step->call.constants = NULL;
     step->call.err = NULL;
     return r;
 }

@@ -67,6 +67,7 @@ struct nn_program_parts {
     int opset;
     const struct nn_kernels *kernels;
     struct nn_pool *pool;
+    struct nn_constants *constants;
     size_t arena_limit_bytes;
     struct nn_error *err;
 };

@@ -5,10 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/constants.h"
 #include "nn/rewindow.h"
 
 int nn_planner_no_memory(struct nn_planner *p)
 {
+    if (p->constants->missing)
+        return nn_error_set(p->err, -EINVAL, "weights are missing in the packed model");
     bool full = p->pool->full || p->scratch.full;
     return nn_error_set(p->err, full ? -E2BIG : -ENOMEM,
                         full ? "the plan's constants need too much memory"
@@ -73,22 +76,59 @@ static bool foldable(const struct nn_op_call *call)
     return true;
 }
 
-/* Runs the node now; what it prepares is not kept. */
-static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_plan_node *node)
+/* Whether the folded node's values are kept as constants of their own (nn/constants.h). */
+static bool is_kept(const struct nn_op_call *call, const struct nn_plan_node *node)
 {
-    struct nn_pool temporary;
-    nn_pool_init(&temporary, p->pool->limit_bytes);
-    call->pool = &temporary;
-    int r = nn_plan_prepare(call);
-    for (int j = 0; j < node->output_count && r == 0; j++) {
+    for (int j = 0; j < node->output_count; j++)
+        if (node->outputs[j] != NN_VALUE_NONE && call->outputs[j].type != NN_TYPE_FLOAT)
+            return false;
+    return true;
+}
+
+static void *fold_output(struct nn_planner *p, const struct nn_plan_node *node, int index,
+                         size_t bytes, bool kept, bool *ret_fill)
+{
+    *ret_fill = true;
+    return kept ? nn_constants_take(p->constants, node->node, NN_SLOT_OUTPUT + index, bytes,
+                                    true, ret_fill)
+                : nn_pool_alloc(p->pool, bytes);
+}
+
+/* Gives every output its bytes. 1 when they hold their values already, else 0. */
+static int make_outputs(struct nn_planner *p, struct nn_op_call *call,
+                        const struct nn_plan_node *node, bool kept)
+{
+    bool there = kept;
+    for (int j = 0; j < node->output_count; j++) {
         struct nn_tensor *out = &call->outputs[j];
         if (node->outputs[j] == NN_VALUE_NONE)
             continue;
-        int64_t count = nn_shape_count(&out->shape);
-        out->data = nn_pool_array(p->pool, (size_t)count, nn_type_size(out->type));
+        size_t bytes = (size_t)nn_shape_count(&out->shape) * nn_type_size(out->type);
+        bool fill;
+        out->data = fold_output(p, node, j, bytes, kept, &fill);
         if (!out->data)
-            r = nn_planner_no_memory(p);
+            return nn_planner_no_memory(p);
+        there &= !fill;
     }
+    return there;
+}
+
+/* Runs the node now; what it prepares is not kept. */
+static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_plan_node *node)
+{
+    bool kept = is_kept(call, node);
+    int r = make_outputs(p, call, node, kept);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    bool reads = !kept && !(call->op->flags & NN_OP_SHAPE_ONLY);
+    for (int i = 0; i < call->input_count && reads; i++)
+        if (call->inputs[i].data &&
+            nn_constants_note_read(p->constants, call->inputs[i].data) < 0)
+            return nn_planner_no_memory(p);
+    struct nn_pool temporary;
+    nn_pool_init(&temporary, p->pool->limit_bytes);
+    call->pool = &temporary;
+    r = nn_plan_prepare(call);
     if (r == 0 && call->workspace_bytes > 0) {
         call->workspace = nn_pool_alloc(&temporary, call->workspace_bytes);
         p->scratch.full |= temporary.full;

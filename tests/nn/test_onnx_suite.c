@@ -3,6 +3,9 @@
  * vigil refuses on purpose (an element type, a training mode) must be refused with -ENOTSUP,
  * never answered wrongly. One TAP line each.
  *
+ * Each is run from its ONNX file, with the best kernels and with the reference, and from the
+ * packed file made of it (nn/packed.h), which must give the same bits.
+ *
  *     test_onnx_suite FOLDER AT_LEAST
  *
  * fails when fewer than AT_LEAST tests pass, or when one is wrong. */
@@ -17,6 +20,7 @@
 #include "nn/onnx.h"
 #include "nn/session.h"
 #include "nn/tensorfile.h"
+#include "tests/nn/packing.h"
 
 enum { MAX_TENSORS = 32, MAX_PATH = 4096 };
 
@@ -159,19 +163,33 @@ static const struct nn_tensor *input_for(const struct data_set *set,
     return index < (size_t)set->input_count ? nn_tensor_file_tensor(set->inputs[index]) : NULL;
 }
 
-static int run_session(struct nn_plan *plan, const struct nn_model *model,
-                       const struct data_set *set, char *why, size_t why_size)
+/* A session that has run. */
+static int run_once(struct nn_plan *plan, const struct nn_model *model,
+                    const struct data_set *set, struct nn_session **ret_session,
+                    struct nn_error *err)
 {
     struct nn_session *session = NULL;
-    struct nn_error err = {{0}};
-    int r = nn_session_create(plan, &session, &err);
+    int r = nn_session_create(plan, &session, err);
     for (size_t i = 0; r == 0 && i < nn_model_input_count(model); i++) {
         const struct nn_tensor *from = input_for(set, model, i);
         memcpy(nn_session_input(session, i)->data, from->data,
                (size_t)nn_shape_count(&from->shape) * nn_type_size(from->type));
     }
     if (r == 0)
-        r = nn_session_run(session, &err);
+        r = nn_session_run(session, err);
+    if (r < 0)
+        nn_session_destroy(session);
+    else
+        *ret_session = session;
+    return r;
+}
+
+static int run_session(struct nn_plan *plan, const struct nn_model *model,
+                       const struct data_set *set, char *why, size_t why_size)
+{
+    struct nn_session *session = NULL;
+    struct nn_error err = {{0}};
+    int r = run_once(plan, model, set, &session, &err);
     if (r < 0)
         snprintf(why, why_size, "%s", err.text);
     for (int i = 0; r == 0 && i < set->output_count; i++)
@@ -182,10 +200,53 @@ static int run_session(struct nn_plan *plan, const struct nn_model *model,
     return r;
 }
 
+static bool same_bits(const struct nn_session *a, const struct nn_session *b, size_t outputs)
+{
+    bool same = true;
+    for (size_t i = 0; i < outputs; i++) {
+        const struct nn_tensor *x = nn_session_output(a, i), *y = nn_session_output(b, i);
+        size_t bytes = (size_t)nn_shape_count(&x->shape) * nn_type_size(x->type);
+        same = same && nn_shape_equal(&x->shape, &y->shape) &&
+               memcmp(x->data, y->data, bytes) == 0;
+    }
+    return same;
+}
+
+/* Every weight but the shortest is packed, so that small models have some, too. */
+static int run_packed(const struct file *file, struct nn_plan *plan,
+                      const struct nn_plan_options *options, const struct data_set *set,
+                      char *why, size_t why_size)
+{
+    struct nn_model *model = NULL;
+    struct nn_plan *packed = NULL;
+    struct nn_session *session = NULL, *direct = NULL;
+    struct nn_error err = {{0}};
+    int r = packing_reload(plan, file->bytes, file->size, 64, &model, &err);
+    if (r == 0)
+        r = nn_plan_create(model, options, &packed, &err);
+    if (r == 0)
+        r = run_once(packed, model, set, &session, &err);
+    if (r == 0)
+        r = run_once(plan, model, set, &direct, &err);
+    if (r < 0) {
+        snprintf(why, why_size, "packed: %s", err.text);
+        r = r == -ENOTSUP ? -EINVAL : r;
+    } else if (!same_bits(direct, session, nn_model_output_count(model))) {
+        snprintf(why, why_size, "packed: the results are others");
+        r = -EDOM;
+    }
+    nn_session_destroy(direct);
+    nn_session_destroy(session);
+    nn_plan_unref(packed);
+    nn_model_unref(model);
+    return r;
+}
+
 /* 0 passed, -ENOTSUP refused, else wrong. Inputs of integers that are shapes or axes are fixed
  * when planning; a plan that needs none of them is tried first. */
-static int run_data_set(struct nn_model *model, const struct data_set *set,
-                        enum nn_kernel_choice kernels, char *why, size_t why_size)
+static int run_data_set(const struct file *file, struct nn_model *model,
+                        const struct data_set *set, enum nn_kernel_choice kernels, char *why,
+                        size_t why_size)
 {
     struct nn_shape shapes[MAX_TENSORS];
     struct nn_tensor values[MAX_TENSORS];
@@ -215,6 +276,8 @@ static int run_data_set(struct nn_model *model, const struct data_set *set,
         return r;
     }
     r = run_session(plan, model, set, why, why_size);
+    if (r == 0 && kernels == NN_KERNELS_BEST)
+        r = run_packed(file, plan, &options, set, why, why_size);
     nn_plan_unref(plan);
     return r;
 }
@@ -240,9 +303,9 @@ static int run_test(const struct file *file, const char *directory, char *why, s
             abort();
         r = read_data_set(set, path);
         if (r == 0)
-            r = run_data_set(model, set, NN_KERNELS_BEST, why, why_size);
+            r = run_data_set(file, model, set, NN_KERNELS_BEST, why, why_size);
         if (r == 0)
-            r = run_data_set(model, set, NN_KERNELS_REFERENCE, why, why_size);
+            r = run_data_set(file, model, set, NN_KERNELS_REFERENCE, why, why_size);
         free_data_set(set);
     }
     nn_model_unref(model);
