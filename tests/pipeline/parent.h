@@ -225,7 +225,7 @@ static inline struct server server_start(int port, const char *const options[])
     for (size_t n = 0; n < sizeof line - 1 && !strchr(line, '\n'); n++)
         ck_assert_msg(read(out[0], line + n, 1) == 1, "rtspserver does not start");
     close(out[0]);
-    ck_assert_int_eq(sscanf(line, "port %d", &server.port), 1);
+    ck_assert_int_eq(sscanf(line, "%*[a-z]://127.0.0.1:%d/stream", &server.port), 1);
     return server;
 }
 

@@ -831,7 +831,7 @@ START_TEST(settings_that_cannot_work_are_said)
     g_object_set(rig.element, "model", "/nonexistent/m.onnx", NULL);
     expect_refusal(&rig, "/nonexistent/m.onnx: No such file or directory");
     g_object_set(rig.element, "model", "/tmp", NULL);
-    expect_refusal(&rig, "/tmp: is not a regular file");
+    expect_refusal(&rig, "/tmp: it is a folder");
     rig_finish(&rig);
 }
 END_TEST

@@ -142,7 +142,7 @@ def rtsp_server(folder, *arguments, name='rtsp'):
     """A real RTSP server; yields (program, port)."""
     server = Program([RTSPSERVER, *arguments], os.path.join(folder, f'{name}.log'))
     try:
-        port = int(server.wait_output(r'port[ =:]+(\d+)').group(1))
+        port = int(server.wait_output(r'rtsps?://127\.0\.0\.1:(\d+)/stream').group(1))
         yield server, port
     finally:
         server.stop()

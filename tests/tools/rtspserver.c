@@ -5,10 +5,12 @@
  *     rtspserver --pattern ball --codec h265
  *     rtspserver --user u --password p [--digest]
  *     rtspserver --tls cert-and-key.pem   # rtsps
+ *     rtspserver --audio --udp-only       # sound beside it; no TCP
  *
- * Prints "port N" on the first line of its output, then serves /stream on it. The picture runs
- * whether or not somebody watches, and all clients share it: who connects joins in the middle
- * of a GOP (2 s). With --once a file starts at the first client and ends after one pass.
+ * Prints the URL it serves, without user and password, on the first line of its output. The
+ * picture runs whether or not somebody watches, and all clients share it: who connects joins in
+ * the middle of a GOP (2 s). With --once a file starts at the first client and ends after one
+ * pass.
  *
  * One pipeline, the camera, ends in an appsink; its coded pictures are handed to the appsrc of
  * each media the server made. SIGTERM ends it. */
@@ -28,7 +30,7 @@
 static struct {
     int port;
     char *file, *pattern, *codec, *user, *password, *tls;
-    gboolean digest, once;
+    gboolean digest, once, audio, udp_only;
     int width, height, fps, gop_s;
 } options = {.width = 320, .height = 240, .fps = 15, .gop_s = 2};
 
@@ -43,6 +45,8 @@ static const GOptionEntry entries[] = {
     {"digest", 0, 0, G_OPTION_ARG_NONE, &options.digest, "digest, not basic", NULL},
     {"tls", 0, 0, G_OPTION_ARG_FILENAME, &options.tls, "serve rtsps", "PEM"},
     {"once", 0, 0, G_OPTION_ARG_NONE, &options.once, "one pass of the file", NULL},
+    {"audio", 0, 0, G_OPTION_ARG_NONE, &options.audio, "offer sound as well (PCMU)", NULL},
+    {"udp-only", 0, 0, G_OPTION_ARG_NONE, &options.udp_only, "refuse to send over TCP", NULL},
     {"width", 0, 0, G_OPTION_ARG_INT, &options.width, "of the pattern", "PIXELS"},
     {"height", 0, 0, G_OPTION_ARG_INT, &options.height, "of the pattern", "PIXELS"},
     {"fps", 0, 0, G_OPTION_ARG_INT, &options.fps, "of the pattern", "N"},
@@ -347,10 +351,15 @@ int main(int argc, char **argv)
     GstRTSPMediaFactory *factory = gst_rtsp_media_factory_new();
     g_autofree char *launch =
         g_strdup_printf("( appsrc name=camera is-live=true format=time max-bytes=0 ! "
-                        "%s name=pay0 pt=96 )",
-                        codec->pay);
+                        "%s name=pay0 pt=96%s )",
+                        codec->pay,
+                        options.audio ? " audiotestsrc is-live=true wave=silence ! mulawenc ! "
+                                        "rtppcmupay name=pay1 pt=0"
+                                      : "");
     gst_rtsp_media_factory_set_launch(factory, launch);
     gst_rtsp_media_factory_set_shared(factory, TRUE);
+    if (options.udp_only)
+        gst_rtsp_media_factory_set_protocols(factory, GST_RTSP_LOWER_TRANS_UDP);
     g_signal_connect(factory, "media-configure", G_CALLBACK(on_media_configure), NULL);
     if (protect(server, factory) < 0)
         return EXIT_FAILURE;
@@ -365,7 +374,8 @@ int main(int argc, char **argv)
     g_unix_signal_add(SIGINT, on_terminate, NULL);
     if (!options.once)
         gst_element_set_state(camera, GST_STATE_PLAYING);
-    printf("port %d\n", gst_rtsp_server_get_bound_port(server));
+    printf("%s://127.0.0.1:%d/stream\n", options.tls ? "rtsps" : "rtsp",
+           gst_rtsp_server_get_bound_port(server));
     fflush(stdout);
     g_main_loop_run(loop);
     on_play(NULL, NULL, NULL); /* the camera may be waiting for it */
