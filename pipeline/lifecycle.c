@@ -89,8 +89,8 @@ void lifecycle_on_busy(struct lifecycle *life, int64_t now)
 /* Whether another attempt could do better without anybody changing anything. */
 static bool is_final(const struct lifecycle *life, enum stream_reason reason)
 {
-    return !life->network || reason == REASON_UNSUPPORTED_CODEC || reason == REASON_TOO_LARGE ||
-           reason == REASON_UNREADABLE || reason == REASON_MODEL;
+    return !life->network || reason == REASON_UNSUPPORTED_CODEC || reason == REASON_TRANSPORT ||
+           reason == REASON_TOO_LARGE || reason == REASON_UNREADABLE || reason == REASON_MODEL;
 }
 
 /* The first minute without a stream that was live. */

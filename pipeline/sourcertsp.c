@@ -127,7 +127,7 @@ static enum stream_reason diagnose(struct source_context *context, const char **
             g_socket_check_connect_result(probe, &error);
     }
     if (connected && context->tls) {
-        *ret_why = "there is no TLS at the camera's port";
+        *ret_why = "there is no TLS at the camera's port: give rtsp://, or the port of rtsps";
         return REASON_TLS;
     }
     if (connected) {
@@ -164,6 +164,13 @@ enum stream_reason source_explain_rtsp(struct source_context *context, const GEr
     if (resource) {
         *ret_why = "the camera ended the session";
         return REASON_DISCONNECTED;
+    }
+    /* Of a stream we would take: what is missing is a way to have it sent. */
+    if (error->domain == GST_STREAM_ERROR && error->code == GST_STREAM_ERROR_CODEC_NOT_FOUND) {
+        *ret_why =
+            "the camera does not send over TCP, the only way its pictures are taken: allow "
+            "TCP (interleaved) in the camera";
+        return REASON_TRANSPORT;
     }
     *ret_why = "the camera sends what cannot be decoded";
     return REASON_NO_PICTURE;

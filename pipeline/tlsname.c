@@ -69,12 +69,13 @@ GTlsCertificateFlags tls_name_refusal(TlsName *database)
 const char *tls_name_explain(GTlsCertificateFlags flags)
 {
     if (flags & G_TLS_CERTIFICATE_UNKNOWN_CA)
-        return "the camera's certificate is signed by nobody this machine trusts";
+        return "the camera's certificate is signed by nobody this machine trusts: install its "
+               "authority";
     if (flags & G_TLS_CERTIFICATE_BAD_IDENTITY)
-        return "the camera's certificate is for another name";
+        return "the camera's certificate is for another name: use that name in the address";
     if (flags & G_TLS_CERTIFICATE_EXPIRED)
-        return "the camera's certificate has expired";
+        return "the camera's certificate has expired: renew it";
     if (flags & G_TLS_CERTIFICATE_NOT_ACTIVATED)
-        return "the camera's certificate is not valid yet";
+        return "the camera's certificate is not valid yet: check the clocks";
     return "the camera's certificate is not acceptable";
 }

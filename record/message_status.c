@@ -28,6 +28,7 @@ static const char *const reason_names[REASON_COUNT] = {
     [REASON_TLS] = "tls",
     [REASON_DISCONNECTED] = "disconnected",
     [REASON_UNSUPPORTED_CODEC] = "unsupported_codec",
+    [REASON_TRANSPORT] = "transport",
     [REASON_TOO_LARGE] = "too_large",
     [REASON_UNREADABLE] = "unreadable",
     [REASON_MODEL] = "model",

@@ -32,6 +32,7 @@ enum stream_reason {
     REASON_TLS,
     REASON_DISCONNECTED, /* the peer closed a session that worked */
     REASON_UNSUPPORTED_CODEC,
+    REASON_TRANSPORT, /* the camera does not send over TCP */
     REASON_TOO_LARGE,
     REASON_UNREADABLE, /* a file that is no media we know, or damaged beyond use */
     REASON_MODEL,      /* the model could not be loaded or does not fit */

@@ -174,6 +174,32 @@ START_TEST(a_codec_without_a_decoder_is_named)
 }
 END_TEST
 
+START_TEST(a_camera_that_sends_over_udp_only_says_what_to_change)
+{
+    server = server_start(0, SERVER("--udp-only"));
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", server.port);
+    parent_start_stream(&parent, &start, NULL);
+    parent_await_state(&parent, STREAM_FAILED, REASON_TRANSPORT, 5500);
+    ck_assert_ptr_nonnull(strstr(parent.message.status.detail, "TCP"));
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
+START_TEST(sound_beside_the_pictures_is_named_and_left_alone)
+{
+    server = server_start(0, SERVER("--audio", "--gop", "1"));
+    start_worker();
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", server.port);
+    parent_start_stream(&parent, &start, NULL);
+    parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 5000);
+    ck_assert_str_eq(parent.message.status.audio, "PCMU");
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
 START_TEST(a_server_that_dies_is_seen_at_once_and_met_again_within_a_second)
 {
     server = server_start(0, SERVER("--pattern", "ball"));
@@ -309,6 +335,7 @@ int main(void)
         sessions, twenty_of_twenty_sources_and_decoders_are_built_behind_the_sandbox, 0, 3);
     tcase_add_test(sessions, a_camera_joined_mid_gop_is_analysed_from_its_first_key_picture);
     tcase_add_test(sessions, what_a_camera_sends_is_measured);
+    tcase_add_test(sessions, sound_beside_the_pictures_is_named_and_left_alone);
     tcase_add_test(sessions, a_name_is_resolved_outside_and_connected_by_address);
     TCase *trouble = tcase_create("trouble");
     tcase_set_timeout(trouble, 60);
@@ -317,6 +344,7 @@ int main(void)
                         sizeof faults / sizeof *faults);
     tcase_add_test(trouble, a_camera_that_sends_us_elsewhere_is_not_followed);
     tcase_add_test(trouble, a_codec_without_a_decoder_is_named);
+    tcase_add_test(trouble, a_camera_that_sends_over_udp_only_says_what_to_change);
     tcase_add_test(trouble, a_server_that_dies_is_seen_at_once_and_met_again_within_a_second);
     tcase_add_test(trouble, a_camera_that_falls_silent_is_noticed_after_three_seconds);
     TCase *cases[] = {sessions, trouble};

@@ -274,8 +274,8 @@ END_TEST
 
 START_TEST(what_only_a_human_can_change_is_not_tried_again)
 {
-    static const enum stream_reason final[] = {REASON_UNSUPPORTED_CODEC, REASON_TOO_LARGE,
-                                               REASON_MODEL};
+    static const enum stream_reason final[] = {REASON_UNSUPPORTED_CODEC, REASON_TRANSPORT,
+                                               REASON_TOO_LARGE, REASON_MODEL};
     struct lifecycle life = camera(0);
     lifecycle_on_failure(&life, final[_i], 10 * MS);
     ck_assert_int_eq(life.state, STREAM_FAILED);
@@ -462,7 +462,7 @@ int main(void)
     tcase_add_test(
         rules, a_refused_password_is_tried_three_times_in_thirty_seconds_then_twice_a_minute);
     tcase_add_test(rules, an_outage_of_a_live_stream_does_not_hurry_a_refused_password);
-    tcase_add_loop_test(rules, what_only_a_human_can_change_is_not_tried_again, 0, 3);
+    tcase_add_loop_test(rules, what_only_a_human_can_change_is_not_tried_again, 0, 4);
     tcase_add_test(rules, what_cannot_be_set_up_is_never_attempted);
     tcase_add_test(rules, our_own_stall_is_not_blamed_on_the_camera);
     tcase_add_loop_test(rules, a_file_ends_once_or_starts_again, 0, 2);
