@@ -13,6 +13,7 @@
 #include "cli/cli.h"
 #include "cli/input.h"
 #include "cli/output.h"
+#include "cli/verdict.h"
 #include "cli/worker.h"
 
 #define STOP_MS 3000 /* for the worker to end its events after Ctrl-C */
@@ -105,59 +106,11 @@ static gboolean interrupted(gpointer data)
 
 /* --- what ends a run ---------------------------------------------------------------------- */
 
-static enum cli_exit exit_code_of(enum stream_reason reason)
-{
-    switch (reason) {
-    case REASON_UNREADABLE:
-    case REASON_UNSUPPORTED_CODEC:
-    case REASON_TOO_LARGE:
-        return CLI_NO_INPUT;
-    case REASON_MODEL:
-        return CLI_CONFIG;
-    case REASON_CRASHED:
-    case REASON_INTERNAL:
-        return CLI_INTERNAL;
-    default:
-        return CLI_UNAVAILABLE;
-    }
-}
-
-/* What the user can do, where the worker's detail, which says what happened, does not say it. */
-static const char *advice_of(enum stream_reason reason)
-{
-    switch (reason) {
-    case REASON_REFUSED:
-        return "check host and port, and that the camera serves RTSP";
-    case REASON_DNS:
-        return "check the host's name, or give its address";
-    case REASON_TIMEOUT:
-    case REASON_NO_DATA:
-    case REASON_DISCONNECTED:
-        return "check that the camera is on and can be reached";
-    case REASON_TLS:
-        return "check the camera's certificate, and that its name is the one in the address";
-    case REASON_NO_PICTURE:
-    case REASON_UNREADABLE:
-        return "check that another player shows it";
-    case REASON_UNSUPPORTED_CODEC:
-        return "choose H.264 or H.265";
-    case REASON_TOO_LARGE:
-        return "choose a smaller picture";
-    case REASON_MODEL:
-        return "check --model and the .modelinfo beside it";
-    case REASON_CRASHED:
-    case REASON_INTERNAL:
-        return "run it again, and report it if it stays";
-    default:
-        return NULL;
-    }
-}
-
 static void give_up(struct run *run, const struct message_stream_status *status)
 {
     clear_progress(run);
-    const char *what = run->input.shown, *advice = advice_of(status->reason);
-    enum cli_exit code = exit_code_of(status->reason);
+    const char *what = run->input.shown, *advice = verdict_advice(status->reason);
+    enum cli_exit code = verdict_exit_code(status->reason);
     if (status->reason == REASON_MODEL) {
         what = run->input.model_shown;
     } else if (status->reason == REASON_NOT_FOUND && run->input.stream.scheme == CONFIG_SCENE) {
@@ -170,20 +123,13 @@ static void give_up(struct run *run, const struct message_stream_status *status)
                        advice ? "; " : "", advice ? advice : ""));
 }
 
-/* A stream that was live once is waited for; one that never was may have a mistake in its
- * address. A host of several addresses gets a try at each: "localhost" has two, and most
- * servers listen at one. */
+/* A stream that was live once is waited for. */
 static bool is_hopeless(struct run *run, const struct message_stream_status *status)
 {
-    if (status->state == STREAM_FAILED)
-        return true;
-    if (status->state != STREAM_BACKOFF || run->was_live || run->stopping)
+    if (status->state != STREAM_FAILED && (run->was_live || run->stopping))
         return false;
-    if (run->last.state != STREAM_BACKOFF)
-        run->failures++;
-    bool another_address_helps =
-        status->reason == REASON_REFUSED || status->reason == REASON_TIMEOUT;
-    return !another_address_helps || run->failures >= worker_address_count(run->worker);
+    return verdict_is_hopeless(status, run->last.state, worker_address_count(run->worker),
+                               &run->failures);
 }
 
 /* --- what the worker says ----------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "cli/streams_test.h"
 #include "record/message.h"
 
 static const char *string_member(const json_t *object, const char *key)
@@ -296,6 +297,8 @@ static int dispatch(struct client *client, int argc, char **argv,
 
 int cli_streams(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "test") == 0)
+        return cli_streams_test(argc - 1, argv + 1);
     struct stream_options options = {NULL};
     const GOptionEntry entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_STRING, &options.model, "add: the model (scene)",
@@ -314,12 +317,14 @@ int cli_streams(int argc, char **argv)
         {NULL}};
     int over = cli_parse(
         &argc, &argv,
-        "ls | add NAME URI | set NAME KEY=VALUE... | restart NAME | status NAME | rm NAME",
+        "ls | add NAME URI | set NAME KEY=VALUE... | restart NAME | status NAME | rm NAME |\n"
+        "  test URI",
         "Lists, adds, changes, restarts, inspects and removes the streams vigild watches.\n"
         "URI: rtsp://, rtsps://, file:///path, scene://street?seed=1, or the path of a file\n"
         "below one of vigild's media roots.\n"
         "KEY: uri, user, password, model, enabled, loop; what set does not name stays, KEY=\n"
-        "without a value gives the default.",
+        "without a value gives the default.\n"
+        "test looks at a camera without a daemon (see: vigil streams test --help).",
         entries);
     int result = over - 1;
     if (!over) {

@@ -43,6 +43,14 @@ char *worker_find_program(void);
  * in turn. */
 int worker_address_count(const struct worker *worker);
 
+/* What the process has used: of the processor so far, and memory now, resident in all and of
+ * that its own (not shared with other processes by way of files). 0, or -errno. */
+struct worker_usage {
+    int64_t cpu_ns;
+    int64_t resident_bytes, own_bytes;
+};
+int worker_use(const struct worker *worker, struct worker_usage *ret_usage);
+
 /* SIGKILL, and nothing it said is heard any more; gone follows with `why`, which may be NULL. */
 void worker_kill(struct worker *worker, const char *why);
 
