@@ -1,24 +1,64 @@
+/* Folder by folder rather than with openat2(2): systemd answers that call with ENOSYS in services
+ * that may not make SUID files, DynamicUser= among them, since a filter cannot see its flags. */
 #include "daemon/media.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
-#include <sys/syscall.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "record/file.h"
 
+/* A folder itself, never what a link of that name leads to. O_PATH opens links too, which is how
+ * they are told from other things that are no folder. */
+static int open_folder(int parent, const char *name)
+{
+    struct stat status;
+    int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = fstat(fd, &status) < 0     ? -errno
+            : S_ISLNK(status.st_mode)  ? -ELOOP
+            : !S_ISDIR(status.st_mode) ? -ENOTDIR
+                                       : fd;
+    if (r < 0)
+        close(fd);
+    return r;
+}
+
+/* Takes `folder`. */
+static int open_below(int folder, const char *below)
+{
+    char name[NAME_MAX + 1];
+    for (;;) {
+        size_t length = strcspn(below, "/");
+        int next;
+        if (length > NAME_MAX)
+            next = -ENAMETOOLONG;
+        else if (length == 2 && strncmp(below, "..", 2) == 0)
+            next = -EXDEV;
+        else if (below[length] == '\0')
+            next = file_check(openat(
+                folder, below, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+        else {
+            memcpy(name, below, length);
+            name[length] = '\0';
+            next = open_folder(folder, length > 0 ? name : ".");
+        }
+        close(folder);
+        if (next < 0 || below[length] == '\0')
+            return next;
+        folder = next;
+        below += length + 1;
+    }
+}
+
 int media_open_beneath(const char *root, const char *below)
 {
+    if (*below == '/')
+        return -EXDEV;
     int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        return -errno;
-    struct open_how how = {
-        .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-    int fd = (int)syscall(SYS_openat2, folder, below, &how, sizeof how);
-    int r = file_check(fd);
-    close(folder);
-    return r;
+    return folder < 0 ? -errno : open_below(folder, below);
 }

@@ -5,8 +5,9 @@
 #ifndef DAEMON_MEDIA_H
 #define DAEMON_MEDIA_H
 
-/* `below` is resolved beneath the folder `root` by the kernel: no "..", no symbolic link leads
- * out of it, nor is any followed. A descriptor, or -errno (-EXDEV, -ELOOP: tried to leave). */
+/* `below` is opened beneath the folder `root`, each folder on the way held open: no ".." is taken
+ * and no symbolic link is followed. A descriptor, or -errno (-EXDEV: names what is not beneath;
+ * -ELOOP: a link). */
 int media_open_beneath(const char *root, const char *below);
 
 #endif

@@ -43,7 +43,7 @@ static void teardown(void)
 
 START_TEST(a_file_beneath_its_root_opens_for_reading_only)
 {
-    static const char *const names[] = {"film", "sub/film"};
+    static const char *const names[] = {"film", "sub/film", "./sub//film"};
     for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
         int fd = media_open_beneath(root, names[i]);
         ck_assert_int_ge(fd, 0);
@@ -63,6 +63,8 @@ static const struct {
     {"up/secret", -ELOOP},   {"in", -ELOOP},
     {"missing", -ENOENT},    {"sub", -EISDIR},
     {"pipe", -EMEDIUMTYPE},  {"", -ENOENT},
+    {"..", -EXDEV},          {"sub/../film", -EXDEV},
+    {"film/x", -ENOTDIR},    {"in/x", -ELOOP},
 };
 
 START_TEST(nothing_else_opens)
