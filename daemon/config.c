@@ -232,6 +232,19 @@ static int read_streams(const struct config_entries *entries, struct config *con
 
 /* --- public ------------------------------------------------------------------------------- */
 
+/* conf.d beside the file, then what systemd's LoadCredential= gave us: passwords in a file that
+ * only root may read, which a service of a user made for it cannot open. */
+static int add_folders(const struct config_options *options, const char *file,
+                       struct config_entries *entries, struct config_error *err)
+{
+    g_autofree char *beside = g_path_get_dirname(file);
+    g_autofree char *folder = g_build_filename(beside, "conf.d", NULL);
+    const char *credentials =
+        g_environ_getenv((char **)options->environment, "CREDENTIALS_DIRECTORY");
+    int r = config_entries_add_folder(entries, folder, err);
+    return r == 0 && credentials ? config_entries_add_folder(entries, credentials, err) : r;
+}
+
 static int collect(const struct config_options *options, struct config_entries *entries,
                    struct config_error *err)
 {
@@ -240,7 +253,7 @@ static int collect(const struct config_options *options, struct config_entries *
     if (options->file || access(file, F_OK) == 0)
         r = config_entries_add_file(entries, file, err);
     if (r == 0)
-        r = config_entries_add_folder(entries, file, err);
+        r = add_folders(options, file, entries, err);
     if (r == 0)
         r = config_entries_add_environment(entries, options->environment, err);
     if (r < 0)

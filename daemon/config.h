@@ -1,7 +1,8 @@
 /* What vigild was told: GKeyFile text, conf.d, environment and flags made one checked struct.
  *
- * A flag wins over the environment (VIGIL_SECTION_KEY), that over conf.d/NAME.conf (lexical
- * order, beside the file), that over the file itself, that over the default. The keys are
+ * A flag wins over the environment (VIGIL_SECTION_KEY), that over NAME.conf of
+ * $CREDENTIALS_DIRECTORY (systemd's LoadCredential=), that over conf.d/NAME.conf beside the file
+ * (both in lexical order), that over the file itself, that over the default. The keys are
  * daemon/config_keys.h; docs/configuration.md is written for who uses them. Loading is all or
  * nothing: the first mistake is reported as one line naming the place (file:line, variable or
  * flag), the key and the cure, and nothing is returned. Unknown keys and sections are mistakes.

@@ -284,11 +284,9 @@ static int compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int config_entries_add_folder(struct config_entries *entries, const char *path,
+int config_entries_add_folder(struct config_entries *entries, const char *folder,
                               struct config_error *err)
 {
-    g_autofree char *parent = g_path_get_dirname(path);
-    g_autofree char *folder = g_build_filename(parent, "conf.d", NULL);
     g_autoptr(GError) error = NULL;
     g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
     if (!dir)

@@ -12,7 +12,7 @@
 #include "daemon/config_stream.h"
 
 #define CONFIG_FILE_MAX  (1024 * 1024) /* bytes of one file */
-#define CONFIG_FILES_MAX 64            /* of conf.d */
+#define CONFIG_FILES_MAX 64            /* of one folder */
 
 struct config_entry {
     char *value;
@@ -36,8 +36,8 @@ void config_entries_destroy(struct config_entries *entries); /* NULL is fine */
 int config_entries_add_file(struct config_entries *entries, const char *path,
                             struct config_error *err);
 
-/* *.conf of the folder conf.d beside `path`, in order of name; without that folder nothing. */
-int config_entries_add_folder(struct config_entries *entries, const char *path,
+/* *.conf of a folder, in order of name; without that folder nothing. */
+int config_entries_add_folder(struct config_entries *entries, const char *folder,
                               struct config_error *err);
 
 /* VIGIL_SECTION_KEY of NAME=value texts (NULL-terminated, may be NULL). Only sections that stand

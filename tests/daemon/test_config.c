@@ -203,6 +203,24 @@ START_TEST(flag_wins_over_environment_over_folder_over_file)
 }
 END_TEST
 
+START_TEST(credentials_of_the_service_manager_win_over_files)
+{
+    g_autofree char *variable = g_strdup_printf("CREDENTIALS_DIRECTORY=%s/secrets", folder);
+    const char *const environment[] = {variable, NULL};
+    write_text("conf.d/10-a.conf", "[stream door]\npassword = older\n");
+    write_text("secrets/cameras.conf", "[stream door]\nuser = viewer\npassword = s3cret\n");
+    write_text("secrets/tls.key", "of another program's\n");
+    const char *text = "[stream door]\nuri = rtsp://192.0.2.7/1\n";
+    ck_assert_int_eq(load_with(text, environment, NULL), 0);
+    ck_assert_str_eq(config.streams[0].user, "viewer");
+    ck_assert_str_eq(config.streams[0].password, "s3cret");
+    config_finish(&config);
+    write_text("secrets/cameras.conf", "[stream door]\npasword = s3cret\n");
+    ck_assert_int_eq(load_with(text, environment, NULL), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(err.text, "secrets/cameras.conf:2: "));
+}
+END_TEST
+
 START_TEST(a_section_may_be_spread_over_files_and_each_key_knows_its_own)
 {
     write_text("conf.d/50-more.conf",
@@ -536,6 +554,7 @@ int main(void)
     tcase_add_test(files, without_a_file_there_are_defaults);
     tcase_add_test(files, a_full_file_is_read_with_paths_beside_it);
     tcase_add_test(files, flag_wins_over_environment_over_folder_over_file);
+    tcase_add_test(files, credentials_of_the_service_manager_win_over_files);
     tcase_add_test(files, a_section_may_be_spread_over_files_and_each_key_knows_its_own);
     tcase_add_test(files, a_folder_or_model_that_is_not_there_is_a_warning);
     tcase_add_test(files, a_hash_that_belongs_to_a_value_can_be_written);
