@@ -661,7 +661,7 @@ static void vigil_analyze_class_init(VigilAnalyzeClass *class)
     gst_element_class_set_static_metadata(
         element_class, "Video analyser", "Filter/Analyzer/Video",
         "Runs a CNN+LSTM model over windows of frames and posts messages about what happens",
-        "The vigil project");
+        "The vigil authors");
     transform_class->start = vigil_analyze_start;
     transform_class->stop = vigil_analyze_stop;
     transform_class->set_caps = vigil_analyze_set_caps;
