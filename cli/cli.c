@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/output.h"
+#include "daemon/config_default.h"
 
 int cli_fail(enum cli_exit code, const char *format, ...)
 {
@@ -49,7 +50,7 @@ char *cli_find(const char *relative, const char *installed)
     g_autofree char *path = folder ? g_canonicalize_filename(relative, folder) : NULL;
     if (path && g_file_test(path, G_FILE_TEST_EXISTS))
         return g_steal_pointer(&path);
-    return g_strdup(installed);
+    return installed ? config_find_installed(installed) : NULL;
 }
 
 /* A name holds neither folders nor an ending. */
@@ -66,7 +67,8 @@ char *cli_find_model(const char *given)
     /* In a build tree as the build or the sources have it, else where it was installed. */
     g_autofree char *built = g_strdup_printf("../models/%s.onnx", name);
     g_autofree char *source = g_strdup_printf("../../models/%s.onnx", name);
-    g_autofree char *installed = g_strdup_printf(VIGIL_DATADIR "/models/%s.onnx", name);
+    g_autofree char *configured = g_strdup_printf(VIGIL_DATADIR "/models/%s.onnx", name);
+    g_autofree char *installed = config_find_installed(configured);
     char *path = cli_find(built, NULL);
     path = path ? path : cli_find(source, NULL);
     if (path)

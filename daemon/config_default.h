@@ -10,4 +10,8 @@ char *config_default_database(void); /* vigil.db in $STATE_DIRECTORY, else in /v
 char *config_default_worker(void);   /* vigil-worker: beside us, in a build tree, installed */
 char *config_default_scene(void);    /* scene.onnx: likewise */
 
+/* Where a file is that was installed as `path`: an installed tree may have been moved, or stand
+ * below another root. The place it was configured for if it is not found beside us. */
+char *config_find_installed(const char *path);
+
 #endif

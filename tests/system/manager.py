@@ -87,7 +87,12 @@ def held_still(pid, name):
         raise Skip(f'no thread can be held still here: {error}') from error
     ptrace(PTRACE_INTERRUPT)
     os.waitpid(thread, WALL)
+
+    def is_dead():
+        """Whether it was killed meanwhile; its process is gone only once we have asked."""
+        return os.waitpid(thread, WALL | os.WNOHANG)[0] == thread
     try:
-        yield
+        yield is_dead
     finally:
-        ptrace(PTRACE_DETACH)
+        with contextlib.suppress(ProcessLookupError):
+            ptrace(PTRACE_DETACH)
