@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "record/query.h"
+#include "record/summary.h"
 
 struct api_request;
 
@@ -68,6 +68,10 @@ struct api_backend {
     /* GET /detections; completes with a page. 400 cursor_invalid, 503 store_busy. */
     void (*list_detections)(void *app, struct api_request *request,
                             const struct record_query *query);
+    /* GET /detections/summary: counts by the flags of record_by; application/json as
+     * record_summary_to_text writes it. 422 summary_too_large, 503 store_busy. */
+    void (*summarize_detections)(void *app, struct api_request *request,
+                                 const struct record_query *query, unsigned by);
     /* GET /detections/{id}: the latest record. 404 detection_unknown. */
     void (*get_detection)(void *app, struct api_request *request, const char *id);
     /* For SSE: committed records with seq > after, in order, at most limit; a page. */

@@ -144,6 +144,11 @@ static int read_cursor(struct api_query *query, const char *value)
     return 0;
 }
 
+static int read_by(struct api_query *query, const char *value)
+{
+    return record_by_parse(value, &query->by);
+}
+
 int api_query_read_event_id(const char *value, int64_t *ret_id)
 {
     return read_integer(value, INT64_MAX, ret_id);
@@ -182,6 +187,19 @@ const struct api_parameter_rule api_query_detections[] = {
     {"order", read_order, "asc or desc"},
     {"limit", read_limit, "a whole number from 1 to 500"},
     {"cursor", read_cursor, "the `next` of the page before"},
+    {.name = NULL},
+};
+
+const struct api_parameter_rule api_query_summary[] = {
+    {"by", read_by, "of stream, label, and hour or day, with commas between"},
+    {"stream", read_stream, EXPECTED_NAME},
+    {"kind", read_kind, EXPECTED_KIND},
+    {"label", read_label, EXPECTED_LABEL},
+    {"zone", read_zone, EXPECTED_NAME},
+    {"min_score", read_min_score, "a number from 0 to 1"},
+    {"since", read_since, EXPECTED_TIME},
+    {"until", read_until, EXPECTED_TIME},
+    {"state", read_state, "active or ended"},
     {.name = NULL},
 };
 

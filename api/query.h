@@ -8,12 +8,13 @@
 #define API_QUERY_H
 
 #include "api/target.h"
-#include "record/query.h"
+#include "record/summary.h"
 
 #define API_NO_EVENT_ID (-1)
 
 struct api_query {
     struct record_query detections; /* GET /events uses its stream, kind and label */
+    unsigned by;                    /* flags of record_by; 0: absent */
     int64_t last_event_id;          /* API_NO_EVENT_ID: absent */
     int fps;                        /* GET .../live.mjpeg: pictures a second */
 };
@@ -26,6 +27,7 @@ struct api_parameter_rule {
 
 extern const struct api_parameter_rule api_query_none[];
 extern const struct api_parameter_rule api_query_detections[];
+extern const struct api_parameter_rule api_query_summary[];
 extern const struct api_parameter_rule api_query_events[];
 extern const struct api_parameter_rule api_query_live[];
 

@@ -91,6 +91,14 @@ static void list_detections(struct api_server *server, struct api_request *reque
     server->backend->list_detections(server->app, request, &request->query.detections);
 }
 
+static void summarize_detections(struct api_server *server, struct api_request *request,
+                                 const json_t *body)
+{
+    (void)body;
+    server->backend->summarize_detections(server->app, request, &request->query.detections,
+                                          request->query.by);
+}
+
 static void get_detection(struct api_server *server, struct api_request *request,
                           const json_t *body)
 {
@@ -181,6 +189,7 @@ static const struct api_route routes[] = {
     ROUTE("GET", "/api/v1/streams/{name}/snapshot.jpg", READ, get_snapshot, none, NONE),
     ROUTE("GET", "/api/v1/streams/{name}/live.mjpeg", READ, view_stream, live, NONE),
     ROUTE("GET", "/api/v1/detections", READ, list_detections, detections, NONE),
+    ROUTE("GET", "/api/v1/detections/summary", READ, summarize_detections, summary, NONE),
     ROUTE("GET", "/api/v1/detections/{id}", READ, get_detection, none, NONE),
     ROUTE("GET", "/api/v1/events", EVENTS, get_events, events, NONE),
     ROUTE("GET", "/api/v1/models", READ, list_models, none, NONE),
@@ -295,13 +304,16 @@ bool api_route_name_is_valid(const struct api_route *route, const char *name)
 void api_route_format_allow(const struct api_target *target, char *ret_text, size_t size)
 {
     size_t used = 0;
+    bool literal = false; /* a path without a name comes first, and is the one that counts */
     ret_text[0] = '\0';
     for (size_t i = 0; i < ROUTE_COUNT && used < size; i++) {
-        char *name;
-        if (matches(routes[i].path, target, &name))
-            used += (size_t)snprintf(ret_text + used, size - used, "%s%s%s", used ? ", " : "",
-                                     routes[i].method,
-                                     strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
+        char *name = NULL;
+        if (!matches(routes[i].path, target, &name) || (name && literal))
+            continue;
+        literal = literal || !name;
+        used += (size_t)snprintf(ret_text + used, size - used, "%s%s%s", used ? ", " : "",
+                                 routes[i].method,
+                                 strcmp(routes[i].method, "GET") == 0 ? ", HEAD" : "");
     }
 }
 

@@ -15,7 +15,7 @@ static const struct verb {
 } verbs[] = {
     {"run", cli_run, "analyse a file, camera or scene here and print what happens"},
     {"streams", cli_streams, "list, add, remove and inspect the daemon's streams"},
-    {"detections", cli_detections, "list what the daemon has recorded"},
+    {"detections", cli_detections, "list or count what the daemon has recorded"},
     {"watch", cli_watch, "print detections as they happen"},
     {"model", cli_model, "inspect and verify ONNX models"},
     {"bench", cli_bench, "measure how fast a model runs here"},

@@ -46,6 +46,7 @@ const struct api_backend app_backend = {
     .restart_stream = app_restart_stream,
     .get_snapshot = app_get_snapshot,
     .list_detections = app_list_detections,
+    .summarize_detections = app_summarize_detections,
     .get_detection = app_get_detection,
     .records_after = app_records_after,
     .list_models = app_list_models,

@@ -73,6 +73,8 @@ void app_get_snapshot(void *owner, struct api_request *request, const char *name
 /* app_detections.c */
 void app_list_detections(void *owner, struct api_request *request,
                          const struct record_query *filter);
+void app_summarize_detections(void *owner, struct api_request *request,
+                              const struct record_query *filter, unsigned by);
 void app_get_detection(void *owner, struct api_request *request, const char *id);
 void app_records_after(void *owner, struct api_request *request, int64_t after, int limit);
 

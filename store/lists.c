@@ -35,6 +35,12 @@ struct list list_of_number(int64_t number)
     };
 }
 
+void list_range(int64_t zone, int64_t stream, int64_t *ret_first, int64_t *ret_end)
+{
+    *ret_first = list_number(&(struct list){.zone = zone, .stream = stream});
+    *ret_end = *ret_first + (INT64_C(1) << (stream ? STREAM_SHIFT : ZONE_SHIFT));
+}
+
 int list_band(double score)
 {
     int band = LIST_BAND_COUNT - 1;

@@ -31,6 +31,10 @@ struct list {
 int64_t list_number(const struct list *list);
 struct list list_of_number(int64_t number);
 
+/* The numbers, from *ret_first to before *ret_end, of all lists of a zone (0: of none) that name
+ * this stream, or with 0 any. */
+void list_range(int64_t zone, int64_t stream, int64_t *ret_first, int64_t *ret_end);
+
 /* The band of a score, and the lowest score of a band. */
 int list_band(double score);
 double list_band_floor(int band);

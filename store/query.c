@@ -50,7 +50,7 @@ static int read_page(struct store *store, const struct record_query *query,
     struct walk *walk = NULL;
     struct walk_row row;
     struct walk_place last = {0};
-    int rc = walk_create(store, query, place, &walk);
+    int rc = walk_create(store, query, place, LIST_BAND_COUNT - 1, &walk);
     while (rc == SQLITE_OK && (rc = walk_next(walk, &row)) == SQLITE_ROW) {
         /* One more than asked tells that there is a next page. */
         if (page->count == (size_t)query->limit) {

@@ -15,6 +15,7 @@
 #define STORE_STORE_H
 
 #include "record/query.h"
+#include "record/summary.h"
 
 struct store;
 
@@ -106,6 +107,11 @@ int store_expire(struct store *store, const struct store_retention *retention, i
  * its query: -EINVAL with another order or damaged. -ETIMEDOUT over the query cap. */
 int store_query_detections(struct store *store, const struct record_query *query,
                            struct record_page *ret_page, struct store_error *err);
+
+/* Counts what the query matches, by the flags of record_by; its order, limit and cursor mean
+ * nothing here. -E2BIG over RECORD_GROUPS_MAX groups, -ETIMEDOUT over the query cap. */
+int store_summarize(struct store *store, const struct record_query *query, unsigned by,
+                    struct record_summary *ret_summary, struct store_error *err);
 
 /* Latest record of one detection; caller frees *ret_text. -ENOENT. */
 int store_get_detection(struct store *store, const char *id, char **ret_text,

@@ -191,19 +191,19 @@ static int find_names(struct walk *walk, const struct record_query *query, bool 
     return SQLITE_OK;
 }
 
-static void add_lists(struct walk *walk)
+static void add_lists(struct walk *walk, int last_band)
 {
     struct list list = {.zone = walk->zone, .stream = walk->stream, .label = walk->label};
     for (int kind = 0; kind < RECORD_KIND_COUNT; kind++) {
         if (walk->kind >= 0 && walk->kind != kind)
             continue;
         list.kind = kind;
-        for (list.band = list_band(walk->min_score); list.band < LIST_BAND_COUNT; list.band++)
+        for (list.band = list_band(walk->min_score); list.band <= last_band; list.band++)
             walk->runs[walk->run_count++].list = list_number(&list);
     }
 }
 
-static void choose_source(struct walk *walk)
+static void choose_source(struct walk *walk, int last_band)
 {
     bool filtered =
         walk->stream || walk->label || walk->zone || walk->kind >= 0 || walk->min_score > 0;
@@ -211,7 +211,7 @@ static void choose_source(struct walk *walk)
                    : filtered                         ? SOURCE_LISTS
                                                       : SOURCE_ALL;
     if (walk->source == SOURCE_LISTS)
-        add_lists(walk);
+        add_lists(walk, last_band);
     else
         walk->run_count = 1;
 }
@@ -226,7 +226,7 @@ static void place_runs(struct walk *walk, const struct walk_place *place)
 }
 
 int walk_create(struct store *store, const struct record_query *query,
-                const struct walk_place *place, struct walk **ret_walk)
+                const struct walk_place *place, int last_band, struct walk **ret_walk)
 {
     struct walk *walk = calloc(1, sizeof *walk + LIST_QUERY_MAX * sizeof walk->runs[0]);
     if (!walk)
@@ -245,7 +245,7 @@ int walk_create(struct store *store, const struct record_query *query,
         return rc;
     }
     if (known) {
-        choose_source(walk);
+        choose_source(walk, last_band);
         place_runs(walk, place);
     }
     *ret_walk = walk;

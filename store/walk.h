@@ -29,9 +29,10 @@ struct walk_row {
 };
 
 /* Of the query stream, kind, label, zone, min_score, state and order count here; its range is
- * since_ms to until_ms. With `place` not NULL it begins behind that. */
+ * since_ms to until_ms. With `place` not NULL it begins behind that. A merge of lists stops at
+ * last_band: LIST_BAND_COUNT - 1 for all. */
 int walk_create(struct store *store, const struct record_query *query,
-                const struct walk_place *place, struct walk **ret_walk);
+                const struct walk_place *place, int last_band, struct walk **ret_walk);
 
 /* SQLITE_ROW, SQLITE_DONE, SQLITE_INTERRUPT when the handle's clock has run out, or another. */
 int walk_next(struct walk *walk, struct walk_row *ret_row);

@@ -141,6 +141,16 @@ static void list_detections(void *app, struct api_request *request,
     ck_assert_ptr_null(page.texts);
 }
 
+static void summarize_detections(void *app, struct api_request *request,
+                                 const struct record_query *query, unsigned by)
+{
+    struct harness *harness = app;
+    harness->query = *query;
+    harness->by = by;
+    if (note(app, request, "summarize_detections", NULL))
+        reply(request, "summarize_detections");
+}
+
 static void get_detection(void *app, struct api_request *request, const char *id)
 {
     if (note(app, request, "get_detection", id))
@@ -206,6 +216,7 @@ static const struct api_backend backend = {
     .restart_stream = restart_stream,
     .get_snapshot = get_snapshot,
     .list_detections = list_detections,
+    .summarize_detections = summarize_detections,
     .get_detection = get_detection,
     .records_after = records_after,
     .list_models = list_models,

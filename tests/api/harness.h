@@ -44,6 +44,7 @@ struct harness {
     char asked[32];
     char name[128];
     struct record_query query;
+    unsigned by;
     int64_t after;
     char *config;
     int asked_count;

@@ -47,6 +47,8 @@ START_TEST(every_route_reaches_who_answers_it)
         {"GET", "/api/v1/streams/door/snapshot.jpg", NULL, "get_snapshot", "door", 200,
          "image/jpeg"},
         {"GET", "/api/v1/detections", NULL, "list_detections", "", 200, "application/json"},
+        {"GET", "/api/v1/detections/summary", NULL, "summarize_detections", "", 200,
+         "application/json"},
         {"GET", "/api/v1/detections/" ID, NULL, "get_detection", ID, 200, "application/json"},
         {"GET", "/api/v1/models", NULL, "list_models", "", 200, "application/json"},
         {"GET", "/api/v1/models/scene", NULL, "get_model", "scene", 200, "application/json"},
@@ -122,6 +124,41 @@ START_TEST(the_filters_of_a_query_reach_the_backend)
     ck_assert(query->ascending);
     ck_assert_int_eq(query->limit, 7);
     ck_assert_str_eq(query->cursor, "abc");
+}
+END_TEST
+
+START_TEST(a_summary_has_the_filters_of_a_list_and_what_to_count_by)
+{
+    struct response response;
+    harness_ask(&harness, "GET",
+                "/api/v1/detections/summary?by=stream,hour&stream=door&kind=sound&label=x"
+                "&zone=gate&min_score=1&since=2026-11-20T12:00:00Z"
+                "&until=2026-11-20T13:00:00Z&state=ended",
+                NULL, NULL, &response);
+    ck_assert_int_eq(response.status, 200);
+    response_finish(&response);
+    ck_assert_uint_eq(harness.by, RECORD_BY_STREAM | RECORD_BY_HOUR);
+    const struct record_query *query = &harness.query;
+    ck_assert_str_eq(query->stream, "door");
+    ck_assert_int_eq(query->kind, RECORD_SOUND);
+    ck_assert_str_eq(query->label, "x");
+    ck_assert_str_eq(query->zone, "gate");
+    ck_assert_double_eq(query->min_score, 1);
+    ck_assert_int_eq(query->until_ms - query->since_ms, 3600000);
+    ck_assert_int_eq(query->state, RECORD_STATE_ENDED);
+    static const char *const refused[] = {"by=",     "by=week",   "by=hour,day",
+                                          "limit=5", "order=asc", "cursor=x"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        char target[96];
+        snprintf(target, sizeof target, "/api/v1/detections/summary?%s", refused[i]);
+        harness_ask(&harness, "GET", target, NULL, NULL, &response);
+        ck_assert_msg(response.status == 400, "%s: %d", target, response.status);
+        response_finish(&response);
+    }
+    harness_ask(&harness, "DELETE", "/api/v1/detections/summary", NULL, NULL, &response);
+    ck_assert_int_eq(response.status, 405);
+    ck_assert_str_eq(response_header(&response, "Allow"), "GET, HEAD");
+    response_finish(&response);
 }
 END_TEST
 
@@ -617,6 +654,7 @@ int main(void)
     tcase_add_test(routes, the_servers_own_answers_are_right);
     tcase_add_test(routes, a_page_becomes_a_list_with_the_next_cursor);
     tcase_add_test(routes, the_filters_of_a_query_reach_the_backend);
+    tcase_add_test(routes, a_summary_has_the_filters_of_a_list_and_what_to_count_by);
     tcase_add_test(routes, the_body_reaches_the_backend_whole);
     tcase_add_test(routes, a_chunked_body_is_taken_too);
     tcase_add_test(routes, every_answer_carries_the_security_headers);

@@ -116,6 +116,33 @@ def detections_are_listed():
         expect('colour' in vigil(running, 'detections', '--kind', 'colour', code=2), 'no word')
 
 
+def detections_are_counted():
+    """detections --summary counts what the list shows, by what it is asked"""
+    with workspace() as folder, daemon(folder) as running:
+        running.put_stream('front', uri='scene://street?seed=1')
+        running.put_stream('back', uri='scene://street?seed=2')
+        wait_for('five detections', lambda: len(running.detections(state='ended')) >= 5, 120)
+        rows = running.detections(state='ended')
+        newest = max(row['start'] for row in rows)
+        rows = [row for row in rows if row['start'] < newest]
+        expected = {}
+        for row in rows:
+            key = (row['start'][:13], row['stream'], row['label'])
+            expected[key] = expected.get(key, 0) + 1
+        asked = ('detections', '--state', 'ended', '--until', newest, '--summary')
+        answer = json.loads(vigil(running, *asked, 'stream,label,hour', '--json'))
+        counts = {(group['time'][:13], group['stream'], group['label']): group['count']
+                  for group in answer['groups']}
+        expect(counts == expected and answer['total'] == len(rows), f'{answer}, not {expected}')
+        table = vigil(running, *asked, 'day,stream').splitlines()
+        expect(table[0].split() == ['DAY', '(UTC)', 'STREAM', 'COUNT'], table)
+        expect(table[1].split()[0] == newest[:10] and table[-1].split() == ['total', str(len(rows))],
+               table)
+        expect('commas' in vigil(running, 'detections', '--summary', 'week', code=2), 'no word')
+        expect('--limit' in vigil(running, 'detections', '--summary', 'day', '-n', '3', code=2),
+               'no word')
+
+
 def watching_survives_a_restart():
     """watch goes on after the daemon was killed and started again: every record once, in order"""
     with workspace() as folder:
@@ -146,4 +173,4 @@ def watching_survives_a_restart():
 
 run_tests([streams_are_managed, streams_are_changed, plain_paths_are_addresses,
            passwords_come_from_a_file_and_are_not_shown,
-           detections_are_listed, watching_survives_a_restart])
+           detections_are_listed, detections_are_counted, watching_survives_a_restart])
