@@ -12,7 +12,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps build demo test test-release test-asan bench bench-memory bench-store reference format clean
+.PHONY: all deps build demo test test-release test-asan bench bench-memory bench-store accept reference format clean
 
 all: build
 
@@ -64,6 +64,10 @@ bench-store: $(BUILD)/build.ninja
 reference: build
 	sed -i '/^<!-- From here to the end/q' docs/configuration.md
 	(echo; $(BUILD)/cli/vigil config reference) >> docs/configuration.md
+
+# What is promised for when things fail, measured: about 45 minutes on a quiet machine.
+accept: build
+	python3 tests/accept/run.py $(BUILD)
 
 format: | deps
 	find nn record store api pipeline daemon cli tests -name '*.[ch]' -exec clang-format -i {} +

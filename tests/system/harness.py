@@ -137,13 +137,20 @@ def workspace():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+class RtspServer(Program):
+    """A real RTSP server; `port` is where it serves /stream."""
+
+    def __init__(self, folder, *arguments, name='rtsp'):
+        super().__init__([RTSPSERVER, *arguments], os.path.join(folder, f'{name}.log'))
+        self.port = int(self.wait_output(r'rtsps?://127\.0\.0\.1:(\d+)/stream').group(1))
+
+
 @contextlib.contextmanager
 def rtsp_server(folder, *arguments, name='rtsp'):
     """A real RTSP server; yields (program, port)."""
-    server = Program([RTSPSERVER, *arguments], os.path.join(folder, f'{name}.log'))
+    server = RtspServer(folder, *arguments, name=name)
     try:
-        port = int(server.wait_output(r'rtsps?://127\.0\.0\.1:(\d+)/stream').group(1))
-        yield server, port
+        yield server, server.port
     finally:
         server.stop()
 
@@ -278,6 +285,55 @@ class Events(threading.Thread):
                     event = {}
                 else:
                     event = {}
+
+
+class Follower(threading.Thread):
+    """A subscriber of GET /api/v1/events that comes back with Last-Event-ID whenever its
+    connection breaks, as browsers do; (id, record) in order of arrival.
+
+    The port may be another vigild's by then. `pace_s` is how long it takes over each record."""
+
+    def __init__(self, port, after=0, query='', pace_s=0.0):
+        super().__init__(daemon=True)
+        self.port, self.last, self.query, self.pace_s = port, after, query, pace_s
+        self.records = []
+        self.connections = 0
+        self.finished = threading.Event()
+        self.start()
+
+    def run(self):
+        while not self.finished.is_set():
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError,
+                                     AttributeError):
+                self.follow()
+            self.finished.wait(0.02)
+
+    def follow(self):
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request('GET', '/api/v1/events' + self.query,
+                               headers={'Last-Event-ID': str(self.last)})
+            response = connection.getresponse()
+            if response.status != 200:
+                return
+            self.connections += 1
+            event = {}
+            for line in response:
+                text = line.decode('utf-8').rstrip('\r\n')
+                if text:
+                    name, _, value = text.partition(':')
+                    event[name] = value.lstrip(' ')
+                    continue
+                if 'data' in event:
+                    self.last = int(event['id'])
+                    self.records.append((self.last, json.loads(event['data'])))
+                    if self.finished.wait(self.pace_s):
+                        return
+                event = {}
+
+    def stop(self):
+        """It ends with its connection, which the caller's vigild closes."""
+        self.finished.set()
 
 
 def parse_time(text):
