@@ -128,6 +128,35 @@ int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *wh
     return (int)count;
 }
 
+int nn_op_axes(const struct nn_op_call *call, int rank, int input_since, bool *ret_chosen)
+{
+    int64_t axes[NN_MAX_RANK];
+    int count;
+    const int64_t *attribute = nn_op_ints(call, "axes", &count);
+    if (count > NN_MAX_RANK)
+        return nn_op_fail(call, -EINVAL, "%d axes", count);
+    if (count > 0)
+        memcpy(axes, attribute, (size_t)count * sizeof *axes);
+    if (nn_op_has_input(call, 1)) {
+        if (call->opset < input_since)
+            return nn_op_fail(call, -EINVAL, "opset %d has no input 'axes'", call->opset);
+        count = nn_op_constant_ints(call, 1, "axes", axes, NN_MAX_RANK);
+        if (count < 0)
+            return count;
+    }
+    bool chosen[NN_MAX_RANK] = {false};
+    for (int i = 0; i < count; i++) {
+        int axis = nn_op_axis(call, axes[i], rank);
+        if (axis < 0)
+            return axis;
+        if (chosen[axis])
+            return nn_op_fail(call, -EINVAL, "axis %d is named twice", axis);
+        chosen[axis] = true;
+    }
+    memcpy(ret_chosen, chosen, sizeof chosen);
+    return count;
+}
+
 int nn_op_require_type(const struct nn_op_call *call, int index, enum nn_type type)
 {
     if (call->inputs[index].type == type)

@@ -192,6 +192,11 @@ int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank);
 int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *what,
                         int64_t *values, int limit);
 
+/* The axes that attribute 'axes' names, or input 1 from opset `input_since` on, of a tensor of
+ * `rank`: NN_MAX_RANK flags. Returns how many, 0 when none are given; an axis outside or named
+ * twice is refused. */
+int nn_op_axes(const struct nn_op_call *call, int rank, int input_since, bool *ret_chosen);
+
 /* Refuses, by name, an input whose type is not the wanted one. */
 int nn_op_require_type(const struct nn_op_call *call, int index, enum nn_type type);
 

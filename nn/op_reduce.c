@@ -6,34 +6,15 @@
 #include "nn/op.h"
 #include "nn/walk.h"
 
-/* Which axes go: the attribute until opset 17, input 1 since 18. */
+/* Which axes go: the attribute until opset 17, input 1 since 18; without any, all or none. */
 static int read_axes(const struct nn_op_call *call, bool *reduced)
 {
-    int rank = call->inputs[0].shape.rank, count;
-    int64_t axes[NN_MAX_RANK];
-    const int64_t *attribute = nn_op_ints(call, "axes", &count);
-    if (count > NN_MAX_RANK)
-        return nn_op_fail(call, -EINVAL, "%d axes", count);
-    if (count > 0)
-        memcpy(axes, attribute, (size_t)count * sizeof *axes);
-    if (nn_op_has_input(call, 1)) {
-        if (call->opset < 18)
-            return nn_op_fail(call, -EINVAL, "opset %d has no input 'axes'", call->opset);
-        count = nn_op_constant_ints(call, 1, "axes", axes, NN_MAX_RANK);
-        if (count < 0)
-            return count;
-    }
-    bool all = count == 0 && nn_op_int(call, "noop_with_empty_axes", 0) == 0;
-    for (int d = 0; d < rank; d++)
+    int count = nn_op_axes(call, call->inputs[0].shape.rank, 18, reduced);
+    if (count != 0)
+        return count;
+    bool all = nn_op_int(call, "noop_with_empty_axes", 0) == 0;
+    for (int d = 0; d < call->inputs[0].shape.rank; d++)
         reduced[d] = all;
-    for (int i = 0; i < count; i++) {
-        int axis = nn_op_axis(call, axes[i], rank);
-        if (axis < 0)
-            return axis;
-        if (reduced[axis])
-            return nn_op_fail(call, -EINVAL, "axis %d is named twice", axis);
-        reduced[axis] = true;
-    }
     return 0;
 }
 

@@ -137,40 +137,13 @@ static int infer_flatten(struct nn_op_call *call)
 
 /* --- Squeeze, Unsqueeze ----------------------------------------------------------------- */
 
-/* Axes from the attribute, or from input 1 since opset 13, as one flag per axis of a tensor of
- * `rank`. Returns how many, 0 when none are given. */
-static int read_axes(const struct nn_op_call *call, int rank, bool *chosen)
-{
-    int64_t axes[NN_MAX_RANK];
-    int count;
-    const int64_t *attribute = nn_op_ints(call, "axes", &count);
-    if (count > NN_MAX_RANK)
-        return nn_op_fail(call, -EINVAL, "%d axes", count);
-    if (count > 0)
-        memcpy(axes, attribute, (size_t)count * sizeof *axes);
-    if (nn_op_has_input(call, 1)) {
-        if (call->opset < 13)
-            return nn_op_fail(call, -EINVAL, "opset %d has no input 'axes'", call->opset);
-        count = nn_op_constant_ints(call, 1, "axes", axes, NN_MAX_RANK);
-        if (count < 0)
-            return count;
-    }
-    for (int i = 0; i < count; i++) {
-        int axis = nn_op_axis(call, axes[i], rank);
-        if (axis < 0)
-            return axis;
-        if (chosen[axis])
-            return nn_op_fail(call, -EINVAL, "axis %d is named twice", axis);
-        chosen[axis] = true;
-    }
-    return count;
-}
+enum { AXES_INPUT_SINCE = 13 }; /* opset; an attribute before */
 
 static int infer_squeeze(struct nn_op_call *call)
 {
     const struct nn_shape *from = &call->inputs[0].shape;
-    bool chosen[NN_MAX_RANK] = {false};
-    int count = read_axes(call, from->rank, chosen);
+    bool chosen[NN_MAX_RANK];
+    int count = nn_op_axes(call, from->rank, AXES_INPUT_SINCE, chosen);
     if (count < 0)
         return count;
     struct nn_shape to = {0};
@@ -196,9 +169,9 @@ static int infer_unsqueeze(struct nn_op_call *call)
         count = (int)nn_shape_count(&call->inputs[1].shape);
     if (count < 0 || count > NN_MAX_RANK - from->rank)
         return nn_op_fail(call, -ENOTSUP, "the result has over %d dimensions", NN_MAX_RANK);
-    bool chosen[NN_MAX_RANK] = {false};
+    bool chosen[NN_MAX_RANK];
     struct nn_shape to = {.rank = from->rank + count};
-    count = read_axes(call, to.rank, chosen);
+    count = nn_op_axes(call, to.rank, AXES_INPUT_SINCE, chosen);
     if (count < 0)
         return count;
     if (count == 0)
