@@ -183,6 +183,54 @@ static int read_edges(struct nn_loader *l, struct nn_node *node, const Onnx__Nod
     return 0;
 }
 
+/* Operators of later nodes that are not supported either, so that a person learns at once what
+ * a model needs: ", nor are Clip, Resize". Names that are no identifiers are left out. */
+enum { MAX_ALSO = 6, MAX_ALSO_NAME = 24 };
+
+static bool is_identifier(const ProtobufCBinaryData *bytes)
+{
+    for (size_t i = 0; i < bytes->len; i++)
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_",
+                    bytes->data[i] ? bytes->data[i] : ' '))
+            return false;
+    return bytes->len > 0 && bytes->len < MAX_ALSO_NAME;
+}
+
+static void list_also_missing(const struct nn_loader *l, size_t index, const char *first,
+                              char *text, size_t size)
+{
+    char names[MAX_ALSO][MAX_ALSO_NAME];
+    int count = 0;
+    size_t used = 0;
+    text[0] = '\0';
+    for (size_t i = index + 1; i < l->graph->n_node && count < MAX_ALSO; i++) {
+        const ProtobufCBinaryData *type = &l->graph->node[i]->op_type;
+        if (!is_identifier(type))
+            continue;
+        char *name = names[count];
+        memcpy(name, type->data, type->len);
+        name[type->len] = '\0';
+        bool known = strcmp(name, first) == 0 || nn_op_find(name);
+        for (int j = 0; j < count && !known; j++)
+            known = strcmp(names[j], name) == 0;
+        if (known)
+            continue;
+        used += (size_t)snprintf(text + used, size - used, "%s%s",
+                                 count ? ", " : "; also missing: ", name);
+        count++;
+    }
+}
+
+static int refuse_operator(struct nn_loader *l, size_t index, const char *domain,
+                           const char *type)
+{
+    char also[MAX_ALSO * (MAX_ALSO_NAME + 2) + 16];
+    list_also_missing(l, index, type, also, sizeof also);
+    return nn_error_set(l->err, -ENOTSUP,
+                        "node '%.80s': operator %.40s%s%.40s is not supported%s",
+                        l->model->nodes[index].name, domain, *domain ? "." : "", type, also);
+}
+
 static int read_node(struct nn_loader *l, size_t index)
 {
     const Onnx__NodeProto *proto = l->graph->node[index];
@@ -205,9 +253,7 @@ static int read_node(struct nn_loader *l, size_t index)
     bool standard = !domain[0] || strcmp(domain, "ai.onnx") == 0;
     node->op = standard ? nn_op_find(type) : NULL;
     if (!node->op)
-        return nn_error_set(l->err, -ENOTSUP,
-                            "node '%.80s': operator %s%s%.80s is not supported", node->name,
-                            standard ? "" : domain, standard ? "" : ".", type);
+        return refuse_operator(l, index, standard ? "" : domain, type);
     r = read_arity(l, node, proto);
     if (r == 0)
         r = read_edges(l, node, proto);

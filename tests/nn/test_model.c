@@ -197,6 +197,25 @@ START_TEST(an_unknown_operator_is_named)
 }
 END_TEST
 
+START_TEST(what_else_is_missing_is_named_too)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(1));
+    onnx_node(&b, "Frobnicate", "x", "a");
+    onnx_node(&b, "Relu", "a", "b");
+    onnx_node(&b, "Warble", "b", "c");
+    onnx_node(&b, "Frobnicate", "c", "d");
+    onnx_node(&b, "Warble", "d", "e");
+    onnx_node(&b, "no\x1b[name", "e", "f");
+    onnx_node(&b, "", "f", "g");
+    onnx_node(&b, "Twiddle", "g", "y");
+    onnx_output(&b, "y", 1, SCALAR);
+    net_expect_refused(&b, -ENOTSUP,
+                       "node 'a': operator Frobnicate is not supported; "
+                       "also missing: Warble, Twiddle");
+}
+END_TEST
+
 START_TEST(an_operator_of_another_domain_is_named_with_it)
 {
     struct onnx b = onnx_start(13);
@@ -562,6 +581,7 @@ static TCase *refused_case(void)
     tcase_add_test(c, a_model_cut_short_at_any_byte_is_refused);
     tcase_add_test(c, a_model_with_any_byte_changed_does_no_harm);
     tcase_add_test(c, an_unknown_operator_is_named);
+    tcase_add_test(c, what_else_is_missing_is_named_too);
     tcase_add_test(c, an_operator_of_another_domain_is_named_with_it);
     tcase_add_test(c, an_unknown_attribute_is_named);
     tcase_add_test(c, an_attribute_of_another_opset_is_refused);
