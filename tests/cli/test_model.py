@@ -71,7 +71,8 @@ def a_wrong_output_is_told_with_node_operator_and_error():
     folder = make_doubled('wrong', [1, 1], [2.25, 4])
     lines = expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported', folder,
                            'test_data_set_0', "output 'y'", "node 'sum' (Add)", 'largest error 2',
-                           'at [1]: 2, not 4', '2 of 2 elements')
+                           'at [1]: 2, not 4', '2 of 2 elements',
+                           'the reference kernels are off as well')
     expect(len(lines) == 2, f'one line for one failure: {lines}')
 
 
