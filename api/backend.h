@@ -80,6 +80,8 @@ struct api_backend {
     /* GET /models, /models/{name}: what the configured models are and do. */
     void (*list_models)(void *app, struct api_request *request);
     void (*get_model)(void *app, struct api_request *request, const char *name);
+    /* GET /models/{name}/card: what is written beside it. text/markdown; 404 card_unknown. */
+    void (*get_model_card)(void *app, struct api_request *request, const char *name);
 
     /* GET /readyz: 200 or 503, {"status":"ready"|"degraded"|"starting","checks":{...}}. */
     void (*get_readiness)(void *app, struct api_request *request);

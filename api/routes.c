@@ -128,6 +128,13 @@ static void get_model(struct api_server *server, struct api_request *request,
     server->backend->get_model(server->app, request, request->name);
 }
 
+static void get_model_card(struct api_server *server, struct api_request *request,
+                           const json_t *body)
+{
+    (void)body;
+    server->backend->get_model_card(server->app, request, request->name);
+}
+
 static void get_version(struct api_server *server, struct api_request *request,
                         const json_t *body)
 {
@@ -194,6 +201,7 @@ static const struct api_route routes[] = {
     ROUTE("GET", "/api/v1/events", EVENTS, get_events, events, NONE),
     ROUTE("GET", "/api/v1/models", READ, list_models, none, NONE),
     ROUTE("GET", "/api/v1/models/{name}", READ, get_model, none, NONE),
+    ROUTE("GET", "/api/v1/models/{name}/card", READ, get_model_card, none, NONE),
     ROUTE("GET", "/api/v1/version", READ, get_version, none, NONE),
     ROUTE("GET", "/livez", OPEN, get_liveness, none, NONE),
     ROUTE("GET", "/readyz", OPEN, get_readiness, none, NONE),

@@ -51,6 +51,7 @@ const struct api_backend app_backend = {
     .records_after = app_records_after,
     .list_models = app_list_models,
     .get_model = app_get_model,
+    .get_model_card = app_get_model_card,
     .get_readiness = get_readiness,
     .get_metrics = get_metrics,
 };

@@ -81,6 +81,7 @@ void app_records_after(void *owner, struct api_request *request, int64_t after, 
 /* app_models.c */
 void app_list_models(void *owner, struct api_request *request);
 void app_get_model(void *owner, struct api_request *request, const char *name);
+void app_get_model_card(void *owner, struct api_request *request, const char *name);
 
 /* app_metrics.c: Prometheus' text format, malloc; NULL without memory. */
 char *app_metrics_text(struct app *app);

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <glib.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/modelcheck.h"
 #include "daemon/worker.h"
 #include "record/file.h"
 
@@ -18,11 +20,13 @@ struct waiter {
     void *data;
 };
 
+/* What an answer was made of. */
 struct file_state {
     dev_t device;
     ino_t inode;
     off_t size;
     struct timespec changed;
+    guint settings; /* a hash of what the configuration says instead of the file */
 };
 
 struct cached {
@@ -63,16 +67,21 @@ static void cached_free(gpointer data)
     g_free(cached);
 }
 
-static struct file_state state_of(const struct stat *status)
+static struct file_state state_of(const struct stat *status, const struct config_model *model)
 {
-    return (struct file_state){status->st_dev, status->st_ino, status->st_size,
-                               status->st_mtim};
+    guint settings = 0;
+    for (int i = 0; i < model->override_count; i++)
+        settings = 31 * (31 * settings + g_str_hash(model->overrides[i].key)) +
+                   g_str_hash(model->overrides[i].value);
+    return (struct file_state){status->st_dev, status->st_ino, status->st_size, status->st_mtim,
+                               settings};
 }
 
 static bool state_equal(const struct file_state *a, const struct file_state *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
+           a->settings == b->settings && a->changed.tv_sec == b->changed.tv_sec &&
+           a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
 /* Takes info. */
@@ -156,9 +165,26 @@ static void clean_line(GString *text)
     }
 }
 
+/* NULL with the problem. */
+static json_t *read_info(const GString *text, struct record_error *ret_problem)
+{
+    json_t *info = NULL;
+    struct record_error why;
+    json_t *said = json_loadb(text->str, text->len, JSON_REJECT_DUPLICATES, NULL);
+    if (!said)
+        snprintf(ret_problem->text, sizeof ret_problem->text,
+                 "the worker that inspected the model did not answer with JSON");
+    else if (modelcheck_copy(said, &info, &why) < 0)
+        snprintf(ret_problem->text, sizeof ret_problem->text,
+                 "what is said of the model cannot be shown: %.100s", why.text);
+    json_decref(said);
+    return info;
+}
+
 static void finish(struct inspection *inspection)
 {
     struct models *models = inspection->models;
+    struct record_error why;
     json_t *info = NULL;
     const char *problem = NULL;
     clean_line(inspection->problem);
@@ -170,12 +196,8 @@ static void finish(struct inspection *inspection)
         problem = *inspection->problem->str ? inspection->problem->str
                                             : "the worker that inspected the model died";
     } else {
-        info = json_loadb(inspection->text->str, inspection->text->len, JSON_REJECT_DUPLICATES,
-                          NULL);
-        if (!json_is_object(info)) {
-            g_clear_pointer(&info, json_decref);
-            problem = "the worker that inspected the model did not answer with JSON";
-        }
+        info = read_info(inspection->text, &why);
+        problem = info ? NULL : why.text;
     }
     if (!models->stopping)
         keep(models, inspection->model, &inspection->file,
@@ -230,12 +252,24 @@ static void part_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
     }
 }
 
-static int inspect(struct models *models, const char *name, int fd,
+static GPtrArray *make_arguments(const struct config *config, const struct config_model *model)
+{
+    GPtrArray *arguments = g_ptr_array_new_with_free_func(g_free);
+    g_ptr_array_add(arguments, g_strdup(config->worker));
+    g_ptr_array_add(arguments, g_strdup("--inspect"));
+    for (int i = 0; i < model->override_count; i++)
+        g_ptr_array_add(arguments, g_strdup_printf("--set=%s=%s", model->overrides[i].key,
+                                                   model->overrides[i].value));
+    g_ptr_array_add(arguments, NULL);
+    return arguments;
+}
+
+static int inspect(struct models *models, const struct config_model *model, int fd,
                    const struct file_state *file)
 {
     struct inspection *inspection = g_new0(struct inspection, 1);
     inspection->models = models;
-    g_strlcpy(inspection->model, name, sizeof inspection->model);
+    g_strlcpy(inspection->model, model->name, sizeof inspection->model);
     inspection->file = *file;
     inspection->text = g_string_new(NULL);
     inspection->problem = g_string_new(NULL);
@@ -248,7 +282,7 @@ static int inspect(struct models *models, const char *name, int fd,
     inspection->open_handles = 4;
     inspection->unfinished = 3;
     models->inspection = inspection;
-    char *arguments[] = {models->config->worker, (char *)"--inspect", NULL};
+    g_autoptr(GPtrArray) arguments = make_arguments(models->config, model);
     uv_stdio_container_t stdio[] = {
         {.flags = UV_INHERIT_FD, .data.fd = fd},
         {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
@@ -260,7 +294,7 @@ static int inspect(struct models *models, const char *name, int fd,
     uv_process_options_t process = {
         .exit_cb = process_exited,
         .file = models->config->worker,
-        .args = arguments,
+        .args = (char **)arguments->pdata,
         .env = environment,
         .stdio_count = G_N_ELEMENTS(stdio),
         .stdio = stdio,
@@ -294,11 +328,11 @@ static void serve(struct models *models, const char *name)
                        "the file of the model cannot be opened; see its path in the "
                        "configuration"));
     } else {
-        struct file_state file = state_of(&status);
+        struct file_state file = state_of(&status, model);
         const struct cached *cached = g_hash_table_lookup(models->cached, name);
         if (cached && state_equal(&cached->file, &file))
             answer_waiters(models, name, cached->info);
-        else if (inspect(models, name, fd, &file) < 0)
+        else if (inspect(models, model, fd, &file) < 0)
             keep(models, name, &none,
                  make_info(name, NULL, "the worker that inspects models does not start"));
     }

@@ -1,8 +1,10 @@
 /* What the configured models are, asked of a one-shot worker: vigild reads no model itself.
  *
- * `vigil-worker --inspect` gets the file on stdin and writes JSON on stdout, at most
- * MODELS_OUTPUT_MAX bytes within MODELS_DEADLINE_MS. One runs at a time. Answers are kept until
- * the file changes (device, inode, size, time of change).
+ * `vigil-worker --inspect` gets the file on stdin, what the configuration says instead of it as
+ * arguments, and writes JSON on stdout, at most MODELS_OUTPUT_MAX bytes within
+ * MODELS_DEADLINE_MS, which is checked before it is believed (daemon/modelcheck.h). One runs at a
+ * time. Answers are kept until the file changes (device, inode, size, time of change) or what is
+ * configured does.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_MODELS_H

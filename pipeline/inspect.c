@@ -53,8 +53,54 @@ static void add_metadata(json_t *object, const struct nn_model *model)
     json_object_set_new(object, "metadata", metadata);
 }
 
+static json_t *reals_to_json(const float *values, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++)
+        json_array_append_new(list, json_real(values[i]));
+    return list;
+}
+
+/* How a picture becomes input, and what is made of the output. */
+static void add_processing(json_t *object, const struct modelinfo *info)
+{
+    json_object_set_new(object, "layout", json_string(modelinfo_layout_name(info)));
+    json_object_set_new(object, "resize", json_string(modelinfo_resize_name(info->resize)));
+    json_object_set_new(object, "mean", reals_to_json(info->mean, info->channels));
+    json_object_set_new(object, "scale", reals_to_json(info->scale, info->channels));
+    json_object_set_new(object, "head", json_string(modelinfo_head_name(info->head)));
+}
+
+/* When scores are an event, label by label. */
+static void add_thresholds(json_t *object, const struct modelinfo *info)
+{
+    json_t *thresholds = json_array();
+    for (int i = 0; i < info->label_count; i++) {
+        const struct modelinfo_label *label = &info->labels[i];
+        json_t *row = json_object();
+        json_object_set_new(row, "label", text(label->name));
+        json_object_set_new(row, "kind", json_string(record_kind_name(label->kind)));
+        json_object_set_new(row, "background", json_boolean(label->background));
+        json_object_set_new(row, "enter", json_real(label->enter));
+        json_object_set_new(row, "exit", json_real(label->exit));
+        json_object_set_new(row, "min_duration_ms",
+                            json_integer(label->min_duration_ns / 1000000));
+        json_object_set_new(row, "cooldown_ms", json_integer(label->cooldown_ns / 1000000));
+        json_array_append_new(thresholds, row);
+    }
+    json_object_set_new(object, "thresholds", thresholds);
+}
+
+static void add_memory(json_t *object, const struct nn_plan *plan)
+{
+    struct nn_plan_info info;
+    nn_plan_describe(plan, &info);
+    json_object_set_new(object, "arena_bytes", json_integer((json_int_t)info.arena_bytes));
+    json_object_set_new(object, "weight_bytes", json_integer((json_int_t)info.weight_bytes));
+}
+
 static json_t *describe(GBytes *bytes, const struct nn_model *model,
-                        const struct modelinfo *info)
+                        const struct modelinfo *info, const struct nn_plan *plan)
 {
     json_t *object = json_object(), *labels = json_array(), *assumed = json_array();
     g_autofree char *hash = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, bytes);
@@ -74,6 +120,9 @@ static json_t *describe(GBytes *bytes, const struct nn_model *model,
     json_object_set_new(object, "window", json_integer(info->window));
     json_object_set_new(object, "fps", json_real(info->fps));
     json_object_set_new(object, "stride", json_integer(info->stride));
+    add_processing(object, info);
+    add_thresholds(object, info);
+    add_memory(object, plan);
     add_values(object, model);
     json_object_set_new(object, "nodes", json_integer((json_int_t)nn_model_node_count(model)));
     json_object_set_new(object, "parameters", json_integer(nn_model_parameter_count(model)));
@@ -82,7 +131,8 @@ static json_t *describe(GBytes *bytes, const struct nn_model *model,
     return object;
 }
 
-int inspect_model(GBytes *bytes, json_t **ret_object, struct nn_error *err)
+int inspect_model(GBytes *bytes, GHashTable *overrides, json_t **ret_object,
+                  struct nn_error *err)
 {
     struct nn_model *model = NULL;
     struct modelinfo *info = NULL;
@@ -91,11 +141,11 @@ int inspect_model(GBytes *bytes, json_t **ret_object, struct nn_error *err)
     const void *data = g_bytes_get_data(bytes, &size);
     int r = nn_model_load(data, size, &model, err);
     if (r == 0)
-        r = modelinfo_create(model, NULL, &info, err);
+        r = modelinfo_create(model, overrides, &info, err);
     if (r == 0)
         r = modelinfo_plan(info, model, NN_KERNELS_BEST, &plan, err);
     if (r == 0) {
-        *ret_object = describe(bytes, model, info);
+        *ret_object = describe(bytes, model, info, plan);
         r = *ret_object ? 0 : -ENOMEM;
     }
     nn_plan_unref(plan);

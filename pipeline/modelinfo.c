@@ -556,3 +556,19 @@ const char *modelinfo_pixels_name(enum modelinfo_pixels pixels)
 {
     return pixels_names[pixels];
 }
+
+const char *modelinfo_resize_name(enum modelinfo_resize resize)
+{
+    return resize_names[resize];
+}
+
+const char *modelinfo_head_name(enum modelinfo_head head)
+{
+    return head_names[head];
+}
+
+const char *modelinfo_layout_name(const struct modelinfo *info)
+{
+    static const char *const names[2][2] = {{"NCHW", "NHWC"}, {"NTCHW", "NTHWC"}};
+    return names[info->task == MODELINFO_CLASSIFY_WINDOW][info->interleaved];
+}

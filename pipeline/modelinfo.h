@@ -83,5 +83,9 @@ void modelinfo_scores(const struct modelinfo *info, const struct nn_tensor *outp
 /* Names of the enumerations, as the keys spell them. */
 const char *modelinfo_task_name(enum modelinfo_task task);
 const char *modelinfo_pixels_name(enum modelinfo_pixels pixels);
+const char *modelinfo_resize_name(enum modelinfo_resize resize);
+const char *modelinfo_head_name(enum modelinfo_head head);
+/* "NTCHW", "NTHWC", "NCHW" or "NHWC" */
+const char *modelinfo_layout_name(const struct modelinfo *info);
 
 #endif

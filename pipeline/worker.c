@@ -30,12 +30,15 @@
 static struct {
     int control_fd;
     gboolean inspect, version;
+    char **settings;
     char *test_hook;
 } options = {.control_fd = -1};
 
 static const GOptionEntry entries[] = {
     {"control-fd", 0, 0, G_OPTION_ARG_INT, &options.control_fd, "socket to the parent", "N"},
     {"inspect", 0, 0, G_OPTION_ARG_NONE, &options.inspect, "describe the model on stdin", NULL},
+    {"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.settings,
+     "inspect: what is configured instead of the model's own metadata", "KEY=VALUE"},
     {"version", 0, 0, G_OPTION_ARG_NONE, &options.version, "print the version", NULL},
     {"test-hook", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options.test_hook,
      "a forbidden deed, done behind the closed sandbox", "DEED"},
@@ -244,11 +247,25 @@ static GBytes *read_stdin(void)
     return NULL;
 }
 
+/* The --set options. */
+static GHashTable *read_settings(void)
+{
+    GHashTable *overrides = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (char **setting = options.settings; setting && *setting; setting++) {
+        const char *equals = strchr(*setting, '=');
+        if (equals)
+            g_hash_table_insert(overrides, g_strndup(*setting, (gsize)(equals - *setting)),
+                                g_strdup(equals + 1));
+    }
+    return overrides;
+}
+
 static int inspect(void)
 {
     int r = close_sandbox();
     if (r != 0)
         return r;
+    g_autoptr(GHashTable) overrides = read_settings();
     GBytes *bytes = read_stdin();
     if (!bytes) {
         fprintf(stderr, "the model cannot be read, or is over %d MiB\n", MODELFILE_MIB_MAX);
@@ -256,7 +273,7 @@ static int inspect(void)
     }
     json_t *object;
     struct nn_error err = {""};
-    if (inspect_model(bytes, &object, &err) < 0) {
+    if (inspect_model(bytes, overrides, &object, &err) < 0) {
         fprintf(stderr, "%s\n", err.text);
         leave(EXIT_BAD_MODEL);
     }

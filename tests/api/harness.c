@@ -195,6 +195,13 @@ static void get_model(void *app, struct api_request *request, const char *name)
     reply(request, "get_model");
 }
 
+static void get_model_card(void *app, struct api_request *request, const char *name)
+{
+    if (note(app, request, "get_model_card", name))
+        api_request_reply_data(request, 200, "text/markdown; charset=utf-8", strdup("# x\n"),
+                               4);
+}
+
 static void get_readiness(void *app, struct api_request *request)
 {
     if (note(app, request, "get_readiness", NULL))
@@ -221,6 +228,7 @@ static const struct api_backend backend = {
     .records_after = records_after,
     .list_models = list_models,
     .get_model = get_model,
+    .get_model_card = get_model_card,
     .get_readiness = get_readiness,
     .get_metrics = get_metrics,
 };

@@ -52,6 +52,8 @@ START_TEST(every_route_reaches_who_answers_it)
         {"GET", "/api/v1/detections/" ID, NULL, "get_detection", ID, 200, "application/json"},
         {"GET", "/api/v1/models", NULL, "list_models", "", 200, "application/json"},
         {"GET", "/api/v1/models/scene", NULL, "get_model", "scene", 200, "application/json"},
+        {"GET", "/api/v1/models/scene/card", NULL, "get_model_card", "scene", 200,
+         "text/markdown; charset=utf-8"},
         {"GET", "/api/v1/version", NULL, "", "", 200, "application/json"},
         {"GET", "/livez", NULL, "", "", 200, "application/json"},
         {"GET", "/readyz", NULL, "get_readiness", "", 200, "application/json"},

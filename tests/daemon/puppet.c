@@ -233,16 +233,21 @@ static bool take_message(void)
     return true;
 }
 
-static int inspect(void)
+static int inspect(const char *setting)
 {
     char model[64] = "";
     if (read(STDIN_FILENO, model, sizeof model - 1) < 0)
         return 66;
     if (strncmp(model, "good", 4) == 0) {
-        printf("{\"labels\": [\"a\"], \"name\": \"not yours to say\", \"pid\": %d}\n",
+        printf("{\"labels\": [\"a\"], \"name\": \"not yours to say\", \"nodes\": %d, "
+               "\"password\": \"x\"}\n",
                getpid());
         return 0;
     }
+    if (strncmp(model, "liar", 4) == 0)
+        puts("{\"labels\": [7]}");
+    if (strncmp(model, "echo", 4) == 0)
+        printf("{\"task\": \"%s\"}\n", setting);
     if (strncmp(model, "bad", 3) == 0) {
         fputs("not an ONNX file\033[0m\nsecond line\n", stderr);
         return 66;
@@ -262,8 +267,8 @@ int main(int argc, char **argv)
 {
     const char *name = basename(argv[0]);
     signal(SIGSEGV, SIG_DFL); /* a sanitizer would turn the death into an exit */
-    if (argc == 2 && strcmp(argv[1], "--inspect") == 0)
-        return inspect();
+    if (argc >= 2 && strcmp(argv[1], "--inspect") == 0)
+        return inspect(argc > 2 ? argv[2] : "");
     if (argc != 2 || strcmp(argv[1], "--control-fd=3") != 0)
         return 2;
     if (strcmp(name, "dead") == 0)

@@ -91,6 +91,36 @@ START_TEST(a_good_model_is_described_under_the_configurations_name)
     ck_assert(json_is_null(json_object_get(last, "problem")));
     ck_assert_str_eq(json_string_value(json_array_get(json_object_get(last, "labels"), 0)),
                      "a");
+    ck_assert_ptr_null(json_object_get(last, "password")); /* nothing that is not known */
+}
+END_TEST
+
+START_TEST(what_a_worker_says_is_checked_before_it_is_believed)
+{
+    write_model("liar");
+    models_ask(models, "m", answer, NULL);
+    wait_for(1);
+    ck_assert_ptr_nonnull(strstr(text_of("problem"), "labels is not a text"));
+    ck_assert_ptr_null(json_object_get(last, "labels"));
+}
+END_TEST
+
+START_TEST(what_is_configured_goes_to_the_inspection_and_a_change_of_it_is_noticed)
+{
+    struct config_model *model = (struct config_model *)config_find_model(&config, "m");
+    struct message_override override = {.key = "vigil.enter", .value = "0.9"};
+    write_model("echo");
+    model->overrides = &override;
+    model->override_count = 1;
+    models_ask(models, "m", answer, NULL);
+    wait_for(1);
+    ck_assert_str_eq(text_of("task"), "--set=vigil.enter=0.9");
+    g_strlcpy(override.value, "0.7", sizeof override.value);
+    models_ask(models, "m", answer, NULL);
+    wait_for(2);
+    ck_assert_str_eq(text_of("task"), "--set=vigil.enter=0.7");
+    model->overrides = NULL;
+    model->override_count = 0;
 }
 END_TEST
 
@@ -100,15 +130,15 @@ START_TEST(an_answer_is_kept_until_the_file_changes)
     models_ask(models, "m", answer, NULL);
     models_ask(models, "m", answer, NULL); /* shares the first one's inspection */
     wait_for(2);
-    json_int_t pid = json_integer_value(json_object_get(last, "pid"));
-    ck_assert_int_gt(pid, 0);
+    json_int_t nodes = json_integer_value(json_object_get(last, "nodes"));
+    ck_assert_int_gt(nodes, 0);
     models_ask(models, "m", answer, NULL);
     wait_for(3);
-    ck_assert_int_eq(json_integer_value(json_object_get(last, "pid")), pid);
+    ck_assert_int_eq(json_integer_value(json_object_get(last, "nodes")), nodes);
     write_model("good and longer");
     models_ask(models, "m", answer, NULL);
     wait_for(4);
-    ck_assert_int_ne(json_integer_value(json_object_get(last, "pid")), pid);
+    ck_assert_int_ne(json_integer_value(json_object_get(last, "nodes")), nodes);
 }
 END_TEST
 
@@ -190,6 +220,9 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_good_model_is_described_under_the_configurations_name);
+    tcase_add_test(tests, what_a_worker_says_is_checked_before_it_is_believed);
+    tcase_add_test(tests,
+                   what_is_configured_goes_to_the_inspection_and_a_change_of_it_is_noticed);
     tcase_add_test(tests, an_answer_is_kept_until_the_file_changes);
     tcase_add_loop_test(tests, a_bad_model_has_a_problem_and_harms_nothing, 0,
                         (int)G_N_ELEMENTS(broken));
