@@ -72,7 +72,7 @@ static int parse_boolean(const char *text)
 
 static int check_path(const struct config_key *key, const char *text, struct config_error *err)
 {
-    if (!*text)
+    if (!*text && key->type == CONFIG_PATH) /* no folders are a list, too */
         return refuse(key, err, "%s is empty; leave the key out for its default", key->name);
     if (!text_is_printable(text, strlen(text)))
         return refuse(key, err, "%s holds characters that cannot be printed", key->name);

@@ -236,17 +236,24 @@ START_TEST(a_section_may_be_spread_over_files_and_each_key_knows_its_own)
 }
 END_TEST
 
+static bool is_warned_of(const char *place, const char *what)
+{
+    for (guint i = 0; i < config.warnings->len; i++) {
+        const char *warning = config.warnings->pdata[i];
+        if (strstr(warning, place) && strstr(warning, what))
+            return true;
+    }
+    return false;
+}
+
 START_TEST(a_folder_or_model_that_is_not_there_is_a_warning)
 {
     g_autofree char *text = g_strdup_printf("[server]\nmedia_roots = %s;/srv/nowhere\n"
                                             "[model m]\npath = none.onnx\n",
                                             folder);
     ck_assert_int_eq(load(text), 0);
-    ck_assert_uint_eq(config.warnings->len, 2);
-    ck_assert_ptr_nonnull(strstr(config.warnings->pdata[0], "vigil.conf:2: "));
-    ck_assert_ptr_nonnull(strstr(config.warnings->pdata[0], "/srv/nowhere"));
-    ck_assert_ptr_nonnull(strstr(config.warnings->pdata[1], "vigil.conf:4: "));
-    ck_assert_ptr_nonnull(strstr(config.warnings->pdata[1], "none.onnx"));
+    ck_assert(is_warned_of("vigil.conf:2: ", "/srv/nowhere"));
+    ck_assert(is_warned_of("vigil.conf:4: ", "none.onnx"));
     ck_assert(!config_find_model(&config, "m")->file.exists);
 }
 END_TEST

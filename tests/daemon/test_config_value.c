@@ -27,6 +27,7 @@ static const struct {
     {CONFIG_TEXT, "any thing", 0, "any thing"},
     {CONFIG_NAME, "front-door_2", 0, "front-door_2"},
     {CONFIG_PATH, "/srv/a b", 0, "/srv/a b"},
+    {CONFIG_FOLDERS, "", 0, ""},
     {CONFIG_INTEGER, "100", 100, "100"},
     {CONFIG_INTEGER, "-5", -5, "-5"},
     {CONFIG_BOOLEAN, "true", 1, "true"},
