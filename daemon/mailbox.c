@@ -432,8 +432,8 @@ int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *co
 void mailbox_set_retention(struct mailbox *mailbox, int days)
 {
     uv_mutex_lock(&mailbox->lock);
+    mailbox->retention_changed |= mailbox->retention_days != days;
     mailbox->retention_days = days;
-    mailbox->retention_changed = true;
     uv_cond_signal(&mailbox->wake);
     uv_mutex_unlock(&mailbox->lock);
 }
