@@ -126,7 +126,7 @@ static void card_read(uv_work_t *work, int status)
         api_request_reply_problem(
             card->request, 404, "card_unknown",
             "what is written about model %s cannot be shown: %s", card->model,
-            result == -EILSEQ ? "it is not UTF-8" : file_error_text(-result));
+            result == -EILSEQ ? "it is not UTF-8" : file_error_text(result));
     else if (check_content(card->request, card->text, card->size))
         api_request_reply_data(card->request, 200, "text/markdown; charset=utf-8",
                                g_steal_pointer(&card->text), card->size);

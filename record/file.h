@@ -25,7 +25,7 @@ int file_read(int fd, size_t size_max, char **ret_data, size_t *ret_size);
 /* file_open, file_read. */
 int file_read_path(const char *path, size_t size_max, char **ret_data, size_t *ret_size);
 
-/* Why, for a person: "it is a folder", "No such file or directory". */
+/* What such an -errno means, for a person: "it is a folder", "No such file or directory". */
 const char *file_error_text(int error);
 
 #endif

@@ -71,14 +71,12 @@ def settled(running, *names):
     return pids(running)
 
 
-def only_what_changed_is_touched():
-    """one stream changed, one added, one removed: the others lose no frame
-
-    They keep worker and connection, too."""
+def reload_beside_others(workers, separate):
+    """A changed, an added and a removed stream beside three that stay as they are."""
     with workspace() as folder, \
             rtsp_server(folder, '--port', '0', '--pattern', 'scene') as (_, port):
         camera = f'rtsp://127.0.0.1:{port}/stream'
-        kept = stream('front', camera) + stream('side', camera)
+        kept = workers + stream('front', camera) + stream('side', camera)
         old = kept + stream('yard', camera) + stream('gate', camera)
         new = kept + stream('yard', camera, user='viewer') + stream('door', camera)
         with daemon(folder, old) as vigild:
@@ -86,11 +84,13 @@ def only_what_changed_is_touched():
             for name in ('front', 'side', 'yard', 'gate', 'told'):
                 vigild.wait_live(name)
             before, began = streams(vigild), time.monotonic()
+            shared = len(set(pids(vigild).values()))
+            expect(shared == (5 if separate else 1), f'{shared} workers')
             taken, said = reload(vigild, new)
             expect(taken and 'reloaded: 1 added, 1 removed, 1 changed, 3 unchanged' in said, said)
             vigild.wait_live('door')
-            vigild.wait_status('yard', 'live with a new worker', lambda s: s['state'] == 'live' and
-                               s['worker_pid'] != before['yard']['status']['worker_pid'], 20)
+            vigild.wait_status('yard', 'live anew', lambda s: s['state'] == 'live' and
+                               s['connected'] != before['yard']['status']['connected'], 20)
             expect(sorted(pids(vigild)) == ['door', 'front', 'side', 'told', 'yard'], 'which')
             for name in ('front', 'side', 'told'):
                 was = before[name]['status']
@@ -103,6 +103,18 @@ def only_what_changed_is_touched():
                 note(f'{name}: {now["received"] - was["received"]} frames received, '
                      f'{now["dropped"] - was["dropped"]} dropped in '
                      f'{time.monotonic() - began:.1f} s around the reload')
+
+
+def only_what_changed_is_touched():
+    """one stream changed, one added, one removed: the others lose no frame
+
+    They keep worker and connection, too."""
+    reload_beside_others('', True)
+
+
+def neighbours_in_a_worker_are_not_touched():
+    """the same while all streams share one worker"""
+    reload_beside_others('[worker]\nstreams_per_worker = 8\n', False)
 
 
 def a_bad_file_changes_nothing():
@@ -441,7 +453,8 @@ def a_terminal_that_ends_stops_it():
         expect('stopping' in output(), output())
 
 
-run_tests([only_what_changed_is_touched, a_bad_file_changes_nothing,
+run_tests([only_what_changed_is_touched, neighbours_in_a_worker_are_not_touched,
+           a_bad_file_changes_nothing,
            a_changed_model_restarts_its_streams_only, files_and_api_share_names,
            streams_of_the_api_are_not_lost, a_change_under_way_is_judged_anew,
            a_failed_stream_is_tried_again,
