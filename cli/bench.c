@@ -125,9 +125,10 @@ static double parts_ms(const struct bench *b)
 
 static void print_json(const struct bench *b)
 {
+    g_autofree char *path = g_utf8_make_valid(b->file.path, -1);
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:I, s:I}", "file", b->file.path,
-        "kernels", b->info.kernels, "precision", "fp32", "threads", b->threads, "batch",
+        "{s:s, s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:I, s:I}", "file", path, "kernels",
+        b->info.kernels, "precision", "fp32", "threads", b->threads, "batch",
         b->batch ? b->batch : 1, "runs", (json_int_t)b->times.runs, "median_ms",
         b->times.median_ms, "min_ms", b->times.min_ms, "p95_ms", b->times.p95_ms, "per_second",
         b->times.per_second, "arena_bytes", (json_int_t)b->info.arena_bytes, "weight_bytes",
@@ -231,7 +232,9 @@ int cli_bench(int argc, char **argv)
         "--stream also measures its parts alone: what runs once per frame, and what runs once\n"
         "per window. A stream should cost little more than their sum. Without --runs the three "
         "are\n"
-        "measured in turns, and the quietest of five rounds counts.",
+        "measured in turns, and the quietest of five rounds counts. VIGIL_KERNELS=avx2 or "
+        "scalar\n"
+        "in the environment measures slower kernels.",
         entries);
     int result = over - 1;
     if (!over && argc != 2)

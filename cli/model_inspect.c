@@ -190,6 +190,13 @@ static void print_all(const struct subject *s)
 
 /* --- for programs ------------------------------------------------------------------------- */
 
+/* Paths and messages may hold anything; names and metadata were checked when they were read. */
+static json_t *text_json(const char *text)
+{
+    g_autofree char *valid = g_utf8_make_valid(text, -1);
+    return json_string(valid);
+}
+
 static json_t *shape_json(const struct nn_shape *shape)
 {
     json_t *dims = json_array();
@@ -247,12 +254,13 @@ static void print_json(const struct subject *s)
             operators, at->data,
             json_integer(GPOINTER_TO_INT(g_hash_table_lookup(counts, at->data))));
     for (guint i = 0; i < s->file.assumed->len; i++)
-        json_array_append_new(assumed, json_string(s->file.assumed->pdata[i]));
-    json_t *object = json_pack(
-        "{s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "file", s->file.path, "file_bytes",
-        (json_int_t)g_bytes_get_size(s->file.bytes), "opset", nn_model_opset(s->file.model),
-        "inputs", inputs, "outputs", outputs, "layers", layers_json(s->plan), "operators",
-        operators, "metadata", metadata_json(s->file.model), "assumed", assumed);
+        json_array_append_new(assumed, text_json(s->file.assumed->pdata[i]));
+    json_t *object = json_pack("{s:o, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "file",
+                               text_json(s->file.path), "file_bytes",
+                               (json_int_t)g_bytes_get_size(s->file.bytes), "opset",
+                               nn_model_opset(s->file.model), "inputs", inputs, "outputs",
+                               outputs, "layers", layers_json(s->plan), "operators", operators,
+                               "metadata", metadata_json(s->file.model), "assumed", assumed);
     json_object_set_new(object, "parameters", json_integer(s->parameters));
     json_object_set_new(object, "window", json_integer(s->info.window));
     json_object_set_new(object, "macs_per_frame", json_integer((json_int_t)s->macs[true]));
@@ -262,7 +270,7 @@ static void print_json(const struct subject *s)
     json_object_set_new(object, "kernels", json_string(s->info.kernels));
     json_object_set_new(object, "streams", json_boolean(s->file.info != NULL));
     if (!s->file.info)
-        json_object_set_new(object, "not_for_streams", json_string(s->file.no_stream.text));
+        json_object_set_new(object, "not_for_streams", text_json(s->file.no_stream.text));
     output_json_line(object);
     json_decref(object);
 }

@@ -310,6 +310,14 @@ def inspect_says_what_it_assumed():
         expect(status in (2, 78) and not lines and word in error, f'{shape}: {status} {error}')
 
 
+def names_that_are_no_text_are_told_as_json_can():
+    """inspect --json: a path that is not UTF-8 still gives one JSON object"""
+    path = os.fsencode(FOLDER.name) + b'/\xff.onnx'
+    write(path, open(small_network(os.path.join(FOLDER.name, 'text.onnx')), 'rb').read())
+    status, lines, error = vigil('inspect', '--json', path)
+    expect(status == 0 and json.loads(lines[0])['file'].endswith('\ufffd.onnx'), f'{lines} {error}')
+
+
 def inspect_names_what_stands_in_the_way():
     """inspect: what cannot be run is refused in one line that names it, with its exit code"""
     path = os.path.join(FOLDER.name, 'ring.onnx')
@@ -334,7 +342,7 @@ TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_err
          nothing_to_verify_is_no_success, hostile_names_do_not_reach_the_terminal,
          the_shared_tests_pass, the_shared_models_pass, inspect_counts_what_a_model_costs,
          inspect_shows_the_cut_of_the_model_that_comes_with_vigil, inspect_says_what_it_assumed,
-         inspect_names_what_stands_in_the_way]
+         names_that_are_no_text_are_told_as_json_can, inspect_names_what_stands_in_the_way]
 
 
 run_tests(TESTS)
