@@ -46,7 +46,7 @@ _vigil() {
     [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}
     if ((COMP_CWORD == 1)); then
         _vigil_offer "$(_vigil_verbs "$program") --help --version" "$word"
-    elif [[ $before == --stream || $before == -s && $verb != run ]]; then
+    elif [[ $before == --stream && $verb != bench || $before == -s && $verb != run ]]; then
         _vigil_offer "$(_vigil_streams "$program")" "$word"
     elif [[ $word == -* && -n $(_vigil_verbs "$program" "$verb") ]]; then
         _vigil_offer "$(_vigil_options "$program" "$verb" "$action") --help" "$word"
