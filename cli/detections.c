@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "cli/when.h"
 #include "record/summary.h"
 
 struct filters {
@@ -135,6 +136,33 @@ static int print_summary(struct client *client, const struct filters *filters)
     return CLI_OK;
 }
 
+/* Makes of what was typed what the API takes. */
+static int read_time(const char *option, char **text, GDateTime *now)
+{
+    if (!*text)
+        return CLI_OK;
+    char *time = when_parse(*text, now);
+    if (!time)
+        return cli_fail(CLI_USAGE, "%s \"%s\": write %s", option, *text, WHEN_FORMS);
+    g_free(*text);
+    *text = time;
+    return CLI_OK;
+}
+
+static int list_detections(struct filters *filters)
+{
+    g_autoptr(GDateTime) now = g_date_time_new_now_local();
+    if (read_time("--since", &filters->since, now) != CLI_OK ||
+        read_time("--until", &filters->until, now) != CLI_OK)
+        return CLI_USAGE;
+    struct client *client = client_create();
+    int result = !client       ? CLI_USAGE
+                 : filters->by ? print_summary(client, filters)
+                               : print_pages(client, filters);
+    client_destroy(client);
+    return result;
+}
+
 int cli_detections(int argc, char **argv)
 {
     struct filters filters = {.limit = LIMIT_NONE};
@@ -146,9 +174,10 @@ int cli_detections(int argc, char **argv)
         {"zone", 'z', 0, G_OPTION_ARG_STRING, &filters.zone, "Only in this zone", "NAME"},
         {"min-score", 0, 0, G_OPTION_ARG_STRING, &filters.min_score,
          "Only from this best score", "0..1"},
-        {"since", 0, 0, G_OPTION_ARG_STRING, &filters.since,
-         "Started at or after, 2026-11-20T12:00:00Z", "TIME"},
-        {"until", 0, 0, G_OPTION_ARG_STRING, &filters.until, "Started before", "TIME"},
+        {"since", 0, 0, G_OPTION_ARG_STRING, &filters.since, "Started at or after: " WHEN_FORMS,
+         "TIME"},
+        {"until", 0, 0, G_OPTION_ARG_STRING, &filters.until,
+         "Started before; written as --since", "TIME"},
         {"state", 0, 0, G_OPTION_ARG_STRING, &filters.state, "Only active or ended", "STATE"},
         {"limit", 'n', 0, G_OPTION_ARG_INT, &filters.limit, "At most so many (50; 0: all)",
          "N"},
@@ -165,11 +194,7 @@ int cli_detections(int argc, char **argv)
         result = cli_fail(CLI_USAGE, "\"%s\" is not an option (see: vigil detections --help)",
                           argv[1]);
     } else if (!over) {
-        struct client *client = client_create();
-        result = !client      ? CLI_USAGE
-                 : filters.by ? print_summary(client, &filters)
-                              : print_pages(client, &filters);
-        client_destroy(client);
+        result = list_detections(&filters);
     }
     char *const texts[] = {filters.stream, filters.kind,      filters.label,
                            filters.zone,   filters.min_score, filters.since,
