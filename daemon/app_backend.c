@@ -17,13 +17,15 @@ static void get_readiness(void *owner, struct api_request *request)
     mailbox_get_stats(app->mailbox, &store);
     supervisor_get_stats(app->supervisor, &workers);
     bool starting = workers.spawned > 0 && workers.warmup_seconds == 0 && workers.workers_start;
-    bool degraded = *store.problem || !workers.workers_start || app->phase != APP_RUNNING;
+    /* A spare that does not start is no reason while every stream is served. */
+    bool stuck = !workers.workers_start && workers.waiting > 0;
+    bool degraded = *store.problem || stuck || app->phase != APP_RUNNING;
     const char *status = degraded ? "degraded" : starting ? "starting" : "ready";
     json_t *body = json_pack("{s:s, s:{s:s, s:s}}", "status", status, "checks", "store",
                              *store.problem ? store.problem : "ok", "workers",
-                             !workers.workers_start ? workers.start_problem
-                             : starting             ? "starting"
-                                                    : "ok");
+                             stuck      ? workers.start_problem
+                             : starting ? "starting"
+                                        : "ok");
     api_request_reply_json(request, strcmp(status, "ready") == 0 ? 200 : 503, body);
 }
 

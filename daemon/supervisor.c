@@ -326,6 +326,8 @@ void supervisor_get_stats(const struct supervisor *sup, struct supervisor_stats 
     *ret_stats = sup->stats;
     ret_stats->workers = (int)sup->slots->len;
     ret_stats->spares = count_slots(sup, SPARE);
+    for (guint i = 0; i < sup->streams->len; i++)
+        ret_stats->waiting += stream_waits(sup->streams->pdata[i]);
 }
 
 int supervisor_stream_pid(const struct supervisor *sup, const char *name)

@@ -96,6 +96,7 @@ struct supervisor_stats {
     int64_t crashed; /* while serving a stream and not asked to stop */
     int64_t killed_silent, killed_malformed, killed_flooding, killed_stopping;
     double warmup_seconds;   /* of the last worker, spawn to ready */
+    int waiting;             /* streams that are to run and have no worker */
     bool workers_start;      /* the last spawned worker became ready, or none was needed yet */
     char start_problem[200]; /* when it did not */
 };

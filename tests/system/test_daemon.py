@@ -344,6 +344,31 @@ def a_failing_store_is_told_and_survived():
         expect(sum(metric(running, 'vigil_records_dropped_total')) == 0, 'records are lost')
 
 
+def a_missing_spare_is_no_reason():
+    """/readyz stays ready while all streams are served, also when a spare does not start"""
+    with workspace() as folder:
+        program = os.path.join(folder, 'puppet')
+        os.symlink(PUPPET, program)
+        with daemon(folder, f'[worker]\nprogram = {program}\n') as running:
+            def ready():
+                status, _, text = running.request('GET', '/readyz')
+                return status, json.loads(text)
+            running.put_stream('calm', uri=SCENE)
+            wait_up(running, 'calm')
+            wait_for('a spare', lambda: metric(running, 'vigil_workers_spare') == [1.0], 10)
+            worker = pid_of(running, 'calm')
+            spare = [pid for pid in children(running.pid) if pid != worker][0]
+            os.rename(program, program + '-kept')
+            os.kill(spare, signal.SIGKILL)
+            running.wait_output('does not start')
+            expect(ready()[0] == 200, f'{ready()}')
+            os.kill(worker, signal.SIGKILL)
+            wait_for('degraded', lambda: ready()[0] == 503, 10)
+            expect(ready()[1]['checks']['workers'] != 'ok', f'{ready()}')
+            os.rename(program + '-kept', program)
+            wait_for('ready', lambda: ready()[0] == 200, 40)
+
+
 def crash_loops_are_quarantined():
     """a worker that dies again and again leaves its stream failed, until put again"""
     with workspace() as folder, daemon(folder, CONFIG) as running:
@@ -371,5 +396,5 @@ run_tests([
     streams_survive_a_restart, a_killed_worker_is_replaced, a_killed_vigild_leaves_nothing_behind,
     stopping_is_clean, churn_leaves_no_descriptors, credentials_are_shown_nowhere,
     workers_inherit_nothing, media_stays_beneath_its_root, a_failing_store_is_told_and_survived,
-    crash_loops_are_quarantined, records_have_a_rate,
+    a_missing_spare_is_no_reason, crash_loops_are_quarantined, records_have_a_rate,
 ])
