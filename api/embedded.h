@@ -8,4 +8,8 @@
 extern const unsigned char api_no_picture[];
 extern const size_t api_no_picture_size;
 
+/* page.css */
+extern const unsigned char api_page_style[];
+extern const size_t api_page_style_size;
+
 #endif

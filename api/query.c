@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/live.h"
+#include "api/page.h"
 #include "record/text.h"
 
 /* Values become part of a sentence; a long one is cut. */
@@ -163,6 +164,15 @@ static int read_fps(struct api_query *query, const char *value)
     return 0;
 }
 
+static int read_refresh(struct api_query *query, const char *value)
+{
+    int64_t seconds;
+    if (read_integer(value, API_PAGE_REFRESH_MAX, &seconds) < 0)
+        return -EINVAL;
+    query->refresh_s = (int)seconds;
+    return 0;
+}
+
 static int read_last_event_id(struct api_query *query, const char *value)
 {
     return api_query_read_event_id(value, &query->last_event_id);
@@ -211,6 +221,11 @@ const struct api_parameter_rule api_query_events[] = {
     {.name = NULL},
 };
 
+const struct api_parameter_rule api_query_page[] = {
+    {"refresh", read_refresh, "a whole number of seconds from 0 (never) to 3600"},
+    {NULL, NULL, NULL},
+};
+
 const struct api_parameter_rule api_query_live[] = {
     {"fps", read_fps, "a whole number from 1 to 5"},
     {NULL, NULL, NULL},
@@ -238,7 +253,9 @@ static bool is_repeated(const struct api_target *target, int index)
 int api_query_parse(const struct api_parameter_rule *rules, const struct api_target *target,
                     struct api_query *ret_query, const char **ret_code, struct api_error *err)
 {
-    struct api_query query = {.last_event_id = API_NO_EVENT_ID, .fps = API_LIVE_FPS_DEFAULT};
+    struct api_query query = {.last_event_id = API_NO_EVENT_ID,
+                              .fps = API_LIVE_FPS_DEFAULT,
+                              .refresh_s = API_PAGE_REFRESH_DEFAULT};
     record_query_init(&query.detections);
     for (int i = 0; i < target->parameter_count; i++) {
         const struct api_parameter *parameter = &target->parameters[i];

@@ -17,6 +17,7 @@ struct api_query {
     unsigned by;                    /* flags of record_by; 0: absent */
     int64_t last_event_id;          /* API_NO_EVENT_ID: absent */
     int fps;                        /* GET .../live.mjpeg: pictures a second */
+    int refresh_s;                  /* GET /: 0 never */
 };
 
 struct api_parameter_rule {
@@ -30,6 +31,7 @@ extern const struct api_parameter_rule api_query_detections[];
 extern const struct api_parameter_rule api_query_summary[];
 extern const struct api_parameter_rule api_query_events[];
 extern const struct api_parameter_rule api_query_live[];
+extern const struct api_parameter_rule api_query_page[];
 
 /* 0, or -EINVAL with one line and *ret_code one of parameter_unknown, parameter_repeated,
  * parameter_invalid, cursor_invalid. */

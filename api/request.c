@@ -8,10 +8,15 @@
 
 #include "api/body.h"
 
-/* What every answer carries. The policy forbids a browser to run, frame or embed any of it. */
+/* Forbids a browser to run, frame or embed any of it; the one page may show our own pictures and
+ * use our own style. */
+static const char policy[] = "default-src 'none'; frame-ancestors 'none'";
+static const char page_policy[] = "default-src 'none'; img-src 'self'; style-src 'self'; "
+                                  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/* What every answer carries beside the policy. */
 static const char *const security_headers[][2] = {
     {"X-Content-Type-Options", "nosniff"},
-    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
     {"Cross-Origin-Resource-Policy", "same-origin"},
     {"Cache-Control", "no-store"},
 };
@@ -30,6 +35,8 @@ int api_response_add_headers(const struct api_server *server, int status,
     failed |= MHD_add_response_header(response, name, value) == MHD_YES ? 0 : -1
     for (size_t i = 0; i < SECURITY_HEADER_COUNT; i++)
         ADD(security_headers[i][0], security_headers[i][1]);
+    bool page = content_type && strncmp(content_type, "text/html", 9) == 0;
+    ADD("Content-Security-Policy", page ? page_policy : policy);
     if (content_type)
         ADD("Content-Type", content_type);
     if (status == 503)
@@ -85,8 +92,10 @@ char *api_response_format_too_large(void)
     size_t size;
     FILE *out = problem ? open_memstream(&text, &size) : NULL;
     if (out) {
-        fprintf(out, "HTTP/1.1 413 %s\r\nConnection: close\r\nContent-Type: %s\r\n",
-                MHD_get_reason_phrase_for(413), problem_type);
+        fprintf(out,
+                "HTTP/1.1 413 %s\r\nConnection: close\r\nContent-Type: %s\r\n"
+                "Content-Security-Policy: %s\r\n",
+                MHD_get_reason_phrase_for(413), problem_type, policy);
         for (size_t i = 0; i < SECURITY_HEADER_COUNT; i++)
             fprintf(out, "%s: %s\r\n", security_headers[i][0], security_headers[i][1]);
         fprintf(out, "Content-Length: %zu\r\n\r\n%s", strlen(problem), problem);

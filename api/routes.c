@@ -7,8 +7,10 @@
 #include <strings.h>
 
 #include "api/body.h"
+#include "api/embedded.h"
 #include "api/internal.h"
 #include "api/openapi.h"
+#include "api/page.h"
 
 /* What a key will have to allow. Until there are keys everyone on this machine may do all. */
 enum scope { SCOPE_OPEN, SCOPE_READ, SCOPE_EVENTS, SCOPE_CONTROL };
@@ -165,17 +167,39 @@ static void get_metrics(struct api_server *server, struct api_request *request,
     server->backend->get_metrics(server->app, request);
 }
 
-static void get_contract(struct api_server *server, struct api_request *request,
-                         const json_t *body)
+/* A file of the program's own. */
+static void reply_embedded(struct api_server *server, struct api_request *request,
+                           const char *type, const unsigned char *data, size_t size)
 {
-    (void)body;
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        api_openapi_size, (void *)api_openapi, MHD_RESPMEM_PERSISTENT);
-    if (response && api_response_add_headers(server, 200, "application/json", response) < 0) {
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(size, (void *)data, MHD_RESPMEM_PERSISTENT);
+    if (response && api_response_add_headers(server, 200, type, response) < 0) {
         MHD_destroy_response(response);
         response = NULL;
     }
     api_request_reply_response(request, 200, response);
+}
+
+static void get_contract(struct api_server *server, struct api_request *request,
+                         const json_t *body)
+{
+    (void)body;
+    reply_embedded(server, request, "application/json", api_openapi, api_openapi_size);
+}
+
+static void get_page(struct api_server *server, struct api_request *request, const json_t *body)
+{
+    (void)server;
+    (void)body;
+    api_page_show(request);
+}
+
+static void get_page_style(struct api_server *server, struct api_request *request,
+                           const json_t *body)
+{
+    (void)body;
+    reply_embedded(server, request, "text/css; charset=utf-8", api_page_style,
+                   api_page_style_size);
 }
 
 /* --- the table -------------------------------------------------------------------------- */
@@ -207,6 +231,8 @@ static const struct api_route routes[] = {
     ROUTE("GET", "/readyz", OPEN, get_readiness, none, NONE),
     ROUTE("GET", "/metrics", READ, get_metrics, none, NONE),
     ROUTE("GET", "/openapi.json", OPEN, get_contract, none, NONE),
+    ROUTE("GET", "/", READ, get_page, page, NONE),
+    ROUTE("GET", "/page.css", OPEN, get_page_style, none, NONE),
 };
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
 static_assert(ROUTE_COUNT <= API_ROUTES_MAX, "what is counted by route has too little room");

@@ -66,6 +66,7 @@ cat <<EOF
 
 vigild watches three streams. Ask it, in another terminal:
 
+  xdg-open $url/
   curl $url/api/v1/streams
   curl $url/api/v1/detections
   curl -N $url/api/v1/events

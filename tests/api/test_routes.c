@@ -59,6 +59,8 @@ START_TEST(every_route_reaches_who_answers_it)
         {"GET", "/readyz", NULL, "get_readiness", "", 200, "application/json"},
         {"GET", "/metrics", NULL, "get_metrics", "", 200, "text/plain; version=0.0.4"},
         {"GET", "/openapi.json", NULL, "", "", 200, "application/json"},
+        {"GET", "/", NULL, "list_detections", "", 200, "text/html; charset=utf-8"},
+        {"GET", "/page.css", NULL, "", "", 200, "text/css; charset=utf-8"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct response response;
@@ -211,6 +213,54 @@ START_TEST(every_answer_carries_the_security_headers)
 }
 END_TEST
 
+START_TEST(only_the_page_may_show_pictures_and_nothing_may_run)
+{
+    struct response response;
+    harness_ask(&harness, "GET", "/", NULL, NULL, &response);
+    ck_assert_pstr_eq(response_header(&response, "Content-Security-Policy"),
+                      "default-src 'none'; img-src 'self'; style-src 'self'; base-uri 'none'; "
+                      "form-action 'none'; frame-ancestors 'none'");
+    ck_assert_pstr_eq(response_header(&response, "X-Content-Type-Options"), "nosniff");
+    ck_assert_ptr_nonnull(strstr(response.body, "content=\"10\""));
+    response_finish(&response);
+    harness_ask(&harness, "GET", "/?refresh=0", NULL, NULL, &response);
+    ck_assert_ptr_null(strstr(response.body, "http-equiv"));
+    response_finish(&response);
+}
+END_TEST
+
+START_TEST(a_page_is_made_of_what_can_be_told)
+{
+    struct response response;
+    struct client *client = harness_connect(&harness);
+    harness.hold = true;
+    client_request(&harness, client, "GET", "/", NULL, NULL);
+    HARNESS_WAIT(&harness, harness.held_count == 2);
+    harness_release(&harness);
+    harness_idle(&harness, 50);
+    ck_assert_uint_eq(client->size, 0); /* half an answer is none */
+    harness_release(&harness);
+    client_receive(&harness, client, false, &response);
+    ck_assert_int_eq(response.status, 200);
+    ck_assert_ptr_nonnull(strstr(response.body, "They cannot be read at the moment"));
+    response_finish(&response);
+    /* Nor does a client that leaves, or a server that goes, take more than its own with it. */
+    client_request(&harness, client, "GET", "/", NULL, NULL);
+    HARNESS_WAIT(&harness, harness.held_count == 2);
+    client_close(&harness, client);
+    harness_idle(&harness, 200);
+    harness_release(&harness);
+    harness_release(&harness);
+    client = harness_connect(&harness);
+    client_request(&harness, client, "GET", "/", NULL, NULL);
+    HARNESS_WAIT(&harness, harness.held_count == 2);
+    api_server_destroy(harness.server);
+    harness.server = NULL;
+    harness_release(&harness);
+    harness_release(&harness);
+}
+END_TEST
+
 START_TEST(head_answers_like_get_without_a_body)
 {
     struct response get, head;
@@ -242,7 +292,10 @@ START_TEST(a_wrong_request_gets_the_problem_that_says_so)
         int status;
         const char *code;
     } rows[] = {
-        {"GET", "/", NULL, NULL, 404, "path_unknown"},
+        {"POST", "/", NULL, "{}", 405, "method_not_allowed"},
+        {"GET", "/?refresh=3601", NULL, NULL, 400, "parameter_invalid"},
+        {"GET", "/?refresh=-1", NULL, NULL, 400, "parameter_invalid"},
+        {"GET", "/index.html", NULL, NULL, 404, "path_unknown"},
         {"GET", "/api/v1/stream", NULL, NULL, 404, "path_unknown"},
         {"GET", "/api/v1/streams/", NULL, NULL, 400, "name_invalid"},
         {"GET", "/api/v1/streams/a/b", NULL, NULL, 404, "path_unknown"},
@@ -660,6 +713,8 @@ int main(void)
     tcase_add_test(routes, the_body_reaches_the_backend_whole);
     tcase_add_test(routes, a_chunked_body_is_taken_too);
     tcase_add_test(routes, every_answer_carries_the_security_headers);
+    tcase_add_test(routes, only_the_page_may_show_pictures_and_nothing_may_run);
+    tcase_add_test(routes, a_page_is_made_of_what_can_be_told);
     tcase_add_test(routes, head_answers_like_get_without_a_body);
     tcase_add_test(routes, a_wrong_request_gets_the_problem_that_says_so);
     tcase_add_test(routes, a_problem_says_what_it_is_and_where_that_is_described);

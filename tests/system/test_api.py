@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Streams changed, restarted and guarded by conditions over the API of a real vigild, whose
 workers are tests/daemon/puppet.c."""
+import html.parser
 import json
 import os
 import threading
@@ -137,5 +138,57 @@ def a_restart_is_a_new_worker():
                 Origin='https://evil.example')
 
 
-run_tests([a_patch_changes_what_it_names, conditions_hold, one_of_many_wins,
+class Page(html.parser.HTMLParser):
+    """Takes a page apart; raises for what is not nested, or could run or load anything foreign."""
+
+    VOID = ('meta', 'link', 'img')
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.text, self.links = [], '', []
+        self.feed(text)
+        self.close()
+        expect(not self.open, f'left open: {self.open}')
+
+    def handle_starttag(self, tag, attrs):
+        expect(tag not in ('script', 'style', 'iframe', 'object', 'form', 'base'), f'<{tag}>')
+        for name, value in attrs:
+            expect(not name.startswith('on') and name != 'style' and value is not None,
+                   f'<{tag} {name}>')
+            if name in ('href', 'src'):
+                expect(value.startswith('/') and not value.startswith('//'), f'{name}={value}')
+                self.links.append(value)
+        expect(len(dict(attrs)) == len(attrs), f'<{tag}> has an attribute twice')
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        expect(self.open and self.open.pop() == tag, f'</{tag}> closes another')
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def the_page_is_whole():
+    """GET / is well-formed HTML of streams and detections, whose links lead somewhere"""
+    with workspace() as folder, daemon(folder, CONFIG) as running:
+        page = Page(running.request('GET', '/')[2].decode())
+        expect('There are none.' in page.text, page.text)
+        for name in ('calm', 'record', 'ended'):
+            running.put_stream(name, uri=f'{SCENE}?seed=1&fps=5')
+            running.wait_status(name, 'up', lambda s: s['state'] in ('live', 'ended'), 10)
+        running.put_stream('paused', uri=SCENE, enabled=False)
+        wait_for('the detection', lambda: running.detections(), 10)
+        page = Page(running.request('GET', '/')[2].decode())
+        for word in ('calm', 'record', 'ended', 'paused', 'disabled', '2 of 4 streams live',
+                     'seed=1&fps=5', 'movement', 'still on'):
+            expect(word in page.text, f'no {word} in {page.text}')
+        expect('/api/v1/streams/calm/snapshot.jpg' in page.links, page.links)
+        for link in page.links:
+            if not link.endswith('live.mjpeg'):
+                status = running.request('HEAD', link)[0]
+                expect(status == 200, f'{link}: {status}')
+
+
+run_tests([the_page_is_whole, a_patch_changes_what_it_names, conditions_hold, one_of_many_wins,
            changes_are_made_in_order, a_restart_is_a_new_worker])
