@@ -7,7 +7,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 	libcurl4-openssl-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
 	libgstreamer-plugins-bad1.0-dev libgstrtspserver-1.0-dev gstreamer1.0-tools gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
-	gstreamer1.0-libav glib-networking openssl sqlite3 systemd python3 python3-yaml
+	gstreamer1.0-libav glib-networking openssl sqlite3 systemd mandoc python3 python3-yaml
 
 BUILD ?= build
 WERROR ?= false

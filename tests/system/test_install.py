@@ -75,6 +75,8 @@ def everything_has_its_place():
                      f'{share}/doc/vigil/examples/vigil.conf',
                      f'{share}/bash-completion/completions/vigil',
                      f'{share}/bash-completion/completions/vigild',
+                     f'{root}{option("mandir")}/man1/vigil.1',
+                     f'{root}{option("mandir")}/man5/vigil.conf.5',
                      f'{root}{option("mandir")}/man8/vigild.8'):
             expect(os.path.getsize(path) > 0, f'{path} is empty')
         with open(f'{root}{option("prefix")}/lib/systemd/system/vigil.service',
