@@ -322,7 +322,8 @@ int cli_streams(int argc, char **argv)
         "Lists, adds, changes, restarts, inspects and removes the streams vigild watches.\n"
         "URI: rtsp://, rtsps://, file:///path, scene://street?seed=1, or the path of a file\n"
         "below one of vigild's media roots.\n"
-        "KEY: uri, user, password, model, enabled, loop; what set does not name stays, KEY=\n"
+        "KEY: uri, user, password, model, enabled, loop, retention_days, retention_mb; what "
+        "set does not name stays, KEY=\n"
         "without a value gives the default.\n"
         "test looks at a camera without a daemon (see: vigil streams test --help).",
         entries);

@@ -227,6 +227,25 @@ void app_apply_stream(struct app *app, const struct stream_entry *entry)
         supervisor_stop(app->supervisor, entry->config.name);
 }
 
+void app_apply_retention(struct app *app)
+{
+    struct retention_stream streams[APP_STREAMS_MAX];
+    struct retention retention = {.days = app->config->retention_days,
+                                  .megabytes = app->config->retention_mb,
+                                  .updates_hours = app->config->retention_updates_hours,
+                                  .streams = streams};
+    for (size_t i = 0; i < streams_count(app->streams); i++) {
+        const struct config_stream *config = &streams_at(app->streams, i)->config;
+        if (config->retention_days < 0 && config->retention_mb == 0)
+            continue;
+        struct retention_stream *stream = &streams[retention.stream_count++];
+        g_strlcpy(stream->name, config->name, sizeof stream->name);
+        stream->days = config->retention_days;
+        stream->megabytes = config->retention_mb;
+    }
+    mailbox_set_retention(app->mailbox, &retention);
+}
+
 /* --- starting ----------------------------------------------------------------------------- */
 
 /* "3 of 4 streams live, 1 backoff; the store fails: disk full" */
@@ -310,7 +329,6 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
     struct mailbox_options mailbox = {
         .loop = app->loop,
         .path = app->config->database,
-        .retention_days = (int)app->config->retention_days,
         .committed = record_committed,
         .owner = app,
         .pulse = watchdog_add(options->watchdog, "writer of the store"),

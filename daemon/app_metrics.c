@@ -12,6 +12,29 @@
 
 #include "daemon/exposition.h"
 
+static void append_retention(GString *out, const struct mailbox_stats *stats)
+{
+    static const char *const reasons[STORE_REASON_COUNT] = {
+        [STORE_BY_AGE] = "age",
+        [STORE_BY_STREAM_SIZE] = "stream_size",
+        [STORE_BY_FILE_SIZE] = "file_size",
+    };
+    const char *expired = "vigil_store_detections_expired_total";
+    exposition_family(out, expired, "counter", "Detections removed by retention, by reason.");
+    for (int i = 0; i < STORE_REASON_COUNT; i++)
+        exposition_labelled(out, expired, "reason", reasons[i], (double)stats->expired[i]);
+    exposition_single(out, "vigil_store_records_expired_total", "counter",
+                      "Records removed by retention, those of removed detections and old ones "
+                      "of others.",
+                      (double)stats->expired_records);
+    exposition_single(out, "vigil_store_file_bytes", "gauge",
+                      "Size of the database file when retention last looked.",
+                      (double)stats->file_bytes);
+    exposition_single(out, "vigil_store_free_bytes", "gauge",
+                      "Free pages in the database file, for what comes next.",
+                      (double)stats->free_bytes);
+}
+
 static void append_store(struct app *app, GString *out)
 {
     struct mailbox_stats stats;
@@ -23,8 +46,7 @@ static void append_store(struct app *app, GString *out)
                       stats.waiting);
     exposition_single(out, "vigil_store_commit_failures_total", "counter",
                       "Commits that failed and were tried again.", (double)stats.failures);
-    exposition_single(out, "vigil_store_detections_expired_total", "counter",
-                      "Detections removed after their retention.", (double)stats.expired);
+    append_retention(out, &stats);
     const char *commit = "vigil_store_commit_seconds";
     exposition_family(out, commit, "histogram", "Time a commit of records took.");
     exposition_histogram(out, commit, NULL, &stats.commit);

@@ -95,4 +95,7 @@ void app_metrics_streams(struct app *app, GString *out);
 /* app.c: makes the worker follow the entry's configuration. */
 void app_apply_stream(struct app *app, const struct stream_entry *entry);
 
+/* app.c: tells the writer how long the store and each stream keep detections. */
+void app_apply_retention(struct app *app);
+
 #endif

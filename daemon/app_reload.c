@@ -108,12 +108,13 @@ static void plan_finish(struct plan *plan)
 
 /* --- taking it over ------------------------------------------------------------------------- */
 
+/* Whether its worker need not notice. */
 static bool is_unchanged(struct app *app, const struct config *before,
                          const struct stream_entry *entry, const struct config_stream *planned)
 {
     const struct config_model *now = config_find_model(app->config, planned->model);
     const struct config_model *was = config_find_model(before, planned->model);
-    return config_stream_equal(&entry->config, planned) && was && now &&
+    return config_stream_same_work(&entry->config, planned) && was && now &&
            config_model_equal(was, now);
 }
 
@@ -134,8 +135,10 @@ static struct changes take_over(struct app *app, const struct plan *plan,
     for (size_t i = 0; i < plan->count; i++) {
         struct stream_entry *entry = streams_find(app->streams, plan->streams[i].name);
         if (entry && is_unchanged(app, before, entry, &plan->streams[i])) {
-            entry->from_file = plan->from_file[i];
-            changes.unchanged++;
+            bool equal = config_stream_equal(&entry->config, &plan->streams[i]);
+            streams_keep(app->streams, entry, &plan->streams[i], plan->from_file[i]);
+            changes.unchanged += equal;
+            changes.changed += !equal;
             /* It waits for a person, and here is one. */
             if (entry->status.state == STREAM_FAILED)
                 app_apply_stream(app, entry);
@@ -146,6 +149,7 @@ static struct changes take_over(struct app *app, const struct plan *plan,
         entry = streams_put(app->streams, &plan->streams[i], plan->from_file[i]);
         app_apply_stream(app, entry);
     }
+    app_apply_retention(app);
     return changes;
 }
 
@@ -168,7 +172,6 @@ static int try_to_take(struct app *app, struct config *next, struct config_error
     if (r == 0) {
         config_swap(app->config, next);
         models_forget(app->models);
-        mailbox_set_retention(app->mailbox, (int)app->config->retention_days);
         struct changes changes = take_over(app, &plan, next);
         log_info("reloaded: %d added, %d removed, %d changed, %d unchanged", changes.added,
                  changes.removed, changes.changed, changes.unchanged);

@@ -155,11 +155,19 @@ static void stream_stored(void *data, int result, const char *problem)
     struct app *app = change->app;
     if (change_failed(change, result, problem) || change_overtaken(change))
         return;
-    bool is_new = !streams_find(app->streams, change->name);
-    struct stream_entry *entry = streams_put(app->streams, &change->config, false);
+    struct stream_entry *entry = streams_find(app->streams, change->name);
+    bool is_new = !entry;
+    bool goes_on = entry && entry->status.state != STREAM_FAILED &&
+                   config_stream_same_work(&entry->config, &change->config);
+    if (goes_on)
+        streams_keep(app->streams, entry, &change->config, false);
+    else
+        entry = streams_put(app->streams, &change->config, false);
     log_stream(LOG_LEVEL_INFO, entry->config.name, "%s by the API",
                is_new ? "made" : "changed");
-    app_apply_stream(app, entry);
+    if (!goes_on)
+        app_apply_stream(app, entry);
+    app_apply_retention(app);
     reply_stream(app, change->request, is_new ? 201 : 200, entry);
     finish(change);
 }
@@ -174,6 +182,7 @@ static void stream_deleted(void *data, int result, const char *problem)
     log_stream(LOG_LEVEL_INFO, change->name, "deleted by the API");
     supervisor_stop(app->supervisor, change->name);
     streams_remove(app->streams, change->name);
+    app_apply_retention(app);
     api_request_reply_empty(change->request, 204);
     finish(change);
 }

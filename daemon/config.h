@@ -48,7 +48,8 @@ struct config {
     struct config_roots media_roots;
     char *database;
     int64_t retention_days; /* 0: keep all */
-    char *worker;           /* path of vigil-worker */
+    int64_t retention_mb, retention_updates_hours;
+    char *worker; /* path of vigil-worker */
     int64_t streams_per_worker;
     int64_t ready_timeout; /* milliseconds */
     size_t model_count;    /* at least one: `scene` is built in */

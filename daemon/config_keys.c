@@ -10,6 +10,7 @@
 #include "daemon/config.h"
 #include "daemon/config_default.h"
 
+#define MEGABYTES_MAX     100000000 /* 100 TB: whatever a disk may be */
 #define OF(member)        offsetof(struct config, member)
 #define OF_STREAM(member) offsetof(struct config_stream_fields, member)
 
@@ -42,7 +43,18 @@ static const struct config_key store_keys[] = {
      .fallback_note = "`vigil.db` in `$STATE_DIRECTORY`, else in `/var/lib/vigil`",
      .meaning = "The database file; SQLite keeps two more beside it."},
     {"retention_days", CONFIG_INTEGER, .min = 0, .max = 36500, .offset = OF(retention_days),
-     .fallback = "30", .meaning = "Days after which a detection is removed; 0 keeps all."},
+     .fallback = "30",
+     .meaning = "Days after its end at which a detection is removed; 0 keeps all. A stream may "
+                "have its own."},
+    {"retention_mb", CONFIG_INTEGER, .min = 0, .max = MEGABYTES_MAX, .offset = OF(retention_mb),
+     .fallback = "0",
+     .meaning = "Megabytes (of 1048576 bytes) the database file may use, its free pages not "
+                "counted; beyond, the detections that ended first are removed. 0: any number."},
+    {"retention_updates_hours", CONFIG_INTEGER, .min = 0, .max = 876000,
+     .offset = OF(retention_updates_hours), .fallback = "24",
+     .meaning =
+         "Hours after which, of a detection's records, only the first and the latest are "
+         "kept, so that one that stays open does not grow; 0 keeps all."},
     {NULL},
 };
 
@@ -104,6 +116,15 @@ static const struct config_key stream_keys[] = {
      .meaning = "Whether it runs."},
     {"loop", CONFIG_BOOLEAN, .offset = OF_STREAM(loop), .fallback = "false",
      .meaning = "Whether a file or scene starts again at its end."},
+    {"retention_days", CONFIG_INTEGER, .min = 0, .max = 36500,
+     .offset = OF_STREAM(retention_days), .fallback_note = "that of `[store]`",
+     .meaning =
+         "Days after its end at which a detection of this stream is removed; 0 keeps all."},
+    {"retention_mb", CONFIG_INTEGER, .min = 0, .max = MEGABYTES_MAX,
+     .offset = OF_STREAM(retention_mb), .fallback = "0",
+     .meaning =
+         "Megabytes (of 1048576 bytes) the JSON texts of this stream's records may have "
+         "together; beyond, its detections that ended first are removed. 0: any number."},
     {NULL},
 };
 

@@ -233,6 +233,8 @@ int config_stream_make(const char *name, const struct config_stream_fields *fiel
     struct config_stream stream = {
         .enabled = fields->enabled != 0,
         .loop = fields->loop > 0,
+        .retention_days = fields->retention_days,
+        .retention_mb = fields->retention_mb > 0 ? fields->retention_mb : 0,
     };
     if (!record_name_is_valid(name))
         return refuse(err, "name",
@@ -350,13 +352,20 @@ json_t *config_stream_to_json(const struct config_stream *stream, bool with_cred
 {
     json_t *object = json_pack("{s:s, s:s, s:b, s:b}", "uri", stream->uri, "model",
                                stream->model, "enabled", stream->enabled, "loop", stream->loop);
-    if (object && with_credentials && config_stream_has_credentials(stream) &&
-        (json_object_set_new(object, "user", json_string(stream->user)) < 0 ||
-         json_object_set_new(object, "password", json_string(stream->password)) < 0)) {
-        json_decref(object);
-        return NULL;
-    }
-    return object;
+    int r = object ? 0 : -1;
+    if (r == 0 && stream->retention_days >= 0)
+        r = json_object_set_new(object, "retention_days", json_integer(stream->retention_days));
+    if (r == 0 && stream->retention_mb > 0)
+        r = json_object_set_new(object, "retention_mb", json_integer(stream->retention_mb));
+    bool credentials = with_credentials && config_stream_has_credentials(stream);
+    if (r == 0 && credentials)
+        r = json_object_set_new(object, "user", json_string(stream->user));
+    if (r == 0 && credentials)
+        r = json_object_set_new(object, "password", json_string(stream->password));
+    if (r == 0)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 bool config_stream_has_credentials(const struct config_stream *stream)
@@ -378,6 +387,12 @@ bool config_stream_names_host(const struct config_stream *stream, const char *ho
 }
 
 bool config_stream_equal(const struct config_stream *a, const struct config_stream *b)
+{
+    return config_stream_same_work(a, b) && a->retention_days == b->retention_days &&
+           a->retention_mb == b->retention_mb;
+}
+
+bool config_stream_same_work(const struct config_stream *a, const struct config_stream *b)
 {
     return strcmp(a->name, b->name) == 0 && strcmp(a->uri, b->uri) == 0 &&
            strcmp(a->user, b->user) == 0 && strcmp(a->password, b->password) == 0 &&

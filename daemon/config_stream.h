@@ -34,16 +34,18 @@ struct config_stream {
     char model[RECORD_NAME_SIZE];
     bool enabled;
     bool loop;
+    int64_t retention_days; /* 0: for ever; -1: that of [store] */
+    int64_t retention_mb;   /* 0: any number */
 };
 
 /* What someone wrote, unchecked; NULL and -1 are absent. */
 struct config_stream_fields {
     const char *uri, *user, *password, *model;
-    int64_t enabled, loop;
+    int64_t enabled, loop, retention_days, retention_mb;
 };
 #define CONFIG_STREAM_FIELDS_NONE                                                              \
     {                                                                                          \
-        .enabled = -1, .loop = -1                                                              \
+        .enabled = -1, .loop = -1, .retention_days = -1, .retention_mb = -1                    \
     }
 
 /* Sets the field of a key of [stream NAME] to what a file says; `text` is borrowed as long as
@@ -67,6 +69,8 @@ int config_stream_from_json(const char *name, const json_t *object,
 json_t *config_stream_to_json(const struct config_stream *stream, bool with_credentials);
 
 bool config_stream_equal(const struct config_stream *a, const struct config_stream *b);
+/* Whether both are the same to a worker: what is left is for how long its records are kept. */
+bool config_stream_same_work(const struct config_stream *a, const struct config_stream *b);
 bool config_stream_has_credentials(const struct config_stream *stream);
 
 /* Whether `host` is the host of an rtsp(s) address. */

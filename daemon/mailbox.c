@@ -18,7 +18,6 @@
 #define EXPIRE_INTERVAL_NS (60 * UINT64_C(1000000000))
 #define EXPIRE_PAUSE_NS    (50 * UINT64_C(1000000))
 #define HEARD_NS           (2 * UINT64_C(1000000000)) /* longest sleep, for its pulse */
-#define UPDATES_MS         (24 * INT64_C(3600000)) /* what lies between first and latest record */
 #define MS                 UINT64_C(1000000)
 
 struct letter {
@@ -50,15 +49,16 @@ struct mailbox {
     size_t outstanding;
     bool closing, writer_done;
     uint64_t close_by_ns;
-    int retention_days;
-    bool retention_changed;
+    struct retention retention; /* as told last */
+    bool retention_told, retention_changed;
     struct mailbox_stats stats;
 
     /* The writer's own. */
     struct store *store;
     GQueue batch; /* taken from letters, not yet committed */
     uint64_t retry_ns;
-    uint64_t expire_ns;
+    struct retention kept;
+    uint64_t expire_ns; /* UINT64_MAX until retention is told */
     struct log_limit refusals_log;
     bool failing;
 };
@@ -170,14 +170,13 @@ static int commit(struct mailbox *mailbox, guint count)
 }
 
 /* One small step; the next time to look. */
-static void expire(struct mailbox *mailbox, int retention_days)
+static void expire(struct mailbox *mailbox)
 {
     uint64_t now = uv_hrtime();
-    int64_t now_ms = g_get_real_time() / 1000;
-    struct store_retention retention = {
-        .before_ms =
-            retention_days > 0 ? now_ms - retention_days * INT64_C(86400000) : RECORD_NO_TIME,
-        .updates_before_ms = now_ms - UPDATES_MS};
+    g_autofree struct store_stream_limit *limits =
+        g_new0(struct store_stream_limit, mailbox->kept.stream_count);
+    struct store_retention retention =
+        retention_at(&mailbox->kept, g_get_real_time() / 1000, limits);
     struct store_error err = {{0}};
     struct store_expired expired = {0};
     pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "removing old detections");
@@ -186,8 +185,25 @@ static void expire(struct mailbox *mailbox, int retention_days)
         log_warning("old detections cannot be removed: %s", err.text);
     mailbox->expire_ns = now + (more > 0 ? EXPIRE_PAUSE_NS : EXPIRE_INTERVAL_NS);
     uv_mutex_lock(&mailbox->lock);
-    mailbox->stats.expired += expired.detections[STORE_BY_AGE];
+    for (int i = 0; i < STORE_REASON_COUNT; i++)
+        mailbox->stats.expired[i] += expired.detections[i];
+    mailbox->stats.expired_records += expired.records;
+    if (more >= 0) {
+        mailbox->stats.file_bytes = expired.file_bytes;
+        mailbox->stats.free_bytes = expired.free_bytes;
+    }
     uv_mutex_unlock(&mailbox->lock);
+}
+
+/* With the lock held: what was told since the last turn holds at once. */
+static void take_retention(struct mailbox *mailbox)
+{
+    if (!mailbox->retention_changed)
+        return;
+    retention_finish(&mailbox->kept);
+    mailbox->kept = retention_copy(&mailbox->retention);
+    mailbox->retention_changed = false;
+    mailbox->expire_ns = 0;
 }
 
 /* With the lock held: how long there is nothing to do, 0 when there is. */
@@ -207,7 +223,9 @@ static uint64_t idle_ns(struct mailbox *mailbox, uint64_t now)
         return 0;
     }
     if (!mailbox->closing)
-        wait = MIN(wait, mailbox->expire_ns > now ? mailbox->expire_ns - now : 0);
+        wait = MIN(wait, mailbox->expire_ns > now && !mailbox->retention_changed
+                             ? mailbox->expire_ns - now
+                             : 0);
     return mailbox->closing ? MIN(wait, 50 * MS) : wait;
 }
 
@@ -225,10 +243,7 @@ static void writer_main(void *argument)
         struct job *job = g_queue_pop_head(&mailbox->jobs);
         now = uv_hrtime();
         bool closing = mailbox->closing;
-        int retention_days = mailbox->retention_days;
-        if (mailbox->retention_changed)
-            mailbox->expire_ns = 0;
-        mailbox->retention_changed = false;
+        take_retention(mailbox);
         bool empty = !job && mailbox->letters.length == 0 && mailbox->batch.length == 0;
         bool give_up = closing && (empty || now > mailbox->close_by_ns);
         if (!job && mailbox->batch.length == 0 && (closing || idle_ns(mailbox, now) == 0))
@@ -242,7 +257,7 @@ static void writer_main(void *argument)
         else if (mailbox->batch.length > 0 && (now >= mailbox->retry_ns || closing))
             commit(mailbox, mailbox->batch.length);
         else if (now >= mailbox->expire_ns && !closing)
-            expire(mailbox, retention_days);
+            expire(mailbox);
     }
     while (mailbox->batch.length > 0)
         drop_head(mailbox, &mailbox->stats.dropped);
@@ -342,9 +357,14 @@ int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_m
     mailbox->options = *options;
     if (mailbox->options.records_max == 0)
         mailbox->options.records_max = MAILBOX_RECORDS_MAX;
-    mailbox->retention_days = options->retention_days;
+    mailbox->expire_ns = UINT64_MAX;
     mailbox->streams = g_array_new(FALSE, FALSE, sizeof(struct store_stream));
     g_array_set_clear_func(mailbox->streams, stream_clear);
+    if (store_is_older(options->path))
+        log_info(
+            "database %s is an older vigil's and is brought up to date: up to 20 s for each "
+            "million detections",
+            options->path);
     int r = store_open(options->path, &mailbox->store, err);
     if (r < 0)
         goto fail_store;
@@ -429,13 +449,19 @@ int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *co
     return r;
 }
 
-void mailbox_set_retention(struct mailbox *mailbox, int days)
+void mailbox_set_retention(struct mailbox *mailbox, const struct retention *retention)
 {
+    struct retention copy = retention_copy(retention);
     uv_mutex_lock(&mailbox->lock);
-    mailbox->retention_changed |= mailbox->retention_days != days;
-    mailbox->retention_days = days;
-    uv_cond_signal(&mailbox->wake);
+    if (!mailbox->retention_told || !retention_equal(&mailbox->retention, retention)) {
+        retention_finish(&mailbox->retention);
+        mailbox->retention = copy;
+        copy = (struct retention){0};
+        mailbox->retention_told = mailbox->retention_changed = true;
+        uv_cond_signal(&mailbox->wake);
+    }
     uv_mutex_unlock(&mailbox->lock);
+    retention_finish(&copy);
 }
 
 void mailbox_get_stats(struct mailbox *mailbox, struct mailbox_stats *ret_stats)
@@ -480,5 +506,7 @@ void mailbox_destroy(struct mailbox *mailbox)
     g_array_unref(mailbox->streams);
     uv_mutex_destroy(&mailbox->lock);
     uv_cond_destroy(&mailbox->wake);
+    retention_finish(&mailbox->retention);
+    retention_finish(&mailbox->kept);
     g_free(mailbox);
 }

@@ -16,7 +16,7 @@
 
 #include "daemon/watchdog.h"
 #include "record/histogram.h"
-#include "store/store.h"
+#include "daemon/retention.h"
 
 #define MAILBOX_BATCH_MS    20
 #define MAILBOX_BATCH_MAX   256
@@ -30,7 +30,6 @@ struct mailbox;
 struct mailbox_options {
     uv_loop_t *loop;
     const char *path;
-    int retention_days; /* 0: keep all */
     /* On the loop; `text` is the record's JSON with its seq. Both borrowed. */
     void (*committed)(void *owner, const struct record *record, const char *text);
     void *owner;
@@ -58,8 +57,8 @@ typedef void mailbox_done(void *data, int result, const char *problem);
 int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *config,
                        mailbox_done *done, void *data);
 
-/* 0: keep all. Holds from the writer's next step on. */
-void mailbox_set_retention(struct mailbox *mailbox, int days);
+/* From now on this is kept; copied. Until it is first told, everything is. */
+void mailbox_set_retention(struct mailbox *mailbox, const struct retention *retention);
 
 struct mailbox_stats {
     int64_t committed;       /* records */
@@ -67,7 +66,10 @@ struct mailbox_stats {
     int64_t refused;         /* by the store, for what they are */
     int64_t failures;        /* commits that failed and were tried again */
     struct histogram commit; /* how long each took */
-    int64_t expired;
+    int64_t expired[STORE_REASON_COUNT]; /* detections, by why they went */
+    int64_t expired_records;
+    int64_t file_bytes,
+        free_bytes; /* of the database, when retention last looked; 0: not yet */
     int waiting;
     char problem[256]; /* why the last commit failed; "" when it did not */
 };

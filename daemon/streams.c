@@ -95,6 +95,14 @@ struct stream_entry *streams_put(struct streams *streams, const struct config_st
     return entry;
 }
 
+void streams_keep(struct streams *streams, struct stream_entry *entry,
+                  const struct config_stream *config, bool from_file)
+{
+    entry->config = *config;
+    entry->from_file = from_file;
+    set_etag(streams, entry);
+}
+
 void streams_remove(struct streams *streams, const char *name)
 {
     struct stream_entry *entry = streams_find(streams, name);

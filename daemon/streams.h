@@ -43,6 +43,10 @@ struct stream_entry *streams_find(struct streams *streams, const char *name);
 /* New, or the one of that name with the new configuration; its status is reset. */
 struct stream_entry *streams_put(struct streams *streams, const struct config_stream *config,
                                  bool from_file);
+
+/* Takes a configuration that changes nothing for the entry's worker; its status goes on. */
+void streams_keep(struct streams *streams, struct stream_entry *entry,
+                  const struct config_stream *config, bool from_file);
 void streams_remove(struct streams *streams, const char *name);
 /* It is started anew: its counters go on, its status begins again. */
 void stream_entry_reset(struct stream_entry *entry);

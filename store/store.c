@@ -187,6 +187,18 @@ int store_open_reader(const char *path, int query_ms, struct store **ret_store,
     return 0;
 }
 
+int store_is_older(const char *path)
+{
+    struct store *store = access(path, R_OK) == 0 ? create_handle(path) : NULL;
+    if (!store)
+        return 0;
+    int status = open_connection(store, SQLITE_OPEN_READONLY, BUSY_MS, "", NULL);
+    if (status == 0)
+        status = schema_check(store, NULL);
+    store_close(store);
+    return status == 1 ? 1 : 0;
+}
+
 void store_close(struct store *store)
 {
     if (!store)

@@ -99,6 +99,10 @@ static const struct {
     {"[store]\npath =\n", 2, "path is empty"},
     {"[store]\nretention_days = -1\n", 2, "whole number from 0"},
     {"[store]\nretention_days = 3 weeks\n", 2, "whole number from 0"},
+    {"[store]\nretention_mb = 2 GiB\n", 2, "whole number from 0"},
+    {"[store]\nretention_hours = 2\n", 2, "did you mean retention_days"},
+    {"[stream a]\nuri = scene://street\nretention_days = -1\n", 3, "whole number from 0"},
+    {"[stream a]\nuri = scene://street\nretention_mb = many\n", 3, "whole number from 0"},
     {"[worker]\nprogram =\n", 2, "program is empty"},
     {"[worker]\nready_timeout = 20\n", 2, "duration with its unit, 1 s to 10 min"},
     {"[worker]\nready_timeout = 1 h\n", 2, "duration with its unit, 1 s to 10 min"},
@@ -138,6 +142,8 @@ START_TEST(without_a_file_there_are_defaults)
     ck_assert_str_eq(config.listen, "127.0.0.1:8470");
     ck_assert(record_name_is_valid(config.node));
     ck_assert_int_eq(config.retention_days, 30);
+    ck_assert_int_eq(config.retention_mb, 0);
+    ck_assert_int_eq(config.retention_updates_hours, 24);
     ck_assert(g_str_has_suffix(config.database, "/vigil.db"));
     ck_assert(g_str_has_suffix(config.worker, "/vigil-worker"));
     ck_assert_uint_eq(config.model_count, 1);
@@ -151,10 +157,12 @@ START_TEST(a_full_file_is_read_with_paths_beside_it)
 {
     ck_assert_int_eq(
         load("[server]\nlisten=127.0.0.1:9000\nnode=nvr1\nmedia_roots=media;/srv/x/\n"
-             "[store]\npath=v.db\nretention_days=0\n[worker]\nprogram=bin/w\n"
+             "[store]\npath=v.db\nretention_days=0\nretention_mb=9000\n"
+             "retention_updates_hours=1\n[worker]\nprogram=bin/w\n"
              "[model people]\npath=m.onnx\nlabels=a, b\nenter=0.7\n"
              "[stream door]\nuri=rtsp://joe:p%40ss@cam.lan:554/s?x=1\nmodel=people\n"
-             "[stream film]\nuri=file:///srv/x/a%20b.mp4\nloop=true\nenabled=0\n"),
+             "[stream film]\nuri=file:///srv/x/a%20b.mp4\nloop=true\nenabled=0\n"
+             "retention_days=0\nretention_mb=250\n"),
         0);
     ck_assert_str_eq(config.listen, "127.0.0.1:9000");
     ck_assert(g_str_has_suffix(origin_of("server", "listen"), "vigil.conf:2"));
@@ -164,6 +172,8 @@ START_TEST(a_full_file_is_read_with_paths_beside_it)
     ck_assert_str_eq(config.media_roots.paths[1], "/srv/x");
     ck_assert(g_str_has_prefix(config.database, folder));
     ck_assert_int_eq(config.retention_days, 0);
+    ck_assert_int_eq(config.retention_mb, 9000);
+    ck_assert_int_eq(config.retention_updates_hours, 1);
     ck_assert(g_str_has_prefix(config.worker, folder));
     const struct config_model *people = config_find_model(&config, "people");
     ck_assert_ptr_nonnull(people);
@@ -174,6 +184,10 @@ START_TEST(a_full_file_is_read_with_paths_beside_it)
     ck_assert_uint_eq(config.stream_count, 2);
     const struct config_stream *door = &config.streams[0], *film = &config.streams[1];
     ck_assert_str_eq(door->name, "door");
+    ck_assert_int_eq(door->retention_days, -1); /* that of [store] */
+    ck_assert_int_eq(door->retention_mb, 0);
+    ck_assert_int_eq(film->retention_days, 0);
+    ck_assert_int_eq(film->retention_mb, 250);
     ck_assert_str_eq(door->uri, "rtsp://cam.lan:554/s?x=1");
     ck_assert_str_eq(door->user, "joe");
     ck_assert_str_eq(door->password, "p@ss");

@@ -158,6 +158,12 @@ static const struct {
     {"{\"uri\": null}", "uri", "must be a string"},
     {"{\"uri\": \"scene://street\", \"enabled\": 1}", "enabled", "true or false"},
     {"{\"uri\": \"scene://street\", \"loop\": \"yes\"}", "loop", "true or false"},
+    {"{\"uri\": \"scene://street\", \"retention_days\": \"7\"}", "retention_days",
+     "whole number"},
+    {"{\"uri\": \"scene://street\", \"retention_days\": 7.5}", "retention_days",
+     "whole number"},
+    {"{\"uri\": \"scene://street\", \"retention_mb\": -1}", "retention_mb",
+     "whole number from 0"},
     {"{\"uri\": \"scene://street\", \"modle\": \"x\"}", "modle", "did you mean model"},
     {"{\"uri\": \"scene://street\", \"status\": {}}", "status", "unknown member"},
     {"{\"uri\": \"scene://street\", \"model\": \"../x\"}", "model", "1 to 64 of"},
@@ -180,7 +186,8 @@ START_TEST(a_stream_survives_the_store_and_shows_no_credentials_elsewhere)
 {
     struct config_stream stream, again;
     ck_assert_int_eq(from_json("{\"uri\": \"rtsp://cam/x\", \"user\": \"joe\", \"password\": "
-                               "\"secret\", \"enabled\": false}",
+                               "\"secret\", \"enabled\": false, \"retention_days\": 0, "
+                               "\"retention_mb\": 5}",
                                &stream),
                      0);
     json_t *stored = config_stream_to_json(&stream, true);
@@ -191,8 +198,11 @@ START_TEST(a_stream_survives_the_store_and_shows_no_credentials_elsewhere)
     ck_assert_int_eq(from_json(stored_text, &again), 0);
     ck_assert(config_stream_equal(&stream, &again));
     ck_assert(config_stream_has_credentials(&again));
-    again.loop = true;
+    again.retention_days = -1;
     ck_assert(!config_stream_equal(&stream, &again));
+    ck_assert(config_stream_same_work(&stream, &again));
+    again.loop = true;
+    ck_assert(!config_stream_same_work(&stream, &again));
     free(stored_text);
     free(shown_text);
     json_decref(stored);

@@ -47,17 +47,21 @@ static void closed(void *owner)
     seen.closed++;
 }
 
-static void open_mailbox(int records_max, int retention_days)
+static void open_mailbox(int records_max)
 {
     struct mailbox_options options = {
         .loop = &loop,
         .path = path,
         .committed = committed,
         .records_max = records_max,
-        .retention_days = retention_days,
     };
     struct store_error err = {{0}};
     ck_assert_msg(mailbox_create(&options, &mailbox, &err) == 0, "%s", err.text);
+}
+
+static void set_retention(int days)
+{
+    mailbox_set_retention(mailbox, &(struct retention){.days = days});
 }
 
 static bool reached(void *data)
@@ -145,7 +149,7 @@ static size_t count_stored(enum record_state state)
 
 START_TEST(records_are_announced_after_their_commit_in_order_of_seq)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     for (int i = 0; i < 40; i++)
         ck_assert_int_eq(post("a", i, RECORD_STARTED), 0);
     wait_for(&seen.committed, 1);
@@ -164,7 +168,7 @@ END_TEST
 
 START_TEST(a_single_record_waits_for_others_no_longer_than_the_batch_may)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     int64_t start = g_get_monotonic_time();
     post("a", 1, RECORD_STARTED);
     wait_for(&seen.committed, 1);
@@ -174,7 +178,7 @@ END_TEST
 
 START_TEST(while_the_store_fails_records_are_kept_and_the_rest_is_counted)
 {
-    open_mailbox(8, 0);
+    open_mailbox(8);
     lock_store();
     for (int i = 0; i < 6; i++)
         ck_assert_int_eq(post("a", i, RECORD_STARTED), 0);
@@ -200,7 +204,7 @@ END_TEST
 
 START_TEST(a_record_the_store_refuses_does_not_hold_up_the_others)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     post("a", 1, RECORD_STARTED);
     wait_for(&seen.committed, 1);
     struct record foreign = records_make("a", 1, RECORD_ENDED);
@@ -217,7 +221,7 @@ END_TEST
 
 START_TEST(closing_commits_what_waits)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     for (int i = 0; i < 30; i++)
         post("a", i, RECORD_STARTED);
     close_mailbox();
@@ -228,7 +232,7 @@ END_TEST
 
 START_TEST(closing_while_the_store_fails_takes_a_bounded_time)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     lock_store();
     post("a", 1, RECORD_STARTED);
     int64_t start = g_get_monotonic_time();
@@ -242,13 +246,13 @@ END_TEST
 
 START_TEST(what_a_crash_left_open_is_ended_at_the_next_start)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     post("a", 1, RECORD_STARTED);
     post("a", 2, RECORD_STARTED);
     post("a", 2, RECORD_ENDED);
     close_mailbox();
     ck_assert_uint_eq(count_stored(RECORD_STATE_ACTIVE), 1);
-    open_mailbox(0, 0);
+    open_mailbox(0);
     ck_assert_uint_eq(count_stored(RECORD_STATE_ACTIVE), 0);
     ck_assert_uint_eq(count_stored(RECORD_STATE_ENDED), 2);
 }
@@ -256,7 +260,7 @@ END_TEST
 
 START_TEST(streams_are_put_and_deleted_and_found_now_and_at_the_next_start)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     ck_assert_int_eq(mailbox_put_stream(mailbox, "a", "{\"uri\":1}", done, NULL), 0);
     ck_assert_int_eq(mailbox_put_stream(mailbox, "b", "{\"uri\":2}", done, NULL), 0);
     ck_assert_int_eq(mailbox_put_stream(mailbox, "a", "{\"uri\":3}", done, NULL), 0);
@@ -270,14 +274,14 @@ START_TEST(streams_are_put_and_deleted_and_found_now_and_at_the_next_start)
         ck_assert_str_eq(streams[0].name, "a");
         ck_assert_str_eq(streams[0].config, "{\"uri\":3}");
         close_mailbox();
-        open_mailbox(0, 0);
+        open_mailbox(0);
     }
 }
 END_TEST
 
 START_TEST(a_change_the_store_does_not_take_says_so)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     lock_store();
     mailbox_put_stream(mailbox, "a", "{}", done, NULL);
     wait_for(&seen.done, 1);
@@ -291,7 +295,7 @@ END_TEST
 
 START_TEST(old_detections_are_removed_and_new_and_open_ones_are_not)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     struct record fresh = records_make("a", 900, RECORD_ENDED);
     fresh.start_ms = fresh.time_ms = fresh.end_ms = g_get_real_time() / 1000;
     mailbox_post(mailbox, &fresh);
@@ -299,8 +303,9 @@ START_TEST(old_detections_are_removed_and_new_and_open_ones_are_not)
         post("a", i, RECORD_ENDED);
     wait_for(&seen.committed, 251);
     close_mailbox();
-    open_mailbox(0, 1);
-    while (stats().expired < 250)
+    open_mailbox(0);
+    set_retention(1);
+    while (stats().expired[STORE_BY_AGE] < 250)
         g_usleep(10000);
     ck_assert_uint_eq(count_stored(RECORD_STATE_ANY), 1);
 }
@@ -308,13 +313,36 @@ END_TEST
 
 START_TEST(a_retention_that_is_set_later_holds_at_once)
 {
-    open_mailbox(0, 0);
+    open_mailbox(0);
     for (int i = 0; i < 5; i++)
         post("a", i, RECORD_ENDED);
     wait_for(&seen.committed, 5);
-    ck_assert_int_eq(stats().expired, 0);
-    mailbox_set_retention(mailbox, 1);
-    while (stats().expired < 5)
+    ck_assert_int_eq(stats().expired[STORE_BY_AGE], 0);
+    set_retention(1);
+    while (stats().expired[STORE_BY_AGE] < 5)
+        g_usleep(10000);
+    ck_assert_uint_eq(count_stored(RECORD_STATE_ANY), 0);
+}
+END_TEST
+
+START_TEST(nothing_is_removed_before_retention_is_told_and_streams_may_keep_longer)
+{
+    open_mailbox(0);
+    post("a", 1, RECORD_ENDED);
+    post("b", 2, RECORD_ENDED);
+    wait_for(&seen.committed, 2);
+    ck_assert_int_eq(stats().file_bytes, 0); /* nobody looked yet */
+    struct retention_stream streams[] = {{.name = "b", .days = 0}};
+    mailbox_set_retention(
+        mailbox, &(struct retention){.days = 1, .stream_count = 1, .streams = streams});
+    memset(streams, 0, sizeof streams); /* it was copied */
+    while (stats().expired[STORE_BY_AGE] < 1)
+        g_usleep(10000);
+    ck_assert_uint_eq(count_stored(RECORD_STATE_ANY), 1);
+    ck_assert_int_gt(stats().file_bytes, 0);
+    ck_assert_int_eq(stats().expired_records, 1);
+    set_retention(1);
+    while (stats().expired[STORE_BY_AGE] < 2)
         g_usleep(10000);
     ck_assert_uint_eq(count_stored(RECORD_STATE_ANY), 0);
 }
@@ -347,6 +375,8 @@ int main(void)
     tcase_add_test(tests, a_change_the_store_does_not_take_says_so);
     tcase_add_test(tests, old_detections_are_removed_and_new_and_open_ones_are_not);
     tcase_add_test(tests, a_retention_that_is_set_later_holds_at_once);
+    tcase_add_test(tests,
+                   nothing_is_removed_before_retention_is_told_and_streams_may_keep_longer);
     tcase_add_test(tests, a_folder_that_does_not_exist_is_an_error_with_a_line);
     return suite_run("daemon/mailbox", &tests, 1);
 }

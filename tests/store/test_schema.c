@@ -123,7 +123,9 @@ START_TEST(a_file_of_version_1_keeps_all_it_has)
 {
     fill_old();
     close_old();
+    ck_assert_int_eq(store_is_older(path), 1);
     ok(store_open(path, &store, &err));
+    ck_assert_int_eq(store_is_older(path), 0);
     audit();
     ck_assert_uint_eq(count("", "", "", -1, 0, RECORD_STATE_ANY), DETECTIONS);
     ck_assert_uint_eq(count("", "", "", -1, 0, RECORD_STATE_ACTIVE), DETECTIONS / 10);

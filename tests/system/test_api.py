@@ -43,12 +43,19 @@ def a_patch_changes_what_it_names():
             ask(running, 'PATCH', STREAM, {'enabled': None}, **{
                 'Content_Type': 'application/merge-patch+json'}) # as it is: undisturbed
             expect(wait_up(running)['worker_pid'] == pid, 'an empty patch restarts')
+            seen, kept = ask(running, 'PATCH', STREAM, {'retention_days': 7, 'retention_mb': 100})
+            expect((seen['retention_days'], seen['retention_mb']) == (7, 100), f'{seen}')
+            expect(kept not in (first, second), 'the tag stayed')
+            expect(wait_up(running)['worker_pid'] == pid, 'keeping records longer restarts')
+            seen, _ = ask(running, 'PATCH', STREAM, {'retention_mb': None})
+            expect('retention_mb' not in seen and seen['retention_days'] == 7, f'{seen}')
             problem, _ = ask(running, 'PATCH', STREAM, {'enabeld': False}, 422)
             expect('did you mean enabled' in problem['detail'], problem)
             ask(running, 'PATCH', '/api/v1/streams/nobody', {}, 404)
         with daemon(folder, CONFIG) as running:
             seen, third = ask(running, 'GET', STREAM)
             expect(seen['uri'] == 'rtsp://cam.test/b' and seen['credentials'], f'{seen}')
+            expect(seen['retention_days'] == 7, f'{seen}')
             expect(third != second, 'a tag outlived the process')
             seen, _ = ask(running, 'PATCH', STREAM, {'user': None, 'password': None})
             expect(not seen['credentials'], f'{seen}')
