@@ -12,7 +12,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps build demo test test-release test-asan bench bench-memory bench-store accept reference format clean
+.PHONY: all deps build demo test test-release test-asan bench bench-memory bench-http bench-store accept reference format clean
 
 all: build
 
@@ -53,6 +53,11 @@ bench: build
 
 bench-memory: build
 	VIGIL_BUILD_ROOT=$(BUILD) VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} python3 tests/bench/memory.py
+
+# Requests a second while cameras are analysed: a minute, on a quiet machine with wrk.
+bench-http: build
+	ninja -C $(BUILD) tests/bench/bench_store
+	VIGIL_BUILD_ROOT=$(BUILD) python3 tests/bench/answers.py $(BENCH_FLAGS)
 
 # Ten million detections: half an hour and 10 GB below TMPDIR (BENCH_ROWS, BENCH_FLAGS change that).
 BENCH_ROWS ?= 10000000
