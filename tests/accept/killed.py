@@ -12,7 +12,7 @@ from load import ORPHANS_S, Asker, Service
 from report import run
 from harness import PATIENCE, Follower, note, wait_for, workspace
 
-FRESH = 20  # records of the life in question before it ends
+FRESH = 60  # records of the life in question before it ends
 STARTING_EVERY = 4
 
 

@@ -26,12 +26,16 @@ exit = 0.01
 min_duration_ms = 0
 cooldown_ms = 0
 '''
-LOAD = MODEL + ''.join(f'''
-[stream street-{i}]
-uri = scene://street?seed={i}&width=320&height=192&fps=15
-model = nervous
-''' for i in range(1, STREAMS + 1))
 ORPHANS_S = 5
+
+
+def load(life):
+    """A configuration whose streets are others in each life."""
+    return MODEL + ''.join(f'''
+[stream street-{i}]
+uri = scene://street?seed={life * STREAMS + i}&width=320&height=192&fps=15
+model = nervous
+''' for i in range(STREAMS))
 
 
 class Service:
@@ -44,8 +48,9 @@ class Service:
         self.random = random.Random(1)
         adopt_orphans()
 
-    def start(self, config=LOAD):
+    def start(self, config=None):
         """Until the API has answered with what is stored; `ready` keeps how long that took."""
+        config = load(len(self.ready)) if config is None else config
         began = time.monotonic()
         self.vigild = Daemon(self.folder, config, ('--listen', f'127.0.0.1:{self.port}'))
         self.port = self.vigild.port
@@ -80,8 +85,9 @@ class Service:
             self.vigild.process.wait()
 
     def look(self, after=0):
-        """(what the integrity check says, the records with seq > after in the table's order).
-        Of a copy: the next vigild must recover what this one left by itself."""
+        """(what the integrity check says, the records with seq > after in the table's order, none
+        of a store that cannot be read). Of a copy: the next vigild must recover what this one
+        left by itself."""
         copy = os.path.join(self.folder, 'copy')
         os.mkdir(copy)
         try:
@@ -92,6 +98,8 @@ class Service:
                 check = store.execute('PRAGMA integrity_check').fetchone()[0]
                 rows = store.execute('SELECT seq, text FROM record WHERE seq > ? ORDER BY seq',
                                      (after,)).fetchall()
+        except sqlite3.DatabaseError as error:
+            return str(error), []
         finally:
             shutil.rmtree(copy)
         return check, [(seq, json.loads(text)) for seq, text in rows]
