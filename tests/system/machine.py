@@ -42,6 +42,8 @@ mount -t proc proc /proc
 umount -l -R /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs -o mode=1777 tmpfs /tmp
+# Credentials reach a service by propagation, within this namespace only.
+mount --make-rshared /
 cd /
 exec env -i container=vigil-test PATH="$PATH" /lib/systemd/systemd --system --unit=test.target \
     --log-target=console --show-status=no

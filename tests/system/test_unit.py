@@ -42,7 +42,7 @@ def the_unit_has_no_mistakes():
     """systemd-analyze verify has nothing to say about the unit, alone and with every drop-in"""
     with workspace() as folder:
         path = unit_folder(folder)
-        for drop_ins in ((), ('media-folder', 'camera-passwords', 'public-cameras')):
+        for drop_ins in ((), ('media-folder', 'public-cameras')):
             os.makedirs(path + '.d', exist_ok=True)
             for name in drop_ins:
                 shutil.copy(f'{SOURCE}/systemd/examples/{name}.conf', path + '.d')
@@ -154,6 +154,24 @@ def analyze_inside(running):
                              [done.stderr])[0]
 
 
+def a_camera_that_asks_for_a_password(folder):
+    return rtsp_server(folder, '--port', '0', '--pattern', 'scene', '--user', 'viewer',
+                       '--password', 'canary-77', name='asks')
+
+
+def passwords_are_handed_over():
+    """/etc/vigil/secrets.conf, which only root may read, holds what the configuration leaves out"""
+    with workspace() as folder, a_camera_that_asks_for_a_password(folder) as (_, port), \
+            vigil_machine(folder, f'[stream door]\nuri = rtsp://127.0.0.1:{port}/stream\n',
+                          start=False) as running:
+        running.run('sh', '-c', 'umask 077; printf "[stream door]\nuser = viewer\n'
+                                'password = canary-77\n" > /etc/vigil/secrets.conf')
+        running.run('systemctl', 'start', 'vigil.service')
+        Service(running).wait_live('door', 30)
+        expect('canary-77' not in running.journal() + running.run(
+            'systemctl', 'status', '--no-pager', 'vigil.service').stdout, 'the password is shown')
+
+
 def a_thread_that_stands_still_restarts_the_service():
     """with its event loop held still vigild is started anew within 12 s, and the log says why"""
     with workspace() as folder, \
@@ -204,5 +222,5 @@ def a_wrong_configuration_is_not_tried_again():
 
 
 run_tests([the_unit_has_no_mistakes, the_unit_is_closed, cameras_are_analysed_inside_the_unit,
-           a_thread_that_stands_still_restarts_the_service,
+           passwords_are_handed_over, a_thread_that_stands_still_restarts_the_service,
            a_reload_is_systemds_too, a_wrong_configuration_is_not_tried_again])
