@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -274,6 +275,18 @@ static int limit(int resource, rlim_t value)
     return setrlimit(resource, &lower) < 0 ? -errno : 0;
 }
 
+/* What is written to (RLIMIT_DATA) and not the address space, most of which nobody touches. */
+static int limit_memory(void)
+{
+#ifdef SANITIZED
+    return 0; /* shadow memory is many times that */
+#else
+    int64_t half = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 2;
+    half = half < SANDBOX_MEMORY_MIN ? SANDBOX_MEMORY_MIN : half;
+    return limit(RLIMIT_DATA, (rlim_t)(half > SANDBOX_MEMORY_MAX ? SANDBOX_MEMORY_MAX : half));
+#endif
+}
+
 int sandbox_close(void)
 {
     struct sigaction action = {.sa_sigaction = on_trapped_call,
@@ -287,6 +300,8 @@ int sandbox_close(void)
     /* What it may write to is a parent's descriptor; a picture is far below this. */
     if (r == 0)
         r = limit(RLIMIT_FSIZE, 64u << 20);
+    if (r == 0)
+        r = limit_memory();
     if (r < 0)
         return r;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
@@ -301,11 +316,22 @@ static int misbehave_listen(void)
     return fd < 0 || bind(fd, (struct sockaddr *)&any, sizeof any) < 0 || listen(fd, 1) < 0;
 }
 
+/* In pieces, as a decoder does. */
+static int misbehave_memory(void)
+{
+    const size_t piece = 64u << 20;
+    for (int64_t all = 0; all <= SANDBOX_MEMORY_MAX; all += (int64_t)piece)
+        if (mmap(NULL, piece, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED)
+            abort();
+    return 0;
+}
+
 int sandbox_misbehave(const char *deed)
 {
     static char *const nothing[] = {NULL};
-    const char *const deeds[] = {"open", "create", "stat",   "exec", "fork",     "listen",
-                                 "unix", "udp",    "ptrace", "kill", "mmap-exec"};
+    const char *const deeds[] = {"open", "create", "stat",   "exec", "fork",      "listen",
+                                 "unix", "udp",    "ptrace", "kill", "mmap-exec", "memory"};
     size_t which = 0;
     while (which < COUNT(deeds) && strcmp(deeds[which], deed) != 0)
         which++;
@@ -334,6 +360,8 @@ int sandbox_misbehave(const char *deed)
     case 10:
         return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
                MAP_FAILED;
+    case 11:
+        return misbehave_memory();
     default:
         return -EINVAL;
     }
