@@ -51,12 +51,19 @@ void damage_enter(const void *decoder, GstClockTime pts)
     here.current = pts;
 }
 
+/* Where a parser knows no pts (MPEG-4) the decoder works them out, in an order it keeps: the next
+ * picture is then the one. */
+static bool is_of(GstClockTime pending, GstClockTime pts)
+{
+    return pending == pts || !GST_CLOCK_TIME_IS_VALID(pending) || !GST_CLOCK_TIME_IS_VALID(pts);
+}
+
 bool damage_take(const void *decoder, GstClockTime pts)
 {
-    if (here.decoder != decoder || !GST_CLOCK_TIME_IS_VALID(pts))
+    if (here.decoder != decoder)
         return false;
     for (unsigned i = 0; i < here.count; i++)
-        if (here.pending[i] == pts) {
+        if (is_of(here.pending[i], pts)) {
             for (unsigned k = i + 1; k < here.count; k++)
                 here.pending[k - 1] = here.pending[k];
             here.count--;

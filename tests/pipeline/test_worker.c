@@ -88,6 +88,16 @@ START_TEST(each_forbidden_deed_kills_it)
 }
 END_TEST
 
+#ifndef __SANITIZE_ADDRESS__
+START_TEST(memory_beyond_its_share_is_not_given_to_it)
+{
+    parent_start(&parent, "--test-hook=memory");
+    int status = parent_await_end(&parent);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %x", status);
+}
+END_TEST
+#endif
+
 START_TEST(a_deed_it_does_not_know_is_survived)
 {
     parent_start(&parent, "--test-hook=sing");
@@ -342,6 +352,36 @@ START_TEST(a_looped_file_goes_on_in_time_and_makes_new_detections)
 }
 END_TEST
 
+START_TEST(a_leap_in_the_time_of_a_file_is_not_waited_for)
+{
+    make_folder();
+    /* Two seconds, an hour that nobody filmed, two seconds. */
+    static const char launch[] =
+        "videotestsrc num-buffers=30 ! video/x-raw,width=160,height=96,framerate=15/1 ! c. "
+        "videotestsrc num-buffers=30 timestamp-offset=3600000000000 ! "
+        "video/x-raw,width=160,height=96,framerate=15/1 ! c. concat name=c adjust-base=false ! "
+        "videoconvert ! video/x-raw,format=I420 ! jpegenc ! matroskamux";
+    g_autofree char *path = make_file("leap.mkv", launch);
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("file", "file:///clip");
+    start.start.live = true;
+    parent_start_stream(&parent, &start, path);
+    int64_t took = parent_await_state(&parent, STREAM_ENDED, REASON_NONE, 20000);
+    ck_assert_int_ge(took, 3500);
+    const struct message_stream_status *status = &parent.message.status;
+    ck_assert_int_eq(status->received, 60);
+    check_counters(status);
+    ck_assert_int_eq(status->timestamp_faults, 1);
+    /* The new pace reaches the analysis with the first picture it is for. */
+    ck_assert_int_eq(histogram_count(&status->latency), status->analysed);
+    ck_assert_double_lt(status->latency.sum_seconds, 60);
+    parent_await(&parent, MESSAGE_STREAM_DONE, 5000);
+    parent_quit(&parent);
+    remove_folder();
+}
+END_TEST
+
 /* ---- bad files and models: refused, and the worker goes on ---- */
 
 static void still_works(void)
@@ -417,16 +457,49 @@ START_TEST(a_file_cut_anywhere_ends_or_is_unreadable)
 }
 END_TEST
 
+/* The files whose pictures are damaged: each codec that may come from a camera, and MPEG-4, whose
+ * coded pictures have no pts. */
+static const char *const damaged[] = {"a.mp4", "b.mkv", "d.mkv", "f.mp4"};
+
+static int file_named(const char *name)
+{
+    int i = 0;
+    while (strcmp(files[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* Inside the pictures, not in the tables before and behind them. */
+static void damage_middle(char *bytes, gsize size)
+{
+    for (gsize i = size / 3; i < size / 2; i += 97)
+        bytes[i] = (char)(bytes[i] ^ 0x5a);
+}
+
+/* In a JPEG only what is between SOS and EOI: a picture whose tables are broken ends the film. */
+static void damage_scans(char *bytes, gsize size)
+{
+    const guint8 *at = (const guint8 *)bytes;
+    int scanned = -1; /* bytes since SOS */
+    for (gsize i = 1; i + 1 < size; i++) {
+        bool marker = at[i - 1] == 0xff && at[i] != 0;
+        if (marker)
+            scanned = at[i] == 0xda ? 0 : -1;
+        else if (scanned >= 0 && ++scanned % 97 == 0 && at[i] < 0xe0 && at[i - 1] != 0xff)
+            bytes[i] ^= 0x10;
+    }
+}
+
 START_TEST(pictures_with_flipped_bytes_are_counted_and_withheld)
 {
     make_folder();
-    g_autofree char *path = make_file(files[0].name, files[0].launch);
+    int which = file_named(damaged[_i]);
+    g_autofree char *path = make_file(files[which].name, files[which].launch);
     g_autofree char *bytes = NULL;
     gsize size;
     ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
-    /* Inside the pictures, not in the tables before and behind them. */
-    for (gsize i = size / 3; i < size / 2; i += 97)
-        bytes[i] = (char)(bytes[i] ^ 0x5a);
+    bool jpeg = strcmp(files[which].codec, "jpeg") == 0;
+    (jpeg ? damage_scans : damage_middle)(bytes, size);
     ck_assert(g_file_set_contents(path, bytes, (gssize)size, NULL));
     parent_start(&parent, NULL);
     parent_await_ready(&parent);
@@ -438,6 +511,64 @@ START_TEST(pictures_with_flipped_bytes_are_counted_and_withheld)
     check_counters(&parent.message.status);
     parent_await(&parent, MESSAGE_STREAM_DONE, 5000);
     parent_quit(&parent);
+    remove_folder();
+}
+END_TEST
+
+/* Replaces each `from` with as many bytes of `to`; how many there were. */
+static int replace_bytes(char *bytes, gsize size, const char *from, const char *to,
+                         gsize length)
+{
+    int count = 0;
+    for (gsize i = 0; i + length <= size; i++)
+        if (memcmp(bytes + i, from, length) == 0) {
+            memcpy(bytes + i, to, length);
+            count++;
+        }
+    return count;
+}
+
+START_TEST(pictures_that_do_not_say_how_large_they_are_are_an_unreadable_file)
+{
+    make_folder();
+    g_autofree char *path =
+        make_file("unsized.ts", PICTURES " ! avenc_mpeg4 gop-size=15 ! mpegtsmux");
+    g_autofree char *bytes = NULL;
+    gsize size;
+    ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
+    /* ISO/IEC 14496-2, 6.2.3: what is left of the clock, width 160 and height 96 in 13 bits each,
+     * a one after each. */
+    ck_assert_int_gt(
+        replace_bytes(bytes, size, "\xfd\x05\x04\x0c\x14", "\xfd\x00\x04\x0c\x14", 5), 0);
+    ck_assert(g_file_set_contents(path, bytes, (gssize)size, NULL));
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("file", "file:///clip");
+    parent_start_stream(&parent, &start, path);
+    parent_await_state(&parent, STREAM_FAILED, REASON_UNREADABLE, 10000);
+    ck_assert_str_eq(parent.message.status.detail,
+                     "its pictures do not say how large they are");
+    ck_assert_int_eq(parent.message.status.received, 0);
+    still_works();
+    remove_folder();
+}
+END_TEST
+
+START_TEST(a_file_of_which_nothing_comes_for_twenty_seconds_is_given_up)
+{
+    make_folder();
+    g_autofree char *path = make_file(files[2].name, files[2].launch);
+    /* A desert behind the pictures, in which the demuxer looks for more. */
+    ck_assert_int_eq(truncate(path, INT64_C(1) << 42), 0);
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    struct message start = parent_stream("file", "file:///clip");
+    parent_start_stream(&parent, &start, path);
+    int64_t took = parent_await_state(&parent, STREAM_FAILED, REASON_UNREADABLE, 40000);
+    ck_assert_int_ge(took, 19000);
+    ck_assert_str_eq(parent.message.status.detail, "nothing more has come out of the file");
+    ck_assert_int_ge(parent.message.status.received, 50);
+    still_works();
     remove_folder();
 }
 END_TEST
@@ -582,6 +713,9 @@ int main(void)
     tcase_add_test(process, it_ends_when_its_parent_is_gone);
     tcase_add_loop_test(process, a_message_that_is_none_ends_it, 0, G_N_ELEMENTS(nonsense));
     tcase_add_loop_test(process, each_forbidden_deed_kills_it, 0, G_N_ELEMENTS(deeds));
+#ifndef __SANITIZE_ADDRESS__
+    tcase_add_test(process, memory_beyond_its_share_is_not_given_to_it);
+#endif
     tcase_add_test(process, a_deed_it_does_not_know_is_survived);
     TCase *media = tcase_create("media");
     tcase_set_timeout(media, 120);
@@ -593,11 +727,15 @@ int main(void)
     tcase_add_loop_test(media, each_kind_of_file_is_decoded_to_its_last_picture, 0,
                         G_N_ELEMENTS(files));
     tcase_add_test(media, a_looped_file_goes_on_in_time_and_makes_new_detections);
+    tcase_add_test(media, a_leap_in_the_time_of_a_file_is_not_waited_for);
     TCase *bad = tcase_create("bad");
     tcase_set_timeout(bad, 120);
     tcase_add_loop_test(bad, a_file_that_is_no_film_is_unreadable, 0, G_N_ELEMENTS(bad_files));
     tcase_add_loop_test(bad, a_file_cut_anywhere_ends_or_is_unreadable, 0, G_N_ELEMENTS(files));
-    tcase_add_test(bad, pictures_with_flipped_bytes_are_counted_and_withheld);
+    tcase_add_loop_test(bad, pictures_with_flipped_bytes_are_counted_and_withheld, 0,
+                        G_N_ELEMENTS(damaged));
+    tcase_add_test(bad, pictures_that_do_not_say_how_large_they_are_are_an_unreadable_file);
+    tcase_add_test(bad, a_file_of_which_nothing_comes_for_twenty_seconds_is_given_up);
     tcase_add_test(bad, pictures_beyond_the_limit_do_not_reach_the_decoder);
     tcase_add_test(bad, a_large_size_hidden_behind_a_small_one_does_not_reach_the_decoder);
     tcase_add_test(bad, a_codec_without_a_decoder_is_named);
