@@ -137,18 +137,19 @@ static int prepare(void *owner, const char *name, struct message_stream_start *r
         return -ENOENT;
     const struct config_stream *stream = &entry->config;
     const struct config_model *model = config_find_model(app->config, stream->model);
-    int fd = model ? file_open(model->path) : -ENOENT;
-    if (fd < 0) {
+    struct packs_pack pack;
+    char problem[PACKS_PROBLEM_SIZE];
+    int r = packs_get(app->packs, stream->model, &pack, problem);
+    if (r < 0) {
         ret_why->reason = REASON_MODEL;
-        snprintf(ret_why->detail, sizeof ret_why->detail,
-                 "the file of model %s cannot be opened: %s", stream->model,
-                 file_error_text(fd));
-        return fd;
+        snprintf(ret_why->detail, sizeof ret_why->detail, "model %s: %.160s", stream->model,
+                 problem);
+        return r;
     }
-    ret_fds[0] = fd;
+    ret_fds[0] = pack.fd;
     *ret_fd_count = 1;
     if (stream->scheme == CONFIG_FILE) {
-        fd = open_media(app, stream, ret_why);
+        int fd = open_media(app, stream, ret_why);
         if (fd < 0) {
             close(ret_fds[0]);
             *ret_fd_count = 0;
@@ -163,6 +164,7 @@ static int prepare(void *owner, const char *name, struct message_stream_start *r
     g_strlcpy(start->user, stream->user, sizeof start->user);
     g_strlcpy(start->password, stream->password, sizeof start->password);
     g_strlcpy(start->model, stream->model, sizeof start->model);
+    g_strlcpy(start->model_sha256, pack.sha256, sizeof start->model_sha256);
     start->live = true;
     start->loop = stream->loop;
     start->start_ms = g_get_real_time() / 1000;
@@ -219,12 +221,34 @@ static const struct supervisor_listener supervisor_listener = {
     .worker_gone = worker_gone,
 };
 
+/* Those that waited for it go on, or fail with the reason. */
+static void model_packed(void *owner, const char *model)
+{
+    struct app *app = owner;
+    for (size_t i = 0; i < streams_count(app->streams); i++) {
+        const struct stream_entry *entry = streams_at(app->streams, i);
+        if (strcmp(entry->config.model, model) == 0)
+            supervisor_prepared(app->supervisor, entry->config.name);
+    }
+}
+
+/* So that a model is packed while workers warm up. */
+static void pack_ahead(struct app *app, const char *model)
+{
+    struct packs_pack pack;
+    char problem[PACKS_PROBLEM_SIZE];
+    if (packs_get(app->packs, model, &pack, problem) == 0)
+        close(pack.fd);
+}
+
 void app_apply_stream(struct app *app, const struct stream_entry *entry)
 {
-    if (entry->config.enabled)
+    if (entry->config.enabled) {
+        pack_ahead(app, entry->config.model);
         supervisor_start(app->supervisor, entry->config.name);
-    else
+    } else {
         supervisor_stop(app->supervisor, entry->config.name);
+    }
 }
 
 void app_apply_retention(struct app *app)
@@ -342,6 +366,8 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         .streams_per_worker = (int)app->config->streams_per_worker,
         .ready_ms = (int)app->config->ready_timeout,
     };
+    struct packs_options packs = {
+        .loop = app->loop, .config = app->config, .ready = model_packed, .owner = app};
     struct store_error store = {{0}};
     /* The port first: a second vigild must not touch the first one's store. */
     int r = listen_http(app, err);
@@ -363,6 +389,8 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         r = snapshots_create(app->loop, app->supervisor, &app->snapshots);
     if (r == 0)
         r = models_create(app->loop, app->config, &app->models);
+    if (r == 0)
+        r = packs_create(&packs, &app->packs);
     if (r < 0) {
         explain(err, "cannot start: %s", g_strerror(-r));
         goto fail;
@@ -410,7 +438,8 @@ static void check_finished(uv_prepare_t *prepare)
 {
     struct app *app = prepare->data;
     if (app->phase != APP_DRAINING || queries_running(app->queries) > 0 || app->reload ||
-        !models_stopped(app->models) || api_server_pending(app->server) > 0)
+        !models_stopped(app->models) || !packs_stopped(app->packs) ||
+        api_server_pending(app->server) > 0)
         return;
     api_server_run(app->server);
     app->phase = APP_STOPPED;
@@ -428,6 +457,7 @@ void app_stop(struct app *app)
     app->phase = APP_STOPPING_WORKERS;
     api_server_drain(app->server);
     models_stop(app->models);
+    packs_stop(app->packs);
     /* A tick each 20 ms: answers of the pool's threads are waited for without a wake-up. */
     uv_timer_start(app->tick, ticked, 20, 20);
     uv_prepare_start(app->finisher, check_finished);
@@ -447,6 +477,7 @@ void app_destroy(struct app *app)
     resolver_close(app->resolver);
     supervisor_destroy(app->supervisor);
     models_destroy(app->models);
+    packs_destroy(app->packs);
     http_destroy(app->http);
     api_server_destroy(app->server);
     queries_destroy(app->queries);

@@ -10,6 +10,7 @@
 #include "daemon/http.h"
 #include "daemon/mailbox.h"
 #include "daemon/models.h"
+#include "daemon/packs.h"
 #include "daemon/queries.h"
 #include "daemon/resolver.h"
 #include "daemon/snapshots.h"
@@ -39,6 +40,7 @@ struct app {
     struct resolver *resolver;
     struct snapshots *snapshots;
     struct models *models;
+    struct packs *packs;
     struct api_server *server;
     struct http *http;
     uv_timer_t *tick; /* apart: outlives us until its close callback */

@@ -172,6 +172,7 @@ static int try_to_take(struct app *app, struct config *next, struct config_error
     if (r == 0) {
         config_swap(app->config, next);
         models_forget(app->models);
+        packs_forget(app->packs);
         struct changes changes = take_over(app, &plan, next);
         log_info("reloaded: %d added, %d removed, %d changed, %d unchanged", changes.added,
                  changes.removed, changes.changed, changes.unchanged);

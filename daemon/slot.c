@@ -386,6 +386,9 @@ void slot_assign(struct slot *slot, struct stream *stream)
     int fd_count = 0;
     int r = sup->options.listener->prepare(sup->options.owner, stream->name, &message.start,
                                            fds, &fd_count, &why);
+    stream->preparing = r == -EINPROGRESS;
+    if (stream->preparing)
+        return;
     if (r < 0) {
         prepare_failed(sup, stream, r, &why);
         return;

@@ -56,7 +56,7 @@ static bool place_one(struct supervisor *sup)
     struct slot *place = NULL;
     for (guint i = 0; i < sup->streams->len; i++) {
         struct stream *stream = sup->streams->pdata[i];
-        if (!stream_waits(stream) || stream->retry_at > now ||
+        if (!stream_waits(stream) || stream->preparing || stream->retry_at > now ||
             (best && stream->waiting_since >= best->waiting_since))
             continue;
         struct slot *slot = placement_find(sup, stream);
@@ -246,6 +246,7 @@ int supervisor_start(struct supervisor *sup, const char *name)
     stream->finished = false;
     stream->retry_at = 0;
     stream->open_failures = 0;
+    stream->preparing = false;
     stream->crashes = (struct crashes){0};
     stream->group = 0;
     stream->waiting_since = supervisor_now(sup);
@@ -255,6 +256,15 @@ int supervisor_start(struct supervisor *sup, const char *name)
         supervisor_report(sup, stream, STREAM_CONNECTING, REASON_NONE, "%s", "");
     supervisor_settle(sup);
     return 0;
+}
+
+void supervisor_prepared(struct supervisor *sup, const char *name)
+{
+    struct stream *stream = find_stream(sup, name);
+    if (!stream || !stream->preparing)
+        return;
+    stream->preparing = false;
+    supervisor_settle(sup);
 }
 
 void supervisor_stop(struct supervisor *sup, const char *name)

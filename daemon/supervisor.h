@@ -36,7 +36,8 @@ struct supervisor_listener {
      * (ret_fds, at most 2, closed by the supervisor). Asked anew for each start. 0, or -errno
      * with *ret_why: the stream is then failed until started again, but for an error that may
      * pass by itself (EMFILE, ENFILE, EAGAIN, EINTR, EIO, ENOMEM, ESTALE): then it is asked
-     * again after 1, 2, 4, ... 30 s. */
+     * again after 1, 2, 4, ... 30 s. -EINPROGRESS: what it needs is being made; the stream waits
+     * for supervisor_prepared, and the worker is free for others. */
     int (*prepare)(void *owner, const char *stream, struct message_stream_start *ret_start,
                    int ret_fds[2], int *ret_fd_count, struct supervisor_failure *ret_why);
     /* The stream's status, from its worker or (waiting, crashed) from the supervisor. */
@@ -71,6 +72,10 @@ void supervisor_destroy(struct supervisor *sup);
 
 /* Starts the stream, or starts it again with what prepare says now. Forgives crashes. */
 int supervisor_start(struct supervisor *sup, const char *stream);
+
+/* What the stream's last start had to wait for is there, or has failed: it is prepared again. For
+ * any other stream nothing happens. */
+void supervisor_prepared(struct supervisor *sup, const char *stream);
 
 /* The stream is no longer wanted. Unknown names are fine. */
 void supervisor_stop(struct supervisor *sup, const char *stream);

@@ -199,7 +199,8 @@ static int allow_socket(scmp_filter_ctx filter, int domain)
 
 static int allow_fcntl(scmp_filter_ctx filter)
 {
-    static const int commands[] = {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC};
+    static const int commands[] = {F_GETFD, F_SETFD,         F_GETFL,
+                                   F_SETFL, F_DUPFD_CLOEXEC, F_GET_SEALS};
     int r = 0;
     for (size_t i = 0; i < COUNT(commands) && r == 0; i++)
         r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
@@ -287,7 +288,7 @@ static int limit_memory(void)
 #endif
 }
 
-int sandbox_close(void)
+int sandbox_close(uint64_t file_bytes)
 {
     struct sigaction action = {.sa_sigaction = on_trapped_call,
                                .sa_flags = SA_SIGINFO | SA_NODEFER};
@@ -297,9 +298,8 @@ int sandbox_close(void)
     int r = limit(RLIMIT_CORE, 0);
     if (r == 0)
         r = limit(RLIMIT_NOFILE, 1024); /* some 6 for each of at most 64 streams, 13 without */
-    /* What it may write to is a parent's descriptor; a picture is far below this. */
     if (r == 0)
-        r = limit(RLIMIT_FSIZE, 64u << 20);
+        r = limit(RLIMIT_FSIZE, file_bytes);
     if (r == 0)
         r = limit_memory();
     if (r < 0)

@@ -29,8 +29,9 @@
 #define SANDBOX_MEMORY_MAX (INT64_C(4) << 30)
 
 /* Closes the sandbox for good. Also: no new privileges, not dumpable, no core file, resource
- * limits, and SIGKILL when the parent dies. 0, or -errno: the process should not go on. */
-int sandbox_close(void);
+ * limits, and SIGKILL when the parent dies. file_bytes is the most any file it was handed may be
+ * made to hold. 0, or -errno: the process should not go on. */
+int sandbox_close(uint64_t file_bytes);
 
 /* Test hook: does one thing the sandbox forbids, by the name tests give it ("open", "exec",
  * "listen", …). Returns -EINVAL for an unknown name, 0 when the deed was possible. "memory" aborts,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "pipeline/connection.h"
+#include "nn/packed.h"
 #include "pipeline/modelfile.h"
 #include "pipeline/reaper.h"
 #include "pipeline/report.h"
@@ -388,10 +389,24 @@ static gboolean on_bus(GstBus *bus, GstMessage *message, gpointer user)
 
 /* ---- setting up ---- */
 
-/* The whole file, since a mapping of it could be cut short under our feet. */
+static GBytes *map_model(int fd, struct record_error *err)
+{
+    GBytes *bytes = NULL;
+    struct nn_error why = {""};
+    if (modelfile_map(fd, &bytes, &why) < 0)
+        g_strlcpy(err->text, why.text, sizeof err->text);
+    return bytes;
+}
+
+/* A packed model is mapped; of an ONNX file all is read, since a mapping of it could be cut short
+ * under our feet. */
 static GBytes *read_model(int fd, struct record_error *err)
 {
     struct stat status;
+    char start[sizeof(uint64_t)];
+    ssize_t known = fd < 0 ? -1 : pread(fd, start, sizeof start, 0);
+    if (known > 0 && nn_packed_is(start, (size_t)known))
+        return map_model(fd, err);
     if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
         g_strlcpy(err->text, "the model is not a readable file", sizeof err->text);
         return NULL;

@@ -354,7 +354,9 @@ struct tail *tail_create(const struct message_stream_start *start, GBytes *model
     tail->latency_ms = -1;
     tail->drift.until = -1;
     tail->damaged_at = GST_CLOCK_TIME_NONE;
-    g_autofree char *hash = g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, model);
+    g_autofree char *hash = *start->model_sha256
+                                ? g_strdup(start->model_sha256)
+                                : g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, model);
     detection_init(&tail->detection, start, hash, by_clock);
     tail->pipeline = gst_object_ref_sink(gst_pipeline_new(start->stream));
     g_autoptr(GstBus) bus = gst_element_get_bus(tail->pipeline);

@@ -235,7 +235,7 @@ static int prepare(VigilAnalyze *self, const struct settings *settings, struct n
     if (r == 0)
         r = collect_overrides(settings, overrides, err);
     if (r == 0)
-        r = nn_model_load(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), &model, err);
+        r = modelfile_load(bytes, &model, err);
     if (r == 0)
         r = modelinfo_create(model, overrides, &self->info, err);
     if (r == 0)

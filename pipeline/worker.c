@@ -2,8 +2,9 @@
  *
  *     vigil-worker --control-fd=3     streams, as record/message.h says
  *     vigil-worker --inspect          describes the model on stdin as JSON on stdout
+ *     vigil-worker --pack             packs the model on stdin into descriptor 3 (pipeline/pack.h)
  *
- * In both uses what came from outside is met behind a closed sandbox only. */
+ * In all uses what came from outside is met behind a closed sandbox only. */
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>
@@ -17,6 +18,8 @@
 #include "pipeline/inspect.h"
 #include "pipeline/link.h"
 #include "pipeline/modelfile.h"
+#include "nn/packed.h"
+#include "pipeline/pack.h"
 #include "pipeline/sandbox.h"
 #include "pipeline/stream.h"
 #include "pipeline/warmup.h"
@@ -26,10 +29,13 @@
 #define EXIT_INTERNAL  70
 #define EXIT_BAD_MODEL 78
 #define STREAMS_MAX    64
+/* What it may write to is a parent's descriptor; a picture is far below this. */
+#define FILE_BYTES_MAX (64 << 20)
+#define PACKED_FD      3
 
 static struct {
     int control_fd;
-    gboolean inspect, version;
+    gboolean inspect, pack, version;
     char **settings;
     char *test_hook;
 } options = {.control_fd = -1};
@@ -37,8 +43,10 @@ static struct {
 static const GOptionEntry entries[] = {
     {"control-fd", 0, 0, G_OPTION_ARG_INT, &options.control_fd, "socket to the parent", "N"},
     {"inspect", 0, 0, G_OPTION_ARG_NONE, &options.inspect, "describe the model on stdin", NULL},
+    {"pack", 0, 0, G_OPTION_ARG_NONE, &options.pack,
+     "pack the model on stdin into descriptor 3", NULL},
     {"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.settings,
-     "inspect: what is configured instead of the model's own metadata", "KEY=VALUE"},
+     "of that model: what is configured instead of its own metadata", "KEY=VALUE"},
     {"version", 0, 0, G_OPTION_ARG_NONE, &options.version, "print the version", NULL},
     {"test-hook", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options.test_hook,
      "a forbidden deed, done behind the closed sandbox", "DEED"},
@@ -185,10 +193,10 @@ static _Noreturn void leave(int status)
     _exit(status);
 }
 
-static int close_sandbox(void)
+static int close_sandbox(uint64_t file_bytes)
 {
     json_object_seed(0); /* reads /dev/urandom, once */
-    int r = sandbox_close();
+    int r = sandbox_close(file_bytes);
     if (r < 0) {
         fprintf(stderr, "worker: the sandbox does not close: %s\n", strerror(-r));
         return EXIT_INTERNAL;
@@ -219,7 +227,7 @@ static int run_streams(void)
         fprintf(stderr, "worker: descriptor %d is no control socket\n", options.control_fd);
         return EXIT_USAGE;
     }
-    int r = close_sandbox();
+    int r = close_sandbox(FILE_BYTES_MAX);
     if (r != 0)
         return r;
     g_unix_fd_add(worker.fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_control, &worker);
@@ -260,17 +268,40 @@ static GHashTable *read_settings(void)
     return overrides;
 }
 
+static GBytes *read_model(void)
+{
+    GBytes *bytes = read_stdin();
+    if (bytes)
+        return bytes;
+    fprintf(stderr, "the model cannot be read, or is over %d MiB\n", MODELFILE_MIB_MAX);
+    leave(EXIT_NO_INPUT);
+}
+
+static int pack(void)
+{
+    int r = close_sandbox(NN_PACKED_BYTES_MAX);
+    if (r != 0)
+        return r;
+    GBytes *bytes = read_model();
+    struct nn_error err = {""};
+    /* Who the model is, said before anything of it is looked at: what it makes of us later
+     * cannot take that back. */
+    if (pack_say_hash(bytes) < 0)
+        leave(EXIT_INTERNAL);
+    g_autoptr(GHashTable) overrides = read_settings();
+    r = pack_model(bytes, overrides, PACKED_FD, &err);
+    if (r < 0)
+        fprintf(stderr, "%s\n", err.text);
+    leave(r < 0 ? EXIT_BAD_MODEL : EXIT_SUCCESS);
+}
+
 static int inspect(void)
 {
-    int r = close_sandbox();
+    int r = close_sandbox(0);
     if (r != 0)
         return r;
     g_autoptr(GHashTable) overrides = read_settings();
-    GBytes *bytes = read_stdin();
-    if (!bytes) {
-        fprintf(stderr, "the model cannot be read, or is over %d MiB\n", MODELFILE_MIB_MAX);
-        leave(EXIT_NO_INPUT);
-    }
+    GBytes *bytes = read_model();
     json_t *object;
     struct nn_error err = {""};
     if (inspect_model(bytes, overrides, &object, &err) < 0) {
@@ -301,6 +332,8 @@ int main(int argc, char **argv)
     }
     if (options.inspect)
         return inspect();
+    if (options.pack)
+        return pack();
     if (options.control_fd < 0) {
         fprintf(stderr,
                 "vigil-worker: is started by vigild and by `vigil run`, with --control-fd\n");

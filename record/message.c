@@ -35,11 +35,12 @@ static json_t *write_start(const struct message *message)
             return NULL;
         }
     }
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:o}", "stream",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:o}", "stream",
                      start->stream, "node", start->node, "uri", start->uri, "user", start->user,
-                     "password", start->password, "model", start->model, "live", start->live,
-                     "loop", start->loop, "windows", start->windows, "start_ms",
-                     member_integer_value(start->start_ms), "overrides", overrides);
+                     "password", start->password, "model", start->model, "model_sha256",
+                     start->model_sha256, "live", start->live, "loop", start->loop, "windows",
+                     start->windows, "start_ms", member_integer_value(start->start_ms),
+                     "overrides", overrides);
 }
 
 static void read_overrides(struct member_reader *reader, struct message_stream_start *start)
@@ -69,6 +70,11 @@ static void read_overrides(struct member_reader *reader, struct message_stream_s
     reader->status = overrides.status;
 }
 
+static bool is_sha256(const char *text)
+{
+    return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
+}
+
 static void read_start(struct member_reader *reader, struct message *message)
 {
     struct message_stream_start *start = &message->start;
@@ -81,6 +87,10 @@ static void read_start(struct member_reader *reader, struct message *message)
     member_string(reader, "user", MEMBER_OPTIONAL, start->user, sizeof start->user);
     member_string(reader, "password", MEMBER_OPTIONAL, start->password, sizeof start->password);
     member_name(reader, "model", MEMBER_REQUIRED, start->model);
+    member_string(reader, "model_sha256", MEMBER_OPTIONAL, start->model_sha256,
+                  sizeof start->model_sha256);
+    if (*start->model_sha256 && !is_sha256(start->model_sha256))
+        member_fail(reader, "model_sha256", "not 64 hexadecimal digits");
     member_bool(reader, "live", MEMBER_OPTIONAL, &start->live);
     member_bool(reader, "loop", MEMBER_OPTIONAL, &start->loop);
     member_bool(reader, "windows", MEMBER_OPTIONAL, &start->windows);

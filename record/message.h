@@ -43,7 +43,8 @@ enum message_type {
     MESSAGE_STREAM_DONE,
 };
 
-/* Opens an input. fds: [0] the model file, [1] the media file when uri is file://. */
+/* Opens an input. fds: [0] the model: its ONNX file, or a packed one (nn/packed.h) that is sealed;
+ * [1] the media file when uri is file://. */
 /* One key of a model's metadata, as configuration or sidecar has it. */
 struct message_override {
     char key[48]; /* "vigil.labels" */
@@ -57,10 +58,12 @@ struct message_stream_start {
     char user[MESSAGE_CREDENTIAL_SIZE];
     char password[MESSAGE_CREDENTIAL_SIZE];
     char model[RECORD_NAME_SIZE]; /* name, without the hash */
-    bool live;                    /* play files and scenes in real time and drop late frames */
-    bool loop;                    /* files start again at their end */
-    bool windows;                 /* send a window message per window */
-    int64_t start_ms;             /* files and finite scenes: wall time of pts 0 */
+    char
+        model_sha256[65]; /* of the ONNX file, 64 hexadecimal digits; "": the worker finds it */
+    bool live;            /* play files and scenes in real time and drop late frames */
+    bool loop;            /* files start again at their end */
+    bool windows;         /* send a window message per window */
+    int64_t start_ms;     /* files and finite scenes: wall time of pts 0 */
     int override_count;
     struct message_override overrides[MESSAGE_OVERRIDES_MAX];
 };

@@ -437,6 +437,27 @@ START_TEST(a_stream_whose_files_may_open_in_a_moment_is_tried_again)
 }
 END_TEST
 
+START_TEST(a_stream_whose_model_is_being_made_waits_for_it_and_no_other_does)
+{
+    setup_as("puppet", (struct supervisor_options){.spares = 1});
+    heard.prepare_result = -EINPROGRESS;
+    supervisor_start(sup, "calm-1");
+    wait_for(&heard.prepared, 1);
+    heard.prepare_result = 0;
+    supervisor_start(sup, "calm-2");
+    wait_for(&heard.live, 2);
+    ck_assert_int_eq(heard.prepared, 2);
+    ck_assert_int_eq(heard.of[1].live, 0);
+    supervisor_prepared(sup, "calm-2"); /* it waits for nothing */
+    ck_assert_int_eq(heard.prepared, 2);
+    supervisor_prepared(sup, "calm-1");
+    while (heard.of[1].live == 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    ck_assert_int_eq(heard.prepared, 3);
+    ck_assert_int_eq(heard.failed, 0);
+}
+END_TEST
+
 /* Programs that never become a worker, and what is said about them. */
 static const struct {
     const char *name, *problem;
@@ -678,6 +699,7 @@ static TCase *supervisor_case(void)
     tcase_add_test(tests, a_question_for_a_name_is_passed_on_and_its_answer_back);
     tcase_add_test(tests, a_stream_whose_files_do_not_open_is_failed_with_the_reason);
     tcase_add_test(tests, a_stream_whose_files_may_open_in_a_moment_is_tried_again);
+    tcase_add_test(tests, a_stream_whose_model_is_being_made_waits_for_it_and_no_other_does);
     tcase_add_loop_test(tests, a_worker_that_does_not_become_ready_is_tried_again_later, 0,
                         (int)G_N_ELEMENTS(unfit));
     tcase_add_test(tests, a_program_that_does_not_exist_is_reported);

@@ -10,7 +10,7 @@
 static const char *const texts[] = {
     "{\"type\":\"stream.start\",\"stream\":\"door\",\"node\":\"nvr1\","
     "\"uri\":\"rtsp://cam/1\",\"user\":\"u\",\"password\":\"p\\\"w\",\"model\":\"scene\","
-    "\"live\":true,\"loop\":false,\"windows\":true,\"start_ms\":0,"
+    "\"model_sha256\":\"\",\"live\":true,\"loop\":false,\"windows\":true,\"start_ms\":0,"
     "\"overrides\":{\"vigil.fps\":\"5\",\"vigil.enter\":\"0.7\"}}",
     "{\"type\":\"stream.stop\",\"stream\":\"door\"}",
     "{\"type\":\"resolved\",\"request\":7,\"addresses\":[\"192.0.2.1\",\"fe80::1%eth0\"]}",
@@ -168,6 +168,9 @@ static const struct {
     {"{\"type\":\"stream.start\",\"stream\":\"s\",\"uri\":\"scene://a\",\"model\":\"m\","
      "\"overrides\":{\"0123456789012345678901234567890123456789012345678\":\"\"}}",
      "not a metadata key"},
+    {"{\"type\":\"stream.start\",\"stream\":\"s\",\"uri\":\"scene://a\",\"model\":\"m\","
+     "\"model_sha256\":\"01234567\"}",
+     "not 64 hexadecimal digits"},
     {"{\"type\":\"resolved\",\"request\":1,\"addresses\":[1]}", "element 0"},
     {"{\"type\":\"resolved\",\"request\":1,\"addresses\":[\"a b\"]}", "element 0"},
     {"{\"type\":\"resolved\",\"request\":1,\"addresses\":[\"\",\"\",\"\",\"\",\"\",\"\",\"\","
