@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "cli/streams_status.h"
 #include "cli/streams_test.h"
 #include "record/message.h"
 
@@ -36,12 +37,13 @@ static int list_streams(struct client *client, bool as_json)
         json_array_foreach (streams, index, stream) {
             const json_t *status = json_object_get(stream, "status");
             const char **row = cells + (index + 1) * COLUMNS;
-            char *fps =
-                g_strdup_printf("%.1f", json_number_value(json_object_get(status, "fps")));
+            double rate = json_number_value(json_object_get(status, "fps"));
+            const char *reason = string_member(status, "reason");
+            char *fps = rate > 0 ? g_strdup_printf("%.1f", rate) : g_strdup("-");
             g_ptr_array_add(made, fps);
             row[0] = string_member(stream, "name");
             row[1] = string_member(status, "state");
-            row[2] = string_member(status, "reason");
+            row[2] = strcmp(reason, "none") == 0 ? "-" : reason;
             row[3] = fps;
             row[4] = string_member(stream, "model");
             row[5] = string_member(stream, "uri");
@@ -52,26 +54,6 @@ static int list_streams(struct client *client, bool as_json)
     return CLI_OK;
 }
 
-/* Prints an object one member a line, nested ones as JSON. */
-static void print_members(const json_t *object)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach ((json_t *)object, key, value) {
-        if (json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0))
-            continue;
-        char *encoded = json_is_string(value)
-                            ? g_strdup(json_string_value(value))
-                            : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-        g_autofree char *text = output_printable(encoded ? encoded : "");
-        printf("  %-16s %s\n", key, text);
-        if (json_is_string(value))
-            g_free(encoded);
-        else
-            free(encoded);
-    }
-}
-
 static int show_stream(struct client *client, const char *name, bool as_json)
 {
     g_autofree char *path = g_strconcat("/streams/", name, NULL);
@@ -79,16 +61,10 @@ static int show_stream(struct client *client, const char *name, bool as_json)
     int result = client_request(client, "GET", path, NULL, &stream);
     if (result != CLI_OK)
         return result;
-    if (as_json) {
+    if (as_json)
         output_json_line(stream);
-    } else {
-        json_t *status = json_incref(json_object_get(stream, "status"));
-        json_object_del(stream, "status");
-        print_members(stream);
-        puts("status");
-        print_members(status);
-        json_decref(status);
-    }
+    else
+        streams_status_print(stream);
     json_decref(stream);
     return CLI_OK;
 }
