@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """vigild as a service: what its manager hears, what the log says and what it leaves out."""
+import collections
 import contextlib
+import http.client
 import json
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 
-from harness import (BUILD, PATIENCE, VIGIL, VIGILD, Skip, daemon, expect, note, run_tests, wait_for,
-                     workspace)
+from harness import (BUILD, PATIENCE, VIGIL, VIGILD, Events, Skip, children, daemon, expect, note,
+                     run_tests, wait_for, workspace)
 from manager import held_still, manager
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
@@ -120,6 +123,68 @@ def a_standstill_of_the_whole_process_is_excused():
         running.wait_output('stood still for')
         expect('stands still' not in running.output(), running.output())
         expect(running.status('calm')['worker_pid'] == worker, 'the worker was replaced')
+
+
+class Load(threading.Thread):
+    """A client that asks on and on; every answer must be whole."""
+
+    def __init__(self, running, path):
+        super().__init__(daemon=True)
+        self.running, self.path = running, path
+        self.answers, self.broken = collections.Counter(), []
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                status, _, body = self.running.request('GET', self.path)
+                json.loads(body)
+                self.answers[status] += 1
+            except ConnectionError: # nobody takes it any more
+                return
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                self.broken.append(repr(error))
+                return
+
+
+def it_stops_in_order_under_load():
+    """SIGTERM amid requests and detections: whole answers, nothing left open or lost, exit 0"""
+    with workspace() as folder, manager(folder) as listening, \
+            service(folder, listening, config='') as running:
+        for name, seed in (('one', 5), ('two', 6), ('three', 7), ('four', 8)):
+            running.put_stream(name, uri=f'scene://street?seed={seed}')
+        events = Events(running)
+        wait_for('a detection that is open', lambda: running.detections(state='active'), 60)
+        load = [Load(running, path) for path in ('/api/v1/detections?limit=500',
+                                                 '/api/v1/streams', '/readyz') * 3]
+        wait_for('requests', lambda: all(client.answers for client in load), 10)
+        listening.wait('WATCHDOG=1', is_fed, 10)
+        children_before = children(running.pid)
+        began = time.monotonic()
+        running.process.terminate()
+        code = running.process.wait(20 * PATIENCE)
+        took = time.monotonic() - began
+        for client in load:
+            client.join(20)
+        answers = sum((client.answers for client in load), collections.Counter())
+        note(f'stopped after {took:.2f} s, answers {dict(answers)}')
+        expect(code == 0, f'exit {code}: {running.output()[-500:]}')
+        expect(took < 3 * PATIENCE, f'it took {took:.2f} s')
+        broken = [error for client in load for error in client.broken]
+        expect(not broken and set(answers) <= {200, 503}, f'{answers}, broken: {broken}')
+        wait_for('the end of every worker', lambda: not any(
+            os.path.exists(f'/proc/{pid}') for pid in children_before), 5)
+        listening.listen(0.1)
+        expect('STOPPING=1' in ''.join(text for _, text in listening.heard), 'it did not tell')
+        events.join(10)
+        connection = sqlite3.connect(os.path.join(folder, 'vigil.db'))
+        still_open = connection.execute(
+            'SELECT count(*) FROM detection WHERE ended_ms IS NULL').fetchone()[0]
+        stored = {row[0] for row in connection.execute('SELECT seq FROM record')}
+        connection.close()
+        expect(still_open == 0, f'{still_open} detections are left open')
+        lost = [seq for seq, _ in events.records if seq not in stored]
+        expect(events.records and not lost, f'shown and not stored: {lost}')
 
 
 def log_lines(running):
@@ -232,7 +297,7 @@ def help_is_readable_in_any_locale():
 run_tests([
     a_manager_is_told_when_it_is_ready_and_how_it_does, a_thread_that_stands_still_is_named,
     nobody_is_fed_by_a_watchdog_that_stands_still, a_locked_store_is_waited_for,
-    a_standstill_of_the_whole_process_is_excused, json_lines_are_for_programs,
-    a_camera_that_stays_away_is_told_once, the_journal_gets_fields, wrong_log_options_are_told,
-    help_is_readable_in_any_locale,
+    a_standstill_of_the_whole_process_is_excused, it_stops_in_order_under_load,
+    json_lines_are_for_programs, a_camera_that_stays_away_is_told_once, the_journal_gets_fields,
+    wrong_log_options_are_told, help_is_readable_in_any_locale,
 ])
