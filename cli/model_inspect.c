@@ -31,6 +31,7 @@ static int make_subject(struct subject *s)
     for (size_t i = 0; i < nn_plan_layer_count(s->plan); i++) {
         const struct nn_plan_layer *layer = nn_plan_layer(s->plan, i);
         s->macs[layer->per_frame] += layer->macs;
+        s->macs[true] += layer->frame_macs;
         s->parameters += layer->parameters;
     }
     return CLI_OK;
@@ -76,20 +77,26 @@ static void add_row(GPtrArray *cells, char *a, char *b, char *c, char *d, char *
         g_ptr_array_add(cells, row[i]);
 }
 
+/* What is not to be expected of a layer where it stands; NULL: nothing. */
+static char *remark(const struct nn_plan *plan, const struct nn_plan_layer *layer)
+{
+    if (layer->fused_into >= 0)
+        return g_strdup_printf("in %s", nn_plan_layer(plan, (size_t)layer->fused_into)->name);
+    if (layer->frame_macs <= 0)
+        return NULL;
+    g_autofree char *macs = amount(layer->frame_macs);
+    return g_strdup_printf("and %s MACs once per frame, on its input", macs);
+}
+
 static void add_layers(GPtrArray *cells, const struct nn_plan *plan, bool per_frame)
 {
     for (size_t i = 0; i < nn_plan_layer_count(plan); i++) {
         const struct nn_plan_layer *layer = nn_plan_layer(plan, i);
-        if (layer->per_frame != per_frame)
-            continue;
-        bool fused = layer->fused_into >= 0;
-        add_row(cells, g_strdup_printf("%s (%s)", layer->name, layer->op),
-                shape_text(&layer->shape),
-                g_strdup_printf("%" G_GINT64_FORMAT, layer->parameters),
-                layer->macs > 0 ? amount(layer->macs) : NULL,
-                fused ? g_strdup_printf("in %s",
-                                        nn_plan_layer(plan, (size_t)layer->fused_into)->name)
-                      : NULL);
+        if (layer->per_frame == per_frame)
+            add_row(cells, g_strdup_printf("%s (%s)", layer->name, layer->op),
+                    shape_text(&layer->shape),
+                    g_strdup_printf("%" G_GINT64_FORMAT, layer->parameters),
+                    layer->macs > 0 ? amount(layer->macs) : NULL, remark(plan, layer));
     }
 }
 
@@ -221,6 +228,9 @@ static json_t *layers_json(const struct nn_plan *plan)
             "type", nn_type_name(layer->type), "shape", shape_json(&layer->shape), "parameters",
             (json_int_t)layer->parameters, "macs", (json_int_t)layer->macs, "runs",
             layer->per_frame ? "frame" : "window");
+        if (layer->frame_macs > 0)
+            json_object_set_new(object, "frame_macs",
+                                json_integer((json_int_t)layer->frame_macs));
         if (layer->fused_into >= 0)
             json_object_set_new(object, "fused_into", json_integer(layer->fused_into));
         json_array_append_new(layers, object);

@@ -76,7 +76,7 @@ int nn_layers_list(struct nn_planner *p)
 void nn_layers_settle(struct nn_planner *p)
 {
     for (int i = 0; i < p->node_count && p->in_frame; i++) {
-        if (!p->in_frame[i])
+        if (!p->in_frame[i] || p->nodes[i]->layer < 0)
             continue;
         struct nn_plan_layer *layer = &p->layers[p->nodes[i]->layer];
         layer->per_frame = true;

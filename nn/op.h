@@ -57,6 +57,10 @@ struct nn_op_call {
         activation; /* only rows with NN_OP_FUSES_ACTIVATION see another than NONE */
     float activation_alpha;
 
+    /* LSTM, GRU, RNN: the planner took the product with W out of the node (nn/project.c). Input
+     * 0 is X · Wᵀ then, of all directions side by side, in prepare and forward. */
+    bool projected;
+
     const struct nn_kernels *kernels; /* the plan's choice */
 
     /* Written by prepare, read by forward. Memory from nn_op_alloc lives as long as the plan.
@@ -218,5 +222,6 @@ extern const struct nn_op nn_op_max_pool, nn_op_average_pool, nn_op_global_avera
 extern const struct nn_op nn_op_gemm, nn_op_matmul;
 extern const struct nn_op nn_op_batch_normalization, nn_op_softmax;
 extern const struct nn_op nn_op_lstm, nn_op_gru, nn_op_rnn;
+extern const struct nn_op nn_op_projection; /* the planner's own; not in the table */
 
 #endif

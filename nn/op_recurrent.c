@@ -16,12 +16,11 @@
 #include <string.h>
 
 #include "nn/activation.h"
+#include "nn/rows.h"
 
 enum { X, W, R, B, SEQUENCE_LENS, INITIAL_H, INITIAL_C, P, INPUTS };
 enum { Y, Y_H, Y_C };
 enum { MAX_FUNCTIONS = 3 };
-/* Products of longer rows are added up in pieces of this many. */
-enum { DEPTH_BLOCK = 128 };
 
 struct recurrent;
 struct run;
@@ -42,13 +41,14 @@ struct recurrent {
     int directions;
     bool first_reverse; /* direction 0 runs from the end; direction 1 always does */
     bool batch_first;   /* layout 1 */
+    bool projected;     /* input X is X · Wᵀ already, directions side by side */
     bool input_forget, linear_before_reset;
     float clip; /* 0: none */
     struct nn_cell_activation functions[2][MAX_FUNCTIONS];
     /* Wᵀ (directions, inputs, gates·hidden) and Rᵀ (directions, hidden, gates·hidden); NULL
      * when the weights are computed at run time. */
     const float *w, *r;
-    int32_t offsets[DEPTH_BLOCK]; /* of the rows of Wᵀ and Rᵀ */
+    int32_t offsets[NN_ROWS_DEPTH]; /* of the rows of Wᵀ and Rᵀ */
 };
 
 /* One direction at work. Everything but the weights lies in the workspace. */
@@ -59,44 +59,30 @@ struct run {
     const float *p;          /* (3·hidden) or NULL */
     float *bias;             /* (gates·hidden): what is added to the gates */
     const float *reset_bias; /* (hidden): what the reset gate scales too, or NULL */
-    float *projected;        /* (steps · batch, gates·hidden), in the order of X's rows */
-    float *gates;            /* (batch, gates·hidden) */
-    float *h, *c, *spare;    /* (batch, hidden) */
-    float *panel;            /* (DEPTH_BLOCK, tile_rows) */
+    /* X · Wᵀ (steps · batch, gates·hidden) in the order of X's rows, which lie step apart. */
+    const float *projected;
+    int64_t projected_step;
+    float *gates;         /* (batch, gates·hidden) */
+    float *h, *c, *spare; /* (batch, hidden) */
+    float *panel;         /* (NN_ROWS_DEPTH, tile_rows) */
 };
 
 /* Cells. */
-
-/* out[row, 0..columns-1] += in · weight, for `rows` rows of in, which is (rows, depth); weight
- * points into a Wᵀ or Rᵀ. Every row gets the same bits in any company. */
-static void multiply(const struct recurrent *rec, const struct run *run, const float *in,
-                     int64_t rows, int64_t depth, const float *weight, int64_t columns,
-                     float *out, int64_t out_step)
-{
-    int64_t width = rec->cell->gates * rec->hidden;
-    int64_t tile_rows = (int64_t)run->k->tile_rows;
-    for (int64_t start = 0; start < depth;
-         start += DEPTH_BLOCK, weight += DEPTH_BLOCK * width) {
-        int64_t taps = depth - start < DEPTH_BLOCK ? depth - start : DEPTH_BLOCK;
-        int64_t row = 0;
-        for (; row + tile_rows <= rows; row += tile_rows) {
-            for (int64_t t = 0; t < taps; t++)
-                for (int64_t r = 0; r < tile_rows; r++)
-                    run->panel[t * tile_rows + r] = in[(row + r) * depth + start + t];
-            run->k->tile(out + row * out_step, (size_t)out_step, weight, rec->offsets,
-                         run->panel, (size_t)taps, (size_t)columns);
-        }
-        for (; row < rows; row++)
-            run->k->tap_sum(out + row * out_step, weight, rec->offsets,
-                            in + row * depth + start, (size_t)taps, (size_t)columns);
-    }
-}
 
 /* The state's part of `columns` gate values, from `column` on. */
 static void multiply_state(const struct recurrent *rec, const struct run *run, const float *in,
                            int64_t column, int64_t columns, float *out, int64_t out_step)
 {
-    multiply(rec, run, in, rec->batch, rec->hidden, run->r + column, columns, out, out_step);
+    nn_rows_multiply(run->k, &(struct nn_rows){.in = in,
+                                               .rows = rec->batch,
+                                               .depth = rec->hidden,
+                                               .weight = run->r + column,
+                                               .width = rec->cell->gates * rec->hidden,
+                                               .columns = columns,
+                                               .offsets = rec->offsets,
+                                               .out = out,
+                                               .out_step = out_step,
+                                               .panel = run->panel});
 }
 
 static void multiply_all(const struct recurrent *rec, const struct run *run)
@@ -301,8 +287,8 @@ static int64_t workspace_floats(const struct recurrent *rec, int64_t tile_rows)
     if (__builtin_mul_overflow(rec->steps, rec->batch, &rows) ||
         __builtin_mul_overflow(rows, width, &projected) ||
         __builtin_mul_overflow(rec->batch, width + 3 * rec->hidden, &states) ||
-        __builtin_add_overflow(projected, states + width + DEPTH_BLOCK * tile_rows,
-                               &projected) ||
+        __builtin_add_overflow(rec->projected ? 0 : projected,
+                               states + width + NN_ROWS_DEPTH * tile_rows, &projected) ||
         projected > INT64_MAX / 8)
         return -1;
     return projected;
@@ -324,9 +310,10 @@ static int geometry(const struct nn_op_call *call, struct recurrent *ret_recurre
     rec.batch_first = layout == 1;
     rec.steps = x->dim[layout];
     rec.batch = x->dim[1 - layout];
-    rec.inputs = x->dim[2];
+    rec.projected = call->projected;
+    rec.inputs = call->projected ? call->inputs[W].shape.dim[2] : x->dim[2];
     rec.hidden = recurrence->dim[2];
-    if (rec.hidden < 1 || rec.hidden > INT32_MAX / 4 / DEPTH_BLOCK ||
+    if (rec.hidden < 1 || rec.hidden > INT32_MAX / 4 / NN_ROWS_DEPTH ||
         nn_op_int(call, "hidden_size", rec.hidden) != rec.hidden)
         return nn_op_fail(call, -EINVAL, "hidden_size does not fit R with %lld columns",
                           (long long)rec.hidden);
@@ -392,17 +379,18 @@ static int recurrent_prepare(struct nn_op_call *call)
     int r = geometry(call, rec);
     if (r < 0)
         return r;
-    for (int t = 0; t < DEPTH_BLOCK; t++)
+    for (int t = 0; t < NN_ROWS_DEPTH; t++)
         rec->offsets[t] = (int32_t)(t * rec->cell->gates * rec->hidden);
     int64_t w_floats = weight_floats(rec, rec->inputs),
             r_floats = weight_floats(rec, rec->hidden);
     int64_t floats = workspace_floats(rec, (int64_t)call->kernels->tile_rows);
     call->state = rec;
     if (call->inputs[W].data && call->inputs[R].data) {
-        bool fill_w, fill_r;
-        float *w = nn_op_weights(call, 0, (size_t)w_floats, &fill_w);
-        float *recurrence = nn_op_weights(call, 1, (size_t)r_floats, &fill_r);
-        if (!w || !recurrence)
+        bool fill_w = false, fill_r;
+        float *w = NULL, *recurrence = nn_op_weights(call, 1, (size_t)r_floats, &fill_r);
+        if (!rec->projected)
+            w = nn_op_weights(call, 0, (size_t)w_floats, &fill_w);
+        if ((!w && !rec->projected) || !recurrence)
             return -ENOMEM;
         if (fill_w)
             transpose(rec, call->inputs[W].data, rec->inputs, w);
@@ -484,13 +472,22 @@ static void add_biases(const struct nn_op_call *call, const struct recurrent *re
     run->reset_bias = rb + width - rec->hidden;
 }
 
-/* All of X · Wᵀ. */
+/* All of X · Wᵀ of one direction. */
 static void project(const struct nn_op_call *call, const struct recurrent *rec,
-                    const struct run *run)
+                    const struct run *run, float *out)
 {
     int64_t width = rec->cell->gates * rec->hidden, rows = rec->steps * rec->batch;
-    memset(run->projected, 0, (size_t)(rows * width) * sizeof *run->projected);
-    multiply(rec, run, input(call, X), rows, rec->inputs, run->w, width, run->projected, width);
+    memset(out, 0, (size_t)(rows * width) * sizeof *out);
+    nn_rows_multiply(run->k, &(struct nn_rows){.in = input(call, X),
+                                               .rows = rows,
+                                               .depth = rec->inputs,
+                                               .weight = run->w,
+                                               .width = width,
+                                               .columns = width,
+                                               .offsets = rec->offsets,
+                                               .out = out,
+                                               .out_step = width,
+                                               .panel = run->panel});
 }
 
 static void load_state(const struct nn_op_call *call, const struct recurrent *rec,
@@ -530,7 +527,7 @@ static void run_direction(const struct nn_op_call *call, const struct recurrent 
             int64_t at = reverse ? length - 1 - step : step;
             float *gates = run->gates + s * width;
             if (step < length)
-                memcpy(gates, run->projected + row_at(rec, at, s) * width,
+                memcpy(gates, run->projected + row_at(rec, at, s) * run->projected_step,
                        (size_t)width * sizeof *gates);
             else
                 memset(gates, 0, (size_t)width * sizeof *gates);
@@ -556,16 +553,17 @@ static int recurrent_forward(struct nn_op_call *call)
     if (r < 0)
         return r;
     int64_t width = rec->cell->gates * rec->hidden, states = rec->batch * rec->hidden;
-    struct run run = {.k = call->kernels, .projected = call->workspace};
-    run.gates = run.projected + rec->steps * rec->batch * width;
+    float *product = call->workspace;
+    struct run run = {.k = call->kernels, .projected = product, .projected_step = width};
+    run.gates = product + (rec->projected ? 0 : rec->steps * rec->batch * width);
     run.h = run.gates + rec->batch * width;
     run.c = run.h + states;
     run.spare = run.c + states;
     run.bias = run.spare + states;
     run.panel = run.bias + width;
     const float *w = rec->w, *recurrence = rec->r;
-    if (!w) {
-        float *transposed = run.panel + DEPTH_BLOCK * call->kernels->tile_rows;
+    if (!recurrence) {
+        float *transposed = run.panel + NN_ROWS_DEPTH * call->kernels->tile_rows;
         transpose(rec, input(call, W), rec->inputs, transposed);
         w = transposed;
         transposed += weight_floats(rec, rec->inputs);
@@ -579,11 +577,16 @@ static int recurrent_forward(struct nn_op_call *call)
     for (int direction = 0; direction < rec->directions; direction++) {
         const float *peepholes = input(call, P);
         run.functions = rec->functions[direction];
-        run.w = w + direction * rec->inputs * width;
         run.r = recurrence + direction * rec->hidden * width;
         run.p = peepholes ? peepholes + direction * 3 * rec->hidden : NULL;
         add_biases(call, rec, direction, &run);
-        project(call, rec, &run);
+        if (rec->projected) {
+            run.projected = input(call, X) + direction * width;
+            run.projected_step = rec->directions * width;
+        } else {
+            run.w = w + direction * rec->inputs * width;
+            project(call, rec, &run, product);
+        }
         load_state(call, rec, direction, INITIAL_H, run.h);
         load_state(call, rec, direction, INITIAL_C, run.c);
         run_direction(call, rec, direction, &run);

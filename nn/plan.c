@@ -277,7 +277,7 @@ static int make_plan(struct nn_plan *plan, struct nn_planner *p,
         r = nn_rewindow_check(p->rewindow, p);
     if (r == 0)
         r = nn_layers_list(p);
-    if (r == 0 && options->kernels == NN_KERNELS_BEST)
+    if (r == 0 && p->rewrites)
         r = nn_fuse(p);
     if (r == 0 && plan->frames > 0)
         r = nn_cut_time(p, m->inputs[0], plan->time_axis);
@@ -381,6 +381,7 @@ int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options
         plan->kernels = kernels;
         struct nn_planner planner = {.model = model,
                                      .kernels = plan->kernels,
+                                     .rewrites = options->kernels == NN_KERNELS_BEST,
                                      .rewindow = other_window ? &rewindow : NULL,
                                      .pool = &plan->pool,
                                      .constants = &plan->constants,

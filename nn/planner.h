@@ -4,6 +4,8 @@
  *   nn_layers_list    what is left to run, listed for people
  *   nn_fuse           Conv+BatchNormalization and activations merged into the node before
  *   nn_cut_time       which nodes run per frame, which per window, and what crosses
+ *   nn_project        the half of recurrent layers that looks at single frames, moved before the
+ *                     cut (called by nn_cut_time, which then finds what crosses)
  *   nn_layers_settle  the list told where each ended
  *
  * All work on one struct nn_planner, in this order. */
@@ -30,6 +32,9 @@ struct nn_planner {
     struct nn_plan_node **nodes; /* what is left to run, in order */
     int node_count;
 
+    /* Nodes may be merged and moved. The reference kernels run the graph as it is written, so
+     * that a comparison covers this too. */
+    bool rewrites;
     const struct nn_rewindow *rewindow; /* NULL: the window is the model's own */
 
     struct nn_plan_layer *layers; /* the plan's */
@@ -53,12 +58,16 @@ int nn_fuse(struct nn_planner *p);
 /* `input` is the value that is fed frame by frame, `axis` its time axis. */
 int nn_cut_time(struct nn_planner *p, int input, int axis);
 
+int nn_project(struct nn_planner *p);
+
 void nn_layers_settle(struct nn_planner *p);
 
 /* A tensor's shape for one frame: its extent on the time axis divided by the frames. */
 struct nn_tensor nn_planner_frame_tensor(const struct nn_planner *p, int value);
 
-/* A new value of the plan; NN_VALUE_NONE when value_capacity is reached. */
+/* A new value of the plan, computed at run time or constant; NN_VALUE_NONE when value_capacity is
+ * reached. */
+int nn_planner_add_value(struct nn_planner *p, const struct nn_tensor *tensor);
 int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor);
 
 /* Tensors of a node's inputs, for calls. Written to `tensors`. */

@@ -38,7 +38,8 @@ struct nn_plan_node {
     int *inputs, *outputs; /* plan values or NN_VALUE_NONE */
     enum nn_activation activation;
     float activation_alpha;
-    int layer; /* which of the plan's layers it is */
+    bool projected; /* see nn_op_call */
+    int layer;      /* which of the plan's layers it is; -1: none, the planner made it */
 };
 
 struct nn_step {

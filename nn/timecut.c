@@ -133,7 +133,9 @@ static void find_crossing(struct nn_planner *p, bool *crosses)
 
 int nn_cut_time(struct nn_planner *p, int input, int axis)
 {
-    size_t values = (size_t)p->value_count, widest = nn_planner_widest(p);
+    /* Moving a layer's product before the cut adds a value for it. */
+    size_t values = (size_t)p->value_count + (size_t)p->node_count;
+    size_t widest = nn_planner_widest(p);
     p->axis = nn_pool_array(&p->scratch, values, sizeof *p->axis);
     p->crossing = nn_pool_array(&p->scratch, values, sizeof *p->crossing);
     p->in_frame = nn_pool_array(&p->scratch, (size_t)p->node_count, sizeof *p->in_frame);
@@ -166,6 +168,8 @@ int nn_cut_time(struct nn_planner *p, int input, int axis)
                 per_window[node->outputs[j]] = true;
         }
     }
-    find_crossing(p, crosses);
-    return 0;
+    int r = p->rewrites ? nn_project(p) : 0;
+    if (r == 0)
+        find_crossing(p, crosses);
+    return r;
 }

@@ -18,13 +18,20 @@ int nn_planner_no_memory(struct nn_planner *p)
                              : "no memory for the plan");
 }
 
-int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor)
+int nn_planner_add_value(struct nn_planner *p, const struct nn_tensor *tensor)
 {
     if (p->value_count == p->value_capacity)
         return NN_VALUE_NONE;
-    int value = p->value_count++;
-    p->values[value] = (struct nn_plan_value){
-        .tensor = *tensor, .place = {.kind = NN_PLACE_CONSTANT, .constant = tensor->data}};
+    p->values[p->value_count] = (struct nn_plan_value){.tensor = *tensor};
+    return p->value_count++;
+}
+
+int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor)
+{
+    int value = nn_planner_add_value(p, tensor);
+    if (value != NN_VALUE_NONE)
+        p->values[value].place =
+            (struct nn_place){.kind = NN_PLACE_CONSTANT, .constant = tensor->data};
     return value;
 }
 

@@ -3,8 +3,9 @@
 
 A CNN+LSTM graph is cut here, in the file, into the CNN for one frame and the temporal part for a
 window of 16. Each is a model of its own then, and runs without any of the streaming code: their
-sum is the least that a frame could cost when every frame completes a window. `vigil bench
---stream` on the whole graph should come close to it (the aim: 1.3 times at most).
+sum is what a frame costs when every frame completes a window and nothing of the one before is
+kept. `vigil bench --stream` on the whole graph should come close to it (the aim: 1.3 times at
+most), or below: the product of a recurrent layer with its input is kept.
 """
 import json
 import os

@@ -30,7 +30,13 @@ START_TEST(layers_tell_what_they_are_where_they_run_and_what_they_cost)
     const struct nn_plan_layer *lstm = layer_named(net.plan, "-");
     ck_assert(!lstm->per_frame);
     ck_assert_int_eq(lstm->parameters, 16 * 32 + 16 * 4);
+    ck_assert_double_eq(lstm->macs, 4 * 16 * 4);
+    ck_assert_double_eq(lstm->frame_macs, 16 * 32);
+    net_free(&net);
+    net = net_plan(cnn_lstm_make(4), &(struct nn_plan_options){.time_axis = -1});
+    lstm = layer_named(net.plan, "-");
     ck_assert_double_eq(lstm->macs, 4 * 16 * (32 + 4));
+    ck_assert_double_eq(lstm->frame_macs, 0);
     net_free(&net);
 }
 END_TEST
