@@ -458,6 +458,7 @@ void app_stop(struct app *app)
     api_server_drain(app->server);
     models_stop(app->models);
     packs_stop(app->packs);
+    app_stop_reload(app);
     /* A tick each 20 ms: answers of the pool's threads are waited for without a wake-up. */
     uv_timer_start(app->tick, ticked, 20, 20);
     uv_prepare_start(app->finisher, check_finished);

@@ -90,6 +90,8 @@ char *app_metrics_text(struct app *app);
 
 /* app_reload.c: the streams of the start. */
 void app_load_streams(struct app *app);
+/* Ends a reload early; app->reload is NULL once it is over. */
+void app_stop_reload(struct app *app);
 
 /* app_metrics_streams.c: the families that are of streams. */
 void app_metrics_streams(struct app *app, GString *out);

@@ -1,8 +1,9 @@
-/* SIGHUP. A thread of the pool loads the configuration again, beside the one in force; back on
- * the loop it is compared with what runs, and either refused as a whole or taken over as a whole
- * in the same turn. Whatever can fail has been done by then: the files are read and checked, the
- * streams of the files and of the store are laid out for the new configuration (struct plan), and
- * taking it over only moves pointers and starts and stops workers. A stream whose configuration
+/* SIGHUP. A thread of the pool loads the configuration again, beside the one in force; models that
+ * are new or changed are tried by one-shot workers; then, in one turn of the loop, it is refused
+ * as a whole or taken over as a whole. Whatever can fail has been done by then: the files are
+ * read and checked, the streams of the files and of the store are laid out for the new
+ * configuration (struct plan), and taking it over only moves pointers and starts and stops
+ * workers. A stream whose configuration
  * and model are what they were is not touched, so its worker does not notice. */
 #include "daemon/app_private.h"
 
@@ -14,6 +15,7 @@
 
 #include "daemon/config_change.h"
 #include "daemon/log.h"
+#include "daemon/modeltrial.h"
 
 /* The streams that are to be, in no order. */
 struct plan {
@@ -27,7 +29,8 @@ struct app_reload {
     struct app *app;
     struct config next;
     struct config_error err;
-    int result;
+    int result; /* of loading it */
+    struct model_trial *trial;
 };
 
 struct changes {
@@ -163,12 +166,10 @@ void app_load_streams(struct app *app)
     plan_finish(&plan);
 }
 
-static int try_to_take(struct app *app, struct config *next, struct config_error *err)
+static int take(struct app *app, struct config *next, struct config_error *err)
 {
     struct plan plan = {0};
-    int r = config_check_change(app->config, next, err);
-    if (r == 0)
-        r = plan_make(app, next, &plan, err);
+    int r = plan_make(app, next, &plan, err);
     if (r == 0) {
         config_swap(app->config, next);
         models_forget(app->models);
@@ -181,7 +182,41 @@ static int try_to_take(struct app *app, struct config *next, struct config_error
     return r;
 }
 
-/* --- loading -------------------------------------------------------------------------------- */
+/* --- one reload, step by step --------------------------------------------------------------- */
+
+static void finish(struct app_reload *reload, int result)
+{
+    struct app *app = reload->app;
+    app->reload = NULL;
+    if (app->phase == APP_RUNNING) {
+        if (result == 0) {
+            app->reloads_taken++;
+        } else {
+            app->reloads_refused++;
+            log_error("not reloaded, nothing is changed: %s", reload->err.text);
+        }
+        app->reload_failed = result < 0;
+        if (app->options.reloading)
+            app->options.reloading(app->options.owner, false);
+    }
+    config_finish(&reload->next);
+    g_free(reload);
+    if (app->reload_again) {
+        app->reload_again = false;
+        app_reload(app);
+    }
+}
+
+static void models_tried(void *owner, const struct config_error *err)
+{
+    struct app_reload *reload = owner;
+    struct app *app = reload->app;
+    reload->trial = NULL;
+    if (err)
+        reload->err = *err;
+    bool goes_on = !err && app->phase == APP_RUNNING;
+    finish(reload, goes_on ? take(app, &reload->next, &reload->err) : -EINVAL);
+}
 
 static void load(uv_work_t *work)
 {
@@ -194,29 +229,24 @@ static void loaded(uv_work_t *work, int status)
 {
     struct app_reload *reload = work->data;
     struct app *app = reload->app;
+    struct model_trial_options trial = {
+        .loop = app->loop,
+        .running = app->config,
+        .next = &reload->next,
+        .done = models_tried,
+        .owner = reload,
+    };
     (void)status; /* nobody cancels it */
-    app->reload = NULL;
-    if (app->phase == APP_RUNNING) {
-        for (guint i = 0; reload->result == 0 && i < reload->next.warnings->len; i++)
-            log_warning("%s", (const char *)reload->next.warnings->pdata[i]);
-        if (reload->result == 0)
-            reload->result = try_to_take(app, &reload->next, &reload->err);
-        if (reload->result == 0) {
-            app->reloads_taken++;
-        } else {
-            app->reloads_refused++;
-            log_error("not reloaded, nothing is changed: %s", reload->err.text);
-        }
-        app->reload_failed = reload->result < 0;
-    }
-    config_finish(&reload->next);
-    g_free(reload);
-    if (app->options.reloading)
-        app->options.reloading(app->options.owner, false);
-    if (app->reload_again) {
-        app->reload_again = false;
-        app_reload(app);
-    }
+    int r = app->phase == APP_RUNNING ? reload->result : -ESHUTDOWN;
+    for (guint i = 0; r == 0 && i < reload->next.warnings->len; i++)
+        log_warning("%s", (const char *)reload->next.warnings->pdata[i]);
+    if (r == 0)
+        r = config_check_change(app->config, &reload->next, &reload->err);
+    if (r == 0)
+        r = model_trial_start(&trial, &reload->trial, &reload->err);
+    if (r == 1)
+        return;
+    finish(reload, r == 0 ? take(app, &reload->next, &reload->err) : r);
 }
 
 void app_reload(struct app *app)
@@ -235,4 +265,10 @@ void app_reload(struct app *app)
         app->options.reloading(app->options.owner, true);
     /* With a callback for its end it cannot fail. */
     uv_queue_work(app->loop, &reload->work, load, loaded);
+}
+
+void app_stop_reload(struct app *app)
+{
+    if (app->reload && app->reload->trial)
+        model_trial_stop(app->reload->trial);
 }

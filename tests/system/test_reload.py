@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-from harness import (BUILD, PATIENCE, SANITIZED, SOURCE, VIGIL, VIGILD, Daemon, daemon, expect,
+from harness import (BUILD, PATIENCE, SANITIZED, SOURCE, VIGIL, VIGILD, Daemon, children, daemon, expect,
                      note, rtsp_server, run_tests, wait_for, workspace)
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
@@ -238,6 +238,51 @@ def streams_of_the_api_are_not_lost():
             expect(reload(vigild, PUPPETS + roots)[0], 'refused although nobody needs the model')
 
 
+def a_model_that_would_not_run_is_refused():
+    """a model's file that is damaged, or keys it cannot have, are found out before they are taken"""
+    with workspace() as folder:
+        model = os.path.join(folder, 'own.onnx')
+        shutil.copyfile(MODEL, model)
+        text = f'[model own]\npath = own.onnx\n{{}}' + stream('front', SCENE, model='own')
+        with daemon(folder, text.format('')) as vigild:
+            vigild.wait_live('front')
+            before = vigild.status('front')
+            with open(MODEL, 'rb') as file, open(model + '.new', 'wb') as damaged:
+                damaged.write(file.read()[:10000])
+            for what, keys in (('keys', 'enter = 7\n'), ('file', '')):
+                if what == 'file':
+                    os.rename(model, model + '.good')
+                    os.rename(model + '.new', model)
+                taken, said = reload(vigild, text.format(keys))
+                expect(not taken and 'vigil.conf:2: model own would not run: ' in said, said)
+                note(said.strip())
+            os.rename(model + '.good', model)
+            after = vigild.wait_status('front', 'analysed further', lambda s: s['analysed'] >
+                                       before['analysed'], 10)
+            expect(after['worker_pid'] == before['worker_pid'], 'the stream was restarted')
+            taken, said = reload(vigild, text.format('enter = 0.7\n'))
+            expect(taken and '1 changed' in said, said)
+
+
+def a_trial_that_hangs_holds_up_nothing():
+    """while a model is tried vigild serves, and SIGTERM ends it at once"""
+    with workspace() as folder:
+        with open(os.path.join(folder, 'hang.onnx'), 'w', encoding='ascii') as file:
+            file.write('hang')
+        running = Daemon(folder, PUPPETS + stream('calm-1'))
+        settled(running, 'calm-1')
+        write(running, PUPPETS + stream('calm-2') + '[model slow]\npath = hang.onnx\n')
+        workers = len(children(running.pid))
+        running.process.send_signal(signal.SIGHUP)
+        wait_for('the trial', lambda: len(children(running.pid)) > workers, 10)
+        running.put_stream('calm-3', uri=SCENE)
+        settled(running, 'calm-1', 'calm-3')
+        began = time.monotonic()
+        expect(running.stop() == 0, running.output()[-500:])
+        expect(time.monotonic() - began < 4 * PATIENCE, 'it waited for the trial')
+        expect('calm-2' not in running.output(), 'it was taken')
+
+
 def held_up(running, stream_name, method, body, text):
     """Status and body of a change that the store is kept from while a reload is made."""
     rival = sqlite3.connect(os.path.join(running.folder, 'vigil.db'), isolation_level=None,
@@ -457,7 +502,8 @@ def a_terminal_that_ends_stops_it():
 
 run_tests([only_what_changed_is_touched, neighbours_in_a_worker_are_not_touched,
            a_bad_file_changes_nothing,
-           a_changed_model_restarts_its_streams_only, files_and_api_share_names,
+           a_changed_model_restarts_its_streams_only,
+           a_model_that_would_not_run_is_refused, a_trial_that_hangs_holds_up_nothing, files_and_api_share_names,
            streams_of_the_api_are_not_lost, a_change_under_way_is_judged_anew,
            a_failed_stream_is_tried_again,
            damaged_files_are_taken_whole_or_not_at_all, many_signals_are_one_reload_or_two,
