@@ -4,7 +4,8 @@
  * activation given an offset in one arena, weights packed for the chosen kernels, and the
  * graph cut on the time axis:
  *
- *     frame part   every node that treats frames independently; runs once per frame
+ *     frame part   every node that treats frames independently, and what LSTM, GRU and RNN make
+ *                  of one frame's input alone; runs once per frame
  *     window part  from where frames first mix (LSTM, GRU, RNN, a Slice, Concat, Reduce or
  *                  convolution over time); runs once per window over a ring of features
  *

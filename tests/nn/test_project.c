@@ -138,6 +138,64 @@ START_TEST(a_layer_that_is_taken_apart_gives_the_same_bits)
 }
 END_TEST
 
+/* Two layers and a Slice read the same features, a third layer what the first one made. */
+static struct nn_model *load_several(void)
+{
+    static float values[1 << 14];
+    net_fill(values, sizeof values / sizeof *values, 6);
+    struct onnx o = onnx_start(14);
+    onnx_input(&o, "x", 1, DIMS(FRAMES, 1, INPUTS));
+    onnx_floats(&o, "w", DIMS(1, 4 * HIDDEN, INPUTS), values);
+    onnx_floats(&o, "r", DIMS(1, 4 * HIDDEN, HIDDEN), values + 4000);
+    onnx_floats(&o, "v", DIMS(1, HIDDEN, INPUTS), values + 5000);
+    onnx_floats(&o, "s", DIMS(1, HIDDEN, HIDDEN), values + 6000);
+    onnx_ints(&o, "one", DIMS(1), (int64_t[]){1});
+    onnx_ints(&o, "three", DIMS(1), (int64_t[]){3});
+    onnx_ints(&o, "flat", DIMS(3), (int64_t[]){FRAMES, 1, HIDDEN});
+    onnx_node(&o, "Tanh", "x", "t");
+    onnx_node(&o, "LSTM", "t w r", "a");
+    onnx_attribute_int(&o, "hidden_size", HIDDEN);
+    onnx_node(&o, "RNN", "t v s", "- b");
+    onnx_attribute_int(&o, "hidden_size", HIDDEN);
+    onnx_attribute_text(&o, "direction", "reverse");
+    onnx_node(&o, "Slice", "t one three", "c");
+    onnx_node(&o, "Reshape", "a flat", "u");
+    onnx_node(&o, "RNN", "u s s", "- d");
+    onnx_attribute_int(&o, "hidden_size", HIDDEN);
+    onnx_output(&o, "a", 1, SCALAR);
+    onnx_output(&o, "b", 1, SCALAR);
+    onnx_output(&o, "c", 1, SCALAR);
+    onnx_output(&o, "d", 1, SCALAR);
+    return net_load(&o);
+}
+
+START_TEST(layers_that_share_their_input_are_taken_apart_each)
+{
+    struct net stream = net_plan(load_several(), &(struct nn_plan_options){.time_axis = 0});
+    struct net whole = net_plan(load_several(), NULL);
+    int taken_out = 0;
+    for (int i = 0; i < stream.plan->frame.step_count; i++)
+        taken_out += strcmp(stream.plan->frame.steps[i].call.op->name, "Projection") == 0;
+    ck_assert_int_eq(taken_out, 2);
+    ck_assert_int_eq(stream.plan->ring_count, 3); /* two products, and t for the Slice */
+    float *x = nn_session_input(whole.session, 0)->data;
+    for (int t = 0; t < 2 * FRAMES; t++) {
+        float *frame = nn_session_frame_buffer(stream.session);
+        net_fill(frame, INPUTS, 100 + (uint32_t)t);
+        ck_assert_int_eq(nn_session_push_frame(stream.session, NULL), 0);
+        memmove(x, x + INPUTS, (FRAMES - 1) * INPUTS * sizeof *x);
+        memcpy(x + (FRAMES - 1) * INPUTS, frame, INPUTS * sizeof *x);
+        if (t < FRAMES - 1)
+            continue;
+        ck_assert_int_eq(nn_session_run_window(stream.session, NULL), 0);
+        net_run(&whole);
+        expect_same_bits(&stream, &whole);
+    }
+    net_free(&stream);
+    net_free(&whole);
+}
+END_TEST
+
 START_TEST(a_layer_that_cannot_be_taken_apart_is_left_whole)
 {
     const struct layer plain = {.op = "LSTM",
@@ -211,6 +269,7 @@ static TCase *project_case(void)
     TCase *c = tcase_create("project");
     tcase_set_timeout(c, 60);
     tcase_add_test(c, a_layer_that_is_taken_apart_gives_the_same_bits);
+    tcase_add_test(c, layers_that_share_their_input_are_taken_apart_each);
     tcase_add_test(c, a_layer_that_cannot_be_taken_apart_is_left_whole);
     tcase_add_test(c, weights_packed_for_frames_do_not_serve_whole_runs);
     return c;
