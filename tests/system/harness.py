@@ -116,6 +116,15 @@ class Program:
             return match
         return wait_for(f'{pattern!r} from {self.arguments[0]}', probe, seconds)
 
+    def wait_address(self, pattern):
+        """As wait_output, for what a program says when it has started; one that does not say it
+        has nobody yet who would stop it."""
+        try:
+            return self.wait_output(pattern)
+        except BaseException:
+            self.stop()
+            raise
+
     def stop(self, seconds=10):
         """Asks it to stop and returns its exit status; kills it after the deadline."""
         if self.process.poll() is None:
@@ -142,7 +151,7 @@ class RtspServer(Program):
 
     def __init__(self, folder, *arguments, name='rtsp'):
         super().__init__([RTSPSERVER, *arguments], os.path.join(folder, f'{name}.log'))
-        self.port = int(self.wait_output(r'rtsps?://127\.0\.0\.1:(\d+)/stream').group(1))
+        self.port = int(self.wait_address(r'rtsps?://127\.0\.0\.1:(\d+)/stream').group(1))
 
 
 @contextlib.contextmanager
@@ -169,7 +178,7 @@ class Daemon(Program):
                           '--database', os.path.join(folder, 'vigil.db'), *arguments], log,
                          **options)
         self._started = started
-        self.url = self.wait_output(r'http://127\.0\.0\.1:\d+').group(0)
+        self.url = self.wait_address(r'http://127\.0\.0\.1:\d+').group(0)
         self.port = urllib.parse.urlsplit(self.url).port
 
     def output(self):
