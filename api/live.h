@@ -17,7 +17,9 @@
 
 #include "api/timers.h"
 
-#define API_LIVE_VIEWERS_MAX        32 /* in all */
+/* In all, and of one stream. Viewers keep their connection, and all of this machine's clients
+ * share the sixteen of one address: these leave four for the rest. */
+#define API_LIVE_VIEWERS_MAX        12
 #define API_LIVE_STREAM_VIEWERS_MAX 8
 #define API_LIVE_FPS_MAX            5
 #define API_LIVE_FPS_DEFAULT        2

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/exposition.h"
@@ -151,6 +152,27 @@ static int count_descriptors(void)
     return MAX(count, 0);
 }
 
+/* Unix time at which this process began, to the hundredth of a second. */
+static double start_time(void)
+{
+    unsigned long long ticks = 0;
+    struct timespec now, since_boot;
+    FILE *file = fopen("/proc/self/stat", "re");
+    /* The second field is a name in brackets; ours has neither blank nor bracket. */
+    if (file && fscanf(file,
+                       "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d "
+                       "%*d %*d %*d %*d %llu",
+                       &ticks) != 1)
+        ticks = 0;
+    if (file)
+        fclose(file);
+    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(CLOCK_BOOTTIME, &since_boot);
+    return (double)(now.tv_sec - since_boot.tv_sec) +
+           (double)(now.tv_nsec - since_boot.tv_nsec) / 1e9 +
+           (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
 static void append_process(GString *out)
 {
     struct rusage usage;
@@ -168,6 +190,8 @@ static void append_process(GString *out)
     exposition_single(out, "process_resident_memory_bytes", "gauge",
                       "Resident memory of vigild.",
                       (double)pages * (double)sysconf(_SC_PAGESIZE));
+    exposition_single(out, "process_start_time_seconds", "gauge",
+                      "Unix time at which vigild began.", start_time());
     exposition_single(out, "process_open_fds", "gauge", "Open descriptors of vigild.",
                       count_descriptors());
 }

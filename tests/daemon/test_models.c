@@ -109,6 +109,7 @@ START_TEST(what_is_configured_goes_to_the_inspection_and_a_change_of_it_is_notic
 {
     struct config_model *model = (struct config_model *)config_find_model(&config, "m");
     struct message_override override = {.key = "vigil.enter", .value = "0.9"};
+    struct message_override *own = model->overrides;
     write_model("echo");
     model->overrides = &override;
     model->override_count = 1;
@@ -119,7 +120,7 @@ START_TEST(what_is_configured_goes_to_the_inspection_and_a_change_of_it_is_notic
     models_ask(models, "m", answer, NULL);
     wait_for(2);
     ck_assert_str_eq(text_of("task"), "--set=vigil.enter=0.7");
-    model->overrides = NULL;
+    model->overrides = own;
     model->override_count = 0;
 }
 END_TEST

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 from harness import BUILD, daemon, expect, run_tests, wait_for, workspace
 
@@ -97,6 +98,8 @@ def the_format_is_kept():
             if kind == 'histogram':
                 expect(name.endswith('_seconds'), name)
                 check_histogram(name, samples)
+        began = families['process_start_time_seconds'][1][('process_start_time_seconds', ())]
+        expect(0 <= time.time() - began < 60, f'began at {began}')
         promtool = shutil.which('promtool')
         if promtool:
             checked = subprocess.run([promtool, 'check', 'metrics'], input=text, text=True,
