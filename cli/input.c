@@ -166,7 +166,12 @@ int input_init(struct input *input, const struct input_options *options)
     *input = (struct input){.fds = {-1, -1}, .fd_count = 1};
     struct message_stream_start *start = &input->start;
     int result = CLI_OK;
-    if (options->start_time && record_time_parse(options->start_time, &start->start_ms) < 0)
+    input->tls_ca = options->tls_ca ? g_canonicalize_filename(options->tls_ca, NULL) : NULL;
+    if (input->tls_ca && access(input->tls_ca, R_OK) < 0)
+        result = cli_fail(CLI_NO_INPUT, "cannot read --tls-ca %s: %s", options->tls_ca,
+                          g_strerror(errno));
+    if (result == CLI_OK && options->start_time &&
+        record_time_parse(options->start_time, &start->start_ms) < 0)
         result = cli_fail(CLI_USAGE, "--start-time %s: give 2026-11-20T12:00:00Z",
                           options->start_time);
     if (result == CLI_OK)
@@ -203,4 +208,5 @@ void input_finish(struct input *input)
     input->fds[0] = input->fds[1] = -1;
     g_clear_pointer(&input->shown, g_free);
     g_clear_pointer(&input->model_shown, g_free);
+    g_clear_pointer(&input->tls_ca, g_free);
 }

@@ -8,12 +8,16 @@
 
 #include "daemon/config_stream.h"
 
+#define INPUT_TLS_CA_HELP                                                                      \
+    "Who may sign a camera's certificate, instead of whom the system trusts (PEM)"
+
 struct input {
     struct message_stream_start start;
     struct config_stream stream; /* the address, checked */
     bool finite;                 /* a file, or a scene with a duration */
     char *shown;                 /* how to name it: the path given, or the address */
     char *model_shown;
+    char *tls_ca; /* absolute, or NULL */
     int64_t media_size;
     int fds[2]; /* model, media; -1: none */
     int fd_count;
@@ -24,6 +28,7 @@ struct input_options {
     const char *model;      /* a path, or a name (cli_find_model); NULL: scene */
     const char *name;       /* of the stream; NULL: made from the address */
     const char *start_time; /* RFC 3339; NULL: the epoch */
+    const char *tls_ca;     /* a file of authorities; NULL: the system's */
     const char *const *set; /* "vigil.key=value" or "key=value"; NULL-terminated, may be NULL */
     bool loop, windows;
 };

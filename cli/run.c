@@ -293,7 +293,8 @@ static int supervise(struct run *run)
 {
     static const struct worker_listener listener = {take_message, worker_gone};
     g_autofree char *program = worker_find_program();
-    int result = worker_start(program, &run->input.stream, &listener, run, &run->worker);
+    int result = worker_start(program, run->input.tls_ca, &run->input.stream, &listener, run,
+                              &run->worker);
     if (result < 0)
         return cli_fail(CLI_INTERNAL, "cannot start %s: %s (VIGIL_WORKER says where it is)",
                         program, g_strerror(-result));
@@ -313,7 +314,7 @@ static int supervise(struct run *run)
 int cli_run(int argc, char **argv)
 {
     struct run run = {.input.fds = {-1, -1}};
-    char *model = NULL, *name = NULL, *start_time = NULL;
+    char *model = NULL, *name = NULL, *start_time = NULL, *tls_ca = NULL;
     char **set = NULL;
     gboolean json_lines = FALSE, windows = FALSE, loop = FALSE;
     const GOptionEntry entries[] = {
@@ -328,6 +329,7 @@ int cli_run(int argc, char **argv)
         {"start-time", 0, 0, G_OPTION_ARG_STRING, &start_time,
          "When a file begins (default: 1970-01-01T00:00:00Z)", "TIME"},
         {"loop", 0, 0, G_OPTION_ARG_NONE, &loop, "Start a file again at its end", NULL},
+        {"tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &tls_ca, INPUT_TLS_CA_HELP, "FILE"},
         {"set", 's', 0, G_OPTION_ARG_STRING_ARRAY, &set,
          "Replace a setting of the model, as enter=0.7", "KEY=VALUE"},
         {NULL}};
@@ -351,6 +353,7 @@ int cli_run(int argc, char **argv)
                                               .model = model,
                                               .name = name,
                                               .start_time = start_time,
+                                              .tls_ca = tls_ca,
                                               .set = (const char *const *)set,
                                               .loop = loop,
                                               .windows = windows};
@@ -365,6 +368,7 @@ int cli_run(int argc, char **argv)
     }
     g_free(model);
     g_free(name);
+    g_free(tls_ca);
     g_free(start_time);
     g_strfreev(set);
     return result;

@@ -50,7 +50,7 @@ static int test(struct input *input, int seconds, bool as_json)
 
 int cli_streams_test(int argc, char **argv)
 {
-    char *model = NULL;
+    char *model = NULL, *tls_ca = NULL;
     int seconds = SECONDS_DEFAULT;
     gboolean as_json = FALSE;
     const GOptionEntry entries[] = {
@@ -58,6 +58,7 @@ int cli_streams_test(int argc, char **argv)
          "How long to watch from the first picture on (10)", "N"},
         {"model", 'm', 0, G_OPTION_ARG_FILENAME, &model,
          "The model that will look at it (scene)", "FILE"},
+        {"tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &tls_ca, INPUT_TLS_CA_HELP, "FILE"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &as_json, "One JSON object", NULL},
         {NULL}};
     int over = cli_parse(
@@ -78,12 +79,13 @@ int cli_streams_test(int argc, char **argv)
     } else if (!over && (seconds < 1 || seconds > SECONDS_MAX)) {
         result = cli_fail(CLI_USAGE, "--seconds %d: 1 to %d", seconds, SECONDS_MAX);
     } else if (!over) {
-        const struct input_options options = {.uri = argv[1], .model = model};
+        const struct input_options options = {.uri = argv[1], .model = model, .tls_ca = tls_ca};
         result = input_init(&input, &options);
         if (result == CLI_OK)
             result = test(&input, seconds, as_json);
     }
     input_finish(&input);
     g_free(model);
+    g_free(tls_ca);
     return result;
 }

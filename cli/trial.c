@@ -194,7 +194,8 @@ int trial_run(struct input *input, double seconds, struct findings *ret_findings
     struct trial trial = {.input = input, .seconds = seconds, .findings = ret_findings};
     message_status_init(&trial.last);
     g_autofree char *program = worker_find_program();
-    int r = worker_start(program, &input->stream, &listener, &trial, &trial.worker);
+    int r =
+        worker_start(program, input->tls_ca, &input->stream, &listener, &trial, &trial.worker);
     if (r < 0) {
         *ret_failure = trial.last;
         *ret_why = g_strdup_printf("cannot start %s: %s (VIGIL_WORKER says where it is)",

@@ -325,7 +325,8 @@ static void exited(GPid pid, gint how, gpointer data)
 /* --- life -------------------------------------------------------------------------------- */
 
 /* Standard input and output are not the worker's; stderr is ours to read. */
-static int start(const char *program, int control, int errors, pid_t *ret_pid)
+static int start(const char *program, const char *tls_ca, int control, int errors,
+                 pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -344,14 +345,15 @@ static int start(const char *program, int control, int errors, pid_t *ret_pid)
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, errors, 2);
     posix_spawn_file_actions_adddup2(&actions, control, CONTROL_FD);
-    char *argv[] = {(char *)program, (char *)"--control-fd=3", NULL};
+    g_autofree char *trust = tls_ca ? g_strconcat("--tls-ca=", tls_ca, NULL) : NULL;
+    char *argv[] = {(char *)program, (char *)"--control-fd=3", trust, NULL};
     int failed = posix_spawn(ret_pid, program, &actions, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return -failed;
 }
 
-int worker_start(const char *program, const struct config_stream *stream,
+int worker_start(const char *program, const char *tls_ca, const struct config_stream *stream,
                  const struct worker_listener *listener, void *owner,
                  struct worker **ret_worker)
 {
@@ -364,7 +366,7 @@ int worker_start(const char *program, const struct config_stream *stream,
     /* The worker's end of the pair could itself be descriptor 3 here: the spawn copes. */
     pid_t pid = 0;
     if (status == 0)
-        status = start(program, ends[1], errors[1], &pid);
+        status = start(program, tls_ca, ends[1], errors[1], &pid);
     close_fd(&ends[1]);
     close_fd(&errors[1]);
     if (status < 0) {

@@ -26,8 +26,9 @@ struct worker_listener {
     void (*gone)(void *owner, const char *why);
 };
 
-/* The host of `stream` (borrowed) is the only one whose name is resolved for it. 0 or -errno. */
-int worker_start(const char *program, const struct config_stream *stream,
+/* The host of `stream` (borrowed) is the only one whose name is resolved for it. tls_ca: a file of
+ * authorities for cameras' certificates, NULL: the system's. 0 or -errno. */
+int worker_start(const char *program, const char *tls_ca, const struct config_stream *stream,
                  const struct worker_listener *listener, void *owner,
                  struct worker **ret_worker);
 

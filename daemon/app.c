@@ -360,6 +360,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
     struct supervisor_options supervisor = {
         .loop = app->loop,
         .program = app->config->worker,
+        .tls_ca = app->config->tls_ca,
         .listener = &supervisor_listener,
         .owner = app,
         .spares = SPARE_WORKERS,

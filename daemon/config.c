@@ -143,8 +143,9 @@ static int read_key(const struct config_entries *entries, const char *section,
     else
         *(int64_t *)member = value.number;
     g_autofree char *shown = config_value_format(key, &value);
-    config_note(config, section, key->name, key->secret ? NULL : shown,
-                entry ? entry->origin : NULL);
+    if (entry || shown)
+        config_note(config, section, key->name, key->secret ? NULL : shown,
+                    entry ? entry->origin : NULL);
     return 0;
 }
 
@@ -303,6 +304,7 @@ void config_finish(struct config *config)
     g_free(config->node);
     g_free(config->database);
     g_free(config->worker);
+    g_free(config->tls_ca);
     g_clear_pointer(&config->settings, g_ptr_array_unref);
     g_clear_pointer(&config->warnings, g_ptr_array_unref);
     *config = (struct config){0};

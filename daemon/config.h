@@ -50,6 +50,7 @@ struct config {
     int64_t retention_days; /* 0: keep all */
     int64_t retention_mb, retention_updates_hours;
     char *worker; /* path of vigil-worker */
+    char *tls_ca; /* NULL: whom the system trusts */
     int64_t streams_per_worker;
     int64_t ready_timeout; /* milliseconds */
     size_t model_count;    /* at least one: `scene` is built in */

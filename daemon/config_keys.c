@@ -72,6 +72,11 @@ static const struct config_key worker_keys[] = {
          "Streams that share a worker. More than one saves memory; a stream that crashes "
          "its worker then interrupts the others in it for a moment, and a camera that "
          "takes the worker over has their pictures and passwords."},
+    {"tls_ca", CONFIG_PATH, .offset = OF(tls_ca), .fixed = true,
+     .fallback_note = "whom the system trusts",
+     .meaning =
+         "A file of certificates (PEM): who may sign those of cameras met by `rtsps://`, "
+         "instead of whom the system trusts."},
     {NULL},
 };
 

@@ -330,6 +330,7 @@ void slot_spawn(struct supervisor *sup)
     struct worker_options options = {
         .loop = sup->options.loop,
         .program = sup->options.program,
+        .tls_ca = sup->options.tls_ca,
         .listener = &worker_listener,
         .owner = slot,
     };

@@ -56,6 +56,7 @@ struct supervisor_listener {
 struct supervisor_options {
     uv_loop_t *loop;
     const char *program; /* borrowed, as long as the supervisor lives */
+    const char *tls_ca;  /* borrowed; see struct worker_options */
     const struct supervisor_listener *listener;
     void *owner;
     int spares;             /* ready workers to keep while any stream is wanted */

@@ -253,6 +253,8 @@ int worker_spawn(const struct worker_options *options, struct worker **ret_worke
 {
     int fds[2];
     g_auto(GStrv) environment = worker_environment();
+    g_autofree char *trust =
+        options->tls_ca ? g_strconcat("--tls-ca=", options->tls_ca, NULL) : NULL;
     int r = channel_pair(fds);
     if (r < 0)
         return r;
@@ -272,7 +274,7 @@ int worker_spawn(const struct worker_options *options, struct worker **ret_worke
     if (r < 0)
         goto fail;
     worker->open_handles++;
-    char *arguments[] = {(char *)options->program, (char *)"--control-fd=3", NULL};
+    char *arguments[] = {(char *)options->program, (char *)"--control-fd=3", trust, NULL};
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE},

@@ -37,6 +37,7 @@ struct worker_listener {
 struct worker_options {
     uv_loop_t *loop;
     const char *program;
+    const char *tls_ca; /* who may sign cameras' certificates; NULL: whom the system trusts */
     const struct worker_listener *listener;
     void *owner;
 };

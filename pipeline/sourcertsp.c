@@ -54,13 +54,12 @@ static void on_pad_added(GstElement *rtsp, GstPad *pad, gpointer user)
 static bool check_certificates(struct source_context *context, GstElement *rtsp,
                                const struct address *uri)
 {
-    g_autoptr(GTlsDatabase) system =
-        g_tls_backend_get_default_database(g_tls_backend_get_default());
-    if (!system) {
+    g_autoptr(GTlsDatabase) authorities = tls_name_authorities();
+    if (!authorities) {
         source_fail(context, REASON_TLS, "this machine has no certificate store for rtsps");
         return false;
     }
-    context->tls = G_OBJECT(tls_name_new(system, uri->host));
+    context->tls = G_OBJECT(tls_name_new(authorities, uri->host));
     g_object_set(rtsp, "tls-database", context->tls, NULL);
     return true;
 }

@@ -1,5 +1,7 @@
 #include "pipeline/tlsname.h"
 
+#include <errno.h>
+
 struct _TlsName {
     GTlsDatabase parent;
     GTlsDatabase *trust;
@@ -69,8 +71,8 @@ GTlsCertificateFlags tls_name_refusal(TlsName *database)
 const char *tls_name_explain(GTlsCertificateFlags flags)
 {
     if (flags & G_TLS_CERTIFICATE_UNKNOWN_CA)
-        return "the camera's certificate is signed by nobody this machine trusts: install its "
-               "authority";
+        return "the camera's certificate is signed by nobody this machine trusts: name its "
+               "authority (tls_ca)";
     if (flags & G_TLS_CERTIFICATE_BAD_IDENTITY)
         return "the camera's certificate is for another name: use that name in the address";
     if (flags & G_TLS_CERTIFICATE_EXPIRED)
@@ -78,4 +80,28 @@ const char *tls_name_explain(GTlsCertificateFlags flags)
     if (flags & G_TLS_CERTIFICATE_NOT_ACTIVATED)
         return "the camera's certificate is not valid yet: check the clocks";
     return "the camera's certificate is not acceptable";
+}
+
+/* Set before any thread exists. It is not made the backend's own: a session opens that one's file
+ * once more. */
+static GTlsDatabase *authorities;
+
+int tls_name_trust(const char *path, struct record_error *err)
+{
+    g_autoptr(GError) error = NULL;
+    g_autolist(GTlsCertificate) certificates =
+        g_tls_certificate_list_new_from_file(path, &error);
+    if (certificates)
+        authorities = g_tls_file_database_new(path, &error);
+    if (authorities)
+        return 0;
+    g_snprintf(err->text, sizeof err->text, "no certificates can be read from %.120s: %.120s",
+               path, error ? error->message : "there is none");
+    return -EINVAL;
+}
+
+GTlsDatabase *tls_name_authorities(void)
+{
+    return authorities ? g_object_ref(authorities)
+                       : g_tls_backend_get_default_database(g_tls_backend_get_default());
 }

@@ -22,6 +22,7 @@
 #include "pipeline/pack.h"
 #include "pipeline/sandbox.h"
 #include "pipeline/stream.h"
+#include "pipeline/tlsname.h"
 #include "pipeline/warmup.h"
 
 #define EXIT_USAGE     2
@@ -37,6 +38,7 @@ static struct {
     int control_fd;
     gboolean inspect, pack, version;
     char **settings;
+    char *authorities;
     char *test_hook;
 } options = {.control_fd = -1};
 
@@ -47,6 +49,9 @@ static const GOptionEntry entries[] = {
      "pack the model on stdin into descriptor 3", NULL},
     {"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.settings,
      "of that model: what is configured instead of its own metadata", "KEY=VALUE"},
+    {"tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options.authorities,
+     "who may sign the certificates of cameras, instead of whom the system trusts (PEM)",
+     "FILE"},
     {"version", 0, 0, G_OPTION_ARG_NONE, &options.version, "print the version", NULL},
     {"test-hook", 0, G_OPTION_FLAG_HIDDEN, G_OPTION_ARG_STRING, &options.test_hook,
      "a forbidden deed, done behind the closed sandbox", "DEED"},
@@ -213,7 +218,9 @@ static int close_sandbox(uint64_t file_bytes)
 static int run_streams(void)
 {
     struct record_error err;
-    if (warmup_init(&err) < 0 || warmup_run(&err) < 0) {
+    if (warmup_init(&err) < 0 ||
+        (options.authorities && tls_name_trust(options.authorities, &err) < 0) ||
+        warmup_run(&err) < 0) {
         fprintf(stderr, "worker: %s\n", err.text);
         return EXIT_INTERNAL;
     }

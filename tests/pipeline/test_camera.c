@@ -161,6 +161,96 @@ START_TEST(a_name_is_resolved_outside_and_connected_by_address)
 }
 END_TEST
 
+/* ---- encryption ---- */
+
+static char tls_folder[] = "/tmp/vigil-camera-XXXXXX";
+
+/* A certificate for this name ("IP:127.0.0.1") that signs itself, its key behind it. */
+static char *make_certificate(const char *name)
+{
+    if (strstr(tls_folder, "XXXXXX"))
+        ck_assert_ptr_nonnull(mkdtemp(tls_folder));
+    char *path = g_build_filename(tls_folder, "camera.pem", NULL);
+    g_autofree char *command = g_strdup_printf(
+        "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+        "-keyout key.pem -out camera.pem -days 2 -subj /CN=camera -addext subjectAltName=%s "
+        "2>openssl.log && cat key.pem >> camera.pem",
+        tls_folder, name);
+    ck_assert_int_eq(system(command), 0);
+    return path;
+}
+
+static void remove_certificate(void)
+{
+    static const char *const files[] = {"camera.pem", "key.pem", "openssl.log"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        g_autofree char *path = g_build_filename(tls_folder, files[i], NULL);
+        unlink(path);
+    }
+    rmdir(tls_folder);
+    strcpy(strrchr(tls_folder, '-'), "-XXXXXX");
+}
+
+START_TEST(an_encrypted_camera_is_met_again_and_again_behind_the_sandbox)
+{
+    g_autofree char *certificate = make_certificate("IP:127.0.0.1");
+    g_autofree char *trust = g_strconcat("--tls-ca=", certificate, NULL);
+    server = server_start(0, SERVER("--gop", "1", "--tls", certificate));
+    parent_start(&parent, trust);
+    parent_await_ready(&parent);
+    struct message start = camera("rtsps://127.0.0.1:%d/stream", server.port);
+    for (int i = 0; i < 5; i++) {
+        parent_start_stream(&parent, &start, NULL);
+        parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 5000);
+        parent_stop_stream(&parent, "camera");
+    }
+    parent_quit(&parent);
+    server_stop(&server);
+    remove_certificate();
+}
+END_TEST
+
+static const struct {
+    const char *name; /* the certificate is for */
+    bool trusted;
+    const char *detail;
+} refusals[] = {
+    {"IP:127.0.0.1", false, "signed by nobody this machine trusts"},
+    {"DNS:another.example", true, "for another name"},
+};
+
+START_TEST(a_certificate_that_is_not_good_for_the_camera_is_refused_saying_why)
+{
+    g_autofree char *certificate = make_certificate(refusals[_i].name);
+    g_autofree char *trust = g_strconcat("--tls-ca=", certificate, NULL);
+    server = server_start(0, SERVER("--gop", "1", "--tls", certificate));
+    parent_start(&parent, refusals[_i].trusted ? trust : NULL);
+    parent_await_ready(&parent);
+    struct message start = camera("rtsps://127.0.0.1:%d/stream", server.port);
+    parent_start_stream(&parent, &start, NULL);
+    parent_await_state(&parent, STREAM_BACKOFF, REASON_TLS, 5500);
+    ck_assert_msg(strstr(parent.message.status.detail, refusals[_i].detail), "%s",
+                  parent.message.status.detail);
+    ck_assert_int_eq(parent.message.status.received, 0);
+    parent_quit(&parent);
+    server_stop(&server);
+    remove_certificate();
+}
+END_TEST
+
+START_TEST(a_file_without_a_certificate_is_no_authority)
+{
+    g_autofree char *certificate = make_certificate("IP:127.0.0.1");
+    g_autofree char *trust =
+        g_strdup_printf("--tls-ca=%s/%s", tls_folder, _i ? "absent.pem" : "openssl.log");
+    parent_start(&parent, trust);
+    int status = parent_await_end(&parent);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 70);
+    remove_certificate();
+}
+END_TEST
+
 START_TEST(a_codec_without_a_decoder_is_named)
 {
     server = server_start(0, SERVER("--codec", "vp8"));
@@ -337,6 +427,13 @@ int main(void)
     tcase_add_test(sessions, what_a_camera_sends_is_measured);
     tcase_add_test(sessions, sound_beside_the_pictures_is_named_and_left_alone);
     tcase_add_test(sessions, a_name_is_resolved_outside_and_connected_by_address);
+    TCase *tls = tcase_create("tls");
+    tcase_set_timeout(tls, 120);
+    tcase_add_test(tls, an_encrypted_camera_is_met_again_and_again_behind_the_sandbox);
+    tcase_add_loop_test(tls,
+                        a_certificate_that_is_not_good_for_the_camera_is_refused_saying_why, 0,
+                        sizeof refusals / sizeof *refusals);
+    tcase_add_loop_test(tls, a_file_without_a_certificate_is_no_authority, 0, 2);
     TCase *trouble = tcase_create("trouble");
     tcase_set_timeout(trouble, 60);
     tcase_add_loop_test(trouble,
@@ -347,6 +444,6 @@ int main(void)
     tcase_add_test(trouble, a_camera_that_sends_over_udp_only_says_what_to_change);
     tcase_add_test(trouble, a_server_that_dies_is_seen_at_once_and_met_again_within_a_second);
     tcase_add_test(trouble, a_camera_that_falls_silent_is_noticed_after_three_seconds);
-    TCase *cases[] = {sessions, trouble};
-    return suite_run("pipeline/camera", cases, 2);
+    TCase *cases[] = {sessions, tls, trouble};
+    return suite_run("pipeline/camera", cases, 3);
 }

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 
-from harness import (CLIP, PATIENCE, VIGIL, Program, expect, need_data, note, rtsp_server, run_tests,
+from harness import (CLIP, PATIENCE, VIGIL, Program, daemon, expect, need_data, note, rtsp_server, run_tests,
                      workspace)
 
 
@@ -97,6 +97,39 @@ def each_failure_is_one_line():
             expect(told['usable'] is False and told['reason'] == reason, told)
 
 
+def make_certificate(folder):
+    """A certificate for 127.0.0.1 that signs itself; its path, and that of one with its key."""
+    path, both = os.path.join(folder, 'camera.pem'), os.path.join(folder, 'both.pem')
+    key = os.path.join(folder, 'key.pem')
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+                    'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', path,
+                    '-days', '2', '-subj', '/CN=camera', '-addext', 'subjectAltName=IP:127.0.0.1'],
+                   check=True, capture_output=True)
+    with open(both, 'wb') as file:
+        for part in (path, key):
+            with open(part, 'rb') as source:
+                file.write(source.read())
+    return path, both
+
+
+def an_encrypted_camera_is_met_when_its_authority_is_named():
+    """rtsps: with --tls-ca and [worker] tls_ca a camera of an own authority is met, else refused"""
+    with workspace() as folder:
+        authority, both = make_certificate(folder)
+        with rtsp_server(folder, '--tls', both, '--gop', '1', '--user', 'u', '--password',
+                         'p') as (_, port):
+            uri = f'rtsps://u:p@127.0.0.1:{port}/stream'
+            found = test_json('--seconds', '2', '--tls-ca', authority, uri)
+            expect(found['encrypted'] and not warnings(found), found)
+            refused = run(uri)
+            expect(refused.returncode == 69 and 'tls_ca' in refused.stderr, refused)
+            absent = run('--tls-ca', os.path.join(folder, 'absent.pem'), uri)
+            expect(absent.returncode == 66 and 'absent.pem' in absent.stderr, absent)
+            with daemon(folder, f'[worker]\ntls_ca = {authority}\n') as vigild:
+                vigild.put_stream('door', uri=uri)
+                vigild.wait_live('door')
+
+
 def files_and_scenes_are_tested_too():
     """a clip and a scene are watched in real time; one that is shorter than that ends it"""
     found = test_json('--seconds', '2', need_data(CLIP))
@@ -135,5 +168,5 @@ def an_interrupt_tells_what_was_seen():
 
 
 run_tests([a_camera_is_described, what_hurts_is_warned_of, each_failure_is_one_line,
-           files_and_scenes_are_tested_too, usage_is_checked_before_anything_starts,
+           an_encrypted_camera_is_met_when_its_authority_is_named, files_and_scenes_are_tested_too, usage_is_checked_before_anything_starts,
            an_interrupt_tells_what_was_seen])
