@@ -174,6 +174,18 @@ static int prepare(void *owner, const char *name, struct message_stream_start *r
     return 0;
 }
 
+/* A folder on a disk that sleeps, or on the network, takes its time; that is no hang. */
+static int prepare_patiently(void *owner, const char *name,
+                             struct message_stream_start *ret_start, int ret_fds[2],
+                             int *ret_fd_count, struct supervisor_failure *ret_why)
+{
+    struct app *app = owner;
+    pulse_expect(app->options.pulse, PULSE_DISK_MS, "opening the files of a stream");
+    int r = prepare(owner, name, ret_start, ret_fds, ret_fd_count, ret_why);
+    pulse_expect(app->options.pulse, PULSE_TURN_MS, "in one turn");
+    return r;
+}
+
 static void resolve(void *owner, const char *stream, uint64_t run, int64_t request,
                     const char *host)
 {
@@ -213,7 +225,7 @@ static void worker_gone(void *owner, const char *stream)
 }
 
 static const struct supervisor_listener supervisor_listener = {
-    .prepare = prepare,
+    .prepare = prepare_patiently,
     .status = take_status,
     .record = take_record,
     .resolve = resolve,

@@ -25,6 +25,7 @@ struct app_options {
     const struct config_options *config_options; /* where it came from; borrowed likewise */
     const char *version;
     struct watchdog *watchdog; /* borrowed until destroyed; may be NULL */
+    struct pulse *pulse;       /* of the loop; may be NULL */
     /* One line for people, when it has changed, at most once a second while running. */
     void (*status)(void *owner, const char *line);
     void (*stopped)(void *owner);

@@ -59,6 +59,11 @@ int heart_create(uv_loop_t *loop, struct watchdog *watchdog, struct heart **ret_
     return 0;
 }
 
+struct pulse *heart_pulse(struct heart *heart)
+{
+    return heart->loop;
+}
+
 static void timer_closed(uv_handle_t *handle)
 {
     struct heart *heart = handle->data;

@@ -117,6 +117,7 @@ static int run(struct config *config, const struct config_options *config_option
     }
     watch_signals(&daemon);
     options.watchdog = daemon.watchdog;
+    options.pulse = heart_pulse(daemon.heart);
     int r = app_create(&options, &daemon.app, &err);
     if (r < 0) {
         log_error("%s", err.text);
