@@ -331,6 +331,7 @@ void slot_spawn(struct supervisor *sup)
         .loop = sup->options.loop,
         .program = sup->options.program,
         .tls_ca = sup->options.tls_ca,
+        .streams = sup->options.streams_per_worker,
         .listener = &worker_listener,
         .owner = slot,
     };

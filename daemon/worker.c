@@ -274,7 +274,10 @@ int worker_spawn(const struct worker_options *options, struct worker **ret_worke
     if (r < 0)
         goto fail;
     worker->open_handles++;
-    char *arguments[] = {(char *)options->program, (char *)"--control-fd=3", trust, NULL};
+    char streams[32];
+    snprintf(streams, sizeof streams, "--streams=%d", MAX(1, options->streams));
+    char *arguments[] = {(char *)options->program, (char *)"--control-fd=3", streams, trust,
+                         NULL};
     uv_stdio_container_t stdio[] = {
         {.flags = UV_IGNORE},
         {.flags = UV_IGNORE},

@@ -38,6 +38,7 @@ struct worker_options {
     uv_loop_t *loop;
     const char *program;
     const char *tls_ca; /* who may sign cameras' certificates; NULL: whom the system trusts */
+    int streams;        /* that it will be given at once, at most; 0: 1 */
     const struct worker_listener *listener;
     void *owner;
 };

@@ -277,18 +277,21 @@ static int limit(int resource, rlim_t value)
 }
 
 /* What is written to (RLIMIT_DATA) and not the address space, most of which nobody touches. */
-static int limit_memory(void)
+static int limit_memory(int streams)
 {
 #ifdef SANITIZED
+    (void)streams;
     return 0; /* shadow memory is many times that */
 #else
     int64_t half = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) / 2;
     half = half < SANDBOX_MEMORY_MIN ? SANDBOX_MEMORY_MIN : half;
-    return limit(RLIMIT_DATA, (rlim_t)(half > SANDBOX_MEMORY_MAX ? SANDBOX_MEMORY_MAX : half));
+    half = half > SANDBOX_MEMORY_MAX ? SANDBOX_MEMORY_MAX : half;
+    return limit(RLIMIT_DATA,
+                 (rlim_t)(half + (streams > 1 ? streams - 1 : 0) * SANDBOX_MEMORY_STREAM));
 #endif
 }
 
-int sandbox_close(uint64_t file_bytes)
+int sandbox_close(uint64_t file_bytes, int streams)
 {
     struct sigaction action = {.sa_sigaction = on_trapped_call,
                                .sa_flags = SA_SIGINFO | SA_NODEFER};
@@ -301,7 +304,7 @@ int sandbox_close(uint64_t file_bytes)
     if (r == 0)
         r = limit(RLIMIT_FSIZE, file_bytes);
     if (r == 0)
-        r = limit_memory();
+        r = limit_memory(streams);
     if (r < 0)
         return r;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)

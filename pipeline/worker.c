@@ -35,15 +35,17 @@
 #define PACKED_FD      3
 
 static struct {
-    int control_fd;
+    int control_fd, streams;
     gboolean inspect, pack, version;
     char **settings;
     char *authorities;
     char *test_hook;
-} options = {.control_fd = -1};
+} options = {.control_fd = -1, .streams = 1};
 
 static const GOptionEntry entries[] = {
     {"control-fd", 0, 0, G_OPTION_ARG_INT, &options.control_fd, "socket to the parent", "N"},
+    {"streams", 0, 0, G_OPTION_ARG_INT, &options.streams,
+     "how many it will be given at once (1), by which its memory is limited", "N"},
     {"inspect", 0, 0, G_OPTION_ARG_NONE, &options.inspect, "describe the model on stdin", NULL},
     {"pack", 0, 0, G_OPTION_ARG_NONE, &options.pack,
      "pack the model on stdin into descriptor 3", NULL},
@@ -198,10 +200,10 @@ static _Noreturn void leave(int status)
     _exit(status);
 }
 
-static int close_sandbox(uint64_t file_bytes)
+static int close_sandbox(uint64_t file_bytes, int streams)
 {
     json_object_seed(0); /* reads /dev/urandom, once */
-    int r = sandbox_close(file_bytes);
+    int r = sandbox_close(file_bytes, streams);
     if (r < 0) {
         fprintf(stderr, "worker: the sandbox does not close: %s\n", strerror(-r));
         return EXIT_INTERNAL;
@@ -234,7 +236,7 @@ static int run_streams(void)
         fprintf(stderr, "worker: descriptor %d is no control socket\n", options.control_fd);
         return EXIT_USAGE;
     }
-    int r = close_sandbox(FILE_BYTES_MAX);
+    int r = close_sandbox(FILE_BYTES_MAX, MIN(options.streams, STREAMS_MAX));
     if (r != 0)
         return r;
     g_unix_fd_add(worker.fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_control, &worker);
@@ -286,7 +288,7 @@ static GBytes *read_model(void)
 
 static int pack(void)
 {
-    int r = close_sandbox(NN_PACKED_BYTES_MAX);
+    int r = close_sandbox(NN_PACKED_BYTES_MAX, 0);
     if (r != 0)
         return r;
     GBytes *bytes = read_model();
@@ -304,7 +306,7 @@ static int pack(void)
 
 static int inspect(void)
 {
-    int r = close_sandbox(0);
+    int r = close_sandbox(0, 0);
     if (r != 0)
         return r;
     g_autoptr(GHashTable) overrides = read_settings();

@@ -298,7 +298,7 @@ int main(int argc, char **argv)
         return inspect(argc > 2 ? argv[2] : "");
     if (argc >= 2 && strcmp(argv[1], "--pack") == 0)
         return pack(argc, argv);
-    if (argc != 2 || strcmp(argv[1], "--control-fd=3") != 0)
+    if (argc < 2 || strcmp(argv[1], "--control-fd=3") != 0)
         return 2;
     if (strcmp(name, "dead") == 0)
         return 9;

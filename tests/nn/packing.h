@@ -33,6 +33,8 @@ static inline int packing_write(const struct nn_plan *plan, const void *onnx, si
     struct stat status;
     int r = fd < 0 ? -errno : nn_packed_write(plan, onnx, size, inline_bytes, fd, err);
     struct packing *packing = calloc(1, sizeof *packing);
+    if (r == 0 && !packing)
+        r = -ENOMEM;
     if (r == 0 && fstat(fd, &status) == 0) {
         packing->size = (size_t)status.st_size;
         packing->data = mmap(NULL, packing->size, PROT_READ, MAP_PRIVATE, fd, 0);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "tests/nn/cnn_lstm.h"
+#include "tests/nn/packing.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define OWN_ALLOCATOR 0
@@ -172,6 +173,42 @@ START_TEST(every_allocation_may_fail)
 }
 END_TEST
 
+START_TEST(every_allocation_of_packing_may_fail)
+{
+    if (!OWN_ALLOCATOR)
+        return;
+    struct onnx_bytes bytes = scene_model();
+    struct nn_plan_options options = {.time_axis = 1};
+    struct nn_model *onnx = NULL;
+    struct nn_plan *direct = NULL;
+    ck_assert_int_eq(nn_model_load(bytes.data, bytes.size, &onnx, NULL), 0);
+    ck_assert_int_eq(nn_plan_create(onnx, &options, &direct, NULL), 0);
+    long tried = 0;
+    for (;; tried++) {
+        struct nn_model *model = NULL;
+        struct nn_plan *plan = NULL;
+        struct nn_error err = {{0}};
+        fail_at = tried;
+        int r = packing_reload(direct, bytes.data, bytes.size, 0, &model, &err);
+        if (r == 0)
+            r = nn_plan_create(model, &options, &plan, &err);
+        bool failed = fail_at < 0;
+        fail_at = -1;
+        nn_plan_unref(plan);
+        nn_model_unref(model);
+        if (!failed) {
+            ck_assert_int_eq(r, 0);
+            break;
+        }
+        ck_assert_msg(r == -ENOMEM, "allocation %ld: %d %s", tried, r, err.text);
+    }
+    ck_assert_int_gt(tried, 100);
+    nn_plan_unref(direct);
+    nn_model_unref(onnx);
+    free(bytes.data);
+}
+END_TEST
+
 static TCase *memory_case(void)
 {
     TCase *c = tcase_create("memory");
@@ -179,6 +216,7 @@ static TCase *memory_case(void)
     tcase_add_test(c, running_a_session_allocates_nothing);
     tcase_add_loop_test(c, streaming_the_shared_networks_allocates_nothing, 0, 3);
     tcase_add_test(c, every_allocation_may_fail);
+    tcase_add_test(c, every_allocation_of_packing_may_fail);
     return c;
 }
 

@@ -25,6 +25,12 @@ def descriptors(pid):
     return len(os.listdir(f'/proc/{pid}/fd'))
 
 
+def memory_limit(pid):
+    with open(f'/proc/{pid}/limits', encoding='ascii') as file:
+        line = next(line for line in file if line.startswith('Max data size'))
+    return line.split()[3]
+
+
 def wait_for_frames(vigild, name, count):
     start = vigild.status(name)['received']
     vigild.wait_status(name, f'{count} more frames', lambda s: s['received'] >= start + count, 20)
@@ -40,6 +46,10 @@ def one_stream_stops():
         before = {name: vigild.status(name) for name in NAMES[:3]}
         held = descriptors(pid)
         note(f'{held} descriptors with four cameras')
+        half = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') // 2
+        limit = min(max(half, 1 << 30), 4 << 30) + 3 * (64 << 20)
+        expect(SANITIZED or memory_limit(pid) == str(limit),
+               f'its memory is limited to {memory_limit(pid)}, not {limit}')
         expect(vigild.request('DELETE', '/api/v1/streams/west')[0] == 204, 'not deleted')
         for name in NAMES[:3]:
             wait_for_frames(vigild, name, 30)
