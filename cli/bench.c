@@ -1,5 +1,6 @@
 /* vigil bench: how fast a model runs here. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,22 +124,42 @@ static double parts_ms(const struct bench *b)
     return b->frame.median_ms + b->part.median_ms / b->stride;
 }
 
+/* Examples in one run. */
+static int batch_of(const struct bench *b)
+{
+    const struct model_file *file = &b->file;
+    bool has = nn_model_input_count(file->model) > 0 && file->shapes[0].rank > 0;
+    return has ? (int)file->shapes[0].dim[0] : 1;
+}
+
+/* Runs, or frames of streams, of all threads together. */
+static double per_second(const struct bench *b)
+{
+    return b->times.per_second * (b->stream ? b->stride : 1);
+}
+
+/* Six decimals; of milliseconds those are nanoseconds, and more would say nothing. */
+static json_t *rounded_json(double value)
+{
+    return json_real(round(value * 1e6) / 1e6);
+}
+
 static void print_json(const struct bench *b)
 {
     g_autofree char *path = g_utf8_make_valid(b->file.path, -1);
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:i, s:i, s:I, s:f, s:f, s:f, s:f, s:I, s:I}", "file", path, "kernels",
-        b->info.kernels, "precision", "fp32", "threads", b->threads, "batch",
-        b->batch ? b->batch : 1, "runs", (json_int_t)b->times.runs, "median_ms",
-        b->times.median_ms, "min_ms", b->times.min_ms, "p95_ms", b->times.p95_ms, "per_second",
-        b->times.per_second, "arena_bytes", (json_int_t)b->info.arena_bytes, "weight_bytes",
-        (json_int_t)b->info.weight_bytes);
+        "{s:s, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:I, s:I}", "file", path, "kernels",
+        b->info.kernels, "precision", "fp32", "threads", b->threads, "batch", batch_of(b),
+        "runs", (json_int_t)b->times.runs, "median_ms", rounded_json(b->times.median_ms),
+        "min_ms", rounded_json(b->times.min_ms), "p95_ms", rounded_json(b->times.p95_ms),
+        "per_second", round(per_second(b) * 1e3) / 1e3, "arena_bytes",
+        (json_int_t)b->info.arena_bytes, "weight_bytes", (json_int_t)b->info.weight_bytes);
     if (b->stream) {
         json_object_set_new(object, "window", json_integer(b->info.window));
         json_object_set_new(object, "stride", json_integer(b->stride));
-        json_object_set_new(object, "frame_ms", json_real(b->frame.median_ms));
-        json_object_set_new(object, "window_ms", json_real(b->part.median_ms));
-        json_object_set_new(object, "ratio", json_real(b->times.median_ms / parts_ms(b)));
+        json_object_set_new(object, "frame_ms", rounded_json(b->frame.median_ms));
+        json_object_set_new(object, "window_ms", rounded_json(b->part.median_ms));
+        json_object_set_new(object, "ratio", rounded_json(b->times.median_ms / parts_ms(b)));
     }
     output_json_line(object);
     json_decref(object);
@@ -170,11 +191,11 @@ static void print_text(const struct bench *b)
         printf("%-22s %.2f of a frame alone and its share of a window alone (%.4f ms)\n",
                "ratio", b->times.median_ms / parts_ms(b), parts_ms(b));
     } else {
-        g_autofree char *what = g_strdup_printf("per run, batch %d", b->batch ? b->batch : 1);
+        g_autofree char *what = g_strdup_printf("per run, batch %d", batch_of(b));
         print_times(what, &b->times);
     }
-    printf("%-22s %.1f %s a second in all\n", "throughput",
-           b->times.per_second * (b->stream ? b->stride : 1), b->stream ? "frames" : "runs");
+    printf("%-22s %.1f %s a second in all\n", "throughput", per_second(b),
+           b->stream ? "frames" : "runs");
     printf("%-22s arena %zu bytes for each session, %zu bytes of packed weights and plan for "
            "all\n",
            "memory", b->info.arena_bytes, b->info.weight_bytes);

@@ -50,6 +50,8 @@ def a_larger_batch_takes_a_larger_arena():
     """--batch: the plan is one for that batch"""
     path = write('batch.onnx', 'n', 1000)
     one, four = measured('--runs', '3', path), measured('--runs', '3', '--batch', '4', path)
+    two = measured('--runs', '3', write('two.onnx', 2, 10))
+    expect(one['batch'] == 1 and two['batch'] == 2, f'{one} {two}')
     expect(four['batch'] == 4 and four['arena_bytes'] > 2 * one['arena_bytes'], f'{one} {four}')
 
 
