@@ -149,7 +149,7 @@ void snapshots_answered(struct snapshots *snapshots, const char *stream,
         if (!jpeg)
             problem = answer->size_bytes > 0 ? "its worker gave something that is no picture"
                       : *answer->detail      ? answer->detail
-                                             : "the stream has no picture yet";
+                                             : "none has come yet";
         complete(snapshots, wish, jpeg, jpeg ? (size_t)answer->size_bytes : 0, problem);
         arm(snapshots);
         return;

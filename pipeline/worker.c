@@ -224,7 +224,7 @@ static int run_streams(void)
         (options.authorities && tls_name_trust(options.authorities, &err) < 0) ||
         warmup_run(&err) < 0) {
         fprintf(stderr, "worker: %s\n", err.text);
-        return EXIT_INTERNAL;
+        leave(EXIT_INTERNAL);
     }
     struct worker worker = {
         .loop = g_main_loop_new(NULL, FALSE),
