@@ -393,6 +393,16 @@ static void announce(struct rig *rig, GstClockTime *pts, GstClockTime *time)
     *pts = *time = 5450 * MS; /* too early for the frames so far: sampling begins anew */
 }
 
+/* As a queue that drops would have to keep it. */
+static void announce_for_good(struct rig *rig, GstClockTime *pts, GstClockTime *time)
+{
+    GstEvent *event =
+        gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+                             gst_structure_new_empty(VIGIL_ANALYZE_DISCONTINUITY));
+    ck_assert(gst_harness_push_event(rig->harness, event));
+    *pts = *time = 5450 * MS;
+}
+
 static void change_caps(struct rig *rig, GstClockTime *pts, GstClockTime *time)
 {
     gst_harness_set_src_caps_str(rig->harness,
@@ -414,7 +424,8 @@ static void rebuild_source(struct rig *rig, GstClockTime *pts, GstClockTime *tim
 }
 
 static void (*const breaks[])(struct rig *, GstClockTime *, GstClockTime *) = {
-    jump_forward, jump_back, flush, loop, announce, change_caps, change_stream, rebuild_source,
+    jump_forward,      jump_back,   flush,         loop,           announce,
+    announce_for_good, change_caps, change_stream, rebuild_source,
 };
 
 START_TEST(a_discontinuity_ends_events_forgets_frames_and_holds_off)
