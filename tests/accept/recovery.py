@@ -24,10 +24,23 @@ NAMES = (*CRASHING, STEADY)
 OUTAGE_S = 10
 LIVE_BETWEEN_S = 6  # an outage counts as a new one after 5 s (pipeline/lifecycle.h)
 IDLE_S = 10
-MISSING_MAX = 2  # a busy machine analyses the last counted frame that much later than the first
+MISSING_MAX = 1  # the rate is the camera's, the clock is ours
+# Of a stream whose worker is not the one that died. An instrumented decoder may be too slow.
+UNDISTURBED = ('worker_pid', 'reconnects', 'damaged') + (() if SANITIZED else ('dropped',))
 # What vigild may hold by design: 512 records for event streams, and SQLite's page cache.
 PAGE_CACHE_BYTES = 2000 * 1024
 PRIME_FROM = 10  # rounds; fewer cannot fill either, nor grow by a megabyte
+
+
+def frame_time(status):
+    return parse_time(status['last_frame']) if status['last_frame'] else 0
+
+
+def count_missing(before, after):
+    """Frames that should have been analysed or skipped between two states, and were not."""
+    lasted = frame_time(after) - frame_time(before)
+    passed = sum(after[member] - before[member] for member in ('analysed', 'skipped'))
+    return round(lasted * FPS) - passed
 
 
 class Cameras:
@@ -101,22 +114,31 @@ class Cameras:
         self.crash_packet.append(parse_time(status['first_packet']) - killed)
         self.crash_analysed.append(
             parse_time(status['first_analysed']) - parse_time(status['first_key']))
-        # The others' counters come once a second: what happened until now must be in them.
-        done = parse_time(status['first_analysed'])
-        after = self.wait_statuses('the counters of the others', lambda now: all(
-            parse_time(now[other]['last_frame']) > done for other in NAMES), 10)
-        for other in NAMES:
-            if other != name:
-                self.compare(other, before[other], after[other], name)
+        others = [other for other in NAMES if other != name]
+        self.compare(others, before, parse_time(status['first_analysed']), name)
 
-    def compare(self, name, before, after, crashed):
-        for member in ('worker_pid', 'reconnects', 'dropped', 'damaged'):
-            if before[member] != after[member]:
-                self.disturbed.append(f'{member} of {name} went from {before[member]} to '
-                                      f'{after[member]} when the worker of {crashed} died')
-        lasted = parse_time(after['last_frame']) - parse_time(before['last_frame'])
-        passed = sum(after[member] - before[member] for member in ('analysed', 'skipped'))
-        self.missing.append(round(lasted * FPS) - passed)
+    def compare(self, names, before, until, crashed):
+        """Counters come once a second: what happened `until` then must be in them. A busy machine
+        analyses a frame late, and is behind for a moment; a frame that was lost never comes."""
+        missing = dict.fromkeys(names, FPS)
+
+        def probe():
+            now = self.statuses()
+            for name in names:
+                if frame_time(now[name]) > until:
+                    missing[name] = min(missing[name], count_missing(before[name], now[name]))
+            return now if all(count <= 0 for count in missing.values()) else None
+        try:
+            after = wait_for('every frame', probe, 5)
+        except Failure:
+            after = self.statuses()
+        self.missing += missing.values()
+        for name in names:
+            for member in UNDISTURBED:
+                if before[name][member] != after[name][member]:
+                    self.disturbed.append(
+                        f'{member} of {name} went from {before[name][member]} to '
+                        f'{after[name][member]} when the worker of {crashed} died')
 
     def stay_live(self, seconds):
         """They must, for so long."""
@@ -193,8 +215,11 @@ def judge_recovery(report, cameras):
     report.judge_speed('first analysed frame after its key frame', cameras.crash_analysed, 1.0)
     report.judge('the other streams go on, drop no frame and damage none', not cameras.disturbed,
                  '; '.join(cameras.disturbed[:3]) or f'{len(cameras.crash_packet)} deaths')
-    report.judge('and miss none', max(cameras.missing) <= MISSING_MAX,
-                 f'at most {max(cameras.missing)} fewer than time and rate say')
+    missing = f'at most {max(cameras.missing)} fewer than time and rate say'
+    if SANITIZED:
+        note(f'frames, not counted in an instrumented build: {missing}')
+    else:
+        report.judge('and miss none', max(cameras.missing) <= MISSING_MAX, missing)
     report.judge_speed('a server that stops is seen', cameras.seen, 3.5)
     report.judge_speed('first packet after its return', cameras.back_packet, 1.5)
     report.judge_speed('first analysed frame after its key frame', cameras.back_analysed, 1.0)
