@@ -8,6 +8,7 @@ Exit 1 when a criterion does not hold. Nothing is written beside temporary folde
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -26,11 +27,15 @@ def run_script(name, arguments, environment):
     with subprocess.Popen([sys.executable, os.path.join(HERE, f'{name}.py'), *arguments],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
                           env=environment) as script:
-        for line in script.stdout:
-            print(line, end='', flush=True)
-            match = CRITERION.match(line)
-            if match:
-                criteria.append(match.groups())
+        try:
+            for line in script.stdout:
+                print(line, end='', flush=True)
+                match = CRITERION.match(line)
+                if match:
+                    criteria.append(match.groups())
+        except BaseException:  # we are told to stop: so is what we started
+            script.terminate()
+            raise
     minutes = (time.monotonic() - began) / 60
     print(f'# {name} took {minutes:.1f} min', flush=True)
     good = all(verdict == 'ok' for verdict, _, _ in criteria)
@@ -58,6 +63,7 @@ def main():
     parser.add_argument('--short', action='store_true', help='as in the test suite')
     parser.add_argument('--rounds', type=int, metavar='N')
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for name in options.scripts:
         if name not in SCRIPTS:
             parser.error(f'there is no script {name}')
