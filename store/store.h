@@ -36,8 +36,8 @@ int store_open(const char *path, struct store **ret_store, struct store_error *e
 int store_open_reader(const char *path, int query_ms, struct store **ret_store,
                       struct store_error *err);
 
-/* 1 when the file has a schema older than this program's, which store_open brings up to date: 5
- * to 20 s for each million detections. Else 0, also when there is none or it cannot be read. */
+/* 1 when the file has a schema older than this program's, which store_open brings up to date:
+ * about 20 s for each million detections. Else 0, also when there is none or it cannot be read. */
 int store_is_older(const char *path);
 
 void store_close(struct store *store); /* NULL is fine; the writer checkpoints */

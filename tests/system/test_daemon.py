@@ -192,6 +192,37 @@ def a_killed_vigild_leaves_nothing_behind():
             expect(rows[0]['end'] is not None, 'no end')
 
 
+def an_older_database_is_brought_up_to_date():
+    """what an older vigil kept is there, and it is said once that its file is made anew"""
+    first = os.path.join(os.environ['VIGIL_SOURCE_ROOT'], 'store', 'migrations', '0001_first.sql')
+    start = 1700000000000
+    record = {'type': 'detection.ended', 'id': '01HF7YAT00AAAAAAAAAAAAAAAA', 'seq': 1,
+              'node': 'nvr', 'stream': 'calm', 'kind': 'activity', 'label': 'movement',
+              'score': 0.9, 'box': None, 'zones': ['gate'], 'time': '2023-11-14T22:13:25.000Z',
+              'pts_ns': 0, 'start': '2023-11-14T22:13:20.000Z', 'end': '2023-11-14T22:13:25.000Z',
+              'window': {'first_pts_ns': 0, 'last_pts_ns': 0, 'frames': 16},
+              'model': 'scene@01234567'}
+    with workspace() as folder:
+        connection = sqlite3.connect(os.path.join(folder, 'vigil.db'))
+        with open(first, encoding='utf-8') as file:
+            connection.executescript(file.read())
+        connection.execute('INSERT INTO detection VALUES (1, ?, ?, ?, ?, ?, ?, ?, 1)',
+                           (record['id'], record['stream'], record['kind'], record['label'],
+                            start, start + 5000, record['score']))
+        connection.execute('INSERT INTO record VALUES (1, 1, ?)', (json.dumps(record),))
+        connection.execute('INSERT INTO zone VALUES (?, ?, ?, 1)', ('gate', start, record['id']))
+        connection.execute('INSERT INTO stream VALUES (?, ?)', ('calm', json.dumps({'uri': SCENE})))
+        connection.commit()
+        connection.executescript('PRAGMA application_id = 0x7669676c; PRAGMA user_version = 1;')
+        connection.close()
+        for told in (1, 0):
+            with daemon(folder, CONFIG) as running:
+                wait_up(running, 'calm')
+                rows = running.detections(zone='gate', stream='calm', min_score=0.8)
+                expect(rows == [record], f'{rows}')
+                expect(running.output().count('brought up to date') == told, running.output())
+
+
 def stop_three_streams(signals):
     """Seconds from the first signal to the exit of a vigild with a worker that ignores it."""
     with workspace() as folder:
@@ -393,7 +424,8 @@ def records_have_a_rate():
 
 run_tests([
     exit_statuses, put_is_idempotent_and_leaves_others_alone, invalid_streams_change_nothing,
-    streams_survive_a_restart, a_killed_worker_is_replaced, a_killed_vigild_leaves_nothing_behind,
+    streams_survive_a_restart, a_killed_worker_is_replaced,
+    an_older_database_is_brought_up_to_date, a_killed_vigild_leaves_nothing_behind,
     stopping_is_clean, churn_leaves_no_descriptors, credentials_are_shown_nowhere,
     workers_inherit_nothing, media_stays_beneath_its_root, a_failing_store_is_told_and_survived,
     a_missing_spare_is_no_reason, crash_loops_are_quarantined, records_have_a_rate,
