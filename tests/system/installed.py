@@ -9,12 +9,21 @@ from harness import BUILD, PATIENCE, Failure, Skip
 MESON = os.environ.get('MESON', 'meson')
 
 
-def option(name):
-    """A directory option of this build, such as libdir, as an absolute path."""
+def options():
     with open(os.path.join(BUILD, 'meson-info', 'intro-buildoptions.json'),
               encoding='utf-8') as file:
-        options = {entry['name']: entry['value'] for entry in json.load(file)}
-    return os.path.join(options['prefix'], options[name])
+        return {entry['name']: entry['value'] for entry in json.load(file)}
+
+
+def option(name):
+    """A directory option of this build, such as libdir, as an absolute path."""
+    return os.path.join(options()['prefix'], options()[name])
+
+
+def unit_path(root):
+    """vigil.service below the root."""
+    folder = options()['systemdunitdir'] or option('prefix') + '/lib/systemd/system'
+    return f'{root}{folder}/vigil.service'
 
 
 def install(folder):

@@ -8,7 +8,7 @@ import subprocess
 
 import harness
 from harness import (PATIENCE, SANITIZED, Skip, daemon, expect, run_tests, workspace)
-from installed import install, option
+from installed import install, option, unit_path
 
 
 def run(*command, **environment):
@@ -70,7 +70,7 @@ def everything_has_its_place():
     with workspace() as folder:
         root = install(folder)
         share = root + option('datadir')
-        for path in (f'{root}{option("prefix")}/lib/systemd/system/vigil.service',
+        for path in (unit_path(root),
                      f'{share}/vigil/models/scene.md',
                      f'{share}/doc/vigil/examples/vigil.conf',
                      f'{share}/bash-completion/completions/vigil',
@@ -79,8 +79,7 @@ def everything_has_its_place():
                      f'{root}{option("mandir")}/man5/vigil.conf.5',
                      f'{root}{option("mandir")}/man8/vigild.8'):
             expect(os.path.getsize(path) > 0, f'{path} is empty')
-        with open(f'{root}{option("prefix")}/lib/systemd/system/vigil.service',
-                  encoding='utf-8') as unit:
+        with open(unit_path(root), encoding='utf-8') as unit:
             expect(f'ExecStart={option("sbindir")}/vigild\n' in unit.read(), 'ExecStart')
 
 

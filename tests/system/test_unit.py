@@ -10,7 +10,7 @@ import time
 
 from harness import (DATA, SANITIZED, SOURCE, Daemon, Skip, expect, note, rtsp_server, run_tests,
                      wait_for, workspace)
-from installed import install, option
+from installed import install, option, unit_path
 from machine import machine
 from manager import held_still
 
@@ -30,8 +30,7 @@ def unit_folder(folder):
     """A copy of the unit whose program exists, with every drop-in of the examples beside it."""
     root = install(folder)
     path = os.path.join(folder, 'vigil.service')
-    with open(f'{root}{option("prefix")}/lib/systemd/system/vigil.service',
-              encoding='utf-8') as file:
+    with open(unit_path(root), encoding='utf-8') as file:
         text = file.read()
     with open(path, 'w', encoding='utf-8') as file:
         file.write(text.replace('ExecStart=', f'ExecStart={root}'))
