@@ -9,16 +9,20 @@
 static int check_fixed(const struct config *running, const struct config *next,
                        const char *section, const char *key, struct config_error *err)
 {
+    /* A key without a default is no setting until somebody sets it. */
+    static const struct config_setting unset = {.value = NULL};
     const struct config_setting *was = config_find_setting(running, section, key);
     const struct config_setting *will_be = config_find_setting(next, section, key);
+    was = was ? was : &unset;
+    will_be = will_be ? will_be : &unset;
     /* A host that was given another name need not be restarted for it. */
-    if (strcmp(was->value, will_be->value) == 0 || (!was->origin && !will_be->origin))
+    if (g_strcmp0(was->value, will_be->value) == 0 || (!was->origin && !will_be->origin))
         return 0;
     return config_refuse(
         err, will_be->origin ? will_be->origin : "default", key,
         "[%s] %s cannot change while vigild runs (it is %.200s); restart it, or "
         "set it back",
-        section, key, was->value);
+        section, key, was->value ? was->value : "not set");
 }
 
 static int check_model(const struct config *running, const struct config_model *model,

@@ -56,6 +56,7 @@ static const struct {
     {"[store]\npath = other.db\n", "vigil.conf:4: [store] path cannot change"},
     {"[worker]\nprogram = /bin/true\n", "vigil.conf:4: [worker] program cannot change"},
     {"[worker]\nready_timeout = 5 s\n", "vigil.conf:4: [worker] ready_timeout cannot change"},
+    {"[worker]\ntls_ca = /ca.pem\n", "tls_ca cannot change while vigild runs (it is not set)"},
     {"[model m]\npath = gone.onnx\n", "vigil.conf:4: the file of model m cannot be opened"},
     {"[model n]\npath = gone.onnx\n", "vigil.conf:4: the file of model n cannot be opened"},
 };
@@ -81,6 +82,17 @@ START_TEST(a_fixed_key_that_falls_back_to_its_default_is_a_change_too)
     ck_assert_int_eq(config_check_change(&running, &next, &err), -EINVAL);
     ck_assert_msg(strstr(err.text, "default: [server] node cannot change"), "%s", err.text);
     ck_assert_ptr_nonnull(strstr(err.text, "it is a"));
+}
+END_TEST
+
+START_TEST(a_fixed_key_without_a_default_cannot_be_taken_away)
+{
+    config_finish(&running);
+    load("[server]\nnode = a\n[worker]\ntls_ca = /ca.pem\n", &running);
+    load("[server]\nnode = a\n", &next);
+    ck_assert_int_eq(config_check_change(&running, &next, &err), -EINVAL);
+    ck_assert_msg(strstr(err.text, "default: [worker] tls_ca cannot change"), "%s", err.text);
+    ck_assert_ptr_nonnull(strstr(err.text, "it is /ca.pem"));
 }
 END_TEST
 
@@ -157,6 +169,7 @@ int main(void)
     tcase_add_loop_test(tests, what_cannot_change_is_refused_by_name, 0,
                         (int)G_N_ELEMENTS(changes));
     tcase_add_test(tests, a_fixed_key_that_falls_back_to_its_default_is_a_change_too);
+    tcase_add_test(tests, a_fixed_key_without_a_default_cannot_be_taken_away);
     tcase_add_test(tests, a_default_that_only_the_machine_changed_is_none);
     tcase_add_test(tests, a_model_that_was_missing_before_may_stay_so);
     tcase_add_test(tests, a_swap_changes_everything_but_the_fixed_keys);
