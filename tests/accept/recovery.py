@@ -202,8 +202,11 @@ def fail_rounds(report, rounds, cameras):
     judge_recovery(report, cameras)
     judge_growth(report, 'vigild', before, after)
     grown = after['rss_kib'] - before['rss_kib']
-    report.judge('vigild has grown by less than 1 MB', SANITIZED or grown * 1024 < 1000000,
-                 f'{before["rss_kib"]} KiB before, {after["rss_kib"]} KiB after: {grown:+d} KiB')
+    memory = f'{before["rss_kib"]} KiB before, {after["rss_kib"]} KiB after: {grown:+d} KiB'
+    if SANITIZED:
+        note(f'memory, not judged in an instrumented build, which keeps what is freed: {memory}')
+    else:
+        report.judge('vigild has grown by less than 1 MB', grown * 1024 < 1000000, memory)
     report.judge('the worker that was not killed lives', last['worker_pid'] == steady,
                  f'through {rounds} outages')
     judge_growth(report, 'it', worker_before, worker_after)
