@@ -361,7 +361,7 @@ START_TEST(a_stopped_worker_says_its_last_words_first)
 }
 END_TEST
 
-START_TEST(a_stream_started_again_gets_a_new_worker_after_the_old_one)
+START_TEST(a_stream_started_again_gets_a_new_worker_and_the_old_one_goes)
 {
     setup_as("puppet", (struct supervisor_options){0});
     supervisor_start(sup, "calm");
@@ -369,8 +369,10 @@ START_TEST(a_stream_started_again_gets_a_new_worker_after_the_old_one)
     int pid = supervisor_stream_pid(sup, "calm");
     supervisor_start(sup, "calm");
     wait_for(&heard.gone, 1);
-    ck_assert_int_eq(kill(pid, 0), -1);
     wait_for(&heard.prepared, 2);
+    ck_assert_int_ne(supervisor_stream_pid(sup, "calm"), pid);
+    while (kill(pid, 0) == 0) /* until it is reaped */
+        uv_run(&loop, UV_RUN_ONCE);
     ck_assert_int_eq(stats().crashed, 0);
 }
 END_TEST
@@ -586,7 +588,7 @@ START_TEST(streams_of_a_dead_worker_are_live_again_together_and_within_a_second)
     wait_for(&heard.crashed, 4);
     ck_assert_ptr_nonnull(strstr(heard.crash, "shared with 3 others died of signal 11"));
     wait_until_live(4);
-    ck_assert_int_lt((int)((g_get_monotonic_time() - heard.crashed_at) / 1000), 200);
+    ck_assert_int_lt((int)((g_get_monotonic_time() - heard.crashed_at) / 1000), 1000);
     for (int i = 1; i < 4; i++)
         ck_assert_int_eq(pid_of("calm", i), pid_of("calm", 0));
     ck_assert_int_eq(stats().crashed, 1);
@@ -693,7 +695,7 @@ static TCase *supervisor_case(void)
     tcase_add_test(tests, silence_while_we_stood_still_ourselves_is_forgiven);
     tcase_add_test(tests, a_worker_that_ignores_stop_is_killed_in_time);
     tcase_add_test(tests, a_stopped_worker_says_its_last_words_first);
-    tcase_add_test(tests, a_stream_started_again_gets_a_new_worker_after_the_old_one);
+    tcase_add_test(tests, a_stream_started_again_gets_a_new_worker_and_the_old_one_goes);
     tcase_add_test(tests, an_ended_stream_keeps_its_status_and_no_worker);
     tcase_add_test(tests, a_stream_given_up_without_a_reason_is_failed);
     tcase_add_test(tests, a_question_for_a_name_is_passed_on_and_its_answer_back);
