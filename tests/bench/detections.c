@@ -70,10 +70,12 @@ struct bench_row bench_row_make(uint64_t seed, uint32_t arrival, size_t count)
         arrival < count / 200 && arrival % 3 == 0 ? OLD_STREAM : (int)(64 * even * even);
     /* Two dice: middle scores are many, the highest very few. */
     uint64_t score = 5000 + bench_roll(seed, at + 3, 2500) + bench_roll(seed, at + 4, 2500);
+    /* Some three start together. */
+    int64_t unit = 3 * DETECTIONS_SPAN_MS / (int64_t)count;
     int64_t start = (int64_t)((double)DETECTIONS_SPAN_MS * arrival / (double)count) +
                     (int64_t)bench_roll(seed, at + 5, 5000);
     return (struct bench_row){
-        .start_ms = DETECTIONS_FIRST_MS + start / 50 * 50,
+        .start_ms = DETECTIONS_FIRST_MS + start / unit * unit,
         .arrival = arrival,
         .score = (uint16_t)score,
         .stream = (uint8_t)stream,
