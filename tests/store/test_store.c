@@ -195,6 +195,9 @@ START_TEST(a_path_that_cannot_be_used_is_said)
     ck_assert_ptr_nonnull(strstr(err.text, "check the folder"));
     ck_assert_int_eq(store_open_reader(missing, 0, &store, &err), -ENOENT);
     ck_assert_int_ne(store_open(folder, &store, &err), 0);
+    char lock[128];
+    snprintf(lock, sizeof lock, "%s-lock", folder);
+    unlink(lock); /* beside the folder, which alone is removed */
     ck_assert_ptr_null(store);
 }
 END_TEST
