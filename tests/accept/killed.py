@@ -66,6 +66,8 @@ def kill_again_and_again(report, rounds):
                     service.kill_while_it_starts()
                     ledger.verify(ledger.verified)
                 service.start()
+                if (number + 1) % 10 == 0:
+                    note(f'{number + 1} kills under load, {ledger.verified} records')
             judge(report, service, ledger, rounds)
         finally:
             ledger.stop()
