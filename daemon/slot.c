@@ -233,6 +233,10 @@ static void worker_message(void *owner, struct worker *worker, const struct mess
     const struct supervisor_listener *listener = sup->options.listener;
     struct stream *stream = stream_of(slot, message_stream(message));
     (void)worker;
+    if (++slot->messages_in_tick > MESSAGES_PER_TICK * MAX(1, (int)slot->streams->len)) {
+        slot_kill(slot, "it floods its control socket", &sup->stats.killed_flooding);
+        return;
+    }
     /* A picture may be finished by a thread that outlives its stream. */
     if (!stream && message->type == MESSAGE_SNAPSHOT_DONE)
         return;
@@ -242,10 +246,6 @@ static void worker_message(void *owner, struct worker *worker, const struct mess
         return;
     }
     slot->heard = uv_now(sup->options.loop);
-    if (++slot->messages_in_tick > MESSAGES_PER_TICK * (int)slot->streams->len) {
-        slot_kill(slot, "it floods its control socket", &sup->stats.killed_flooding);
-        return;
-    }
     switch (message->type) {
     case MESSAGE_STREAM_STATUS:
         take_status(slot, stream, &message->status);

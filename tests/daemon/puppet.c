@@ -87,16 +87,29 @@ static void send_ends(const char *stream)
     }
 }
 
-/* One status, written once and sent as often as the socket takes it. */
-static void flood(const char *stream)
+/* One message, written once and sent as often as the socket takes it. */
+static void flood(const struct message *message)
+{
+    char *text = message_to_text(message);
+    while (text && write(3, text, strlen(text)) > 0)
+        ;
+    exit(1);
+}
+
+static void flood_status(const char *stream)
 {
     struct message message = {.type = MESSAGE_STREAM_STATUS};
     message_status_init(&message.status);
     set_name(message.status.stream, stream);
-    char *text = message_to_text(&message);
-    while (text && write(3, text, strlen(text)) > 0)
-        ;
-    exit(1);
+    flood(&message);
+}
+
+/* Of a stream it does not serve: such a message may be late and is no offence. */
+static void flood_pictures(void)
+{
+    struct message message = {.type = MESSAGE_SNAPSHOT_DONE};
+    set_name(message.snapshot_done.stream, "someone-else");
+    flood(&message);
 }
 
 /* The last word on a stream. */
@@ -140,7 +153,9 @@ static void take_start(const struct message_stream_start *start, int fd_count)
     if (acts(stream, "record"))
         send_record(stream, "01ARYZ6S410000000000000000", RECORD_STARTED);
     if (acts(stream, "flood"))
-        flood(stream);
+        flood_status(stream);
+    if (acts(stream, "pictures"))
+        flood_pictures();
     if (acts(stream, "descriptor")) {
         struct message message = {.type = MESSAGE_WINDOW};
         int fd = 0;

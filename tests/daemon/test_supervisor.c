@@ -297,10 +297,12 @@ START_TEST(a_worker_that_sends_what_it_must_not_is_killed)
 }
 END_TEST
 
+static const char *const floods[] = {"flood", "pictures"};
+
 START_TEST(a_worker_that_floods_is_killed)
 {
     setup_as("puppet", (struct supervisor_options){0});
-    supervisor_start(sup, "flood");
+    supervisor_start(sup, floods[_i]);
     wait_for(&heard.crashed, 1);
     ck_assert_int_eq(stats().killed_flooding, 1);
 }
@@ -690,7 +692,7 @@ static TCase *supervisor_case(void)
     tcase_add_test(tests, a_crash_names_its_signal_and_leaves_other_streams_alone);
     tcase_add_loop_test(tests, a_worker_that_sends_what_it_must_not_is_killed, 0,
                         (int)G_N_ELEMENTS(malformed));
-    tcase_add_test(tests, a_worker_that_floods_is_killed);
+    tcase_add_loop_test(tests, a_worker_that_floods_is_killed, 0, G_N_ELEMENTS(floods));
     tcase_add_test(tests, a_silent_worker_is_killed);
     tcase_add_test(tests, silence_while_we_stood_still_ourselves_is_forgiven);
     tcase_add_test(tests, a_worker_that_ignores_stop_is_killed_in_time);
