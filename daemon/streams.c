@@ -153,8 +153,10 @@ struct stream_totals stream_entry_totals(const struct stream_entry *entry)
 void stream_entry_set_status(struct stream_entry *entry,
                              const struct message_stream_status *status)
 {
-    /* A worker's counters only grow; the first status after its death starts from 0. */
-    if (status->received < entry->status.received || status->windows < entry->status.windows)
+    /* A worker's counters only grow; the first status after its death starts from 0. Of a
+     * camera that was never reached only the attempts tell. */
+    if (status->received < entry->status.received || status->windows < entry->status.windows ||
+        status->attempts < entry->status.attempts)
         entry->before = stream_entry_totals(entry);
     entry->restarts += status->reason == REASON_CRASHED && status->state != entry->status.state;
     int64_t since_ms = status->since_ms;

@@ -97,6 +97,23 @@ START_TEST(histograms_and_reasons_go_on_over_the_death_of_a_worker)
 }
 END_TEST
 
+START_TEST(attempts_go_on_over_the_death_of_a_worker_that_reached_nothing)
+{
+    struct stream_entry *entry = put("a");
+    struct message_stream_status status;
+    message_status_init(&status);
+    snprintf(status.stream, sizeof status.stream, "a");
+    status.state = STREAM_BACKOFF;
+    status.reason = REASON_REFUSED;
+    for (int worker = 1; worker <= 2; worker++) {
+        status.attempts = 5;
+        stream_entry_set_status(entry, &status);
+        report(entry, STREAM_BACKOFF, REASON_CRASHED, 0);
+        ck_assert_int_eq(stream_entry_totals(entry).attempts, 5 * worker);
+    }
+}
+END_TEST
+
 START_TEST(a_worker_that_lies_about_its_counters_does_no_harm)
 {
     struct stream_entry *entry = put("a");
@@ -182,6 +199,7 @@ int main(void)
     tcase_add_test(tests, streams_are_listed_by_name_and_found);
     tcase_add_test(tests, counters_go_on_over_the_death_of_a_worker_and_a_new_configuration);
     tcase_add_test(tests, histograms_and_reasons_go_on_over_the_death_of_a_worker);
+    tcase_add_test(tests, attempts_go_on_over_the_death_of_a_worker_that_reached_nothing);
     tcase_add_test(tests, a_worker_that_lies_about_its_counters_does_no_harm);
     tcase_add_test(tests, records_are_limited_by_rate_and_come_back_with_time);
     tcase_add_test(tests,
