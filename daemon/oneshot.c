@@ -15,7 +15,7 @@ struct oneshot {
     uv_timer_t deadline;
     int open_handles, unfinished; /* unfinished: the exit and two ends of file */
     GString *text, *problem;
-    bool started, too_late, too_long;
+    bool started, exited, too_late, too_long;
     int status;
     char chunk[4096];
 };
@@ -74,14 +74,15 @@ static void part_finished(struct oneshot *oneshot)
 static void process_exited(uv_process_t *process, int64_t status, int signal_number)
 {
     struct oneshot *oneshot = process->data;
+    oneshot->exited = true;
     oneshot->status = signal_number ? -1 : (int)status;
     part_finished(oneshot);
 }
 
 void oneshot_kill(struct oneshot *oneshot)
 {
-    /* Once all parts are finished its pid may be another's. */
-    if (oneshot->unfinished > 0)
+    /* Once it is reaped its pid may be another's, also while its last words are still read. */
+    if (!oneshot->exited)
         uv_process_kill(&oneshot->process, SIGKILL);
 }
 
