@@ -121,6 +121,9 @@ static void inspected(void *owner, const struct oneshot_result *result)
         problem = "the model could not be inspected in time";
     } else if (result->too_long) {
         problem = "the model has more to say than is accepted";
+    } else if (result->taken_away) {
+        problem = "the worker that inspected the model was killed; is memory short?";
+        inspection.file = (struct file_state){0}; /* nothing of the file's: asked anew */
     } else if (result->status != 0) {
         problem =
             *result->problem ? result->problem : "the worker that inspected the model died";

@@ -4,7 +4,7 @@
  * arguments, and writes JSON on stdout, at most MODELS_OUTPUT_MAX bytes within
  * MODELS_DEADLINE_MS, which is checked before it is believed (daemon/modelcheck.h). One runs at a
  * time. Answers are kept until the file changes (device, inode, size, time of change) or what is
- * configured does.
+ * configured does; that something else killed the worker is not kept.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_MODELS_H

@@ -15,7 +15,7 @@ struct oneshot {
     uv_timer_t deadline;
     int open_handles, unfinished; /* unfinished: the exit and two ends of file */
     GString *text, *problem;
-    bool started, exited, too_late, too_long;
+    bool started, exited, killed, taken_away, too_late, too_long;
     int status;
     char chunk[4096];
 };
@@ -45,6 +45,7 @@ static void handle_closed(uv_handle_t *handle)
             .status = oneshot->status,
             .too_late = oneshot->too_late,
             .too_long = oneshot->too_long,
+            .taken_away = oneshot->taken_away,
             .text = oneshot->text->str,
             .size = oneshot->text->len,
             .problem = oneshot->problem->str,
@@ -75,6 +76,7 @@ static void process_exited(uv_process_t *process, int64_t status, int signal_num
 {
     struct oneshot *oneshot = process->data;
     oneshot->exited = true;
+    oneshot->taken_away = signal_number == SIGKILL && !oneshot->killed;
     oneshot->status = signal_number ? -1 : (int)status;
     part_finished(oneshot);
 }
@@ -82,8 +84,10 @@ static void process_exited(uv_process_t *process, int64_t status, int signal_num
 void oneshot_kill(struct oneshot *oneshot)
 {
     /* Once it is reaped its pid may be another's, also while its last words are still read. */
-    if (!oneshot->exited)
-        uv_process_kill(&oneshot->process, SIGKILL);
+    if (oneshot->exited)
+        return;
+    oneshot->killed = true;
+    uv_process_kill(&oneshot->process, SIGKILL);
 }
 
 static void deadline_passed(uv_timer_t *timer)

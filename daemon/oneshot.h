@@ -16,6 +16,7 @@ struct oneshot;
 struct oneshot_result {
     int status; /* 0: it ended by itself with success; else its exit status, -1 for a death */
     bool too_late, too_long;
+    bool taken_away; /* by a SIGKILL that is not ours: as a rule the machine is out of memory */
     const char *text; /* what it wrote to stdout */
     size_t size;
     const char *problem; /* the first line of its stderr, printable; may be empty */

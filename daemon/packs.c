@@ -91,6 +91,8 @@ static void take_result(struct packs *packs, struct entry *entry,
 {
     if (result->too_late) {
         fail(packs, entry, -EINVAL, "it could not be packed in time");
+    } else if (result->taken_away) {
+        fail(packs, entry, -ENOMEM, "the worker that packed it was killed; is memory short?");
     } else if (result->status != 0) {
         fail(packs, entry, -EINVAL,
              *result->problem ? result->problem : "the worker that packed it died");

@@ -9,7 +9,8 @@
  *
  * One runs at a time, for at most deadline_ms. A pack is kept until the model's file (device,
  * inode, size, time of change) or its overrides change. A failure is kept for a few seconds, so
- * that all streams that wait hear of it and who asks again later is tried again.
+ * that all streams that wait hear of it and who asks again later is tried again. A packer that
+ * something else killed is a passing trouble (-ENOMEM), not the model's fault.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_PACKS_H

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/models.h"
 #include "tests/daemon/loop.h"
@@ -167,6 +168,20 @@ START_TEST(a_bad_model_has_a_problem_and_harms_nothing)
 }
 END_TEST
 
+START_TEST(an_inspection_that_the_machine_ended_is_made_again)
+{
+    g_autofree char *path = g_build_filename(folder, "m.onnx", NULL);
+    write_model("killed");
+    models_ask(models, "m", answer, NULL);
+    wait_for(1);
+    ck_assert_ptr_nonnull(strstr(text_of("problem"), "was killed"));
+    ck_assert_int_eq(chmod(path, 0700), 0);
+    models_ask(models, "m", answer, NULL);
+    wait_for(2);
+    ck_assert(json_is_null(json_object_get(last, "problem")));
+}
+END_TEST
+
 START_TEST(a_missing_file_is_a_problem_and_an_unknown_name_an_error)
 {
     ck_assert_int_eq(models_ask(models, "gone", answer, NULL), 0);
@@ -227,6 +242,7 @@ int main(void)
     tcase_add_test(tests, an_answer_is_kept_until_the_file_changes);
     tcase_add_loop_test(tests, a_bad_model_has_a_problem_and_harms_nothing, 0,
                         (int)G_N_ELEMENTS(broken));
+    tcase_add_test(tests, an_inspection_that_the_machine_ended_is_made_again);
     tcase_add_test(tests, a_missing_file_is_a_problem_and_an_unknown_name_an_error);
     tcase_add_test(tests,
                    a_model_that_leaves_the_configuration_meanwhile_is_answered_and_forgotten);
