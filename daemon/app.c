@@ -244,13 +244,15 @@ static void model_packed(void *owner, const char *model)
     }
 }
 
-/* So that a model is packed while workers warm up. */
+/* So that a model is packed while workers warm up. Its disk may sleep, too. */
 static void pack_ahead(struct app *app, const char *model)
 {
     struct packs_pack pack;
     char problem[PACKS_PROBLEM_SIZE];
+    pulse_expect(app->options.pulse, PULSE_DISK_MS, "opening the file of a model");
     if (packs_get(app->packs, model, &pack, problem) == 0)
         close(pack.fd);
+    pulse_expect(app->options.pulse, PULSE_TURN_MS, "in one turn");
 }
 
 void app_apply_stream(struct app *app, const struct stream_entry *entry)
