@@ -184,7 +184,7 @@ static int read_edges(struct nn_loader *l, struct nn_node *node, const Onnx__Nod
 }
 
 /* Operators of later nodes that are not supported either, so that a person learns at once what
- * a model needs: ", nor are Clip, Resize". Names that are no identifiers are left out. */
+ * a model needs: "; also missing: Clip, Resize". Names that are no identifiers are left out. */
 enum { MAX_ALSO = 6, MAX_ALSO_NAME = 24 };
 
 static bool is_identifier(const ProtobufCBinaryData *bytes)
