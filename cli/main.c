@@ -43,7 +43,10 @@ static int finish_output(int code)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;
-    return cli_fail(CLI_INTERNAL, "cannot write to standard output: %s", g_strerror(errno));
+    /* An earlier write may have failed, and its errno be gone. */
+    return cli_fail(CLI_INTERNAL, "cannot write to standard output: %s",
+                    errno != 0 ? g_strerror(errno)
+                               : "not all of it was taken; is the disk full?");
 }
 
 /* Descriptors that were closed before us must not become a socket that something prints to. */

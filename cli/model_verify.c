@@ -126,7 +126,8 @@ int model_verify(int argc, char **argv)
     for (int i = 1; i < argc; i++)
         search(&verify, argv[i]);
     if (verify.passed + verify.failed + verify.unsupported == 0)
-        return cli_fail(CLI_NO_INPUT, "no model.onnx with test data is there");
+        return cli_fail(CLI_NO_INPUT, "%s: no model.onnx beside a test_data_set_N is there",
+                        argv[1]);
     printf("%d passed, %d failed, %d unsupported\n", verify.passed, verify.failed,
            verify.unsupported);
     return verify.failed > 0 ? CLI_CHECK_FAILED : CLI_OK;

@@ -238,6 +238,11 @@ def full_disks_are_told():
             error = process.stderr.read()
             expect(process.returncode == 70 and b'No space' in error,
                    f'{process.returncode} {error}')
+        scene = 'scene://street?seed=4&width=320&height=180&fps=8&duration=3'
+        result = subprocess.run([VIGIL, 'run', '--windows', scene], stdout=full, check=False,
+                                stderr=subprocess.PIPE, timeout=60 * PATIENCE)
+        expect(result.returncode == 70 and b'cannot write' in result.stderr
+               and b'Success' not in result.stderr, f'{result}')
 
 
 run_tests([misbehaviour_is_told_in_one_line, the_worker_inherits_nothing, an_ended_stream_is_a_success,
