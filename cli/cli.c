@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/output.h"
-#include "daemon/config_default.h"
+#include "daemon/config/default.h"
 
 int cli_fail(enum cli_exit code, const char *format, ...)
 {

@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/output.h"
-#include "daemon/config_show.h"
+#include "daemon/config/show.h"
 
 struct config_verb {
     const char *file; /* NULL: as vigild without --config */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "daemon/config_model.h"
+#include "daemon/config/model.h"
 #include "record/file.h"
 
 /* Only regular files: demuxers and the model reader go back and forth. */

@@ -6,7 +6,7 @@
 #ifndef CLI_INPUT_H
 #define CLI_INPUT_H
 
-#include "daemon/config_stream.h"
+#include "daemon/config/stream.h"
 
 #define INPUT_TLS_CA_HELP                                                                      \
     "Who may sign a camera's certificate, instead of whom the system trusts (PEM)"

@@ -11,7 +11,7 @@
 #ifndef CLI_WORKER_H
 #define CLI_WORKER_H
 
-#include "daemon/config_stream.h"
+#include "daemon/config/stream.h"
 
 #define WORKER_READY_MS   20000
 #define WORKER_SILENCE_MS 10000

@@ -10,7 +10,7 @@
 
 #include <uv.h>
 
-#include "daemon/config.h"
+#include "daemon/config/config.h"
 #include "daemon/watchdog.h"
 
 struct app;

@@ -9,13 +9,13 @@
 #include "daemon/detections.h"
 #include "daemon/http.h"
 #include "daemon/mailbox.h"
-#include "daemon/models.h"
-#include "daemon/packs.h"
+#include "daemon/models/models.h"
+#include "daemon/models/packs.h"
 #include "daemon/queries.h"
 #include "daemon/resolver.h"
 #include "daemon/snapshots.h"
 #include "daemon/streams.h"
-#include "daemon/supervisor.h"
+#include "daemon/workers/supervisor.h"
 
 #define APP_STREAMS_MAX CONFIG_STREAMS_MAX
 

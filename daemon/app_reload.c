@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/config_change.h"
+#include "daemon/config/change.h"
 #include "daemon/log.h"
-#include "daemon/modeltrial.h"
+#include "daemon/models/modeltrial.h"
 
 /* The streams that are to be, in no order. */
 struct plan {

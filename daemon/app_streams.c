@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/config_patch.h"
+#include "daemon/config/patch.h"
 #include "daemon/log.h"
 
 #define CHANGES_MAX 64 /* under way and waiting */

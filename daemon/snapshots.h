@@ -9,7 +9,7 @@
 #ifndef DAEMON_SNAPSHOTS_H
 #define DAEMON_SNAPSHOTS_H
 
-#include "daemon/supervisor.h"
+#include "daemon/workers/supervisor.h"
 
 #define SNAPSHOTS_SIZE_MAX    (8 * 1024 * 1024)
 #define SNAPSHOTS_DEADLINE_MS 2000

@@ -4,7 +4,7 @@
 #ifndef DAEMON_STREAMS_H
 #define DAEMON_STREAMS_H
 
-#include "daemon/config_stream.h"
+#include "daemon/config/stream.h"
 #include "daemon/loglimit.h"
 
 /* A stream's own bucket of records: a worker gone wild must not fill the disk. */

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "daemon/config_show.h"
+#include "daemon/config/show.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <glib.h>
 #include <string.h>
 
-#include "daemon/config_keys.h"
+#include "daemon/config/keys.h"
 #include "pipeline/modelkeys.h"
 
 static int check(GHashTable *overrides, struct nn_error *err)

@@ -1,0 +1,261 @@
+#include "daemon/models/models.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/models/filestate.h"
+#include "daemon/models/modelcheck.h"
+#include "daemon/workers/oneshot.h"
+#include "record/file.h"
+
+struct waiter {
+    char model[RECORD_NAME_SIZE];
+    models_answer *answer;
+    void *data;
+};
+
+struct cached {
+    struct file_state file;
+    json_t *info;
+};
+
+/* Under way. */
+struct inspection {
+    char model[RECORD_NAME_SIZE];
+    struct file_state file;
+    struct oneshot *process; /* NULL: none runs */
+};
+
+struct models {
+    uv_loop_t *loop;
+    const struct config *config;
+    GHashTable *cached; /* by name, struct cached; only of models that are configured */
+    GQueue waiting;     /* struct waiter */
+    struct inspection inspection;
+    bool stopping;
+};
+
+static void advance(struct models *models);
+
+static void cached_free(gpointer data)
+{
+    struct cached *cached = data;
+    json_decref(cached->info);
+    g_free(cached);
+}
+
+/* Takes info. */
+static json_t *make_info(const char *name, json_t *info, const char *problem)
+{
+    json_t *object = json_object();
+    if (!object || json_object_set_new(object, "name", json_string(name)) < 0 ||
+        json_object_set_new(object, "problem",
+                            problem ? json_stringn_nocheck(problem, strlen(problem))
+                                    : json_null()) < 0 ||
+        (info && json_object_update_missing(object, info) < 0))
+        g_clear_pointer(&object, json_decref);
+    json_decref(info);
+    return object;
+}
+
+static void answer_waiters(struct models *models, const char *name, json_t *info)
+{
+    GList *following;
+    for (GList *item = models->waiting.head; item; item = following) {
+        struct waiter *waiter = item->data;
+        following = item->next;
+        if (strcmp(waiter->model, name) != 0)
+            continue;
+        g_queue_delete_link(&models->waiting, item);
+        waiter->answer(waiter->data, info);
+        g_free(waiter);
+    }
+}
+
+/* Takes info. A model may have left the configuration while it was looked at. */
+static void keep(struct models *models, const char *name, const struct file_state *file,
+                 json_t *info)
+{
+    struct cached *cached = g_new0(struct cached, 1);
+    *cached = (struct cached){*file, info};
+    json_incref(info); /* for the answers */
+    if (config_find_model(models->config, name))
+        g_hash_table_replace(models->cached, g_strdup(name), cached);
+    else
+        cached_free(cached);
+    answer_waiters(models, name, info);
+    json_decref(info);
+}
+
+/* --- the one-shot worker ------------------------------------------------------------------ */
+
+/* NULL with the problem. */
+static json_t *read_info(const struct oneshot_result *result, struct record_error *ret_problem)
+{
+    json_t *info = NULL;
+    struct record_error why;
+    json_t *said = json_loadb(result->text, result->size, JSON_REJECT_DUPLICATES, NULL);
+    if (!said)
+        snprintf(ret_problem->text, sizeof ret_problem->text,
+                 "the worker that inspected the model did not answer with JSON");
+    else if (modelcheck_copy(said, &info, &why) < 0)
+        snprintf(ret_problem->text, sizeof ret_problem->text,
+                 "what is said of the model cannot be shown: %.100s", why.text);
+    json_decref(said);
+    return info;
+}
+
+static void inspected(void *owner, const struct oneshot_result *result)
+{
+    struct models *models = owner;
+    struct inspection inspection = models->inspection;
+    struct record_error why;
+    json_t *info = NULL;
+    const char *problem = NULL;
+    models->inspection.process = NULL;
+    if (result->too_late) {
+        problem = "the model could not be inspected in time";
+    } else if (result->too_long) {
+        problem = "the model has more to say than is accepted";
+    } else if (result->taken_away) {
+        problem = "the worker that inspected the model was killed; is memory short?";
+        inspection.file = (struct file_state){0}; /* nothing of the file's: asked anew */
+    } else if (result->status != 0) {
+        problem =
+            *result->problem ? result->problem : "the worker that inspected the model died";
+    } else {
+        info = read_info(result, &why);
+        problem = info ? NULL : why.text;
+    }
+    if (models->stopping) {
+        json_decref(info);
+        return;
+    }
+    keep(models, inspection.model, &inspection.file,
+         make_info(inspection.model, info, problem));
+    advance(models);
+}
+
+static int inspect(struct models *models, const struct config_model *model, int fd,
+                   const struct file_state *file)
+{
+    struct oneshot_options options = {
+        .loop = models->loop,
+        .program = models->config->worker,
+        .verb = "--inspect",
+        .model = model,
+        .input = fd,
+        .output = -1,
+        .text_max = MODELS_OUTPUT_MAX,
+        .deadline_ms = MODELS_DEADLINE_MS,
+        .done = inspected,
+        .owner = models,
+    };
+    g_strlcpy(models->inspection.model, model->name, sizeof models->inspection.model);
+    models->inspection.file = *file;
+    return oneshot_start(&options, &models->inspection.process);
+}
+
+/* --- questions ---------------------------------------------------------------------------- */
+
+/* Answers from what is kept or from the file's failure, else starts the inspection. */
+static void serve(struct models *models, const char *name)
+{
+    const struct config_model *model = config_find_model(models->config, name);
+    struct file_state none = {0};
+    int fd = model ? file_open(model->path) : -ENOENT;
+    struct stat status;
+    if (!model) {
+        keep(models, name, &none, make_info(name, NULL, "the model is no longer configured"));
+    } else if (fd < 0 || fstat(fd, &status) < 0) {
+        keep(models, name, &none,
+             make_info(name, NULL,
+                       "the file of the model cannot be opened; see its path in the "
+                       "configuration"));
+    } else {
+        struct file_state file = file_state_of(&status, model);
+        const struct cached *cached = g_hash_table_lookup(models->cached, name);
+        if (cached && file_state_equal(&cached->file, &file))
+            answer_waiters(models, name, cached->info);
+        else if (inspect(models, model, fd, &file) < 0)
+            keep(models, name, &none,
+                 make_info(name, NULL, "the worker that inspects models does not start"));
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+static void advance(struct models *models)
+{
+    const struct waiter *waiter;
+    while (!models->inspection.process && (waiter = g_queue_peek_head(&models->waiting))) {
+        char name[RECORD_NAME_SIZE];
+        memcpy(name, waiter->model, sizeof name); /* the waiter goes with its answer */
+        serve(models, name);
+    }
+}
+
+int models_create(uv_loop_t *loop, const struct config *config, struct models **ret_models)
+{
+    struct models *models = g_new0(struct models, 1);
+    models->loop = loop;
+    models->config = config;
+    models->cached = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, cached_free);
+    g_queue_init(&models->waiting);
+    *ret_models = models;
+    return 0;
+}
+
+int models_ask(struct models *models, const char *name, models_answer *answer, void *data)
+{
+    if (!config_find_model(models->config, name))
+        return -ENOENT;
+    if (models->stopping || models->waiting.length >= MODELS_WAITING_MAX)
+        return -ENOBUFS;
+    struct waiter *waiter = g_new0(struct waiter, 1);
+    *waiter = (struct waiter){.answer = answer, .data = data};
+    g_strlcpy(waiter->model, name, sizeof waiter->model);
+    g_queue_push_tail(&models->waiting, waiter);
+    advance(models);
+    return 0;
+}
+
+static gboolean is_gone(gpointer name, gpointer cached, gpointer config)
+{
+    (void)cached;
+    return !config_find_model(config, name);
+}
+
+void models_forget(struct models *models)
+{
+    g_hash_table_foreach_remove(models->cached, is_gone, (gpointer)models->config);
+}
+
+void models_stop(struct models *models)
+{
+    models->stopping = true;
+    struct waiter *waiter;
+    while ((waiter = g_queue_pop_head(&models->waiting))) {
+        waiter->answer(waiter->data, NULL);
+        g_free(waiter);
+    }
+    if (models->inspection.process)
+        oneshot_kill(models->inspection.process);
+}
+
+bool models_stopped(const struct models *models)
+{
+    return !models->inspection.process;
+}
+
+void models_destroy(struct models *models)
+{
+    if (!models)
+        return;
+    g_hash_table_unref(models->cached);
+    g_free(models);
+}
