@@ -15,7 +15,7 @@ def literals():
     """The texts in the sources, those of several lines and formats put together."""
     texts = [os.strerror(number) for number in range(1, 134)]
     for folder in ('api', 'daemon', 'record', 'store'):
-        for path in (source / folder).glob('*.c'):
+        for path in (source / folder).rglob('*.c'):
             code = re.sub(r'"\s*\n?\s*"', '', path.read_text(encoding='utf-8'))
             texts += re.findall(r'"((?:[^"\\]|\\.)*)"', code)
     return [re.sub(r'%[-.\d]*[a-z]', '%', text) for text in texts]
