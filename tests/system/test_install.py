@@ -7,7 +7,7 @@ import re
 import subprocess
 
 import harness
-from harness import (PATIENCE, SANITIZED, Skip, daemon, expect, run_tests, workspace)
+from harness import (PATIENCE, SANITIZED, SOURCE, Skip, daemon, expect, run_tests, workspace)
 from installed import install, option, unit_path
 
 
@@ -77,7 +77,9 @@ def everything_has_its_place():
                      f'{share}/bash-completion/completions/vigild',
                      f'{root}{option("mandir")}/man1/vigil.1',
                      f'{root}{option("mandir")}/man5/vigil.conf.5',
-                     f'{root}{option("mandir")}/man8/vigild.8'):
+                     f'{root}{option("mandir")}/man8/vigild.8',
+                     *(f'{share}/doc/vigil/{page}' for page in os.listdir(f'{SOURCE}/docs')
+                       if page.endswith('.md'))):
             expect(os.path.getsize(path) > 0, f'{path} is empty')
         with open(unit_path(root), encoding='utf-8') as unit:
             expect(f'ExecStart={option("sbindir")}/vigild\n' in unit.read(), 'ExecStart')
