@@ -11,6 +11,9 @@
 /* Values become part of a sentence; a long one is cut. */
 #define SHOWN_SIZE 64
 
+/* Of one route; more would only not be offered as what was probably meant. */
+#define PARAMETERS_MAX 16
+
 static int read_name(char ret_name[RECORD_NAME_SIZE], const char *value)
 {
     if (!record_name_is_valid(value))
@@ -241,6 +244,22 @@ static const struct api_parameter_rule *find_rule(const struct api_parameter_rul
     return NULL;
 }
 
+/* A filter whose name is misspelt is the commonest mistake in an address. */
+static void write_unknown(const struct api_parameter_rule *rules, const char *name,
+                          struct api_error *err)
+{
+    const char *names[PARAMETERS_MAX + 1];
+    char shown[SHOWN_SIZE];
+    int count = 0;
+    for (; rules[count].name && count < PARAMETERS_MAX; count++)
+        names[count] = rules[count].name;
+    names[count] = NULL;
+    const char *nearest = text_nearest(name, names);
+    text_copy_printable(shown, sizeof shown, name);
+    snprintf(err->text, sizeof err->text, "there is no parameter '%s' here%s%s", shown,
+             nearest ? "; did you mean " : "", nearest ? nearest : "");
+}
+
 static bool is_repeated(const struct api_target *target, int index)
 {
     for (int i = 0; i < index; i++) {
@@ -262,9 +281,8 @@ int api_query_parse(const struct api_parameter_rule *rules, const struct api_tar
         const struct api_parameter_rule *rule = find_rule(rules, parameter->name);
         char shown[SHOWN_SIZE];
         if (!rule) {
-            text_copy_printable(shown, sizeof shown, parameter->name);
             *ret_code = "parameter_unknown";
-            snprintf(err->text, sizeof err->text, "there is no parameter '%s' here", shown);
+            write_unknown(rules, parameter->name, err);
             return -EINVAL;
         }
         if (is_repeated(target, i)) {

@@ -71,3 +71,40 @@ size_t text_copy_printable(char *ret_text, size_t size, const char *text)
     ret_text[written] = 0;
     return written;
 }
+
+static size_t min_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+const char *text_nearest(const char *name, const char *const *names)
+{
+    enum { LONGEST = 32 };
+    size_t length = strlen(name);
+    if (length > LONGEST)
+        return NULL;
+    const char *best = NULL;
+    size_t best_distance = length / 3 + 2; /* further off than this is no help */
+    for (; *names; names++) {
+        size_t other = strlen(*names);
+        if (other > LONGEST)
+            continue;
+        size_t row[LONGEST + 1];
+        for (size_t j = 0; j <= other; j++)
+            row[j] = j;
+        for (size_t i = 1; i <= length; i++) {
+            size_t diagonal = row[0];
+            row[0] = i;
+            for (size_t j = 1; j <= other; j++) {
+                size_t substitute = diagonal + (name[i - 1] != (*names)[j - 1]);
+                diagonal = row[j];
+                row[j] = min_of(substitute, min_of(row[j], row[j - 1]) + 1);
+            }
+        }
+        if (row[other] < best_distance) {
+            best_distance = row[other];
+            best = *names;
+        }
+    }
+    return best;
+}

@@ -13,6 +13,7 @@
 #include "daemon/config/model.h"
 #include "daemon/config/private.h"
 #include "daemon/config/value.h"
+#include "record/text.h"
 
 static void setting_free(gpointer data)
 {
@@ -342,7 +343,7 @@ int config_check_stream(const struct config *config, const struct config_stream 
     const char *names[CONFIG_MODELS_MAX + 1] = {NULL};
     for (size_t i = 0; i < config->model_count; i++)
         names[i] = config->models[i].name;
-    const char *nearest = config_nearest(stream->model, names);
+    const char *nearest = text_nearest(stream->model, names);
     return config_refuse(err, "model", "model", "there is no model \"%s\"; %s%s", stream->model,
                          nearest ? "did you mean " : "configure it in a section [model NAME]",
                          nearest ? nearest : "");

@@ -11,6 +11,7 @@
 
 #include "daemon/config/keys.h"
 #include "record/file.h"
+#include "record/text.h"
 
 struct config_entries {
     GHashTable *entries; /* by "section\nkey" */
@@ -124,7 +125,7 @@ static const struct config_section *find_section(const char *header, const char 
     for (size_t i = 0; config_sections[i].name && i < G_N_ELEMENTS(names) - 1; i++)
         names[i] = config_sections[i].name;
     if (!section) {
-        const char *nearest = config_nearest(kind, names);
+        const char *nearest = text_nearest(kind, names);
         refuse(err, origin, "", "unknown section [%.80s]; %s%s%s", header,
                nearest ? "did you mean ["
                        : "known: server, store, worker, model NAME, stream NAME",

@@ -9,6 +9,7 @@
 #include "api/address.h"
 #include "daemon/config/config.h"
 #include "daemon/config/default.h"
+#include "record/text.h"
 
 #define MEGABYTES_MAX     100000000 /* 100 TB: whatever a disk may be */
 #define OF(member)        offsetof(struct config, member)
@@ -176,7 +177,7 @@ int config_key_unknown(const struct config_section *section, const char *name, c
     const char *names[CONFIG_KEYS_MAX] = {NULL};
     for (size_t i = 0; section->keys[i].name; i++)
         names[i] = section->keys[i].name;
-    const char *nearest = config_nearest(name, names);
+    const char *nearest = text_nearest(name, names);
     g_autofree char *all = g_strjoinv(", ", (char **)names);
     snprintf(err->text, sizeof err->text, "unknown %s \"%.60s\"%s; %s%s", noun, name, where,
              nearest ? "did you mean " : "known: ", nearest ? nearest : all);

@@ -9,6 +9,7 @@
 #include "daemon/config/keys.h"
 #include "daemon/config/value.h"
 #include "record/address.h"
+#include "record/text.h"
 
 static const char *const scheme_names[] = {"rtsp", "rtsps", "scene", "file", NULL};
 
@@ -22,38 +23,6 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct config_error *err
     va_end(arguments);
     g_strlcpy(err->key, key, sizeof err->key);
     return -EINVAL;
-}
-
-const char *config_nearest(const char *name, const char *const *names)
-{
-    enum { LONGEST = 32 };
-    size_t length = strlen(name);
-    if (length > LONGEST)
-        return NULL;
-    const char *best = NULL;
-    size_t best_distance = length / 3 + 2; /* further off than this is no help */
-    for (; *names; names++) {
-        size_t other = strlen(*names);
-        if (other > LONGEST)
-            continue;
-        size_t row[LONGEST + 1];
-        for (size_t j = 0; j <= other; j++)
-            row[j] = j;
-        for (size_t i = 1; i <= length; i++) {
-            size_t diagonal = row[0];
-            row[0] = i;
-            for (size_t j = 1; j <= other; j++) {
-                size_t substitute = diagonal + (name[i - 1] != (*names)[j - 1]);
-                diagonal = row[j];
-                row[j] = MIN(substitute, MIN(row[j], row[j - 1]) + 1);
-            }
-        }
-        if (row[other] < best_distance) {
-            best_distance = row[other];
-            best = *names;
-        }
-    }
-    return best;
 }
 
 /* Percent-decodes [from, to); a malformed escape or one of a control character is refused. */
@@ -125,7 +94,7 @@ static int make_scene(const char *rest, struct config_stream *stream, struct con
         return r;
     /* A slip of the pen is answered with what was meant. */
     g_auto(GStrv) words = g_strsplit(err->text, "\"", 3);
-    const char *nearest = config_nearest(words[1], address_scene_parameters());
+    const char *nearest = text_nearest(words[1], address_scene_parameters());
     g_autofree char *known = g_strjoinv(", ", (char **)address_scene_parameters());
     return refuse(err, "uri", "unknown scene parameter \"%s\"; %s%s", words[1],
                   nearest ? "did you mean " : "known: ", nearest ? nearest : known);

@@ -81,7 +81,4 @@ bool config_stream_names_host(const struct config_stream *stream, const char *ho
 int config_stream_media(const char *uri, const struct config_roots *roots,
                         size_t *ret_root_index, char *ret_below, size_t below_size);
 
-/* Of `names` (NULL-terminated) the one most like `name`, NULL when none is near. */
-const char *config_nearest(const char *name, const char *const *names);
-
 #endif

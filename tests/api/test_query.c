@@ -117,6 +117,22 @@ START_TEST(what_does_not_fit_is_an_error_that_names_it)
 }
 END_TEST
 
+START_TEST(a_misspelt_name_brings_the_one_that_was_meant)
+{
+    ck_assert_int_eq(parse(api_query_detections, "/x?labl=movement"), -EINVAL);
+    ck_assert_str_eq(err.text, "there is no parameter 'labl' here; did you mean label");
+    ck_assert_int_eq(parse(api_query_detections, "/x?Limit=1"), -EINVAL);
+    ck_assert_str_eq(err.text, "there is no parameter 'Limit' here; did you mean limit");
+    ck_assert_int_eq(parse(api_query_live, "/x?fp=1"), -EINVAL);
+    ck_assert_str_eq(err.text, "there is no parameter 'fp' here; did you mean fps");
+    /* Nothing is like it, or there is nothing at all. */
+    ck_assert_int_eq(parse(api_query_detections, "/x?callback=f"), -EINVAL);
+    ck_assert_str_eq(err.text, "there is no parameter 'callback' here");
+    ck_assert_int_eq(parse(api_query_none, "/x?limit=1"), -EINVAL);
+    ck_assert_str_eq(err.text, "there is no parameter 'limit' here");
+}
+END_TEST
+
 START_TEST(values_at_their_longest_fit_and_one_byte_more_does_not)
 {
     static const struct {
@@ -151,6 +167,7 @@ int main(void)
     tcase_add_test(cases[0], values_that_fit_are_taken);
     tcase_add_test(cases[0], an_offset_whose_plus_became_a_space_is_understood);
     tcase_add_test(cases[0], what_does_not_fit_is_an_error_that_names_it);
+    tcase_add_test(cases[0], a_misspelt_name_brings_the_one_that_was_meant);
     tcase_add_test(cases[0], values_at_their_longest_fit_and_one_byte_more_does_not);
     tcase_add_test(cases[0], an_error_leaves_the_query_alone);
     return suite_run("api/query", cases, 1);

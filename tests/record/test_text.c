@@ -66,6 +66,39 @@ START_TEST(a_nul_inside_is_not_printable)
 }
 END_TEST
 
+START_TEST(the_nearest_name_is_what_was_probably_meant)
+{
+    static const char *const names[] = {"uri",   "user",  "password", "model",
+                                        "label", "limit", NULL};
+    static const struct {
+        const char *name, *nearest;
+    } rows[] = {
+        {"url", "uri"},
+        {"usr", "user"},
+        {"pasword", "password"},
+        {"passwort", "password"},
+        {"Model", "model"},
+        {"labels", "label"},
+        {"limit", "limit"},
+        {"callback", NULL},
+        {"x", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        ck_assert_pstr_eq(text_nearest(rows[i].name, names), rows[i].nearest);
+    /* Longer than any name there is: not even to itself. */
+    char name[34];
+    memset(name, 'a', 33);
+    name[33] = 0;
+    const char *const itself[] = {name, NULL};
+    ck_assert_ptr_null(text_nearest(name, itself));
+    name[32] = 0;
+    ck_assert_ptr_eq(text_nearest(name, itself), name);
+    const char *const none[] = {NULL};
+    ck_assert_ptr_null(text_nearest("a", none));
+}
+END_TEST
+
 int main(void)
 {
     TCase *all = tcase_create("text");
@@ -74,5 +107,6 @@ int main(void)
     tcase_add_loop_test(all, a_copy_has_a_mark_for_each_thing_that_cannot_be_printed, 0, count);
     tcase_add_test(all, a_copy_never_ends_in_half_a_character);
     tcase_add_test(all, a_nul_inside_is_not_printable);
+    tcase_add_test(all, the_nearest_name_is_what_was_probably_meant);
     return suite_run("record/text", &all, 1);
 }
