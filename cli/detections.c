@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/known.h"
 #include "cli/output.h"
 #include "cli/when.h"
 #include "record/summary.h"
@@ -28,12 +29,18 @@ static void print_row(const json_t *row, bool as_json)
         cli_fail(CLI_UNAVAILABLE, "a record of the daemon is not valid: %s", err.text);
 }
 
+/* Nothing was found: unless what was asked for can be there, that is said and fails. */
+static int explain_nothing(struct client *client, const struct filters *filters)
+{
+    return known_check(client, filters->stream, filters->label, false);
+}
+
 /* Follows the cursor until `limit` rows are printed or there are no more. */
 static int print_pages(struct client *client, const struct filters *filters)
 {
     g_autofree char *cursor = NULL;
     int limit = filters->limit == LIMIT_NONE ? RECORD_PAGE_DEFAULT : filters->limit;
-    int left = limit > 0 ? limit : G_MAXINT;
+    int left = limit > 0 ? limit : G_MAXINT, all = left;
     while (left > 0) {
         g_autofree char *page_size = g_strdup_printf("%d", MIN(left, RECORD_PAGE_MAX));
         g_autofree char *query = client_query(
@@ -57,7 +64,7 @@ static int print_pages(struct client *client, const struct filters *filters)
         if (!cursor)
             break;
     }
-    return CLI_OK;
+    return left == all ? explain_nothing(client, filters) : CLI_OK;
 }
 
 /* When a group begins: hours as it is here, days as they are in UTC. */
@@ -132,8 +139,10 @@ static int print_summary(struct client *client, const struct filters *filters)
         output_json_line(answer);
     else
         print_groups(answer, by);
+    if (json_integer_value(json_object_get(answer, "total")) == 0)
+        result = explain_nothing(client, filters);
     json_decref(answer);
-    return CLI_OK;
+    return result;
 }
 
 /* Makes of what was typed what the API takes. */
@@ -187,7 +196,10 @@ int cli_detections(int argc, char **argv)
          "Count instead, by stream, label, and hour or day (stream,day)", "BY"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &filters.as_json, "A JSON object per line", NULL},
         {NULL}};
-    int over = cli_parse(&argc, &argv, NULL, "Lists detections, newest first, or counts them.",
+    int over = cli_parse(&argc, &argv, NULL,
+                         "Lists detections, newest first, or counts them.\n"
+                         "Exit code 1: none was found, and a stream or label was named that "
+                         "is not there.",
                          entries);
     int result = over - 1;
     if (!over && argc > 1) {

@@ -3,6 +3,7 @@
 
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/known.h"
 #include "cli/output.h"
 #include "record/record.h"
 
@@ -46,7 +47,8 @@ int cli_watch(int argc, char **argv)
     int over =
         cli_parse(&argc, &argv, NULL,
                   "Prints detections as they start and end (with --json also as they "
-                  "change), until\nstopped. A broken connection is resumed without loss.",
+                  "change), until stopped. A broken connection is resumed without loss.\n"
+                  "Exit code 1: a stream or label was named that is not there.",
                   entries);
     int result = over - 1;
     if (!over && argc > 1) {
@@ -56,7 +58,9 @@ int cli_watch(int argc, char **argv)
         struct client *client = client_create();
         g_autofree char *query =
             client_query("stream", stream, "kind", kind, "label", label, NULL);
-        result = client ? client_follow(client, query, since, print_record, &watch) : CLI_USAGE;
+        result = client ? known_check(client, stream, label, true) : CLI_USAGE;
+        if (result == CLI_OK)
+            result = client_follow(client, query, since, print_record, &watch);
         client_destroy(client);
     }
     g_free(stream);

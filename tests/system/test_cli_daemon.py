@@ -125,8 +125,43 @@ def detections_are_listed():
         expect(len(rows) >= 3 and starts == sorted(starts, reverse=True), starts)
         two = vigil(running, 'detections', '-n', '2', '--oldest-first', '--state', 'ended')
         expect(len(two.splitlines()) == 2 and 'front' in two, two)
-        expect(not vigil(running, 'detections', '--stream', 'absent'), 'a row of no stream')
         expect('colour' in vigil(running, 'detections', '--kind', 'colour', code=2), 'no word')
+
+
+def names_that_are_not_there_are_told():
+    """a stream or label that is not there is told with what was meant, by watch at once"""
+    with workspace() as folder, daemon(folder) as running:
+        none = vigil(running, 'detections', '--stream', 'front', code=1)
+        expect('"front"' in none and 'vigil streams add' in none, none)
+        running.put_stream('front', uri='scene://street?seed=1')
+        running.put_stream('gate', uri='scene://room?seed=1', enabled=False)
+        expect(not vigil(running, 'detections', '--stream', 'gate'), 'not an empty list')
+        expect(not vigil(running, 'detections', '--label', 'weather', '--since', 'now'),
+               'not an empty list')
+        for verb in (('detections',), ('detections', '--json', '-n', '0'),
+                     ('detections', '--summary', 'day'), ('watch',)):
+            for option, name, names in (('--stream', 'frnt', '(front, gate); did you mean front?'),
+                                        ('--label', 'wether', 'did you mean weather?'),
+                                        ('--label', 'quiet', '"quiet" (movement, ')):
+                error = vigil(running, *verb, option, name, code=1)
+                expect(names in error and f'"{name}"' in error and len(error.splitlines()) == 1,
+                       f'{verb} {option} {name}: {error!r}')
+
+
+def what_is_left_of_a_removed_stream_is_found():
+    """a removed stream's detections are listed, and watch says what it has of the stream"""
+    with workspace() as folder, daemon(folder) as running:
+        running.put_stream('front', uri='scene://street?seed=1')
+        wait_for('a detection', lambda: running.detections(stream='front'), 120)
+        vigil(running, 'streams', 'rm', 'front')
+        expect(vigil(running, 'detections', '--stream', 'front'), 'no row')
+        expect(not vigil(running, 'detections', '--stream', 'front', '--until', '2026-01-01'),
+               'not an empty list')
+        watched = subprocess.run([VIGIL, 'watch', '--stream', 'front', '-n', '1', '--since-seq',
+                                  '0'], capture_output=True, timeout=60 * PATIENCE, text=True,
+                                 check=False, env={**os.environ, 'VIGIL_URL': running.url})
+        expect(watched.returncode == 0 and 'front' in watched.stdout, watched)
+        expect('waiting for it' in watched.stderr, watched)
 
 
 def detections_are_counted():
@@ -186,4 +221,6 @@ def watching_survives_a_restart():
 
 run_tests([streams_are_managed, streams_are_changed, plain_paths_are_addresses,
            passwords_come_from_a_file_and_are_not_shown,
-           detections_are_listed, detections_are_counted, watching_survives_a_restart])
+           detections_are_listed, names_that_are_not_there_are_told,
+           what_is_left_of_a_removed_stream_is_found, detections_are_counted,
+           watching_survives_a_restart])
