@@ -248,14 +248,13 @@ int cli_bench(int argc, char **argv)
         {NULL}};
     int over = cli_parse(
         &argc, &argv, "FILE|NAME",
-        "Measures how fast a model runs on this machine, after a warm-up, in wall-clock time.\n"
+        "Measures how fast a model runs on this machine, after a warm-up, in wall-clock time. "
         "With --threads several sessions run at a time; one run is never split over threads.\n"
-        "--stream also measures its parts alone: what runs once per frame, and what runs once\n"
+        "--stream also measures its parts alone: what runs once per frame, and what runs once "
         "per window. A stream should cost little more than their sum. Without --runs the three "
-        "are\n"
-        "measured in turns, and the quietest of five rounds counts. VIGIL_KERNELS=avx2 or "
-        "scalar\n"
-        "in the environment measures slower kernels.",
+        "are "
+        "measured in turns, and the quietest of five rounds counts.\n"
+        "VIGIL_KERNELS=avx2 or scalar in the environment measures slower kernels.",
         entries);
     int result = over - 1;
     if (!over && argc != 2)

@@ -19,6 +19,51 @@ int cli_fail(enum cli_exit code, const char *format, ...)
     return (int)code;
 }
 
+/* Where the text of an option begins, behind its name and at least two blanks; else 0, and 2 for
+ * the indented line of the usage. */
+static size_t hanging_indent(const char *line, size_t length)
+{
+    const char *gap = length > 2 && line[2] == '-' ? strstr(line + 2, "  ") : NULL;
+    if (gap && gap < line + length)
+        return (size_t)(gap - line) + strspn(gap, " ");
+    return strspn(line, " ");
+}
+
+/* How many bytes of `line` fit into `columns`: up to a blank behind which no option begins, for one
+ * at the beginning of a line would look like one that is explained there. */
+static size_t fitting(const char *line, size_t length, size_t columns)
+{
+    size_t best = 0, column = 0;
+    for (const char *at = line; at < line + length && (column <= columns || best == 0);
+         at = g_utf8_next_char(at), column++)
+        if (*at == ' ' && at[1] != '-' && column > 0)
+            best = (size_t)(at - line);
+    return column <= columns || best == 0 ? length : best;
+}
+
+/* GOption breaks no lines. */
+static void print_wrapped(const char *text)
+{
+    enum { COLUMNS = 80 };
+    while (*text) {
+        size_t length = strcspn(text, "\n"), indent = hanging_indent(text, length);
+        /* The first line brings its own indent along, which is no place to break. */
+        size_t begin = MIN(indent, length), room = COLUMNS - MIN(indent, COLUMNS / 2);
+        printf("%.*s", (int)begin, text);
+        for (const char *at = text + begin, *end = text + length; at < end;) {
+            size_t size = fitting(at, (size_t)(end - at), room);
+            printf("%.*s\n", (int)size, at);
+            at += size;
+            at += at < end;
+            if (at < end)
+                printf("%*s", (int)indent, "");
+        }
+        if (begin == length)
+            putchar('\n');
+        text += length + (text[length] == '\n');
+    }
+}
+
 int cli_parse(int *argc, char ***argv, const char *parameters, const char *summary,
               const GOptionEntry *entries)
 {
@@ -37,7 +82,7 @@ int cli_parse(int *argc, char ***argv, const char *parameters, const char *summa
         return cli_fail(CLI_USAGE, "%s (see: %s --help)", error->message, g_get_prgname()) + 1;
     if (help) {
         g_autofree char *text = g_option_context_get_help(context, TRUE, NULL);
-        fputs(text, stdout);
+        print_wrapped(text);
         return CLI_OK + 1;
     }
     return 0;

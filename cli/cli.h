@@ -30,7 +30,8 @@ int cli_config(int argc, char **argv);
 /* Prints "vigil: ..." on stderr as one line, whatever the text holds, and returns `code`. */
 int cli_fail(enum cli_exit code, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Parses options with GOption; `summary` and `parameters` are for --help. 0, or the exit code
+/* Parses options with GOption; `summary` and `parameters` are for --help, which is broken into
+ * lines of 80 columns: a newline in them ends a paragraph. 0, or the exit code
  * plus one when the verb is over (help was shown, or the usage was wrong). */
 int cli_parse(int *argc, char ***argv, const char *parameters, const char *summary,
               const GOptionEntry *entries);

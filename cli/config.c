@@ -80,8 +80,8 @@ int cli_config(int argc, char **argv)
     int over = cli_parse(
         &argc, &argv, "check [FILE] | show [FILE] | reference",
         "Checks a configuration, shows what is in force, or lists every key there is.\n"
-        "FILE: what vigild --config would be given (" CONFIG_FILE_DEFAULT "). conf.d beside\n"
-        "it and the VIGIL_SECTION_KEY variables of this shell count, as they would for a\n"
+        "FILE: what vigild --config would be given (" CONFIG_FILE_DEFAULT "). conf.d beside "
+        "it and the VIGIL_SECTION_KEY variables of this shell count, as they would for a "
         "vigild started here. Credentials are never shown. Works without vigild.",
         entries);
     if (over)

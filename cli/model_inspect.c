@@ -301,7 +301,7 @@ int model_inspect(int argc, char **argv)
     int over =
         cli_parse(&argc, &argv, "FILE|NAME",
                   "Tells what a model is made of, what runs per frame and what per window, "
-                  "what it costs\n"
+                  "what it costs "
                   "in memory and arithmetic, and what was assumed where it does not say.\n"
                   "A model that cannot be run is refused with what stands in the way.",
                   entries);

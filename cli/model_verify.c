@@ -107,10 +107,9 @@ int model_verify(int argc, char **argv)
     int over = cli_parse(
         &argc, &argv, "DIR...",
         "Runs models on their test data and compares the outputs.\n"
-        "A test is a folder with model.onnx and test_data_set_N/{input,output}_N.pb, as ONNX\n"
+        "A test is a folder with model.onnx and test_data_set_N/{input,output}_N.pb, as ONNX "
         "keeps them; DIR is searched for tests to any depth.\n\n"
-        "An output b passes as a when |a-b| <= atol*max(1, max|b|) + rtol*|b| everywhere; "
-        "with\n"
+        "An output b passes as a when |a-b| <= atol*max(1, max|b|) + rtol*|b| everywhere; with "
         "--strict when |a-b| <= atol + rtol*|b|. NaN equals NaN; integers and bools are "
         "exact.\n"
         "Each test that fails, or needs what vigil does not support, is told in a line.\n"

@@ -336,13 +336,13 @@ int cli_run(int argc, char **argv)
     int over = cli_parse(
         &argc, &argv, "URI",
         "Analyses a stream without a daemon and prints what happens.\n"
-        "URI: a path, file:///path, rtsp://, rtsps:// (with user:password@ if need be), or\n"
+        "URI: a path, file:///path, rtsp://, rtsps:// (with user:password@ if need be), or "
         "scene://street?seed=1&width=640&height=360&fps=15&duration=60\n\n"
-        "A file is read as fast as it can be, and gives the same output every time; with\n"
-        "--loop it is played in real time, as a camera would. On a terminal each event is a\n"
+        "A file is read as fast as it can be, and gives the same output every time; with "
+        "--loop it is played in real time, as a camera would. On a terminal each event is a "
         "line when it starts and one when it ends; elsewhere every record is a line of JSON.\n"
         "Settings of the model also come from the group [vigil] of MODEL.modelinfo. Ctrl-C "
-        "ends\n"
+        "ends "
         "the open events and stops.",
         entries);
     int result = over - 1;

@@ -265,16 +265,18 @@ static int dispatch(struct client *client, int argc, char **argv,
             more <= actions[i].most)
             return check_name(argv[2]) ?: actions[i].run(client, argv + 2, options);
     }
-    return cli_fail(CLI_USAGE,
-                    "usage: vigil streams ls | add NAME URI | set NAME KEY=VALUE... | "
-                    "restart NAME | status NAME | rm NAME (see: vigil streams "
-                    "--help)");
+    return cli_fail(
+        CLI_USAGE,
+        "usage: vigil streams ls | add NAME URI | set NAME KEY=VALUE... | "
+        "restart NAME | status NAME | rm NAME | test URI (see: vigil streams --help)");
 }
 
 int cli_streams(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "test") == 0)
+    if (argc > 1 && strcmp(argv[1], "test") == 0) {
+        g_set_prgname("vigil streams test");
         return cli_streams_test(argc - 1, argv + 1);
+    }
     struct stream_options options = {NULL};
     const GOptionEntry entries[] = {
         {"model", 'm', 0, G_OPTION_ARG_STRING, &options.model, "add: the model (scene)",
@@ -289,17 +291,18 @@ int cli_streams(int argc, char **argv)
          NULL},
         {"disabled", 0, 0, G_OPTION_ARG_NONE, &options.disabled, "add: do not start it yet",
          NULL},
-        {"json", 0, 0, G_OPTION_ARG_NONE, &options.as_json, "ls, status: JSON", NULL},
+        {"json", 0, 0, G_OPTION_ARG_NONE, &options.as_json,
+         "ls: a JSON object per line; status: one", NULL},
         {NULL}};
     int over = cli_parse(
         &argc, &argv,
-        "ls | add NAME URI | set NAME KEY=VALUE... | restart NAME | status NAME | rm NAME |\n"
-        "  test URI",
+        "ls | add NAME URI | set NAME KEY=VALUE... |\n"
+        "  restart NAME | status NAME | rm NAME | test URI",
         "Lists, adds, changes, restarts, inspects and removes the streams vigild watches.\n"
-        "URI: rtsp://, rtsps://, file:///path, scene://street?seed=1, or the path of a file\n"
+        "URI: rtsp://, rtsps://, file:///path, scene://street?seed=1, or the path of a file "
         "below one of vigild's media roots.\n"
         "KEY: uri, user, password, model, enabled, loop, retention_days, retention_mb; what "
-        "set does not name stays, KEY=\n"
+        "set does not name stays, KEY= "
         "without a value gives the default.\n"
         "test looks at a camera without a daemon (see: vigil streams test --help).",
         entries);

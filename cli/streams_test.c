@@ -63,13 +63,12 @@ int cli_streams_test(int argc, char **argv)
         {NULL}};
     int over = cli_parse(
         &argc, &argv, "URI",
-        "Connects to a camera as the daemon would, watches it for some seconds and tells what\n"
-        "it offers (codec, size, rate, key pictures, sound, encryption), what analysing it\n"
+        "Connects to a camera as the daemon would, watches it for some seconds and tells what "
+        "it offers (codec, size, rate, key pictures, sound, encryption), what analysing it "
         "costs, and warns of what will hurt. No daemon is needed.\n"
         "URI: rtsp://, rtsps:// (with user:password@ if need be), scene://street, or a "
         "path.\n\n"
-        "Exit codes: 0 it can be analysed (warnings or not), 1 it answers but cannot be, 69 "
-        "it\n"
+        "Exit codes: 0 it can be analysed (warnings or not), 1 it answers but cannot be, 69 it "
         "does not answer or refuses.",
         entries);
     struct input input = {.fds = {-1, -1}};

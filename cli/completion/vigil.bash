@@ -6,11 +6,12 @@ _vigil_verbs() {
     "$@" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z-]*\)   *[a-z].*/\1/p'
 }
 
-# Actions of a verb: verbs of its own, or those of its usage line "ls | add NAME URI | rm NAME".
+# Actions of a verb: verbs of its own, or those of its usage "ls | add NAME URI | rm NAME", which
+# may take several lines.
 _vigil_actions() {
     _vigil_verbs "$1" "$2"
-    "$1" "$2" --help 2>/dev/null | sed -n '/^Usage:/{n;s/^[^]]*] *//;s/ *| */\n/g;p;}' |
-        sed -n 's/^\([a-z][a-z-]*\).*/\1/p'
+    "$1" "$2" --help 2>/dev/null | sed -n '/^Usage:/,/^$/{/^Usage:/d;s/^[^]]*] *//;s/|/\n/g;p;}' |
+        sed -n 's/^ *\([a-z][a-z-]*\).*/\1/p'
 }
 
 # Options of a verb as the help lists them, "--stream=" where a value follows.
@@ -48,7 +49,7 @@ _vigil() {
         _vigil_offer "$(_vigil_verbs "$program") --help --version" "$word"
     elif [[ $before == --stream && $verb != bench || $before == -s && $verb != run ]]; then
         _vigil_offer "$(_vigil_streams "$program")" "$word"
-    elif [[ $word == -* && -n $(_vigil_verbs "$program" "$verb") ]]; then
+    elif [[ $word == -* && ($action == test || -n $(_vigil_verbs "$program" "$verb")) ]]; then
         _vigil_offer "$(_vigil_options "$program" "$verb" "$action") --help" "$word"
     elif [[ $word == -* ]]; then
         _vigil_offer "$(_vigil_options "$program" "$verb")" "$word"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The command line itself: help, usage errors and exit codes, without a daemon."""
 import os
+import re
 import subprocess
 import sys
 
@@ -23,6 +24,17 @@ def help_names_every_verb():
         expect(f'  {verb} ' in output, f'no {verb} in {output}')
         code, text, error = vigil(verb, '--help')
         expect(code == 0 and f'vigil {verb}' in text and not error, f'{verb}: {code} {text}')
+
+
+def help_fits_a_terminal():
+    """no line of a help is longer than 80 columns or begins with an option it does not explain"""
+    for words in (('run',), ('streams',), ('streams', 'test'), ('detections',), ('watch',),
+                  ('model',), ('model', 'inspect'), ('model', 'verify'), ('bench',), ('config',)):
+        code, text, _ = vigil(*words, '--help')
+        expect(code == 0 and f'vigil {" ".join(words)} ' in text, f'{words}: {code} {text}')
+        for line in text.splitlines():
+            expect(len(line) <= 80 and line == line.rstrip(), f'{words}: {line!r}')
+            expect(not re.match(r' {3,}--', line), f'{words}: {line!r}')
 
 
 def usage_errors_are_one_line():
@@ -62,5 +74,6 @@ def control_characters_are_not_printed():
     expect(code == 2 and '\x1b' not in error and '\ufffd' in error, repr(error))
 
 
-run_tests([help_names_every_verb, usage_errors_are_one_line, an_absent_daemon_is_named,
-           a_worker_that_cannot_start_is_named, control_characters_are_not_printed])
+run_tests([help_names_every_verb, help_fits_a_terminal, usage_errors_are_one_line,
+           an_absent_daemon_is_named, a_worker_that_cannot_start_is_named,
+           control_characters_are_not_printed])

@@ -106,7 +106,10 @@ def completion_offers_what_there_is():
         expect({'run', 'streams', 'watch'} <= set(verbs), help_text)
         expect(set(complete(root, f'{vigil} ')) == {*verbs, '--help', '--version'}, 'verbs')
         expect(complete(root, f'{vigil} str') == ['streams'], 'a verb begun')
-        expect({'ls', 'add', 'rm', 'status'} <= set(complete(root, f'{vigil} streams ')), 'actions')
+        expect(set(complete(root, f'{vigil} streams ')) ==
+               {'ls', 'add', 'set', 'restart', 'status', 'rm', 'test'}, 'actions')
+        expect(set(complete(root, f'{vigil} config ')) == {'check', 'show', 'reference'}, 'actions')
+        expect(complete(root, f'{vigil} streams test --sec') == ['--seconds='], 'its option')
         expect(complete(root, f'{vigil} run --json') == ['--json-lines'], 'an option')
         expect(complete(root, f'{vigil} model ins') == ['inspect'], 'a verb of a verb')
         expect('--time-axis=' in complete(root, f'{vigil} model inspect --'), 'its options')
