@@ -315,6 +315,13 @@ void api_events_subscribe(struct api_request *request)
 {
     struct api_server *server = request->server;
     struct api_subscriber *subscriber = NULL;
+    if (server->events.subscriber_count >= API_EVENTS_SUBSCRIBERS_MAX) {
+        api_request_reply_problem(request, 503, "subscribers_full",
+                                  "there are as many clients of the event stream as there may "
+                                  "be: %d; GET /api/v1/detections is still there",
+                                  API_EVENTS_SUBSCRIBERS_MAX);
+        return;
+    }
     if (!request->head) {
         subscriber = calloc(1, sizeof *subscriber);
         if (!subscriber) {

@@ -1,4 +1,4 @@
-/* The event stream: records as server-sent events, to any number of subscribers.
+/* The event stream: records as server-sent events, to many subscribers.
  *
  * Each subscriber is a cursor over one sequence of records that exists twice: the newest
  * API_EVENTS_RING of them here in memory, all of them in the store. Whoever is near the end
@@ -16,6 +16,8 @@
 
 #define API_EVENTS_RING 512
 #define API_EVENTS_PAGE 64
+/* Subscribers keep their connection: these leave the rest of the server's for other requests. */
+#define API_EVENTS_SUBSCRIBERS_MAX 192
 
 struct api_frame;
 struct api_request;
@@ -36,7 +38,8 @@ void api_events_finish(struct api_events *events); /* after every subscriber has
 /* As api_server_publish. */
 int api_events_publish(struct api_events *events, int64_t seq, const char *text);
 
-/* Completes a GET /events with a response that goes on until either side ends it. */
+/* Completes a GET /events with a response that goes on until either side ends it, or with a
+ * problem when there are as many as there may be. */
 void api_events_subscribe(struct api_request *request);
 
 /* The subscriber's connection has finished with it: frees it. */

@@ -17,8 +17,7 @@
 
 #include "api/timers.h"
 
-/* In all, and of one stream. Viewers keep their connection, and all of this machine's clients
- * share the sixteen of one address: these leave four for the rest. */
+/* In all, and of one stream: each picture is encoded once for all, but sent to each. */
 #define API_LIVE_VIEWERS_MAX        12
 #define API_LIVE_STREAM_VIEWERS_MAX 8
 #define API_LIVE_FPS_MAX            5

@@ -22,14 +22,19 @@
 #include "api/body.h"
 #include "api/internal.h"
 
-#define CONNECTIONS_MAX             256u
-#define CONNECTIONS_PER_ADDRESS_MAX 16u
-#define CONNECTION_POOL_SIZE        ((size_t)16 * 1024)
-#define BACKLOG                     128
-#define SEND_BUFFER_SIZE            (128 * 1024) /* else a reader that sleeps costs megabytes */
-#define REQUEST_DEADLINE_MS         10000
-#define HEARTBEAT_MS                15000
-#define HUNG_UP_MS                  100 /* to take in what was sent before */
+/* Of all addresses together: all clients, those behind a proxy too, come from loopback, where an
+ * address does not tell one from another and a limit for each would be one client's power to
+ * keep all others out. */
+#define CONNECTIONS_MAX      256u
+#define CONNECTION_POOL_SIZE ((size_t)16 * 1024)
+#define BACKLOG              128
+#define SEND_BUFFER_SIZE     (128 * 1024) /* else a reader that sleeps costs megabytes */
+#define REQUEST_DEADLINE_MS  10000
+#define HEARTBEAT_MS         15000
+#define HUNG_UP_MS           100 /* to take in what was sent before */
+
+_Static_assert(API_EVENTS_SUBSCRIBERS_MAX + API_LIVE_VIEWERS_MAX + 32 <= CONNECTIONS_MAX,
+               "connections that last leave room for those that do not");
 
 /* --- connections ------------------------------------------------------------------------ */
 
@@ -293,10 +298,10 @@ static int start(struct api_server *server, struct api_error *err)
     server->daemon = MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, server,
         MHD_OPTION_LISTEN_SOCKET, server->listen_fd, MHD_OPTION_CONNECTION_LIMIT,
-        CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_PER_ADDRESS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_POOL_SIZE, MHD_OPTION_NOTIFY_CONNECTION,
-        on_connection, server, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, server,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_END);
+        CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_POOL_SIZE,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_URI_LOG_CALLBACK,
+        on_request_line, server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
+        MHD_OPTION_END);
     if (!server->daemon) {
         snprintf(err->text, sizeof err->text, "cannot start the HTTP server");
         return -ENOMEM;

@@ -15,7 +15,7 @@ from harness import VIGIL, Follower, Program, note, wait_for, workspace
 
 FRESH = 60  # records between a start and the kill
 LABEL = 'movement'
-ANEW_MAX = 8  # with the others and our own questions below the 16 connections of one address
+ANEW_MAX = 8
 
 
 class Watcher:

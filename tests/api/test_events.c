@@ -451,6 +451,31 @@ START_TEST(many_subscribers_each_get_everything)
 }
 END_TEST
 
+START_TEST(a_subscriber_too_many_is_told_so_and_others_are_answered)
+{
+    struct client *clients[API_EVENTS_SUBSCRIBERS_MAX];
+    struct response response;
+    for (int i = 0; i < API_EVENTS_SUBSCRIBERS_MAX; i++)
+        clients[i] = subscribe("/api/v1/events", NULL);
+    ck_assert_int_eq(harness_ask(&harness, "GET", "/api/v1/events", NULL, NULL, &response),
+                     503);
+    ck_assert_str_eq(response_code(&response), "subscribers_full");
+    ck_assert_ptr_nonnull(response_header(&response, "Retry-After"));
+    response_finish(&response);
+    ck_assert_int_eq(harness_ask(&harness, "GET", "/livez", NULL, NULL, &response), 200);
+    response_finish(&response);
+    commit_and_publish(1);
+    for (int i = 0; i < API_EVENTS_SUBSCRIBERS_MAX; i++)
+        HARNESS_WAIT(&harness, count_ids(clients[i]) == 1);
+    /* Who leaves makes room. */
+    client_close(&harness, clients[0]);
+    struct api_server_stats stats;
+    HARNESS_WAIT(&harness, (api_server_get_stats(harness.server, &stats),
+                            stats.subscribers == API_EVENTS_SUBSCRIBERS_MAX - 1));
+    subscribe("/api/v1/events", NULL);
+}
+END_TEST
+
 START_TEST(draining_ends_the_streams)
 {
     struct client *live = subscribe("/api/v1/events", NULL);
@@ -505,6 +530,7 @@ int main(void)
     tcase_add_test(events, a_store_full_of_rubbish_ends_the_stream);
     tcase_add_test(events, text_that_is_no_record_is_refused_and_the_stream_goes_on);
     tcase_add_test(events, many_subscribers_each_get_everything);
+    tcase_add_test(events, a_subscriber_too_many_is_told_so_and_others_are_answered);
     tcase_add_test(events, draining_ends_the_streams);
     tcase_add_test(events, http_1_0_gets_the_stream_without_chunks);
     return suite_run("api/events", &events, 1);
