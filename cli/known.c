@@ -4,7 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/output.h"
-#include "daemon/config/stream.h"
+#include "record/text.h"
 
 #define NAMES_SHOWN 12 /* more than these are no help on one line */
 
@@ -83,7 +83,7 @@ static int refuse(const struct kind *kind, const char *name, GPtrArray *names)
 {
     g_autofree char *all = list(names);
     g_ptr_array_add(names, NULL);
-    const char *nearest = config_nearest(name, (const char *const *)names->pdata);
+    const char *nearest = text_nearest(name, (const char *const *)names->pdata);
     return cli_fail(CLI_CHECK_FAILED, "%s \"%s\" (%s)%s%s%s", kind->absent, name,
                     *all ? all : kind->none, nearest ? "; did you mean " : "",
                     nearest ? nearest : "", nearest ? "?" : "");
