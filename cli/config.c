@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/configtry.h"
 #include "cli/output.h"
 #include "daemon/config/show.h"
 
@@ -35,11 +36,14 @@ static int check(const struct config_verb *verb)
     const char *name = verb->file                               ? verb->file
                        : access(CONFIG_FILE_DEFAULT, F_OK) == 0 ? CONFIG_FILE_DEFAULT
                                                                 : "no file, defaults";
-    g_autofree char *text = config_summary(&config);
-    g_autofree char *line = output_printable(text);
-    printf("%s: ok: %s\n", name, line);
+    int failures = configtry_all(&config);
+    if (failures == 0) {
+        g_autofree char *text = config_summary(&config);
+        g_autofree char *line = output_printable(text);
+        printf("%s: ok: %s\n", name, line);
+    }
     config_finish(&config);
-    return CLI_OK;
+    return failures == 0 ? CLI_OK : CLI_CHECK_FAILED;
 }
 
 static int show(const struct config_verb *verb)
@@ -82,7 +86,10 @@ int cli_config(int argc, char **argv)
         "Checks a configuration, shows what is in force, or lists every key there is.\n"
         "FILE: what vigild --config would be given (" CONFIG_FILE_DEFAULT "). conf.d beside "
         "it and the VIGIL_SECTION_KEY variables of this shell count, as they would for a "
-        "vigild started here. Credentials are never shown. Works without vigild.",
+        "vigild started here. Credentials are never shown. Works without vigild.\n\n"
+        "check also tries what is named: models, the database's folder, the address, the "
+        "worker. Exit codes: 0 vigild would take it, 78 it would not, 1 it would, and "
+        "something that is named does not work.",
         entries);
     if (over)
         return over - 1;

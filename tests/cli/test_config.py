@@ -102,6 +102,55 @@ def credentials_are_not_shown():
             expect(f'# password is set ({path}:{line})\n' in output, output)
 
 
+def what_is_named_is_tried():
+    """check names file and line of each model, folder, program and certificate that fails"""
+    with workspace() as folder:
+        scene = os.path.abspath(os.path.join(SOURCE, 'models', 'scene.onnx'))
+        broken = write(folder, 'no model', 'broken.onnx')
+        path = write(folder, f'[store]\npath = absent/v.db\n[model broken]\npath = {broken}\n'
+                     f'[model tuned]\npath = {scene}\nenter = 3\n'
+                     f'[model good]\npath = {scene}\nenter = 0.7\n[worker]\ntls_ca = absent.pem\n')
+        code, output, error = config('check', path)
+        expect(code == 1 and not output and len(error.splitlines()) == 4, f'{code} {output} {error}')
+        for line, words in ((2, f'there is no folder {folder}/absent'),
+                            (4, 'model broken would not run: not an ONNX model'),
+                            (6, 'model tuned would not run: vigil.enter "3"'),
+                            (12, f'{folder}/absent.pem cannot be read')):
+            expect(f'vigil: {path}:{line}: {words}' in error, error)
+        os.mkdir(os.path.join(folder, 'v'))
+        path = write(folder, '[worker]\nprogram = absent\n[store]\npath = v\n')
+        code, _, error = config('check', path)
+        expect(code == 1 and f'{path}:2: {folder}/absent cannot be started: No such' in error and
+               f'{path}:4: {folder}/v is a folder' in error, error)
+        path = write(folder, '[store]\npath = v/v.db\n[worker]\nprogram = /bin/true\n')
+        code, output, error = config('check', path)
+        expect(code == 0 and ': ok: ' in output and not error, f'{code} {error}')
+
+
+def a_worker_that_hangs_or_talks_is_ended():
+    """check ends a worker that does not answer in time, or says too much, and tells of the model"""
+    with workspace() as folder:
+        for words, said in (('exec sleep 1000', 'not be inspected in time'),
+                            ('exec yes >&2', 'would not run: y'), ('exec yes', 'inspected it died')):
+            program = write(folder, f'#!/bin/sh\n{words}\n', 'worker')
+            os.chmod(program, 0o755)
+            path = write(folder, f'[worker]\nprogram = {program}\n')
+            code, _, error = config('check', path)
+            expect(code == 1 and said in error and len(error.splitlines()) == 1, f'{code} {error}')
+
+
+def a_password_for_everybody_is_warned_of():
+    """check warns of a file that everybody may read and that holds a camera's password, once"""
+    with workspace() as folder:
+        path = write(folder, '[stream a]\nuri = rtsp://joe:canary@h/\n'
+                     '[stream b]\nuri = rtsp://h/\nuser = joe\npassword = canary\n')
+        for mode, lines in ((0o644, 1), (0o640, 0), (0o600, 0)):
+            os.chmod(path, mode)
+            code, _, error = config('check', path)
+            expect(code == 0 and len(error.splitlines()) == lines and 'canary' not in error, error)
+            expect(not lines or f'warning: {path}:2: everybody' in error, error)
+
+
 def the_reference_is_the_table_of_keys():
     """docs/configuration.md ends with what `vigil config reference` prints; its example is good"""
     with open(REFERENCE, encoding='utf-8') as file:
@@ -127,4 +176,6 @@ def wrong_usage_is_told():
 
 run_tests([a_good_configuration_is_summed_up, a_bad_configuration_is_told_as_vigild_tells_it,
            what_is_shown_is_a_configuration_again, origins_are_told, credentials_are_not_shown,
-           the_reference_is_the_table_of_keys, wrong_usage_is_told])
+           what_is_named_is_tried, a_worker_that_hangs_or_talks_is_ended,
+           a_password_for_everybody_is_warned_of, the_reference_is_the_table_of_keys,
+           wrong_usage_is_told])
