@@ -1,5 +1,6 @@
 /* What an answer about a model was made of: its file (device, inode, size, time of change), and
- * what the configuration says instead of the file's metadata.
+ * what the configuration says instead of the file's metadata. Of change, not of modification: that
+ * can be set back (touch -r, cp -p, tar), and this moves on with it.
  *
  * Thread: plain data. */
 #ifndef DAEMON_MODELS_FILESTATE_H
@@ -26,7 +27,7 @@ static inline struct file_state file_state_of(const struct stat *status,
     for (int i = 0; i < model->override_count; i++)
         settings = 31 * (31 * settings + g_str_hash(model->overrides[i].key)) +
                    g_str_hash(model->overrides[i].value);
-    return (struct file_state){status->st_dev, status->st_ino, status->st_size, status->st_mtim,
+    return (struct file_state){status->st_dev, status->st_ino, status->st_size, status->st_ctim,
                                settings};
 }
 
