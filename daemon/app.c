@@ -174,13 +174,13 @@ static int prepare(void *owner, const char *name, struct message_stream_start *r
     return 0;
 }
 
-/* A folder on a disk that sleeps, or on the network, takes its time; that is no hang. */
+/* A folder of media on a disk that sleeps, or on the network, takes its time; that is no hang. */
 static int prepare_patiently(void *owner, const char *name,
                              struct message_stream_start *ret_start, int ret_fds[2],
                              int *ret_fd_count, struct supervisor_failure *ret_why)
 {
     struct app *app = owner;
-    pulse_expect(app->options.pulse, PULSE_DISK_MS, "opening the files of a stream");
+    pulse_expect(app->options.pulse, PULSE_DISK_MS, "opening the media file of a stream");
     int r = prepare(owner, name, ret_start, ret_fds, ret_fd_count, ret_why);
     pulse_expect(app->options.pulse, PULSE_TURN_MS, "in one turn");
     return r;
@@ -244,15 +244,13 @@ static void model_packed(void *owner, const char *model)
     }
 }
 
-/* So that a model is packed while workers warm up. Its disk may sleep, too. */
+/* So that a model is packed while workers warm up. */
 static void pack_ahead(struct app *app, const char *model)
 {
     struct packs_pack pack;
     char problem[PACKS_PROBLEM_SIZE];
-    pulse_expect(app->options.pulse, PULSE_DISK_MS, "opening the file of a model");
     if (packs_get(app->packs, model, &pack, problem) == 0)
         close(pack.fd);
-    pulse_expect(app->options.pulse, PULSE_TURN_MS, "in one turn");
 }
 
 void app_apply_stream(struct app *app, const struct stream_entry *entry)
@@ -381,6 +379,7 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         .streams_per_worker = (int)app->config->streams_per_worker,
         .ready_ms = (int)app->config->ready_timeout,
     };
+    struct models_options models = {.loop = app->loop, .config = app->config};
     struct packs_options packs = {
         .loop = app->loop, .config = app->config, .ready = model_packed, .owner = app};
     struct store_error store = {{0}};
@@ -403,7 +402,10 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
     if (r == 0)
         r = snapshots_create(app->loop, app->supervisor, &app->snapshots);
     if (r == 0)
-        r = models_create(app->loop, app->config, &app->models);
+        r = opener_create(app->loop, &app->opener);
+    models.opener = packs.opener = app->opener;
+    if (r == 0)
+        r = models_create(&models, &app->models);
     if (r == 0)
         r = packs_create(&packs, &app->packs);
     if (r < 0) {
@@ -494,6 +496,7 @@ void app_destroy(struct app *app)
     supervisor_destroy(app->supervisor);
     models_destroy(app->models);
     packs_destroy(app->packs);
+    opener_close(app->opener);
     http_destroy(app->http);
     api_server_destroy(app->server);
     queries_destroy(app->queries);

@@ -10,6 +10,7 @@
 #include "daemon/http.h"
 #include "daemon/mailbox.h"
 #include "daemon/models/models.h"
+#include "daemon/models/opener.h"
 #include "daemon/models/packs.h"
 #include "daemon/queries.h"
 #include "daemon/resolver.h"
@@ -39,6 +40,7 @@ struct app {
     struct supervisor *supervisor;
     struct resolver *resolver;
     struct snapshots *snapshots;
+    struct opener *opener;
     struct models *models;
     struct packs *packs;
     struct api_server *server;

@@ -233,6 +233,7 @@ static void loaded(uv_work_t *work, int status)
         .loop = app->loop,
         .running = app->config,
         .next = &reload->next,
+        .opener = app->opener,
         .done = models_tried,
         .owner = reload,
     };
@@ -243,7 +244,7 @@ static void loaded(uv_work_t *work, int status)
     if (r == 0)
         r = config_check_change(app->config, &reload->next, &reload->err);
     if (r == 0)
-        r = model_trial_start(&trial, &reload->trial, &reload->err);
+        r = model_trial_start(&trial, &reload->trial);
     if (r == 1)
         return;
     finish(reload, r == 0 ? take(app, &reload->next, &reload->err) : r);

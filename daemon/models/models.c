@@ -4,13 +4,11 @@
 #include <glib.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/models/filestate.h"
 #include "daemon/models/modelcheck.h"
 #include "daemon/workers/oneshot.h"
-#include "record/file.h"
 
 struct waiter {
     char model[RECORD_NAME_SIZE];
@@ -21,18 +19,20 @@ struct waiter {
 struct cached {
     struct file_state file;
     json_t *info;
+    int failures;      /* in a row, of those that may pass by themselves */
+    uint64_t retry_at; /* 0: it is kept until the file changes */
 };
 
-/* Under way. */
+/* Under way: the file is opened, then inspected. */
 struct inspection {
     char model[RECORD_NAME_SIZE];
     struct file_state file;
-    struct oneshot *process; /* NULL: none runs */
+    struct opening *opening;
+    struct oneshot *process;
 };
 
 struct models {
-    uv_loop_t *loop;
-    const struct config *config;
+    struct models_options options;
     GHashTable *cached; /* by name, struct cached; only of models that are configured */
     GQueue waiting;     /* struct waiter */
     struct inspection inspection;
@@ -76,14 +76,27 @@ static void answer_waiters(struct models *models, const char *name, json_t *info
     }
 }
 
+/* When to try again after so many failures in a row. */
+static uint64_t retry_time(const struct models *models, int failures)
+{
+    uint64_t wait = (uint64_t)models->options.retry_ms << MIN(failures - 1, 16);
+    return uv_now(models->options.loop) + MIN(wait, (uint64_t)MODELS_RETRY_MAX);
+}
+
 /* Takes info. A model may have left the configuration while it was looked at. */
 static void keep(struct models *models, const char *name, const struct file_state *file,
-                 json_t *info)
+                 json_t *info, bool passing)
 {
+    const struct cached *before = g_hash_table_lookup(models->cached, name);
     struct cached *cached = g_new0(struct cached, 1);
-    *cached = (struct cached){*file, info};
+    *cached = (struct cached){.file = *file, .info = info};
+    if (passing) {
+        bool again = before && file_state_equal(&before->file, file);
+        cached->failures = 1 + (again ? before->failures : 0);
+        cached->retry_at = retry_time(models, cached->failures);
+    }
     json_incref(info); /* for the answers */
-    if (config_find_model(models->config, name))
+    if (config_find_model(models->options.config, name))
         g_hash_table_replace(models->cached, g_strdup(name), cached);
     else
         cached_free(cached);
@@ -135,8 +148,9 @@ static void inspected(void *owner, const struct oneshot_result *result)
         json_decref(info);
         return;
     }
-    keep(models, inspection.model, &inspection.file,
-         make_info(inspection.model, info, problem));
+    bool died = result->status < 0 && !result->too_long;
+    keep(models, inspection.model, &inspection.file, make_info(inspection.model, info, problem),
+         result->too_late || died);
     advance(models);
 }
 
@@ -144,66 +158,90 @@ static int inspect(struct models *models, const struct config_model *model, int 
                    const struct file_state *file)
 {
     struct oneshot_options options = {
-        .loop = models->loop,
-        .program = models->config->worker,
+        .loop = models->options.loop,
+        .program = models->options.config->worker,
         .verb = "--inspect",
         .model = model,
         .input = fd,
         .output = -1,
         .text_max = MODELS_OUTPUT_MAX,
-        .deadline_ms = MODELS_DEADLINE_MS,
+        .deadline_ms = models->options.deadline_ms,
         .done = inspected,
         .owner = models,
     };
-    g_strlcpy(models->inspection.model, model->name, sizeof models->inspection.model);
     models->inspection.file = *file;
     return oneshot_start(&options, &models->inspection.process);
 }
 
 /* --- questions ---------------------------------------------------------------------------- */
 
-/* Answers from what is kept or from the file's failure, else starts the inspection. */
-static void serve(struct models *models, const char *name)
+static void keep_problem(struct models *models, const char *name, const char *problem)
 {
-    const struct config_model *model = config_find_model(models->config, name);
-    struct file_state none = {0};
-    int fd = model ? file_open(model->path) : -ENOENT;
-    struct stat status;
+    const struct file_state none = {0};
+    keep(models, name, &none, make_info(name, NULL, problem), false);
+}
+
+/* Answers from what is kept, else starts the inspection. */
+static void serve(struct models *models, const char *name, int fd, const struct stat *status)
+{
+    const struct config_model *model = config_find_model(models->options.config, name);
     if (!model) {
-        keep(models, name, &none, make_info(name, NULL, "the model is no longer configured"));
-    } else if (fd < 0 || fstat(fd, &status) < 0) {
-        keep(models, name, &none,
-             make_info(name, NULL,
-                       "the file of the model cannot be opened; see its path in the "
-                       "configuration"));
-    } else {
-        struct file_state file = file_state_of(&status, model);
-        const struct cached *cached = g_hash_table_lookup(models->cached, name);
-        if (cached && file_state_equal(&cached->file, &file))
-            answer_waiters(models, name, cached->info);
-        else if (inspect(models, model, fd, &file) < 0)
-            keep(models, name, &none,
-                 make_info(name, NULL, "the worker that inspects models does not start"));
+        keep_problem(models, name, "the model is no longer configured");
+        return;
     }
-    if (fd >= 0)
+    struct file_state file = file_state_of(status, model);
+    const struct cached *cached = g_hash_table_lookup(models->cached, name);
+    uint64_t now = uv_now(models->options.loop);
+    if (cached && file_state_equal(&cached->file, &file) &&
+        (cached->retry_at == 0 || now < cached->retry_at))
+        answer_waiters(models, name, cached->info);
+    else if (inspect(models, model, fd, &file) < 0)
+        keep_problem(models, name, "the worker that inspects models does not start");
+}
+
+static void opened(void *owner, int fd, const struct stat *status)
+{
+    struct models *models = owner;
+    char name[RECORD_NAME_SIZE];
+    memcpy(name, models->inspection.model, sizeof name);
+    models->inspection.opening = NULL;
+    if (fd >= 0) {
+        serve(models, name, fd, status);
         close(fd);
+    } else {
+        g_autofree char *problem =
+            g_strdup_printf("the file of the model cannot be opened: %s; see its path in the "
+                            "configuration",
+                            opener_error_text(fd));
+        keep_problem(models, name, problem);
+    }
+    advance(models);
 }
 
 static void advance(struct models *models)
 {
+    struct inspection *inspection = &models->inspection;
     const struct waiter *waiter;
-    while (!models->inspection.process && (waiter = g_queue_peek_head(&models->waiting))) {
-        char name[RECORD_NAME_SIZE];
-        memcpy(name, waiter->model, sizeof name); /* the waiter goes with its answer */
-        serve(models, name);
+    while (!inspection->process && !inspection->opening &&
+           (waiter = g_queue_peek_head(&models->waiting))) {
+        const struct config_model *model =
+            config_find_model(models->options.config, waiter->model);
+        memcpy(inspection->model, waiter->model, sizeof inspection->model);
+        if (model)
+            inspection->opening =
+                opener_open(models->options.opener, model->path, opened, models);
+        else
+            keep_problem(models, inspection->model, "the model is no longer configured");
     }
 }
 
-int models_create(uv_loop_t *loop, const struct config *config, struct models **ret_models)
+int models_create(const struct models_options *options, struct models **ret_models)
 {
     struct models *models = g_new0(struct models, 1);
-    models->loop = loop;
-    models->config = config;
+    models->options = *options;
+    models->options.deadline_ms =
+        options->deadline_ms ? options->deadline_ms : MODELS_DEADLINE_MS;
+    models->options.retry_ms = options->retry_ms ? options->retry_ms : MODELS_RETRY_MS;
     models->cached = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, cached_free);
     g_queue_init(&models->waiting);
     *ret_models = models;
@@ -212,7 +250,7 @@ int models_create(uv_loop_t *loop, const struct config *config, struct models **
 
 int models_ask(struct models *models, const char *name, models_answer *answer, void *data)
 {
-    if (!config_find_model(models->config, name))
+    if (!config_find_model(models->options.config, name))
         return -ENOENT;
     if (models->stopping || models->waiting.length >= MODELS_WAITING_MAX)
         return -ENOBUFS;
@@ -232,7 +270,7 @@ static gboolean is_gone(gpointer name, gpointer cached, gpointer config)
 
 void models_forget(struct models *models)
 {
-    g_hash_table_foreach_remove(models->cached, is_gone, (gpointer)models->config);
+    g_hash_table_foreach_remove(models->cached, is_gone, (gpointer)models->options.config);
 }
 
 void models_stop(struct models *models)
@@ -243,6 +281,7 @@ void models_stop(struct models *models)
         waiter->answer(waiter->data, NULL);
         g_free(waiter);
     }
+    opening_cancel(g_steal_pointer(&models->inspection.opening));
     if (models->inspection.process)
         oneshot_kill(models->inspection.process);
 }

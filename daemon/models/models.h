@@ -4,7 +4,9 @@
  * arguments, and writes JSON on stdout, at most MODELS_OUTPUT_MAX bytes within
  * MODELS_DEADLINE_MS, which is checked before it is believed (daemon/models/modelcheck.h). One runs at a
  * time. Answers are kept until the file changes (device, inode, size, time of change) or what is
- * configured does; that something else killed the worker is not kept.
+ * configured does. That the worker died or was not done in time is kept for MODELS_RETRY_MS,
+ * twice as long after each further time, MODELS_RETRY_MAX at most, then it is tried again; that
+ * something else killed it is not kept.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_MODELS_MODELS_H
@@ -13,15 +15,25 @@
 #include <uv.h>
 
 #include "daemon/config/config.h"
+#include "daemon/models/opener.h"
 
 #define MODELS_OUTPUT_MAX  (256 * 1024)
 #define MODELS_DEADLINE_MS 8000
+#define MODELS_RETRY_MS    5000
+#define MODELS_RETRY_MAX   300000
 #define MODELS_WAITING_MAX 256
 
 struct models;
 
-/* `config` is borrowed; its models may change between two turns of the loop. */
-int models_create(uv_loop_t *loop, const struct config *config, struct models **ret_models);
+struct models_options {
+    uv_loop_t *loop;
+    const struct config *config; /* borrowed; its models may change between two turns */
+    struct opener *opener;       /* borrowed */
+    int deadline_ms;             /* 0: MODELS_DEADLINE_MS */
+    int retry_ms;                /* 0: MODELS_RETRY_MS */
+};
+
+int models_create(const struct models_options *options, struct models **ret_models);
 
 /* Drops what is kept of models that are no longer configured. */
 void models_forget(struct models *models);

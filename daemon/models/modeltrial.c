@@ -7,18 +7,18 @@
 #include "daemon/config/change.h"
 #include "daemon/models/models.h"
 #include "daemon/workers/oneshot.h"
-#include "record/file.h"
 
 struct model_trial {
     struct model_trial_options options;
-    size_t model; /* index of the one that is tried */
+    size_t model; /* index of the one that is tried: opened, then inspected */
+    struct opening *opening;
     struct oneshot *worker;
     bool stopped;
 };
 
 /* Where the model was named, and what is wrong with it. */
-static int refuse(const struct model_trial *trial, const char *problem,
-                  struct config_error *err)
+static int explain(const struct model_trial *trial, const char *problem,
+                   struct config_error *err)
 {
     const struct config *next = trial->options.next;
     const struct config_model *model = &next->models[trial->model];
@@ -30,33 +30,6 @@ static int refuse(const struct model_trial *trial, const char *problem,
     *err = (struct config_error){.key = "path"};
     g_strlcpy(err->text, text, sizeof err->text);
     return -EINVAL;
-}
-
-static void tried(void *owner, const struct oneshot_result *result);
-
-/* Tries the model at hand. */
-static int begin(struct model_trial *trial, struct config_error *err)
-{
-    const struct config *next = trial->options.next;
-    const struct config_model *model = &next->models[trial->model];
-    int fd = file_open(model->path);
-    if (fd < 0)
-        return refuse(trial, file_error_text(fd), err);
-    struct oneshot_options options = {
-        .loop = trial->options.loop,
-        .program = trial->options.running->worker,
-        .verb = "--inspect",
-        .model = model,
-        .input = fd,
-        .output = -1,
-        .text_max = MODELS_OUTPUT_MAX,
-        .deadline_ms = MODELTRIAL_DEADLINE_MS,
-        .done = tried,
-        .owner = trial,
-    };
-    int r = oneshot_start(&options, &trial->worker);
-    close(fd);
-    return r < 0 ? refuse(trial, "the worker that would try it does not start", err) : 0;
 }
 
 /* To the next model that is not as it was; false after the last. */
@@ -72,44 +45,93 @@ static bool find_next(struct model_trial *trial)
     return false;
 }
 
+static void opened(void *owner, int fd, const struct stat *status);
+
+/* Tries the model at hand. */
+static void begin(struct model_trial *trial)
+{
+    const char *path = trial->options.next->models[trial->model].path;
+    trial->opening = opener_open(trial->options.opener, path, opened, trial);
+}
+
+static void finish(struct model_trial *trial, const struct config_error *err)
+{
+    trial->options.done(trial->options.owner, err);
+    g_free(trial);
+}
+
 static void tried(void *owner, const struct oneshot_result *result)
 {
     struct model_trial *trial = owner;
     struct config_error err = {{0}};
     int r = 0;
+    trial->worker = NULL;
     if (trial->stopped)
-        r = refuse(trial, "vigild is stopping", &err);
+        r = explain(trial, "vigild is stopping", &err);
     else if (result->too_late)
-        r = refuse(trial, "it could not be inspected in time", &err);
+        r = explain(trial, "it could not be inspected in time", &err);
     else if (result->status != 0)
-        r = refuse(trial,
-                   *result->problem ? result->problem : "the worker that inspected it died",
-                   &err);
+        r = explain(trial,
+                    *result->problem ? result->problem : "the worker that inspected it died",
+                    &err);
     trial->model++;
-    bool more = r == 0 && find_next(trial);
-    if (more && (r = begin(trial, &err)) == 0)
-        return;
-    trial->options.done(trial->options.owner, r < 0 ? &err : NULL);
-    g_free(trial);
+    if (r == 0 && find_next(trial))
+        begin(trial);
+    else
+        finish(trial, r < 0 ? &err : NULL);
 }
 
-int model_trial_start(const struct model_trial_options *options, struct model_trial **ret_trial,
-                      struct config_error *err)
+static void opened(void *owner, int fd, const struct stat *status)
+{
+    struct model_trial *trial = owner;
+    struct config_error err = {{0}};
+    struct oneshot_options options = {
+        .loop = trial->options.loop,
+        .program = trial->options.running->worker,
+        .verb = "--inspect",
+        .model = &trial->options.next->models[trial->model],
+        .input = fd,
+        .output = -1,
+        .text_max = MODELS_OUTPUT_MAX,
+        .deadline_ms = MODELTRIAL_DEADLINE_MS,
+        .done = tried,
+        .owner = trial,
+    };
+    (void)status;
+    trial->opening = NULL;
+    int r = 0;
+    if (fd < 0)
+        r = explain(trial, opener_error_text(fd), &err);
+    else if (oneshot_start(&options, &trial->worker) < 0)
+        r = explain(trial, "the worker that would try it does not start", &err);
+    if (fd >= 0)
+        close(fd);
+    if (r < 0)
+        finish(trial, &err);
+}
+
+int model_trial_start(const struct model_trial_options *options, struct model_trial **ret_trial)
 {
     struct model_trial *trial = g_new0(struct model_trial, 1);
     trial->options = *options;
-    int r = find_next(trial) ? 1 : 0;
-    if (r == 1 && begin(trial, err) < 0)
-        r = -EINVAL;
-    if (r <= 0)
+    if (!find_next(trial)) {
         g_free(trial);
-    else
-        *ret_trial = trial;
-    return r;
+        return 0;
+    }
+    begin(trial);
+    *ret_trial = trial;
+    return 1;
 }
 
 void model_trial_stop(struct model_trial *trial)
 {
+    struct config_error err = {{0}};
     trial->stopped = true;
-    oneshot_kill(trial->worker);
+    if (trial->worker) {
+        oneshot_kill(trial->worker);
+        return;
+    }
+    opening_cancel(g_steal_pointer(&trial->opening));
+    explain(trial, "vigild is stopping", &err);
+    finish(trial, &err);
 }

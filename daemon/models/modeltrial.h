@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "daemon/config/config.h"
+#include "daemon/models/opener.h"
 
 #define MODELTRIAL_DEADLINE_MS 8000 /* for one model */
 
@@ -17,17 +18,18 @@ struct model_trial;
 struct model_trial_options {
     uv_loop_t *loop;
     const struct config *running, *next; /* borrowed until done */
+    struct opener *opener;               /* the same */
     /* Called once and not from inside start. err is NULL when all would run, else one line;
      * the trial is gone. */
     void (*done)(void *owner, const struct config_error *err);
     void *owner;
 };
 
-/* 1: `done` follows. 0: there is nothing to try, and -errno with one line: it does not. */
-int model_trial_start(const struct model_trial_options *options, struct model_trial **ret_trial,
-                      struct config_error *err);
+/* 1: `done` follows. 0: there is nothing to try, and it does not. */
+int model_trial_start(const struct model_trial_options *options,
+                      struct model_trial **ret_trial);
 
-/* Ends it early; `done` follows, with whatever. */
+/* Ends it early; `done` follows, or is called from inside, with whatever. */
 void model_trial_stop(struct model_trial *trial);
 
 #endif

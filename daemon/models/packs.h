@@ -8,9 +8,11 @@
  * was comes from its first line, said before it looked at it.
  *
  * One runs at a time, for at most deadline_ms. A pack is kept until the model's file (device,
- * inode, size, time of change) or its overrides change. A failure is kept for a few seconds, so
- * that all streams that wait hear of it and who asks again later is tried again. A packer that
- * something else killed is a passing trouble (-ENOMEM), not the model's fault.
+ * inode, size, time of change) or its overrides change. That a model cannot be packed is kept for
+ * a few seconds, so that all streams that wait hear of it and who asks again later is tried again.
+ * A packer that died or was not done in time may have met a busy machine: it is a passing trouble
+ * (-EAGAIN) and kept for 1, 2, 4, ... s, PACKS_TRIES times in a row, then the model's fault. One
+ * that something else killed is never the model's fault (-ENOMEM), and kept for 30 s at most.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_MODELS_PACKS_H
@@ -20,20 +22,24 @@
 #include <uv.h>
 
 #include "daemon/config/config.h"
+#include "daemon/models/opener.h"
 
 #define PACKS_DEADLINE_MS  60000
+#define PACKS_TRIES        5
 #define PACKS_SHA256_SIZE  65
 #define PACKS_PROBLEM_SIZE 600
 #define PACKS_BYTES_MAX    ((int64_t)2 << 30)
 
 struct packs;
 
-/* What packs_get had no answer for is decided. Not called from inside packs_get. */
+/* What packs_get had no answer for is decided: now it has one, until this returns. Not called from
+ * inside packs_get. */
 typedef void packs_ready(void *owner, const char *model);
 
 struct packs_options {
     uv_loop_t *loop;
     const struct config *config; /* borrowed; its models may change between two turns */
+    struct opener *opener;       /* borrowed */
     packs_ready *ready;
     void *owner;
     int deadline_ms; /* 0: PACKS_DEADLINE_MS */
@@ -46,9 +52,10 @@ struct packs_pack {
     char sha256[PACKS_SHA256_SIZE]; /* of the ONNX file */
 };
 
-/* The packed form of the model as it is now. 0; -EINPROGRESS: it is being made, `ready` follows
- * exactly once; or -errno with one line: the model's file does not open, it cannot be packed
- * (-EINVAL), or a passing trouble of ours (record/file.h). */
+/* The packed form of the model as it is now. -EINPROGRESS: its file is looked at, by a thread of
+ * the pool, and packed if need be; `ready` follows exactly once. Only from inside that there is an
+ * answer: 0, or -errno with one line: the model's file does not open, it cannot be packed (-EINVAL),
+ * or a passing trouble. -ENOENT, with one line, at once when it is not configured. */
 int packs_get(struct packs *packs, const char *model, struct packs_pack *ret_pack,
               char problem[PACKS_PROBLEM_SIZE]);
 

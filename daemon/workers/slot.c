@@ -357,6 +357,7 @@ static bool is_passing(int error)
     case ENFILE:
     case ENOMEM:
     case ESTALE:
+    case ETIMEDOUT:
         return true;
     default:
         return false;

@@ -35,8 +35,8 @@ struct supervisor_listener {
     /* A worker is at hand: fills in what it needs to know and opens the files it needs
      * (ret_fds, at most 2, closed by the supervisor). Asked anew for each start. 0, or -errno
      * with *ret_why: the stream is then failed until started again, but for an error that may
-     * pass by itself (EMFILE, ENFILE, EAGAIN, EINTR, EIO, ENOMEM, ESTALE): then it is asked
-     * again after 1, 2, 4, ... 30 s. -EINPROGRESS: what it needs is being made; the stream waits
+     * pass by itself (EMFILE, ENFILE, EAGAIN, EINTR, EIO, ENOMEM, ESTALE, ETIMEDOUT): then it
+     * is asked again after 1, 2, 4, ... 30 s. -EINPROGRESS: what it needs is being made; the stream waits
      * for supervisor_prepared, and the worker is free for others. */
     int (*prepare)(void *owner, const char *stream, struct message_stream_start *ret_start,
                    int ret_fds[2], int *ret_fd_count, struct supervisor_failure *ret_why);

@@ -4,13 +4,13 @@
  * stuck, dead, unlocked, early. What it does with a stream is chosen by the stream's name, up
  * to the first dash: "crash-2" crashes. It serves as many streams as it is given. */
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -249,12 +249,38 @@ static bool take_message(void)
     return true;
 }
 
+/* The path of a file beside the model. */
+static const char *beside(const char *suffix)
+{
+    static char path[4096];
+    ssize_t length = readlink("/proc/self/fd/0", path, sizeof path - 1);
+    path[length > 0 ? length : 0] = '\0';
+    strncat(path, suffix, sizeof path - 1 - strlen(path));
+    return path;
+}
+
+/* The trouble is over, of which the model knows nothing. */
+static bool is_better(void)
+{
+    return access(beside(".better"), F_OK) == 0;
+}
+
+/* One byte for each time that it was run. */
+static void mark_run(void)
+{
+    int fd = open(beside(".runs"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, ".", 1) != 1)
+        exit(70);
+    close(fd);
+}
+
 /* Packs: what it was told to replace, then the model. Obeys the model's first word. */
 static int pack(int argc, char **argv)
 {
     char model[64] = "";
     if (read(STDIN_FILENO, model, sizeof model - 1) < 0)
         return 66;
+    mark_run();
     if (strncmp(model, "mumble", 6) == 0)
         puts("sha256 of something");
     else
@@ -264,11 +290,11 @@ static int pack(int argc, char **argv)
         fputs("not an ONNX file\033[0m\nsecond line\n", stderr);
         return 78;
     }
-    if (strncmp(model, "crash", 5) == 0)
+    if (strncmp(model, "crash", 5) == 0 && !is_better())
         raise(SIGSEGV);
     if (strncmp(model, "hang", 4) == 0)
         pause();
-    if (strncmp(model, "killed", 6) == 0)
+    if (strncmp(model, "killed", 6) == 0 && !is_better())
         raise(SIGKILL);
     if (strncmp(model, "empty", 5) == 0)
         return 0;
@@ -278,22 +304,16 @@ static int pack(int argc, char **argv)
     return write(3, model, strlen(model)) < 0 ? 70 : 0;
 }
 
-/* Killed as by a machine that is out of memory, and better once the file is executable: a change
- * by which nobody takes it for another file. */
-static int inspect_in_need(void)
-{
-    struct stat status;
-    if (fstat(STDIN_FILENO, &status) < 0 || !(status.st_mode & S_IXUSR))
-        raise(SIGKILL);
-    puts("{}");
-    return 0;
-}
-
 static int inspect(const char *setting)
 {
     char model[64] = "";
     if (read(STDIN_FILENO, model, sizeof model - 1) < 0)
         return 66;
+    mark_run();
+    if (is_better()) {
+        puts("{}");
+        return 0;
+    }
     if (strncmp(model, "good", 4) == 0) {
         printf("{\"labels\": [\"a\"], \"name\": \"not yours to say\", \"nodes\": %d, "
                "\"password\": \"x\"}\n",
@@ -313,7 +333,7 @@ static int inspect(const char *setting)
     if (strncmp(model, "crash", 5) == 0)
         raise(SIGSEGV);
     if (strncmp(model, "killed", 6) == 0)
-        return inspect_in_need();
+        raise(SIGKILL);
     if (strncmp(model, "junk", 4) == 0)
         puts("[1, 2");
     while (strncmp(model, "huge", 4) == 0)

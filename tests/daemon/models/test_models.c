@@ -2,16 +2,21 @@
 #include "tests/suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "daemon/models/models.h"
 #include "tests/daemon/loop.h"
 #include "tests/daemon/records.h"
 
+#define RETRY_MS 700
+
 static uv_loop_t loop;
 static struct config config;
+static struct opener *opener;
 static struct models *models;
 static char *folder;
 static int answers, empty;
@@ -42,10 +47,36 @@ static bool at_rest(void *data)
     return models_stopped(models);
 }
 
+/* A word to the puppet that nobody takes for a change of the file. */
+static void make_better(void)
+{
+    g_autofree char *path = g_build_filename(folder, "m.onnx.better", NULL);
+    ck_assert(g_file_set_contents(path, "", 0, NULL));
+}
+
+/* The puppet makes a mark for each. */
+static int count_inspections(void)
+{
+    g_autofree char *path = g_build_filename(folder, "m.onnx.runs", NULL);
+    struct stat status;
+    return stat(path, &status) == 0 ? (int)status.st_size : 0;
+}
+
 static void write_model(const char *text)
 {
     g_autofree char *path = g_build_filename(folder, "m.onnx", NULL);
     ck_assert(g_file_set_contents(path, text, -1, NULL));
+}
+
+/* deadline_ms: 0 as always. */
+static void create(int deadline_ms)
+{
+    struct models_options options = {.loop = &loop,
+                                     .config = &config,
+                                     .opener = opener,
+                                     .deadline_ms = deadline_ms,
+                                     .retry_ms = RETRY_MS};
+    ck_assert_int_eq(models_create(&options, &models), 0);
 }
 
 static void setup(void)
@@ -61,7 +92,8 @@ static void setup(void)
     struct config_error err;
     ck_assert_msg(config_load(&options, &config, &err) == 0, "%s", err.text);
     ck_assert_int_eq(uv_loop_init(&loop), 0);
-    ck_assert_int_eq(models_create(&loop, &config, &models), 0);
+    ck_assert_int_eq(opener_create(&loop, &opener), 0);
+    create(0);
     answers = empty = 0;
     last = NULL;
 }
@@ -71,6 +103,7 @@ static void teardown(void)
     models_stop(models);
     ck_assert(loop_until(&loop, at_rest, NULL, 15000));
     models_destroy(models);
+    opener_close(opener);
     loop_finish(&loop);
     config_finish(&config);
     json_decref(last);
@@ -170,12 +203,96 @@ END_TEST
 
 START_TEST(an_inspection_that_the_machine_ended_is_made_again)
 {
-    g_autofree char *path = g_build_filename(folder, "m.onnx", NULL);
     write_model("killed");
     models_ask(models, "m", answer, NULL);
     wait_for(1);
     ck_assert_ptr_nonnull(strstr(text_of("problem"), "was killed"));
-    ck_assert_int_eq(chmod(path, 0700), 0);
+    make_better();
+    models_ask(models, "m", answer, NULL);
+    wait_for(2);
+    ck_assert(json_is_null(json_object_get(last, "problem")));
+}
+END_TEST
+
+static const struct {
+    const char *model, *problem;
+    int deadline_ms;
+} passing[] = {
+    {"hang", "the model could not be inspected in time", 300},
+    {"crash", "the worker that inspected the model died", 0},
+};
+
+/* Asks without a pause until the answer is another one, and counts how often. */
+START_TEST(an_inspection_that_may_go_well_another_time_is_made_again_but_not_at_once)
+{
+    models_destroy(models);
+    create(passing[_i].deadline_ms);
+    write_model(passing[_i].model);
+    models_ask(models, "m", answer, NULL);
+    wait_for(1);
+    ck_assert_str_eq(text_of("problem"), passing[_i].problem);
+    int64_t begin = g_get_monotonic_time();
+    make_better();
+    int asked = 1;
+    do {
+        models_ask(models, "m", answer, NULL);
+        wait_for(++asked);
+    } while (text_of("problem"));
+    ck_assert_int_gt(asked, 2);
+    ck_assert_int_ge(g_get_monotonic_time() - begin, (RETRY_MS - 100) * 1000);
+}
+END_TEST
+
+START_TEST(each_further_failure_of_that_kind_is_kept_twice_as_long)
+{
+    int64_t took_us[2];
+    write_model("crash");
+    models_ask(models, "m", answer, NULL);
+    wait_for(1);
+    int asked = 1;
+    for (int i = 0; i < 2; i++) {
+        int64_t begin = g_get_monotonic_time();
+        int runs = count_inspections();
+        do {
+            models_ask(models, "m", answer, NULL);
+            wait_for(++asked);
+        } while (count_inspections() == runs);
+        took_us[i] = g_get_monotonic_time() - begin;
+    }
+    ck_assert_int_ge(took_us[0], (RETRY_MS - 100) * 1000);
+    ck_assert_int_ge(took_us[1], (2 * RETRY_MS - 100) * 1000);
+}
+END_TEST
+
+START_TEST(a_change_that_hides_behind_an_old_date_is_noticed)
+{
+    g_autofree char *path = g_build_filename(folder, "m.onnx", NULL);
+    struct stat before;
+    write_model("good 1");
+    ck_assert_int_eq(stat(path, &before), 0);
+    models_ask(models, "m", answer, NULL);
+    wait_for(1);
+    json_int_t first = json_integer_value(json_object_get(last, "nodes"));
+    /* In place, as long, and then as touch -r does. */
+    int fd = open(path, O_WRONLY);
+    ck_assert_int_eq(pwrite(fd, "good 2", 6, 0), 6);
+    const struct timespec times[] = {before.st_atim, before.st_mtim};
+    ck_assert_int_eq(futimens(fd, times), 0);
+    close(fd);
+    models_ask(models, "m", answer, NULL);
+    wait_for(2);
+    ck_assert_int_ne(json_integer_value(json_object_get(last, "nodes")), first);
+}
+END_TEST
+
+START_TEST(a_file_that_does_not_open_says_why_and_holds_nobody_up)
+{
+    g_autofree char *path = g_build_filename(folder, "missing.onnx", NULL);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    write_model("good");
+    models_ask(models, "gone", answer, NULL);
+    wait_for(1);
+    ck_assert_ptr_nonnull(strstr(text_of("problem"), "cannot be opened: it is not a file"));
     models_ask(models, "m", answer, NULL);
     wait_for(2);
     ck_assert(json_is_null(json_object_get(last, "problem")));
@@ -243,6 +360,12 @@ int main(void)
     tcase_add_loop_test(tests, a_bad_model_has_a_problem_and_harms_nothing, 0,
                         (int)G_N_ELEMENTS(broken));
     tcase_add_test(tests, an_inspection_that_the_machine_ended_is_made_again);
+    tcase_add_loop_test(
+        tests, an_inspection_that_may_go_well_another_time_is_made_again_but_not_at_once, 0,
+        (int)G_N_ELEMENTS(passing));
+    tcase_add_test(tests, each_further_failure_of_that_kind_is_kept_twice_as_long);
+    tcase_add_test(tests, a_change_that_hides_behind_an_old_date_is_noticed);
+    tcase_add_test(tests, a_file_that_does_not_open_says_why_and_holds_nobody_up);
     tcase_add_test(tests, a_missing_file_is_a_problem_and_an_unknown_name_an_error);
     tcase_add_test(tests,
                    a_model_that_leaves_the_configuration_meanwhile_is_answered_and_forgotten);

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/models/packs.h"
@@ -14,16 +15,34 @@
 
 static uv_loop_t loop;
 static struct config config;
+static struct opener *opener;
 static struct packs *packs;
 static char *folder;
 static int readies;
-static char ready_model[RECORD_NAME_SIZE];
+
+/* As the last `ready` was answered. */
+static struct {
+    char model[RECORD_NAME_SIZE];
+    int result;
+    struct packs_pack pack;
+    char problem[PACKS_PROBLEM_SIZE];
+} last;
+
+static void drop_last(void)
+{
+    if (last.pack.fd >= 0)
+        close(last.pack.fd);
+    last.pack.fd = -1;
+}
 
 static void ready(void *owner, const char *model)
 {
     (void)owner;
     readies++;
-    g_strlcpy(ready_model, model, sizeof ready_model);
+    drop_last();
+    *last.problem = '\0';
+    g_strlcpy(last.model, model, sizeof last.model);
+    last.result = packs_get(packs, model, &last.pack, last.problem);
 }
 
 static bool heard(void *data)
@@ -61,10 +80,15 @@ static void setup(void)
     struct config_error err;
     ck_assert_msg(config_load(&options, &config, &err) == 0, "%s", err.text);
     ck_assert_int_eq(uv_loop_init(&loop), 0);
-    struct packs_options packs_options = {
-        .loop = &loop, .config = &config, .ready = ready, .deadline_ms = 1500};
+    ck_assert_int_eq(opener_create(&loop, &opener), 0);
+    struct packs_options packs_options = {.loop = &loop,
+                                          .config = &config,
+                                          .opener = opener,
+                                          .ready = ready,
+                                          .deadline_ms = 1500};
     ck_assert_int_eq(packs_create(&packs_options, &packs), 0);
     readies = 0;
+    last.pack.fd = -1;
 }
 
 static void teardown(void)
@@ -72,26 +96,60 @@ static void teardown(void)
     packs_stop(packs);
     ck_assert(loop_until(&loop, at_rest, NULL, 15000));
     packs_destroy(packs);
+    opener_close(opener);
     loop_finish(&loop);
+    drop_last();
     config_finish(&config);
     records_remove_tree(folder);
     g_free(folder);
 }
 
-/* The pack, once it is made. */
+static int ask(const char *model)
+{
+    struct packs_pack pack;
+    char problem[PACKS_PROBLEM_SIZE];
+    return packs_get(packs, model, &pack, problem);
+}
+
+/* What is said of it now. */
+static int get_result(const char *model)
+{
+    int before = readies;
+    ck_assert_int_eq(ask(model), -EINPROGRESS);
+    wait_for(before + 1);
+    ck_assert_int_eq(readies, before + 1);
+    ck_assert_str_eq(last.model, model);
+    return last.result;
+}
+
+/* The pack, the caller's to close. */
 static struct packs_pack get(const char *model)
 {
-    struct packs_pack pack = {.fd = -1};
-    char problem[PACKS_PROBLEM_SIZE] = "";
-    int r = packs_get(packs, model, &pack, problem);
-    if (r == -EINPROGRESS) {
-        int before = readies;
-        wait_for(before + 1);
-        ck_assert_str_eq(ready_model, model);
-        r = packs_get(packs, model, &pack, problem);
-    }
-    ck_assert_msg(r == 0, "%s", problem);
+    int r = get_result(model);
+    ck_assert_msg(r == 0, "%s", last.problem);
+    struct packs_pack pack = last.pack;
+    last.pack.fd = -1;
     return pack;
+}
+
+static char *beside(const char *suffix)
+{
+    return g_strconcat(folder, "/m.onnx", suffix, NULL);
+}
+
+/* The puppet makes a mark for each. */
+static int count_packers(void)
+{
+    g_autofree char *path = beside(".runs");
+    struct stat status;
+    return stat(path, &status) == 0 ? (int)status.st_size : 0;
+}
+
+/* A word to the puppet that nobody takes for a change of the file. */
+static void make_better(void)
+{
+    g_autofree char *path = beside(".better");
+    ck_assert(g_file_set_contents(path, "", 0, NULL));
 }
 
 START_TEST(a_pack_holds_what_the_packer_wrote_and_nobody_can_change_it)
@@ -117,7 +175,8 @@ START_TEST(a_pack_is_kept_until_the_file_or_an_override_changes)
     struct packs_pack first = get("m"), same = get("m"), other = get("other");
     ck_assert_str_eq(first.sha256, same.sha256);
     ck_assert_str_ne(first.sha256, other.sha256); /* another process: other overrides */
-    ck_assert_int_eq(readies, 2);
+    ck_assert_int_eq(readies, 3);
+    ck_assert_int_eq(count_packers(), 2);
     write_model("another model");
     struct packs_pack changed = get("m");
     ck_assert_str_ne(first.sha256, changed.sha256);
@@ -136,42 +195,81 @@ static const struct {
     int code;
 } broken[] = {
     {"bad", "not an ONNX file?[0m", -EINVAL},
-    {"crash", "the worker that packed it died", -EINVAL},
+    {"crash", "the worker that packed it died (try 1 of 5)", -EAGAIN},
     {"killed", "the worker that packed it was killed; is memory short?", -ENOMEM},
-    {"hang", "it could not be packed in time", -EINVAL},
+    {"hang", "it could not be packed in time (try 1 of 5)", -EAGAIN},
     {"empty", "the worker that packed it did not do as it should", -EINVAL},
     {"mumble", "the worker that packed it did not do as it should", -EINVAL},
 };
 
 START_TEST(what_cannot_be_packed_says_why_and_is_tried_again_when_it_changes)
 {
-    struct packs_pack pack;
-    char problem[PACKS_PROBLEM_SIZE];
     write_model(broken[_i].model);
-    ck_assert_int_eq(packs_get(packs, "m", &pack, problem), -EINPROGRESS);
-    ck_assert_int_eq(packs_get(packs, "m", &pack, problem), -EINPROGRESS);
-    wait_for(1);
-    ck_assert_int_eq(packs_get(packs, "m", &pack, problem), broken[_i].code);
-    ck_assert_str_eq(problem, broken[_i].problem);
-    ck_assert_int_eq(packs_get(packs, "m", &pack, problem), broken[_i].code);
-    ck_assert_int_eq(readies, 1);
+    ck_assert_int_eq(ask("m"), -EINPROGRESS);
+    ck_assert_int_eq(get_result("m"), broken[_i].code);
+    ck_assert_str_eq(last.problem, broken[_i].problem);
+    ck_assert_int_eq(get_result("m"), broken[_i].code);
+    ck_assert_str_eq(last.problem, broken[_i].problem);
+    ck_assert_int_eq(count_packers(), 1);
     write_model("good again");
-    pack = get("m");
+    struct packs_pack pack = get("m");
     close(pack.fd);
 }
 END_TEST
 
+static const char *const passing[] = {"crash", "killed"};
+
+START_TEST(what_may_pass_is_tried_again_without_a_change)
+{
+    write_model(passing[_i]);
+    ck_assert_int_lt(get_result("m"), 0);
+    make_better();
+    int64_t begin = g_get_monotonic_time();
+    while (get_result("m") != 0)
+        ck_assert_int_eq(count_packers(), 1);
+    ck_assert_int_eq(count_packers(), 2);
+    ck_assert_int_ge(g_get_monotonic_time() - begin, 900000);
+}
+END_TEST
+
+/* Asked all the time. */
+START_TEST(a_model_that_kills_each_packer_is_tried_ever_more_rarely_and_then_given_up)
+{
+    int64_t seen_at[PACKS_TRIES + 1] = {0};
+    write_model("crash");
+    int r, seen = 0;
+    do {
+        r = get_result("m");
+        for (; seen < count_packers(); seen++)
+            seen_at[seen] = g_get_monotonic_time();
+    } while (r == -EAGAIN);
+    ck_assert_int_eq(r, -EINVAL);
+    ck_assert_str_eq(last.problem, "the worker that packed it died, 5 times; put the stream "
+                                   "again to retry");
+    ck_assert_int_eq(seen, PACKS_TRIES);
+    for (int i = 1; i < PACKS_TRIES; i++)
+        ck_assert_int_ge(seen_at[i] - seen_at[i - 1], (1000000 << (i - 1)) - 100000);
+    /* Who puts the stream again is heard, after the moment it takes to do so. */
+    make_better();
+    while (get_result("m") != 0)
+        ck_assert_int_eq(count_packers(), PACKS_TRIES);
+}
+END_TEST
+
+static bool packer_runs(void *data)
+{
+    (void)data;
+    return count_packers() > 0;
+}
+
 START_TEST(a_model_that_changes_while_it_is_packed_is_packed_anew)
 {
-    struct packs_pack pack;
-    char problem[PACKS_PROBLEM_SIZE], bytes[64] = "";
+    char bytes[64] = "";
     write_model("hang");
-    ck_assert_int_eq(packs_get(packs, "other", &pack, problem), -EINPROGRESS);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    ck_assert(!packs_stopped(packs)); /* it runs */
+    ck_assert_int_eq(ask("other"), -EINPROGRESS);
+    ck_assert(loop_until(&loop, packer_runs, NULL, 10000));
     write_model("the newer one");
-    pack = get("other");
+    struct packs_pack pack = get("other");
     ck_assert_int_eq(readies, 1);
     ck_assert_int_gt(pread(pack.fd, bytes, sizeof bytes - 1, 0), 0);
     ck_assert_str_eq(bytes, "the newer one");
@@ -179,30 +277,72 @@ START_TEST(a_model_that_changes_while_it_is_packed_is_packed_anew)
 }
 END_TEST
 
-START_TEST(a_missing_file_and_an_unknown_model_are_told_at_once)
+START_TEST(a_path_that_changes_while_its_file_is_looked_at_is_looked_at_anew)
 {
-    struct packs_pack pack;
-    char problem[PACKS_PROBLEM_SIZE];
-    ck_assert_int_eq(packs_get(packs, "gone", &pack, problem), -ENOENT);
-    ck_assert_ptr_nonnull(strstr(problem, "No such file"));
-    ck_assert_int_eq(packs_get(packs, "nobody", &pack, problem), -ENOENT);
-    ck_assert_int_eq(readies, 0);
+    struct config_model *model = (struct config_model *)config_find_model(&config, "other");
+    struct config_model *gone = (struct config_model *)config_find_model(&config, "gone");
+    write_model("a model");
+    ck_assert_int_eq(ask("gone"), -EINPROGRESS);
+    char *path = gone->path;
+    gone->path = model->path;
+    struct packs_pack pack = get("gone");
+    gone->path = path;
+    close(pack.fd);
+    ck_assert_int_eq(readies, 1);
+}
+END_TEST
+
+START_TEST(a_file_that_is_missing_or_no_file_is_told_and_an_unknown_model_at_once)
+{
+    g_autofree char *path = g_build_filename(folder, "missing.onnx", NULL);
+    ck_assert_int_eq(get_result("gone"), -ENOENT);
+    ck_assert_ptr_nonnull(strstr(last.problem, "No such file"));
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(get_result("gone"), -EMEDIUMTYPE);
+    ck_assert_str_eq(last.problem, "its file cannot be opened: it is not a file");
+    ck_assert_int_eq(ask("nobody"), -ENOENT);
+    ck_assert_int_eq(readies, 2);
+}
+END_TEST
+
+START_TEST(a_pack_outlives_a_folder_that_is_away_for_a_while)
+{
+    g_autofree char *away = g_strconcat(folder, "-away", NULL);
+    write_model("a model");
+    close(get("m").fd);
+    ck_assert_int_eq(rename(folder, away), 0);
+    ck_assert_int_eq(get_result("m"), -ENOENT);
+    ck_assert_int_eq(rename(away, folder), 0);
+    close(get("m").fd);
+    ck_assert_int_eq(count_packers(), 1);
 }
 END_TEST
 
 START_TEST(stopping_ends_the_packer_and_tells_nobody)
 {
-    struct packs_pack pack;
-    char problem[PACKS_PROBLEM_SIZE];
     write_model("hang");
-    packs_get(packs, "m", &pack, problem);
-    uv_run(&loop, UV_RUN_NOWAIT);
-    uv_run(&loop, UV_RUN_NOWAIT);
+    ask("m");
+    ck_assert(loop_until(&loop, packer_runs, NULL, 10000));
     int64_t begin = g_get_monotonic_time();
     packs_stop(packs);
     ck_assert(loop_until(&loop, at_rest, NULL, 15000));
     ck_assert_int_lt(g_get_monotonic_time() - begin, 1200000);
     ck_assert_int_eq(readies, 0);
+}
+END_TEST
+
+START_TEST(a_model_that_leaves_the_configuration_while_it_is_packed_is_forgotten)
+{
+    struct config_model *model = (struct config_model *)config_find_model(&config, "m");
+    write_model("hang");
+    ask("m");
+    ck_assert(loop_until(&loop, packer_runs, NULL, 10000));
+    g_strlcpy(model->name, "renamed", sizeof model->name);
+    packs_forget(packs);
+    ck_assert(loop_until(&loop, at_rest, NULL, 1200));
+    ck_assert_int_eq(readies, 0);
+    write_model("a model");
+    close(get("renamed").fd);
 }
 END_TEST
 
@@ -217,7 +357,16 @@ int main(void)
                         what_cannot_be_packed_says_why_and_is_tried_again_when_it_changes, 0,
                         (int)G_N_ELEMENTS(broken));
     tcase_add_test(tests, a_model_that_changes_while_it_is_packed_is_packed_anew);
-    tcase_add_test(tests, a_missing_file_and_an_unknown_model_are_told_at_once);
+    tcase_add_loop_test(tests, what_may_pass_is_tried_again_without_a_change, 0,
+                        (int)G_N_ELEMENTS(passing));
+    tcase_add_test(tests,
+                   a_model_that_kills_each_packer_is_tried_ever_more_rarely_and_then_given_up);
+    tcase_add_test(tests, a_path_that_changes_while_its_file_is_looked_at_is_looked_at_anew);
+    tcase_add_test(tests,
+                   a_file_that_is_missing_or_no_file_is_told_and_an_unknown_model_at_once);
+    tcase_add_test(tests, a_pack_outlives_a_folder_that_is_away_for_a_while);
     tcase_add_test(tests, stopping_ends_the_packer_and_tells_nobody);
+    tcase_add_test(tests,
+                   a_model_that_leaves_the_configuration_while_it_is_packed_is_forgotten);
     return suite_run("daemon/models/packs", &tests, 1);
 }
