@@ -125,7 +125,7 @@ static void summarize(GArray *times, double elapsed_ms, struct bench_times *ret_
         .runs = n,
         .median_ms = n % 2 ? t[n / 2] : (t[n / 2 - 1] + t[n / 2]) / 2,
         .min_ms = t[0],
-        .p95_ms = t[(n - 1) * 95 / 100],
+        .p95_ms = t[(n * 95 + 99) / 100 - 1], /* the nearest rank */
         .per_second = elapsed_ms > 0 ? n / elapsed_ms * 1e3 : 0,
     };
 }

@@ -46,6 +46,13 @@ def every_run_of_every_thread_counts():
     expect(told['runs'] == 21 and told['threads'] == 3, told)
 
 
+def few_runs_have_quantiles_too():
+    """the time within which 95 % of two runs are is that of the slower one"""
+    told = measured('--runs', '2', 'scene')
+    slower = 2 * told['median_ms'] - told['min_ms']
+    expect(abs(told['p95_ms'] - slower) < 1e-5, told)
+
+
 def a_larger_batch_takes_a_larger_arena():
     """--batch: the plan is one for that batch"""
     path = write('batch.onnx', 'n', 1000)
@@ -107,6 +114,7 @@ def what_cannot_be_measured_is_told_in_one_line():
                f'{arguments}: {status} {output} {error}')
 
 
-run_tests([every_run_of_every_thread_counts, a_larger_batch_takes_a_larger_arena,
-           a_stream_is_measured_with_its_parts, windows_may_be_longer_than_the_models,
-           people_read_the_same_figures, what_cannot_be_measured_is_told_in_one_line])
+run_tests([every_run_of_every_thread_counts, few_runs_have_quantiles_too,
+           a_larger_batch_takes_a_larger_arena, a_stream_is_measured_with_its_parts,
+           windows_may_be_longer_than_the_models, people_read_the_same_figures,
+           what_cannot_be_measured_is_told_in_one_line])
