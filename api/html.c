@@ -5,28 +5,44 @@
 #include <string.h>
 #include <time.h>
 
+static void put_character(FILE *out, char character)
+{
+    switch (character) {
+    case '&':
+        fputs("&amp;", out);
+        break;
+    case '<':
+        fputs("&lt;", out);
+        break;
+    case '>':
+        fputs("&gt;", out);
+        break;
+    case '"':
+        fputs("&quot;", out);
+        break;
+    case '\'':
+        fputs("&#39;", out);
+        break;
+    default:
+        fputc(character, out);
+    }
+}
+
 static void put_text(FILE *out, const char *text)
 {
-    for (; *text; text++) {
-        switch (*text) {
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        case '\'':
-            fputs("&#39;", out);
-            break;
-        default:
-            fputc(*text, out);
-        }
+    for (; *text; text++)
+        put_character(out, *text);
+}
+
+/* May be broken between its parts, so that a browser need not break within one. */
+static void put_address(FILE *out, const char *address)
+{
+    for (; *address; address++) {
+        if (*address == '?' || *address == '&')
+            fputs("<wbr>", out);
+        put_character(out, *address);
+        if (address[0] == '/' && address[1] != '/')
+            fputs("<wbr>", out);
     }
 }
 
@@ -36,17 +52,37 @@ static const char *text_of(const json_t *object, const char *member)
     return text ? text : "";
 }
 
-/* Local time, since whoever reads this sits at this machine. */
-static void put_time(FILE *out, int64_t ms, const char *format)
+#define ZONE_SIZE 16
+
+/* What local time is called, which changes with summer. */
+static void format_zone(int64_t ms, char ret_zone[ZONE_SIZE])
 {
-    char machine[RECORD_TIME_SIZE], shown[64];
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm local;
+    if (!localtime_r(&seconds, &local) || strftime(ret_zone, ZONE_SIZE, "%Z", &local) == 0)
+        ret_zone[0] = '\0';
+}
+
+/* Local time, since whoever reads this sits at this machine. Its zone stands behind it unless it
+ * is `known`, which what stands above says. */
+static void put_time(FILE *out, int64_t ms, const char *known)
+{
+    char machine[RECORD_TIME_SIZE], shown[64], zone[ZONE_SIZE];
     time_t seconds = (time_t)(ms / 1000);
     struct tm local;
     record_time_format(ms, machine);
-    if (!localtime_r(&seconds, &local) || strftime(shown, sizeof shown, format, &local) == 0)
+    format_zone(ms, zone);
+    if (!localtime_r(&seconds, &local) ||
+        strftime(shown, sizeof shown, "%Y-%m-%d %H:%M:%S", &local) == 0) {
         snprintf(shown, sizeof shown, "%s", machine);
+        zone[0] = '\0';
+    }
     fprintf(out, "<time datetime=\"%s\">", machine);
     put_text(out, shown);
+    if (*zone && strcmp(zone, known) != 0) {
+        fputc(' ', out);
+        put_text(out, zone);
+    }
     fputs("</time>", out);
 }
 
@@ -87,10 +123,11 @@ static void put_head(FILE *out, const struct api_html_page *page)
     if (page->streams)
         fprintf(out, "%d of %zu streams live, ", count_live(page->streams),
                 json_array_size(page->streams));
-    put_time(out, (int64_t)time(NULL) * 1000, "%Y-%m-%d %H:%M:%S %Z");
+    put_time(out, (int64_t)time(NULL) * 1000, "");
     fputs("</p>\n<nav>", out);
     if (page->refresh_s > 0)
-        fprintf(out, "every %d s anew (<a href=\"/?refresh=0\">pause</a>)", page->refresh_s);
+        fprintf(out, "<span>every %d s anew (<a href=\"/?refresh=0\">pause</a>)</span>",
+                page->refresh_s);
     else
         fputs("<a href=\"/\">refresh</a>", out);
     fputs(" <a href=\"/openapi.json\">API</a> <a href=\"/metrics\">metrics</a> "
@@ -127,7 +164,8 @@ static void put_measures(FILE *out, const json_t *status)
         put_fact(out, "latency", text);
     }
     if (dropped > 0) {
-        snprintf(text, sizeof text, "%lld frames", (long long)dropped);
+        snprintf(text, sizeof text, "%lld frame%s", (long long)dropped,
+                 dropped == 1 ? "" : "s");
         put_fact(out, "dropped", text);
     }
 }
@@ -182,8 +220,9 @@ static void put_stream(FILE *out, const json_t *stream)
     put_fact(out, "says", text_of(status, "detail"));
     put_measures(out, status);
     put_fact(out, "model", text_of(stream, "model"));
-    put_fact(out, "address", text_of(stream, "uri"));
-    fputs("</dl>\n</article>\n", out);
+    fputs("<dt>address</dt><dd>", out);
+    put_address(out, text_of(stream, "uri"));
+    fputs("</dd></dl>\n</article>\n", out);
 }
 
 static void put_streams(FILE *out, const json_t *streams)
@@ -205,10 +244,10 @@ static void put_streams(FILE *out, const json_t *streams)
 
 /* --- detections ------------------------------------------------------------------------- */
 
-static void put_detection(FILE *out, const struct record *record)
+static void put_detection(FILE *out, const struct record *record, const char *zone)
 {
     fputs("<tr><td>", out);
-    put_time(out, record->start_ms, "%Y-%m-%d %H:%M:%S");
+    put_time(out, record->start_ms, zone);
     fputs("</td><td>", out);
     put_text(out, record->stream);
     fputs("</td><td><a href=\"/api/v1/detections/", out);
@@ -231,12 +270,18 @@ static void put_detections(FILE *out, const struct api_html_page *page)
     else if (page->detection_count == 0)
         fputs("<p>There are none.</p>\n", out);
     if (page->detection_count > 0) {
-        fputs(
-            "<div class=\"wide\"><table>\n<thead><tr><th>began</th><th>stream</th><th>what</th>"
-            "<th>score</th><th>lasted</th></tr></thead>\n<tbody>\n",
-            out);
+        char zone[ZONE_SIZE];
+        format_zone(page->detections[0].start_ms, zone);
+        fputs("<div class=\"wide\"><table>\n<thead><tr><th>began", out);
+        if (*zone) {
+            fputs(", ", out);
+            put_text(out, zone);
+        }
+        fputs("</th><th>stream</th><th>what</th><th>score</th><th>lasted</th></tr></thead>\n"
+              "<tbody>\n",
+              out);
         for (int i = 0; i < page->detection_count; i++)
-            put_detection(out, &page->detections[i]);
+            put_detection(out, &page->detections[i], zone);
         fputs("</tbody>\n</table></div>\n"
               "<p><a href=\"/api/v1/detections\">all of them, as JSON</a></p>\n",
               out);

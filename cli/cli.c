@@ -23,8 +23,9 @@ int cli_fail(enum cli_exit code, const char *format, ...)
  * the indented line of the usage. */
 static size_t hanging_indent(const char *line, size_t length)
 {
-    const char *gap = length > 2 && line[2] == '-' ? strstr(line + 2, "  ") : NULL;
-    if (gap && gap < line + length)
+    const char *gap =
+        length > 2 && line[2] == '-' ? g_strstr_len(line + 2, (gssize)length - 2, "  ") : NULL;
+    if (gap)
         return (size_t)(gap - line) + strspn(gap, " ");
     return strspn(line, " ");
 }

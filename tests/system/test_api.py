@@ -158,7 +158,7 @@ def a_restart_is_a_new_worker():
 class Page(html.parser.HTMLParser):
     """Takes a page apart; raises for what is not nested, or could run or load anything foreign."""
 
-    VOID = ('meta', 'link', 'img')
+    VOID = ('meta', 'link', 'img', 'wbr')
 
     def __init__(self, text):
         super().__init__()
