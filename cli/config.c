@@ -53,7 +53,7 @@ static int show(const struct config_verb *verb)
     if (result != CLI_OK)
         return result;
     g_autofree char *text = config_show(&config, verb->defaults, verb->origins);
-    fputs(text, stdout);
+    output_text(text);
     config_finish(&config);
     return CLI_OK;
 }
@@ -62,7 +62,7 @@ static int reference(const struct config_verb *verb)
 {
     g_autofree char *text = config_reference();
     (void)verb;
-    fputs(text, stdout);
+    output_text(text);
     return CLI_OK;
 }
 

@@ -61,7 +61,7 @@ static int print_pages(struct client *client, const struct filters *filters)
         g_free(cursor);
         cursor = g_strdup(json_string_value(json_object_get(answer, "next")));
         json_decref(answer);
-        if (!cursor)
+        if (!cursor || output_flush() < 0)
             break;
     }
     return left == all ? explain_nothing(client, filters) : CLI_OK;

@@ -1,12 +1,13 @@
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "cli/output.h"
 
 static const struct verb {
     const char *name;
@@ -41,12 +42,10 @@ static void print_help(FILE *file)
 /* Output that did not reach its file must not pass for success. */
 static int finish_output(int code)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return code;
-    /* An earlier write may have failed, and its errno be gone. */
-    return cli_fail(CLI_INTERNAL, "cannot write to standard output: %s",
-                    errno != 0 ? g_strerror(errno)
-                               : "not all of it was taken; is the disk full?");
+    int result = output_flush();
+    return result == 0 ? code
+                       : cli_fail(CLI_INTERNAL, "cannot write to standard output: %s",
+                                  g_strerror(-result));
 }
 
 /* Descriptors that were closed before us must not become a socket that something prints to. */
@@ -67,11 +66,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help(stdout);
-        return CLI_OK;
+        return finish_output(CLI_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
         puts("vigil " VIGIL_VERSION);
-        return CLI_OK;
+        return finish_output(CLI_OK);
     }
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)
         if (strcmp(argv[1], verbs[i].name) == 0) {

@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include <errno.h>
 #include <glib.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,6 +19,25 @@ char *output_printable(const char *text)
             g_string_append_unichar(line, g_unichar_isprint(character) ? character : 0xFFFD);
     }
     return g_string_free(line, FALSE);
+}
+
+/* The first failure of stdout, a negative errno: the stream itself keeps that there was one, not
+ * why. */
+static int failure;
+
+void output_text(const char *text)
+{
+    if (fputs(text, stdout) == EOF && failure == 0)
+        failure = -errno;
+}
+
+int output_flush(void)
+{
+    if (fflush(stdout) != 0 && failure == 0)
+        failure = -errno;
+    if (ferror(stdout) && failure == 0)
+        failure = -EIO;
+    return failure;
 }
 
 static void print_position(int64_t ms)
@@ -44,7 +64,7 @@ static void print_rest(const struct record *record)
     if (record->damaged)
         printf("  (pictures were damaged)");
     putchar('\n');
-    fflush(stdout);
+    output_flush();
 }
 
 void output_record(const struct record *record, enum output_clock clock, int64_t origin_ms)
@@ -82,7 +102,7 @@ void output_window(const struct message_window *window)
         printf("  %s %.2f", label, window->scores[i]);
     }
     putchar('\n');
-    fflush(stdout);
+    output_flush();
 }
 
 void output_json_line(const json_t *value)
@@ -97,7 +117,7 @@ void output_json_line(const json_t *value)
     }
     free(text);
     putchar('\n');
-    fflush(stdout);
+    output_flush();
 }
 
 void output_table(const char *const *cells, size_t rows, size_t columns)
@@ -112,11 +132,11 @@ void output_table(const char *const *cells, size_t rows, size_t columns)
     for (size_t i = 0; i < rows * columns; i++) {
         const char *text = g_ptr_array_index(texts, i);
         bool last = i % columns == columns - 1;
-        fputs(text, stdout);
+        output_text(text);
         if (last)
             putchar('\n');
         else
             printf("%*s", (int)(width[i % columns] - g_utf8_strlen(text, -1)) + 2, "");
     }
-    fflush(stdout);
+    output_flush();
 }

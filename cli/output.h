@@ -3,9 +3,9 @@
  * Text from a camera, a model or a daemon never reaches the terminal raw: control characters
  * (escape sequences among them) are shown as U+FFFD, in JSON as escapes. A reader that leaves
  * (`vigil ... | head`) ends us by SIGPIPE, as it does any filter; what else goes wrong with
- * stdout main.c tells at the end.
+ * stdout main.c tells at the end, and what would go on without one asks output_flush().
  *
- * Thread: no shared state. */
+ * Thread: one at a time for what prints; output_printable from any. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
@@ -13,6 +13,13 @@
 #include <stdbool.h>
 
 #include "record/message.h"
+
+/* Prints text as it is: of us, or made printable. */
+void output_text(const char *text);
+
+/* Hands on what was printed. 0, or the negative errno of the first write that ever failed (EIO when
+ * the reason is lost): from then on nothing that is printed is of use. */
+int output_flush(void);
 
 /* A printable copy on one line, valid UTF-8; caller frees. */
 char *output_printable(const char *text);

@@ -266,6 +266,11 @@ static void take_message(void *owner, const struct message *message)
         worker_kill(run->worker, "the worker speaks of a stream it was not given");
         return;
     }
+    /* Whoever wanted the records has them no longer: main.c says why. */
+    if (output_flush() < 0) {
+        quit(run, CLI_OK);
+        return;
+    }
     if (message->type == MESSAGE_READY)
         start_stream(run, &message->ready);
     else if (message->type == MESSAGE_STREAM_STATUS)

@@ -27,6 +27,8 @@ static bool print_record(void *context, const json_t *object)
     else
         output_record(&record, OUTPUT_TIME, 0);
     watch->printed++;
+    if (output_flush() < 0)
+        return false;
     return watch->count == 0 || watch->printed < watch->count;
 }
 

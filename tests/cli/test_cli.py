@@ -68,6 +68,20 @@ def a_worker_that_cannot_start_is_named():
     expect(code == 70 and '/nonexistent/worker' in error, f'{code} {error}')
 
 
+def full_disks_are_told():
+    """what cannot be written is told with the reason, however much it is, and exits 70"""
+    with open('/dev/full', 'wb') as full:
+        for words in (('--help',), ('--version',), ('run', '--help'), ('config', 'show', '--defaults'),
+                      ('config', 'reference'), ('model', 'inspect', 'scene'),
+                      ('model', 'inspect', 'scene', '--json'), ('bench', 'scene', '--runs', '10')):
+            done = subprocess.run([VIGIL, *words], stdin=subprocess.DEVNULL, stdout=full,
+                                  stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE,
+                                  check=False)
+            expect(done.returncode == 70 and
+                   done.stderr == 'vigil: cannot write to standard output: No space left on device\n',
+                   f'{words}: {done}')
+
+
 def control_characters_are_not_printed():
     """an argument's escape sequence does not reach the terminal"""
     code, _, error = vigil('frob\x1b[31mnicate')
@@ -76,4 +90,4 @@ def control_characters_are_not_printed():
 
 run_tests([help_names_every_verb, help_fits_a_terminal, usage_errors_are_one_line,
            an_absent_daemon_is_named, a_worker_that_cannot_start_is_named,
-           control_characters_are_not_printed])
+           full_disks_are_told, control_characters_are_not_printed])

@@ -126,6 +126,12 @@ def detections_are_listed():
         two = vigil(running, 'detections', '-n', '2', '--oldest-first', '--state', 'ended')
         expect(len(two.splitlines()) == 2 and 'front' in two, two)
         expect('colour' in vigil(running, 'detections', '--kind', 'colour', code=2), 'no word')
+        with open('/dev/full', 'wb') as full:
+            for verb in (('detections', '-n', '0'), ('watch', '--since-seq', '0')):
+                done = subprocess.run([VIGIL, *verb], stdin=subprocess.DEVNULL, stdout=full,
+                                      stderr=subprocess.PIPE, timeout=60 * PATIENCE, check=False,
+                                      env={**os.environ, 'VIGIL_URL': running.url})
+                expect(done.returncode == 70 and b'No space' in done.stderr, done)
 
 
 def names_that_are_not_there_are_told():
