@@ -17,7 +17,6 @@ struct subject {
     struct nn_plan *plan;
     struct nn_plan_info info;
     double macs[2]; /* per window, per frame */
-    int64_t parameters;
 };
 
 static int make_subject(struct subject *s)
@@ -32,7 +31,6 @@ static int make_subject(struct subject *s)
         const struct nn_plan_layer *layer = nn_plan_layer(s->plan, i);
         s->macs[layer->per_frame] += layer->macs;
         s->macs[true] += layer->frame_macs;
-        s->parameters += layer->parameters;
     }
     return CLI_OK;
 }
@@ -133,10 +131,10 @@ static void print_totals(const struct subject *s)
     const struct nn_plan_info *info = &s->info;
     g_autofree char *arena = bytes_text(info->arena_bytes),
                     *own = bytes_text(info->weight_bytes);
-    g_autofree char *floats = bytes_text((size_t)s->parameters * sizeof(float));
+    g_autofree char *floats = bytes_text((size_t)s->info.parameters * sizeof(float));
     g_autoptr(GHashTable) counts = count_operators(s->plan);
     g_autoptr(GList) names = sorted_operators(counts);
-    printf("\n%-12s %" G_GINT64_FORMAT " (%s)\n", "Parameters", s->parameters, floats);
+    printf("\n%-12s %" G_GINT64_FORMAT " (%s)\n", "Parameters", s->info.parameters, floats);
     if (info->window > 0) {
         print_macs("Per frame", s->macs[true]);
         print_macs("Per window", s->macs[false]);
@@ -271,7 +269,7 @@ static void print_json(const struct subject *s)
                                nn_model_opset(s->file.model), "inputs", inputs, "outputs",
                                outputs, "layers", layers_json(s->plan), "operators", operators,
                                "metadata", metadata_json(s->file.model), "assumed", assumed);
-    json_object_set_new(object, "parameters", json_integer(s->parameters));
+    json_object_set_new(object, "parameters", json_integer(s->info.parameters));
     json_object_set_new(object, "window", json_integer(s->info.window));
     json_object_set_new(object, "macs_per_frame", json_integer((json_int_t)s->macs[true]));
     json_object_set_new(object, "macs_per_window", json_integer((json_int_t)s->macs[false]));

@@ -61,7 +61,6 @@ struct nn_model {
     struct nn_metadata {
         const char *key, *value;
     } * metadata;
-    int64_t parameter_count;
 };
 
 /* NULL when the node has no such attribute. */

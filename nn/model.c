@@ -231,7 +231,6 @@ static int read_definitions(struct nn_loader *l)
         int r = nn_loader_tensor(l, g->initializer[i], m->values[value].name, tensor);
         if (r < 0)
             return r;
-        m->parameter_count += nn_shape_count(&tensor->shape);
     }
     size_t initializers = l->definition_count;
     sort_definitions(l->definitions, initializers);
@@ -458,9 +457,4 @@ int nn_model_opset(const struct nn_model *model)
 size_t nn_model_node_count(const struct nn_model *model)
 {
     return (size_t)model->node_count;
-}
-
-int64_t nn_model_parameter_count(const struct nn_model *model)
-{
-    return model->parameter_count;
 }

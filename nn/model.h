@@ -56,8 +56,7 @@ void nn_model_metadata_at(const struct nn_model *model, size_t index, const char
 
 int nn_model_opset(const struct nn_model *model);
 
-/* Nodes and weights as loaded, for `vigil model inspect` and logs. */
+/* Nodes as loaded, for descriptions and logs. */
 size_t nn_model_node_count(const struct nn_model *model);
-int64_t nn_model_parameter_count(const struct nn_model *model);
 
 #endif

@@ -435,6 +435,8 @@ void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
         .frame_nodes = plan->frame_nodes,
         .window_nodes = plan->window_nodes,
     };
+    for (int i = 0; i < plan->layer_count; i++)
+        ret_info->parameters += plan->layers[i].parameters;
 }
 
 size_t nn_plan_layer_count(const struct nn_plan *plan)

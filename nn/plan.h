@@ -74,6 +74,7 @@ struct nn_plan_info {
     const char *kernels;   /* "scalar", "avx2", "avx512": for logs and bench */
     size_t arena_bytes;    /* memory of one session: inputs, activations, ring */
     size_t weight_bytes;   /* packed and folded constants, shared by all sessions */
+    int64_t parameters;    /* of all layers: what was learnt, not shapes or indices */
     int window;            /* frames in one window; 0 without a time axis */
     size_t frame_elements; /* floats of one input frame; 0 without a time axis */
     int frame_nodes;       /* nodes before the cut */

@@ -91,12 +91,13 @@ static void add_thresholds(json_t *object, const struct modelinfo *info)
     json_object_set_new(object, "thresholds", thresholds);
 }
 
-static void add_memory(json_t *object, const struct nn_plan *plan)
+static void add_size(json_t *object, const struct nn_plan *plan)
 {
     struct nn_plan_info info;
     nn_plan_describe(plan, &info);
     json_object_set_new(object, "arena_bytes", json_integer((json_int_t)info.arena_bytes));
     json_object_set_new(object, "weight_bytes", json_integer((json_int_t)info.weight_bytes));
+    json_object_set_new(object, "parameters", json_integer(info.parameters));
 }
 
 static json_t *describe(GBytes *bytes, const struct nn_model *model,
@@ -122,10 +123,9 @@ static json_t *describe(GBytes *bytes, const struct nn_model *model,
     json_object_set_new(object, "stride", json_integer(info->stride));
     add_processing(object, info);
     add_thresholds(object, info);
-    add_memory(object, plan);
+    add_size(object, plan);
     add_values(object, model);
     json_object_set_new(object, "nodes", json_integer((json_int_t)nn_model_node_count(model)));
-    json_object_set_new(object, "parameters", json_integer(nn_model_parameter_count(model)));
     add_metadata(object, model);
     json_object_set_new(object, "assumed", assumed);
     return object;

@@ -41,6 +41,24 @@ START_TEST(layers_tell_what_they_are_where_they_run_and_what_they_cost)
 }
 END_TEST
 
+START_TEST(weights_are_counted_and_indices_are_not)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(2, 3));
+    onnx_floats(&o, "w", DIMS(3, 4), (float[12]){1});
+    onnx_ints(&o, "shape", DIMS(2), (int64_t[]){4, 2});
+    onnx_floats(&o, "unread", DIMS(5), (float[5]){1});
+    onnx_node(&o, "MatMul", "x w", "a");
+    onnx_node(&o, "Reshape", "a shape", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    struct net net = net_make(&o);
+    struct nn_plan_info info;
+    nn_plan_describe(net.plan, &info);
+    ck_assert_int_eq(info.parameters, 12);
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(a_weight_read_twice_is_counted_once)
 {
     struct onnx o = onnx_start(13);
@@ -62,6 +80,7 @@ static TCase *layers_case(void)
 {
     TCase *c = tcase_create("layers");
     tcase_add_test(c, layers_tell_what_they_are_where_they_run_and_what_they_cost);
+    tcase_add_test(c, weights_are_counted_and_indices_are_not);
     tcase_add_test(c, a_weight_read_twice_is_counted_once);
     return c;
 }

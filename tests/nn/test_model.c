@@ -35,7 +35,6 @@ START_TEST(a_model_tells_what_the_file_says)
     ck_assert_uint_eq(nn_model_output_count(model), 1);
     ck_assert_str_eq(nn_model_output(model, 0)->name, "y");
     ck_assert_uint_eq(nn_model_node_count(model), 1);
-    ck_assert_int_eq(nn_model_parameter_count(model), 4);
     ck_assert_uint_eq(nn_model_metadata_count(model), 2);
     ck_assert_str_eq(nn_model_metadata(model, "vigil.labels"), "quiet,movement");
     ck_assert_str_eq(nn_model_metadata(model, "vigil.note"), "two\nlines");

@@ -121,7 +121,6 @@ START_TEST(a_plan_of_a_packed_file_has_no_weights_of_its_own)
     nn_plan_describe(other, &found);
     ck_assert_uint_gt(made.weight_bytes, 64 * 64 * 9 * sizeof(float));
     ck_assert_uint_lt(found.weight_bytes, 24 * 1024); /* steps, shapes, offsets of taps */
-    ck_assert_int_eq(nn_model_parameter_count(packed), 64 * 64 * 10 + 3 * 64 + 64 * 3);
     nn_plan_unref(plan);
     nn_plan_unref(other);
     nn_model_unref(packed);

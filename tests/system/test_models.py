@@ -3,8 +3,9 @@
 import json
 import os
 import shutil
+import subprocess
 
-from harness import SOURCE, daemon, expect, run_tests, workspace
+from harness import PATIENCE, SOURCE, VIGIL, daemon, expect, run_tests, workspace
 
 SCENE = os.path.join(SOURCE, 'models', 'scene.onnx')
 
@@ -25,6 +26,10 @@ def a_model_is_described():
             expect([row['label'] for row in model['thresholds']] == model['labels'], model['labels'])
             expect({'name', 'sha256', 'file_bytes', 'pixels', 'layout', 'mean', 'scale', 'resize',
                     'head', 'weight_bytes', 'parameters'} <= model.keys(), sorted(model))
+            shown = subprocess.run([VIGIL, 'model', 'inspect', '--json', SCENE], check=True,
+                                   capture_output=True, timeout=60 * PATIENCE)
+            for size in ('parameters', 'arena_bytes', 'file_bytes'):
+                expect(model[size] == json.loads(shown.stdout)[size], f'{size}: {shown.stdout}')
             again = {'If-None-Match': headers['ETag']}
             status, headers, text = running.request('GET', '/api/v1/models/mine', headers=again)
             expect((status, text) == (304, b'') and headers['ETag'] == again['If-None-Match'],
