@@ -12,11 +12,29 @@
 #define PIXELS_MAX   (1920 * 1088)
 #define BITRATE_MAX  8e6
 #define FPS_PER_LOOK 4
+/* The worker tells its counts once a second: over less than two of these rates are guesses. */
+#define SECONDS_MIN 2.0
+
+/* Whether rates and costs can be told: something was counted while it was watched. */
+static bool has_rates(const struct findings *findings)
+{
+    return findings->frames > 0 && findings->seconds > 0;
+}
 
 /* --- what hurts ---------------------------------------------------------------------------- */
 
 /* A sentence to free, or NULL when there is nothing to say. */
 typedef char *judge(const struct findings *findings);
+
+static char *judge_short(const struct findings *findings)
+{
+    if (findings->seconds >= SECONDS_MIN || findings->status.state == STREAM_ENDED)
+        return NULL;
+    return g_strdup_printf("it was watched for %.1f s only: %s; watch for 10 s",
+                           findings->seconds,
+                           has_rates(findings) ? "rates and costs are rough"
+                                               : "rates and costs are not known yet");
+}
 
 static char *judge_gop(const struct findings *findings)
 {
@@ -137,8 +155,9 @@ static char *judge_loss(const struct findings *findings)
     int64_t lost = 0;
     for (int i = 0; i < REASON_COUNT; i++)
         lost += findings->status.lost[i];
-    return lost > 0 ? g_strdup_printf("the session was lost %" PRId64 " times within %.0f s",
-                                      lost, findings->seconds)
+    g_autofree char *times = g_strdup_printf("%" PRId64 " times", lost);
+    return lost > 0 ? g_strdup_printf("the session was lost %s within %.0f s",
+                                      lost == 1 ? "once" : times, findings->seconds)
                     : NULL;
 }
 
@@ -155,6 +174,7 @@ static const struct {
     const char *name; /* API of --json */
     judge *judge;
 } judges[] = {
+    {"too_short", judge_short},
     {"gop_long", judge_gop},
     {"gop_unknown", judge_no_gop},
     {"gop_open", judge_open},
@@ -205,18 +225,22 @@ static void line(FILE *file, const char *name, const char *format, ...)
     fprintf(file, "  %-14s %s\n", name, text);
 }
 
+/* < 0: not known. */
 static double fps_of(const struct findings *findings)
 {
-    return findings->seconds > 0 ? (double)findings->frames / findings->seconds : 0;
+    return has_rates(findings) ? (double)findings->frames / findings->seconds : -1;
 }
 
 static void print_offer(const struct findings *findings, FILE *file)
 {
     const struct message_stream_status *status = &findings->status;
     const struct message_gop *gop = &status->gop;
-    line(file, "pictures", "%s%s%s%s, %d x %d, %.1f a second", codec_name(status->codec),
+    g_autofree char *rate = has_rates(findings)
+                                ? g_strdup_printf(", %.1f a second", fps_of(findings))
+                                : g_strdup("");
+    line(file, "pictures", "%s%s%s%s, %d x %d%s", codec_name(status->codec),
          *status->profile ? " (" : "", status->profile, *status->profile ? ")" : "",
-         status->width, status->height, fps_of(findings));
+         status->width, status->height, rate);
     if (status->bitrate_bps >= 0)
         line(file, "bitrate", "%.2f Mbit/s", status->bitrate_bps / 1e6);
     if (gop->count > 0) {
@@ -242,7 +266,7 @@ static void print_offer(const struct findings *findings, FILE *file)
 static void print_cost(const struct findings *findings, FILE *file)
 {
     double seconds = findings->seconds;
-    if (findings->cpu_ms >= 0 && seconds > 0) {
+    if (findings->cpu_ms >= 0 && has_rates(findings)) {
         double rest = findings->cpu_ms - findings->decode_cpu_ms - findings->analysis_cpu_ms;
         line(file, "cost",
              "%.1f ms of a processor core a second: %.1f decoding, %.1f analysis, "
@@ -259,7 +283,8 @@ static void print_cost(const struct findings *findings, FILE *file)
 void findings_print(const struct findings *findings, FILE *file)
 {
     g_autofree char *uri = output_printable(findings->uri);
-    fprintf(file, "%s, watched for %.0f s\n", uri, findings->seconds);
+    fprintf(file, "%s, watched for %.*f s\n", uri, findings->seconds < SECONDS_MIN ? 1 : 0,
+            findings->seconds);
     print_offer(findings, file);
     print_cost(findings, file);
     for (size_t i = 0; i < G_N_ELEMENTS(judges); i++) {
@@ -295,12 +320,12 @@ static json_t *warnings_to_json(const struct findings *findings)
 
 json_t *findings_to_json(const struct findings *findings)
 {
-    double seconds = findings->seconds;
+    double seconds = has_rates(findings) ? findings->seconds : 0;
     double rest = findings->cpu_ms - findings->decode_cpu_ms - findings->analysis_cpu_ms;
     return json_pack(
         "{s:s, s:o, s:b, s:o, s:o, s:{s:o, s:o, s:o, s:o}, s:{s:o, s:o}, s:o}", "uri",
-        findings->uri, "seconds", member_real_value(seconds, 1000), "encrypted",
-        findings->encrypted, "fps", member_real_value(fps_of(findings), 100), "status",
+        findings->uri, "seconds", member_real_value(findings->seconds, 1000), "encrypted",
+        findings->encrypted, "fps", real_or_null(fps_of(findings), 100), "status",
         message_status_to_json(&findings->status), "cpu_ms_per_second", "total",
         per_second(findings->cpu_ms, seconds), "decode",
         per_second(findings->decode_cpu_ms, seconds), "analysis",

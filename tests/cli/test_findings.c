@@ -205,6 +205,32 @@ START_TEST(a_file_is_not_told_what_only_a_camera_can_change)
 }
 END_TEST
 
+/* The worker tells its counts once a second: whoever looked away sooner has seen none. */
+START_TEST(a_look_that_was_too_short_is_said_and_gives_no_rates)
+{
+    struct findings findings = good_camera();
+    findings.seconds = 0.4;
+    char *text = print(&findings);
+    ck_assert_ptr_nonnull(strstr(text, "watched for 0.4 s\n"));
+    ck_assert_ptr_nonnull(strstr(text, "watched for 0.4 s only: rates and costs are rough"));
+    free(text);
+    findings.frames = findings.analysed = 0;
+    text = print(&findings);
+    ck_assert_ptr_nonnull(strstr(text, "rates and costs are not known yet"));
+    ck_assert_ptr_null(strstr(text, "a second"));
+    ck_assert_ptr_null(strstr(text, "\n  cost"));
+    free(text);
+    json_t *object = findings_to_json(&findings);
+    ck_assert(json_is_null(json_object_get(object, "fps")));
+    ck_assert(
+        json_is_null(json_object_get(json_object_get(object, "cpu_ms_per_second"), "total")));
+    ck_assert(json_real_value(json_object_get(object, "seconds")) < 0.5);
+    json_decref(object);
+    findings.status.state = STREAM_ENDED;
+    ck_assert_int_eq(findings_warnings(&findings), 0);
+}
+END_TEST
+
 START_TEST(what_is_unknown_is_null_and_not_said)
 {
     struct findings findings = {.uri = "scene://street", .seconds = 0, .cpu_ms = -1};
@@ -218,7 +244,7 @@ START_TEST(what_is_unknown_is_null_and_not_said)
     ck_assert(json_is_null(json_object_get(json_object_get(object, "memory_bytes"), "own")));
     json_decref(object);
     char *text = print(&findings);
-    ck_assert_ptr_null(strstr(text, "cost"));
+    ck_assert_ptr_null(strstr(text, "\n  cost"));
     ck_assert_ptr_null(strstr(text, "memory"));
     free(text);
 }
@@ -242,6 +268,7 @@ int main(void)
                         sizeof spoilt / sizeof *spoilt);
     tcase_add_test(all, an_encrypted_camera_may_be_sent_a_password);
     tcase_add_test(all, a_file_is_not_told_what_only_a_camera_can_change);
+    tcase_add_test(all, a_look_that_was_too_short_is_said_and_gives_no_rates);
     tcase_add_test(all, what_is_unknown_is_null_and_not_said);
     tcase_add_test(all, what_a_camera_calls_itself_does_not_reach_the_terminal_raw);
     return suite_run("cli/findings", &all, 1);
