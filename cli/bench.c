@@ -78,7 +78,7 @@ static int make_plan(struct bench *b)
         return cli_fail(CLI_CONFIG, "%s: %s", b->file.path, err.text);
     nn_plan_describe(b->plan, &b->info);
     if (b->stream && b->stride == 0)
-        b->stride = 1;
+        b->stride = b->file.info ? b->file.info->stride : 1;
     return CLI_OK;
 }
 
@@ -239,7 +239,8 @@ int cli_bench(int argc, char **argv)
          "Frame by frame, as a stream runs it, with a window every --stride frames", NULL},
         {"window", 'w', 0, G_OPTION_ARG_INT, &b.window,
          "Frames in a window (default: the model's)", "N"},
-        {"stride", 0, 0, G_OPTION_ARG_INT, &b.stride, "Frames from window to window (1)", "N"},
+        {"stride", 0, 0, G_OPTION_ARG_INT, &b.stride,
+         "Frames from window to window (default: the model's, else 1)", "N"},
         {"time-axis", 0, 0, G_OPTION_ARG_INT, &b.time_axis,
          "The axis of the first input that is time (default: by the metadata, else 1)", "N"},
         {"shape", 0, 0, G_OPTION_ARG_STRING_ARRAY, &b.shapes,

@@ -63,8 +63,10 @@ def a_larger_batch_takes_a_larger_arena():
 
 
 def a_stream_is_measured_with_its_parts():
-    """--stream: window and stride are those asked for, and the parts are measured alone"""
+    """--stream: window and stride are those asked for or the model's, the parts measured alone"""
     told = measured('--stream', '--runs', '20', 'scene')
+    expect(told['window'] == 8 and told['stride'] == 2, told)
+    told = measured('--stream', '--stride', '1', '--runs', '20', 'scene')
     expect(told['window'] == 8 and told['stride'] == 1 and told['runs'] == 20, told)
     expect(told['frame_ms'] > 0 and told['window_ms'] > 0, told)
     parts = told['frame_ms'] + told['window_ms']
@@ -88,7 +90,7 @@ def people_read_the_same_figures():
     """without --json: kernels, times, throughput and memory in lines"""
     status, output, error = vigil('--stream', '--runs', '5', 'scene')
     expect(status == 0 and not error, error)
-    for word in ('kernels', 'windows of 8 frames, one every 1', 'per frame of a stream', 'median',
+    for word in ('kernels', 'windows of 8 frames, one every 2', 'per frame of a stream', 'median',
                  'a frame alone', 'a window alone', 'ratio', 'frames a second', 'arena'):
         expect(word in output, f'no {word} in {output}')
     _, output, _ = vigil('--runs', '5', '--threads', '2', 'scene')
