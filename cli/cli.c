@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "daemon/config/default.h"
+#include "record/text.h"
 
 int cli_fail(enum cli_exit code, const char *format, ...)
 {
@@ -121,4 +122,32 @@ char *cli_find_model(const char *given)
         return path;
     bool is_built_in = !given || g_file_test(installed, G_FILE_TEST_EXISTS);
     return g_strdup(is_built_in ? installed : given);
+}
+
+/* The names of the models that lie beside scene; NULL-terminated strings. */
+static GPtrArray *list_models(void)
+{
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *scene = cli_find_model(NULL), *folder = g_path_get_dirname(scene);
+    GDir *files = g_dir_open(folder, 0, NULL);
+    for (const char *file; files && (file = g_dir_read_name(files)) != NULL;)
+        if (g_str_has_suffix(file, ".onnx"))
+            g_ptr_array_add(names, g_strndup(file, strlen(file) - strlen(".onnx")));
+    if (files)
+        g_dir_close(files);
+    g_ptr_array_add(names, NULL);
+    return names;
+}
+
+int cli_check_model(const char *given, const char *path)
+{
+    if (!given || !is_model_name(given) || g_file_test(path, G_FILE_TEST_EXISTS))
+        return CLI_OK;
+    g_autoptr(GPtrArray) names = list_models();
+    g_autofree char *all = g_strjoinv(", ", (char **)names->pdata);
+    const char *nearest = text_nearest(given, (const char *const *)names->pdata);
+    return cli_fail(CLI_NO_INPUT,
+                    "there is no model \"%s\", neither a file here nor with vigil (%s)%s%s%s",
+                    given, all, nearest ? "; did you mean " : "", nearest ? nearest : "",
+                    nearest ? "?" : "");
 }

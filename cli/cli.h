@@ -40,6 +40,10 @@ int cli_parse(int *argc, char ***argv, const char *parameters, const char *summa
  * vigil ("scene"; a file of that name is ./scene). NULL: scene. Caller frees with g_free(). */
 char *cli_find_model(const char *given);
 
+/* Of a model that is not where cli_find_model found it: 0 when a path was given, so that its
+ * error is that of the file; else CLI_NO_INPUT, having said which names there are. */
+int cli_check_model(const char *given, const char *path);
+
 /* `relative` to the folder of this program's own file if it is there (the build tree), else
  * `installed` (may be NULL). Caller frees with g_free(). */
 char *cli_find(const char *relative, const char *installed);

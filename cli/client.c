@@ -13,6 +13,8 @@
 /* An answer larger than this is not one of ours: a page is at most 500 records. */
 #define ANSWER_MAX (16u << 20)
 
+#define URL_DEFAULT "http://127.0.0.1:8470"
+
 struct client {
     CURL *curl;
     char *base;
@@ -20,17 +22,27 @@ struct client {
     char detail[CURL_ERROR_SIZE];
 };
 
+/* "127.0.0.1:8470", as the configuration has it. */
+static bool is_host_and_port(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    size_t digits = colon ? strspn(colon + 1, "0123456789") : 0;
+    return colon > text && digits > 0 && colon[1 + digits] == '\0' && !strchr(text, '/');
+}
+
 struct client *client_create(void)
 {
     const char *url = g_getenv("VIGIL_URL");
     if (!url || !*url)
-        url = "http://127.0.0.1:8470";
-    if (!g_str_has_prefix(url, "http://") && !g_str_has_prefix(url, "https://")) {
-        cli_fail(CLI_USAGE, "VIGIL_URL is \"%s\", but must start with http://", url);
+        url = URL_DEFAULT;
+    bool has_scheme = g_str_has_prefix(url, "http://") || g_str_has_prefix(url, "https://");
+    if (!has_scheme && !is_host_and_port(url)) {
+        cli_fail(CLI_USAGE, "VIGIL_URL is \"%s\"; write http://HOST:PORT, as " URL_DEFAULT,
+                 url);
         return NULL;
     }
     struct client *client = g_new0(struct client, 1);
-    client->base = g_strdup(url);
+    client->base = g_strconcat(has_scheme ? "" : "http://", url, NULL);
     while (g_str_has_suffix(client->base, "/"))
         client->base[strlen(client->base) - 1] = '\0';
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -87,7 +99,29 @@ static int fail_transport(struct client *client, CURLcode code)
                     client->detail[0] ? client->detail : curl_easy_strerror(code));
 }
 
-/* The daemon's problem+json, in its own words. 4xx is the caller's doing, 5xx is not. */
+/* The API's words for what is called otherwise here. */
+static char *translate(const char *detail, const char *code)
+{
+    static const struct {
+        const char *api, *here;
+    } words[] = {{"GET /api/v1/streams lists them", "vigil streams ls lists them"},
+                 {"unknown member ", "unknown key "}};
+    GString *text = g_string_new(detail);
+    for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+        g_string_replace(text, words[i].api, words[i].here, 1);
+    /* "min_score must be ...": options are named like parameters, and each detail begins so. */
+    if (code && strcmp(code, "parameter_invalid") == 0) {
+        size_t length = strcspn(text->str, " ");
+        for (size_t i = 0; i < length; i++)
+            if (text->str[i] == '_')
+                text->str[i] = '-';
+        g_string_prepend(text, "--");
+    }
+    return g_string_free(text, FALSE);
+}
+
+/* The daemon's problem+json. 4xx is the caller's doing and told in a sentence; 5xx is not, and what
+ * it is called in the API helps who looks into it. */
 static int fail_status(long status, const json_t *problem)
 {
     const char *detail = json_string_value(json_object_get(problem, "detail"));
@@ -95,6 +129,10 @@ static int fail_status(long status, const json_t *problem)
     enum cli_exit exit_code = status >= 500   ? CLI_UNAVAILABLE
                               : status == 404 ? CLI_CHECK_FAILED
                                               : CLI_USAGE;
+    if (detail && status < 500) {
+        g_autofree char *text = translate(detail, code);
+        return cli_fail(exit_code, "%s", text);
+    }
     return cli_fail(exit_code, "%s (%ld %s)", detail ? detail : "the daemon refused", status,
                     code ? code : "without a reason");
 }

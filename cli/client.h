@@ -10,14 +10,15 @@
 
 struct client;
 
-/* Speaks to VIGIL_URL, by default http://127.0.0.1:8470. NULL, having said why, when the URL is
+/* Speaks to VIGIL_URL, "http://HOST:PORT" or "HOST:PORT", by default http://127.0.0.1:8470. NULL, having said why, when the URL is
  * none or there is no memory. */
 struct client *client_create(void);
 void client_destroy(struct client *client); /* NULL is fine */
 
 /* One request below /api/v1 ("/streams/front"). `body` (borrowed) may be NULL. Returns 0 and,
  * when the answer has a body and ret_answer is not NULL, its JSON; else an exit code of cli.h,
- * having said on stderr what went wrong, the daemon's own words included. */
+ * having said on stderr what went wrong, in the daemon's words where those are not of the API
+ * alone. */
 int client_request(struct client *client, const char *method, const char *path,
                    const json_t *body, json_t **ret_answer);
 

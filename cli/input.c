@@ -136,10 +136,13 @@ static int open_model(const char *given, struct input *input)
 {
     input->model_shown = cli_find_model(given);
     int64_t size;
-    int result = open_input("model", input->model_shown, &size, &input->fds[0]);
+    int result = cli_check_model(given, input->model_shown);
+    if (result == CLI_OK)
+        result = open_input("model", input->model_shown, &size, &input->fds[0]);
     if (result != CLI_OK)
         return result;
     name_after_file(input->model_shown, input->start.model);
+    input->set_count = input->start.override_count;
     struct config_error why;
     int r = config_sidecar_read(input->model_shown, input->start.overrides,
                                 &input->start.override_count, &why);

@@ -17,7 +17,8 @@ struct input {
     bool finite;                 /* a file, or a scene with a duration */
     char *shown;                 /* how to name it: the path given, or the address */
     char *model_shown;
-    char *tls_ca; /* absolute, or NULL */
+    int set_count; /* so many of start.overrides, the first, are of --set */
+    char *tls_ca;  /* absolute, or NULL */
     int64_t media_size;
     int fds[2]; /* model, media; -1: none */
     int fd_count;

@@ -129,7 +129,9 @@ int model_file_open(const char *given, const struct model_file_options *options,
 {
     struct model_file file = {.path = cli_find_model(given), .time_axis = -1};
     file.assumed = g_ptr_array_new_with_free_func(g_free);
-    int result = load(&file);
+    int result = cli_check_model(given, file.path);
+    if (result == CLI_OK)
+        result = load(&file);
     if (result == CLI_OK) {
         size_t inputs = nn_model_input_count(file.model);
         file.shapes = g_new0(struct nn_shape, inputs + 1);

@@ -106,11 +106,31 @@ static gboolean interrupted(gpointer data)
 
 /* --- what ends a run ---------------------------------------------------------------------- */
 
+/* What is wrong with a value of --set, as the command line has it; NULL: it is not about one. */
+static char *refused_setting(const struct input *input, const char *detail)
+{
+    for (int i = 0; i < input->set_count; i++) {
+        const struct message_override *set = &input->start.overrides[i];
+        g_autofree char *quoted = g_strdup_printf("%s \"%s\": ", set->key, set->value);
+        const char *at = strstr(detail, quoted);
+        const char *key =
+            g_str_has_prefix(set->key, "vigil.") ? set->key + strlen("vigil.") : set->key;
+        if (at)
+            return g_strdup_printf("--set %s=%s: %s", key, set->value, at + strlen(quoted));
+    }
+    return NULL;
+}
+
 static void give_up(struct run *run, const struct message_stream_status *status)
 {
     clear_progress(run);
     const char *what = run->input.shown, *advice = verdict_advice(status->reason);
     enum cli_exit code = verdict_exit_code(status->reason);
+    g_autofree char *setting = refused_setting(&run->input, status->detail);
+    if (status->reason == REASON_MODEL && setting) {
+        quit(run, cli_fail(CLI_USAGE, "%s", setting));
+        return;
+    }
     if (status->reason == REASON_MODEL) {
         what = run->input.model_shown;
     } else if (status->reason == REASON_NOT_FOUND && run->input.stream.scheme == CONFIG_SCENE) {
@@ -158,8 +178,8 @@ static void show_progress(struct run *run, const struct message_stream_status *s
     off_t position = lseek(run->input.fds[1], 0, SEEK_CUR);
     int64_t size = run->input.media_size;
     int percent = position > 0 && size > 0 ? (int)(100 * MIN(position, size) / size) : 0;
-    fprintf(stderr, "\r%3d %%  %" PRId64 " frames, %" PRId64 " analysed\033[K", percent,
-            status->received, status->analysed);
+    fprintf(stderr, "\r%3d %%  %" PRId64 " frame%s, %" PRId64 " analysed\033[K", percent,
+            status->received, status->received == 1 ? "" : "s", status->analysed);
     fflush(stderr);
     run->progress_shown = true;
 }
@@ -235,7 +255,8 @@ static void take_end(struct run *run)
     }
     if (run->last.damaged > 0) {
         g_autofree char *what =
-            g_strdup_printf("%" PRId64 " damaged pictures", run->last.damaged);
+            g_strdup_printf("%" PRId64 " damaged picture%s", run->last.damaged,
+                            run->last.damaged == 1 ? "" : "s");
         tell(run, what, "");
     }
     quit(run, CLI_OK);

@@ -152,11 +152,13 @@ static void print_frames(const json_t *status)
 
     g_string_printf(text, "%" JSON_INTEGER_FORMAT " scored", count_of(status, "windows"));
     if (count_of(status, "records_lost") > 0)
-        append_part(text, "%" JSON_INTEGER_FORMAT " records could not be handed on",
-                    count_of(status, "records_lost"));
+        append_part(text, "%" JSON_INTEGER_FORMAT " record%s could not be handed on",
+                    count_of(status, "records_lost"),
+                    count_of(status, "records_lost") == 1 ? "" : "s");
     if (count_of(status, "timestamp_faults") > 0)
-        append_part(text, "%" JSON_INTEGER_FORMAT " pictures with a wrong time or none",
-                    count_of(status, "timestamp_faults"));
+        append_part(text, "%" JSON_INTEGER_FORMAT " picture%s with a wrong time or none",
+                    count_of(status, "timestamp_faults"),
+                    count_of(status, "timestamp_faults") == 1 ? "" : "s");
     print_line("windows", text);
 }
 
@@ -182,6 +184,14 @@ static void print_times(const json_t *status)
     print_line("time", text);
 }
 
+static void append_times(GString *text, const char *what, json_int_t count)
+{
+    if (count == 1)
+        append_part(text, "%s once", what);
+    else
+        append_part(text, "%s %" JSON_INTEGER_FORMAT " times", what, count);
+}
+
 static void print_connection(const json_t *status)
 {
     g_autoptr(GString) text = g_string_new(NULL);
@@ -192,10 +202,9 @@ static void print_connection(const json_t *status)
     if (*connected)
         append_part(text, "since %s", connected);
     if (count_of(status, "attempts") > 0)
-        append_part(text, "tried %" JSON_INTEGER_FORMAT " times", count_of(status, "attempts"));
+        append_times(text, "tried", count_of(status, "attempts"));
     if (count_of(status, "reconnects") > 0)
-        append_part(text, "back %" JSON_INTEGER_FORMAT " times",
-                    count_of(status, "reconnects"));
+        append_times(text, "back", count_of(status, "reconnects"));
     if (*last_frame)
         append_part(text, "last frame %s", last_frame);
     print_line("connection", text);

@@ -58,8 +58,31 @@ def an_absent_daemon_is_named():
         expect(code == 69, f'{arguments}: exit {code}: {error}')
         expect('127.0.0.1:9' in error and len(error.splitlines()) == 1 and not output,
                f'{arguments}: {error!r}')
-    code, _, error = vigil('streams', 'ls', VIGIL_URL='camera')
-    expect(code == 2 and 'VIGIL_URL' in error, f'{code} {error}')
+    for url in ('127.0.0.1:9', '[::1]:9', 'localhost:9'):
+        code, _, error = vigil('streams', 'ls', VIGIL_URL=url)
+        expect(code == 69 and f'no answer from http://{url}: ' in error, f'{code} {error}')
+    for url in ('camera', ':9', 'ftp://127.0.0.1:9', '127.0.0.1:9/x', '127.0.0.1:'):
+        code, _, error = vigil('streams', 'ls', VIGIL_URL=url)
+        expect(code == 2 and f'VIGIL_URL is "{url}"; write http://HOST:PORT' in error,
+               f'{code} {error}')
+
+
+def a_mistyped_model_brings_the_name_that_was_meant():
+    """a model's name that is none is told with those there are; a path with its own error"""
+    for verb in (('run', 'scene://street', '--model'), ('bench',), ('model', 'inspect'),
+                 ('streams', 'test', 'scene://street', '--model')):
+        code, output, error = vigil(*verb, 'scen')
+        expect(code == 66 and not output and error == 'vigil: there is no model "scen", neither a '
+               'file here nor with vigil (scene); did you mean scene?\n', f'{verb}: {code} {error}')
+        code, _, error = vigil(*verb, './scen')
+        expect(code == 66 and './scen: No such file' in error, f'{verb}: {code} {error}')
+
+
+def a_setting_out_of_range_is_told_as_it_was_given():
+    """a value of --set that the model does not take is named with its option, exit 2"""
+    code, output, error = vigil('run', 'scene://street', '--set', 'vigil.enter=2')
+    expect(code == 2 and not output and
+           error == 'vigil: --set enter=2: should be above 0, at most 1\n', f'{code} {error}')
 
 
 def a_worker_that_cannot_start_is_named():
@@ -90,4 +113,5 @@ def control_characters_are_not_printed():
 
 run_tests([help_names_every_verb, help_fits_a_terminal, usage_errors_are_one_line,
            an_absent_daemon_is_named, a_worker_that_cannot_start_is_named,
-           full_disks_are_told, control_characters_are_not_printed])
+           a_mistyped_model_brings_the_name_that_was_meant,
+           a_setting_out_of_range_is_told_as_it_was_given, full_disks_are_told, control_characters_are_not_printed])

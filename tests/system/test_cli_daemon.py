@@ -42,8 +42,9 @@ def streams_are_managed():
         expect(shown['uri'] == 'scene://street?seed=5', shown)
         check_status(vigil(running, 'streams', 'status', 'front'))
         vigil(running, 'streams', 'rm', 'front')
-        expect('front' in vigil(running, 'streams', 'status', 'front', code=1), 'not named')
-        expect('front' in vigil(running, 'streams', 'rm', 'front', code=1), 'not named')
+        for verb in ('status', 'rm', 'restart'):
+            expect(vigil(running, 'streams', verb, 'front', code=1) ==
+                   'vigil: there is no stream front; vigil streams ls lists them\n', 'not named')
         expect('colour' in vigil(running, 'streams', 'add', 'x', 'scene://street?colour=1',
                                  code=2), 'not named')
 
@@ -73,7 +74,7 @@ def streams_are_changed():
         expect(running.get('/api/v1/streams/front')['credentials'], 'no credentials')
         for arguments, word in ((('set', 'front', 'enabled'), 'key=value'),
                                 (('set', 'front'), 'what to set'),
-                                (('set', 'front', 'colour=1'), 'colour'),
+                                (('set', 'front', 'colour=1'), 'unknown key "colour"; known: uri,'),
                                 (('set', 'front', 'uri=rtsp://127.0.0.1:8/x'), 'another server'),
                                 (('restart', 'front', 'x'), 'usage')):
             expect(word in vigil(running, 'streams', *arguments, code=2), f'{arguments}')
@@ -125,7 +126,11 @@ def detections_are_listed():
         expect(len(rows) >= 3 and starts == sorted(starts, reverse=True), starts)
         two = vigil(running, 'detections', '-n', '2', '--oldest-first', '--state', 'ended')
         expect(len(two.splitlines()) == 2 and 'front' in two, two)
-        expect('colour' in vigil(running, 'detections', '--kind', 'colour', code=2), 'no word')
+        for option, value, words in (('--kind', 'colour', '--kind must be one of activity, '),
+                                     ('--min-score', '4', '--min-score must be a number from 0'),
+                                     ('--stream', 'A', '--stream must be 1 to 64 of a-z')):
+            error = vigil(running, 'detections', option, value, code=2)
+            expect(error.startswith(f'vigil: {words}') and '(4' not in error, error)
         with open('/dev/full', 'wb') as full:
             for verb in (('detections', '-n', '0'), ('watch', '--since-seq', '0')):
                 done = subprocess.run([VIGIL, *verb], stdin=subprocess.DEVNULL, stdout=full,
