@@ -103,6 +103,23 @@ static void append_states(struct app *app, GString *out)
     }
 }
 
+/* One sample a stream, so that an alert on its state names the reason. */
+static void append_state_of_each(struct app *app, GString *out, size_t count)
+{
+    const char *name = "vigil_stream_state";
+    exposition_family(out, name, "gauge",
+                      "1, with the stream's state and its reason as labels.");
+    for (size_t i = 0; i < count; i++) {
+        const struct stream_entry *entry = streams_at(app->streams, i);
+        const struct exposition_label labels[] = {
+            {"stream", entry->config.name},
+            {"state", stream_state_name(entry->status.state)},
+            {"reason", stream_reason_name(entry->status.reason)},
+            {NULL, NULL}};
+        exposition_sample(out, name, labels, 1);
+    }
+}
+
 static void append_two_labels(GString *out, const char *name, const char *stream,
                               const char *label, const char *value, double number)
 {
@@ -200,6 +217,7 @@ void app_metrics_streams(struct app *app, GString *out)
         totals[i] = stream_entry_totals(entry);
         names[i] = entry->config.name;
     }
+    append_state_of_each(app, out, count);
     append_totals(out, names, totals, count);
     append_gauges(app, out, count);
     append_deaths(app, out, count);

@@ -143,4 +143,21 @@ def counters_only_grow():
         expect(committed >= 1, 'no commit counted')
 
 
-run_tests([the_format_is_kept, requests_are_counted_by_route, counters_only_grow])
+def each_stream_has_its_state():
+    """the state of each stream is one sample, with the reason its status gives"""
+    with workspace() as folder, daemon(folder, f'{CONFIG}[server]\nmedia_roots = {folder}\n') as running:
+        busy(running)
+        running.put_stream('gone', uri=f'file://{folder}/gone.mp4')
+        running.put_stream('paused', uri='scene://street', enabled=False)
+        running.wait_status('gone', 'failed', lambda s: s['state'] == 'failed', 10)
+        name = 'vigil_stream_state'
+        samples = parse(scrape(running))[name][1]
+        told = {dict(labels)['stream']: (dict(labels)['state'], dict(labels)['reason'])
+                for _, labels in samples}
+        expect(len(samples) == 4 and set(samples.values()) == {1}, samples)
+        expect(told == {'record': ('live', 'none'), 'calm': ('live', 'none'),
+                        'gone': ('failed', 'not_found'), 'paused': ('disabled', 'none')}, told)
+
+
+run_tests([the_format_is_kept, requests_are_counted_by_route, counters_only_grow,
+           each_stream_has_its_state])
