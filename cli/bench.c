@@ -167,8 +167,9 @@ static void print_json(const struct bench *b)
 
 static void print_times(const char *what, const struct bench_times *times)
 {
-    printf("%-22s median %.4f ms, least %.4f, 95 %% within %.4f (%" G_GINT64_FORMAT " runs)\n",
-           what, times->median_ms, times->min_ms, times->p95_ms, times->runs);
+    printf("%-22s median %.4f ms, least %.4f, 95 %% within %.4f (%" G_GINT64_FORMAT " run%s)\n",
+           what, times->median_ms, times->min_ms, times->p95_ms, times->runs,
+           times->runs == 1 ? "" : "s");
 }
 
 static void print_text(const struct bench *b)
