@@ -1,5 +1,6 @@
 /* vigil detections: what the daemon has recorded, or how many of what. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "cli/client.h"
@@ -79,40 +80,79 @@ static char *format_time(const char *text, bool by_day)
                 : g_strdup("?");
 }
 
-/* A column for each thing that was counted by, then the count; the total below. */
-static void print_groups(const json_t *answer, unsigned by)
+/* What can be counted by, in a table. */
+struct column {
+    const char *by, *member, *heading;
+};
+
+/* The columns that were asked for, in that order; NULL-terminated, at most `size` with that. `by`
+ * has passed record_by_parse. */
+static void find_columns(const char *by, const struct column **ret_columns, size_t size)
 {
-    static const struct {
-        unsigned by;
-        const char *member, *heading;
-    } columns[] = {{RECORD_BY_HOUR, "time", "HOUR"},
-                   {RECORD_BY_DAY, "time", "DAY (UTC)"},
-                   {RECORD_BY_STREAM, "stream", "STREAM"},
-                   {RECORD_BY_LABEL, "label", "LABEL"}};
+    static const struct column all[] = {{"hour", "time", "HOUR"},
+                                        {"day", "time", "DAY (UTC)"},
+                                        {"stream", "stream", "STREAM"},
+                                        {"label", "label", "LABEL"}};
+    g_auto(GStrv) names = g_strsplit(by, ",", 0);
+    size_t used = 0;
+    for (char **name = names; *name; name++)
+        for (size_t i = 0; i < G_N_ELEMENTS(all) && used + 1 < size; i++)
+            if (strcmp(all[i].by, *name) == 0)
+                ret_columns[used++] = &all[i];
+    ret_columns[used] = NULL;
+}
+
+static const char *cell(const json_t *group, const struct column *column)
+{
+    const char *text = json_string_value(json_object_get(group, column->member));
+    return text ? text : "";
+}
+
+/* By the first column, then the next; all times are written alike. */
+static gint compare_groups(gconstpointer a, gconstpointer b, gpointer data)
+{
+    const struct column *const *columns = data;
+    int order = 0;
+    for (; *columns && order == 0; columns++)
+        order = strcmp(cell(*(const json_t *const *)a, *columns),
+                       cell(*(const json_t *const *)b, *columns));
+    return order;
+}
+
+/* A column for each thing that was counted by, as it was asked for, then the count; the total
+ * below. */
+static void print_groups(const json_t *answer, const char *by)
+{
+    const struct column *columns[4];
     g_autoptr(GPtrArray) cells = g_ptr_array_new_with_free_func(g_free);
-    const json_t *groups = json_object_get(answer, "groups");
-    json_int_t total = json_integer_value(json_object_get(answer, "total"));
-    size_t rows = json_array_size(groups) + 2, used = 0;
-    for (size_t row = 0; row < rows; row++) {
-        const json_t *group = row > 0 ? json_array_get(groups, row - 1) : NULL;
-        used = 0;
-        for (size_t i = 0; i < G_N_ELEMENTS(columns); i++) {
-            if (!(by & columns[i].by))
-                continue;
-            const char *text = json_string_value(json_object_get(group, columns[i].member));
-            bool time = columns[i].by & (RECORD_BY_HOUR | RECORD_BY_DAY);
-            g_ptr_array_add(cells, row == 0          ? g_strdup(columns[i].heading)
-                                   : row == rows - 1 ? g_strdup(used == 0 ? "total" : "")
-                                   : time ? format_time(text ? text : "", by & RECORD_BY_DAY)
-                                          : g_strdup(text));
-            used++;
+    g_autoptr(GPtrArray) groups = g_ptr_array_new();
+    size_t index, used = 0;
+    json_t *group;
+    find_columns(by, columns, G_N_ELEMENTS(columns));
+    json_array_foreach (json_object_get(answer, "groups"), index, group)
+        g_ptr_array_add(groups, group);
+    g_ptr_array_sort_with_data(groups, compare_groups, columns);
+
+    for (; columns[used]; used++)
+        g_ptr_array_add(cells, g_strdup(columns[used]->heading));
+    g_ptr_array_add(cells, g_strdup("COUNT"));
+    for (guint row = 0; row < groups->len; row++) {
+        const json_t *found = groups->pdata[row];
+        for (size_t i = 0; i < used; i++) {
+            const char *text = cell(found, columns[i]);
+            bool is_time = strcmp(columns[i]->member, "time") == 0;
+            g_ptr_array_add(cells, is_time
+                                       ? format_time(text, strcmp(columns[i]->by, "day") == 0)
+                                       : g_strdup(text));
         }
-        json_int_t count =
-            row == rows - 1 ? total : json_integer_value(json_object_get(group, "count"));
-        g_ptr_array_add(cells, row == 0 ? g_strdup("COUNT")
-                                        : g_strdup_printf("%" JSON_INTEGER_FORMAT, count));
+        json_int_t count = json_integer_value(json_object_get(found, "count"));
+        g_ptr_array_add(cells, g_strdup_printf("%" JSON_INTEGER_FORMAT, count));
     }
-    output_table((const char *const *)cells->pdata, rows, used + 1);
+    json_int_t total = json_integer_value(json_object_get(answer, "total"));
+    for (size_t i = 0; i < used; i++)
+        g_ptr_array_add(cells, g_strdup(i == 0 ? "total" : ""));
+    g_ptr_array_add(cells, g_strdup_printf("%" JSON_INTEGER_FORMAT, total));
+    output_table((const char *const *)cells->pdata, groups->len + 2, used + 1);
 }
 
 static int print_summary(struct client *client, const struct filters *filters)
@@ -138,7 +178,7 @@ static int print_summary(struct client *client, const struct filters *filters)
     if (filters->as_json)
         output_json_line(answer);
     else
-        print_groups(answer, by);
+        print_groups(answer, filters->by);
     if (json_integer_value(json_object_get(answer, "total")) == 0)
         result = explain_nothing(client, filters);
     json_decref(answer);
@@ -193,7 +233,9 @@ int cli_detections(int argc, char **argv)
         {"oldest-first", 'r', 0, G_OPTION_ARG_NONE, &filters.oldest_first,
          "Oldest first instead of newest", NULL},
         {"summary", 0, 0, G_OPTION_ARG_STRING, &filters.by,
-         "Count instead, by stream, label, and hour or day (stream,day)", "BY"},
+         "Count instead: by a list of stream, label, and hour or day, as the table is to be "
+         "ordered (stream,day)",
+         "BY"},
         {"json", 0, 0, G_OPTION_ARG_NONE, &filters.as_json, "A JSON object per line", NULL},
         {NULL}};
     int over = cli_parse(&argc, &argv, NULL,

@@ -197,6 +197,13 @@ def detections_are_counted():
         expect(table[0].split() == ['DAY', '(UTC)', 'STREAM', 'COUNT'], table)
         expect(table[1].split()[0] == newest[:10] and table[-1].split() == ['total', str(len(rows))],
                table)
+        turned = vigil(running, *asked, 'stream,day').splitlines()
+        expect(turned[0].split() == ['STREAM', 'DAY', '(UTC)', 'COUNT'], turned)
+        expect(turned[1:-1] == sorted(turned[1:-1]) and len(turned) == len(table) and
+               [line.split()[-1] for line in turned[-1:]] == [str(len(rows))], turned)
+        expect({tuple(line.split()) for line in turned[1:-1]} ==
+               {(stream, day, count) for day, stream, count in
+                (line.split() for line in table[1:-1])}, f'{turned} {table}')
         expect('commas' in vigil(running, 'detections', '--summary', 'week', code=2), 'no word')
         expect('--limit' in vigil(running, 'detections', '--summary', 'day', '-n', '3', code=2),
                'no word')
