@@ -214,8 +214,7 @@ static int try_address(const struct config *config)
     if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE))
         return 0;
     bool another_user = g_error_matches(error, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED);
-    tell(another_user ? "warning: " : "", config, "server", "listen", "%s: %s", config->listen,
-         error->message);
+    tell(another_user ? "warning: " : "", config, "server", "listen", "%s", error->message);
     return !another_user;
 }
 

@@ -2,11 +2,12 @@
 """vigil config: what it says is what vigild does, and the reference is the table of keys."""
 import os
 import re
+import socket
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
-from harness import PATIENCE, SOURCE, VIGIL, VIGILD, expect, run_tests, workspace  # noqa: E402
+from harness import PATIENCE, SOURCE, VIGIL, VIGILD, Skip, expect, run_tests, workspace  # noqa: E402
 
 REFERENCE = os.path.join(SOURCE, 'docs', 'configuration.md')
 
@@ -127,6 +128,24 @@ def what_is_named_is_tried():
         expect(code == 0 and ': ok: ' in output and not error, f'{code} {error}')
 
 
+def what_vigilds_user_may_do_is_a_warning():
+    """check warns of a folder that the one who asks cannot write, and takes an address in use"""
+    as_other = [] if os.geteuid() else ['setpriv', '--reuid=65534', '--clear-groups']
+    with workspace() as folder, socket.create_server(('127.0.0.1', 0)) as listener:
+        os.mkdir(os.path.join(folder, 'v'))
+        path = write(folder, f'[server]\nlisten = 127.0.0.1:{listener.getsockname()[1]}\n'
+                     '[store]\npath = v/v.db\n')
+        os.chmod(folder, 0o755)
+        os.chmod(os.path.join(folder, 'v'), 0o555)
+        if subprocess.run([*as_other, VIGIL, '--version'], check=False,
+                          capture_output=True).returncode != 0:
+            raise Skip('vigil cannot be started by another user here')
+        code, output, error = run(*as_other, VIGIL, 'config', 'check', path)
+        expect(code == 0 and ': ok: ' in output and error ==
+               f'vigil: warning: {path}:4: {folder}/v cannot be written by the user who asks; '
+               "vigild's must be able to\n", f'{code} {error}')
+
+
 def a_worker_that_hangs_or_talks_is_ended():
     """check ends a worker that does not answer in time, or says too much, and tells of the model"""
     with workspace() as folder:
@@ -176,6 +195,6 @@ def wrong_usage_is_told():
 
 run_tests([a_good_configuration_is_summed_up, a_bad_configuration_is_told_as_vigild_tells_it,
            what_is_shown_is_a_configuration_again, origins_are_told, credentials_are_not_shown,
-           what_is_named_is_tried, a_worker_that_hangs_or_talks_is_ended,
-           a_password_for_everybody_is_warned_of, the_reference_is_the_table_of_keys,
-           wrong_usage_is_told])
+           what_is_named_is_tried, what_vigilds_user_may_do_is_a_warning,
+           a_worker_that_hangs_or_talks_is_ended, a_password_for_everybody_is_warned_of,
+           the_reference_is_the_table_of_keys, wrong_usage_is_told])
