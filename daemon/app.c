@@ -71,6 +71,12 @@ static void record_committed(void *owner, const struct record *record, const cha
 
 /* --- workers ------------------------------------------------------------------------------ */
 
+/* What `journalctl -p warning` is to show: nobody sees what the camera sees. */
+static bool is_blind(enum stream_state state)
+{
+    return state == STREAM_STALLED || state == STREAM_BACKOFF || state == STREAM_FAILED;
+}
+
 /* Once per state and reason until the stream is live again: a camera that stays away is tried
  * for ever. */
 static void tell_status(struct stream_entry *entry, const struct message_stream_status *status)
@@ -86,7 +92,7 @@ static void tell_status(struct stream_entry *entry, const struct message_stream_
         log_about(LOG_LEVEL_INFO, &about, "live, after %" PRId64 " lines that were left out",
                   untold);
     else
-        log_about(status->state == STREAM_FAILED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, &about,
+        log_about(is_blind(status->state) ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, &about,
                   "%s%s%s%s%s", about.state, about.reason ? " " : "",
                   about.reason ? about.reason : "", *status->detail ? ": " : "",
                   status->detail);

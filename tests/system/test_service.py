@@ -211,7 +211,7 @@ def json_lines_are_for_programs():
 
 
 def a_camera_that_stays_away_is_told_once():
-    """a refused camera is one line however often it is tried; that it is back is another"""
+    """a refused camera is one warning however often it is tried"""
     with workspace() as folder, socket.socket() as closed, daemon(folder) as running:
         closed.bind(('127.0.0.1', 0))  # bound, not listening: refuses
         running.put_stream('away', uri=f'rtsp://127.0.0.1:{closed.getsockname()[1]}/none')
@@ -222,6 +222,8 @@ def a_camera_that_stays_away_is_told_once():
         note(f'{tries} tries, told: {lines}')
         texts = {line.partition('stream away: ')[2].split(':')[0] for line in lines}
         expect(1 <= len(lines) == len(texts) <= 3, f'{tries} tries, {len(lines)} lines: {lines}')
+        expect([line for line in lines if 'warning: stream away: backoff refused' in line],
+               f'not a warning: {lines}')
 
 
 # Speaks for the journal: receives entries, says what they held, and how vigild ended.
