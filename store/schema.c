@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define APPLICATION_ID 0x7669676c /* "vigl": file(1) and we recognise a database by it */
 
@@ -43,6 +44,18 @@ int schema_check(struct store *store, struct store_error *err)
     return version < known;
 }
 
+static int64_t read_big_endian(const unsigned char bytes[4])
+{
+    return (int64_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3];
+}
+
+bool schema_header_is_older(const unsigned char header[SCHEMA_HEADER_SIZE])
+{
+    int64_t version = read_big_endian(header + 60), application = read_big_endian(header + 68);
+    return memcmp(header, "SQLite format 3", 16) == 0 && application == APPLICATION_ID &&
+           version < schema_migrations[schema_migration_count - 1].number;
+}
+
 static int apply(struct store *store, const struct schema_migration *migration,
                  struct store_error *err)
 {
@@ -76,5 +89,8 @@ int schema_migrate(struct store *store, struct store_error *err)
     if (status == 0)
         status =
             handle_exec(store, "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY", err);
+    /* Into the file's own header, which store_is_older reads. */
+    if (status == 0 && version > 0)
+        status = handle_exec(store, "PRAGMA wal_checkpoint(TRUNCATE)", err);
     return status;
 }

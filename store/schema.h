@@ -21,6 +21,10 @@ extern const int schema_migration_count;
  * is damaged or another program's, -errno. */
 int schema_check(struct store *store, struct store_error *err);
 
+/* Whether the first bytes of a database file are ours and of an older version. */
+#define SCHEMA_HEADER_SIZE 100
+bool schema_header_is_older(const unsigned char header[SCHEMA_HEADER_SIZE]);
+
 /* Applies what is missing, each migration in a transaction of its own. 0 or -errno. */
 int schema_migrate(struct store *store, struct store_error *err);
 

@@ -19,6 +19,17 @@
  * one is found when a query meets it. */
 #define QUICK_CHECK_BYTES (32 * 1024 * 1024)
 
+/* Before anything is made beside it: SQLite would say of a device that the disk is full. */
+static int check_kind(struct store *store, struct store_error *err)
+{
+    struct stat info;
+    if (stat(store->path, &info) < 0 || S_ISREG(info.st_mode))
+        return 0;
+    return handle_explain(store, S_ISDIR(info.st_mode) ? -EISDIR : -ENOTSUP, err,
+                          "is %s: choose the path of a file",
+                          S_ISDIR(info.st_mode) ? "a folder" : "not a regular file");
+}
+
 /* Exactly one writer per file. The claim is a lock on a file of its own: closing any descriptor
  * of the database itself would drop the POSIX locks that SQLite holds on it. */
 static int claim(struct store *store, struct store_error *err)
@@ -128,7 +139,9 @@ int store_open(const char *path, struct store **ret_store, struct store_error *e
     struct store *store = create_handle(path);
     if (!store)
         return open_failed(err);
-    int status = claim(store, err);
+    int status = check_kind(store, err);
+    if (status == 0)
+        status = claim(store, err);
     if (status == 0)
         status = create_private(store, err);
     if (status == 0)
@@ -187,16 +200,16 @@ int store_open_reader(const char *path, int query_ms, struct store **ret_store,
     return 0;
 }
 
+/* From the file's own header: to open it would recover the log of one that was killed, and
+ * store_open then does that once more. */
 int store_is_older(const char *path)
 {
-    struct store *store = access(path, R_OK) == 0 ? create_handle(path) : NULL;
-    if (!store)
-        return 0;
-    int status = open_connection(store, SQLITE_OPEN_READONLY, BUSY_MS, "", NULL);
-    if (status == 0)
-        status = schema_check(store, NULL);
-    store_close(store);
-    return status == 1 ? 1 : 0;
+    unsigned char header[SCHEMA_HEADER_SIZE];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t size = fd < 0 ? -1 : read(fd, header, sizeof header);
+    if (fd >= 0)
+        close(fd);
+    return size == (ssize_t)sizeof header && schema_header_is_older(header);
 }
 
 void store_close(struct store *store)

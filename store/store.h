@@ -37,7 +37,9 @@ int store_open_reader(const char *path, int query_ms, struct store **ret_store,
                       struct store_error *err);
 
 /* 1 when the file has a schema older than this program's, which store_open brings up to date:
- * about 20 s for each million detections. Else 0, also when there is none or it cannot be read. */
+ * about 20 s for each million detections. Else 0, also when there is none or it cannot be read.
+ * By the file's header, without its log: 1 also when who brought it up to date was killed before
+ * it closed the store. Not while this process has the file open: its locks would be lost. */
 int store_is_older(const char *path);
 
 void store_close(struct store *store); /* NULL is fine; the writer checkpoints */

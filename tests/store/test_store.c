@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void exec_sql(const char *sql)
 {
@@ -187,6 +189,28 @@ START_TEST(overwritten_pages_are_found_or_harmless)
 }
 END_TEST
 
+START_TEST(what_is_no_regular_file_is_refused_and_gets_nothing_beside_it)
+{
+    char lock[128];
+    struct stat info;
+    snprintf(lock, sizeof lock, "%s-lock", path);
+    static const struct {
+        const char *target, *says;
+    } rows[] = {{"/dev/full", "is not a regular file: choose"},
+                {"/tmp", "is a folder: choose"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ck_assert_int_eq(symlink(rows[i].target, path), 0);
+        ck_assert_int_lt(store_open(path, &store, &err), 0);
+        ck_assert_msg(strstr(err.text, rows[i].says), "%s", err.text);
+        ck_assert_int_eq(stat(lock, &info), -1);
+        ck_assert_int_eq(unlink(path), 0);
+    }
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    ck_assert_int_eq(store_open(path, &store, &err), -ENOTSUP);
+    ck_assert_int_eq(stat(lock, &info), -1);
+}
+END_TEST
+
 START_TEST(a_path_that_cannot_be_used_is_said)
 {
     char missing[128];
@@ -277,6 +301,7 @@ int main(void)
     tcase_add_test(opening, a_file_that_is_no_database_is_named_with_what_to_do);
     tcase_add_test(opening, a_file_cut_at_any_page_is_damaged_or_empty_and_never_crashes);
     tcase_add_test(opening, overwritten_pages_are_found_or_harmless);
+    tcase_add_test(opening, what_is_no_regular_file_is_refused_and_gets_nothing_beside_it);
     tcase_add_test(opening, a_path_that_cannot_be_used_is_said);
     tcase_add_test(opening, a_long_path_does_not_push_out_what_to_do);
     tcase_add_test(opening, a_reader_does_not_write);
