@@ -15,7 +15,7 @@ struct oneshot {
     uv_timer_t deadline;
     int open_handles, unfinished; /* unfinished: the exit and two ends of file */
     GString *text, *problem;
-    bool started, exited, killed, taken_away, too_late, too_long;
+    bool started, exited, killed, taken_away, too_late, too_long, closing;
     int status;
     char chunk[4096];
 };
@@ -62,13 +62,22 @@ static void close_all(struct oneshot *oneshot)
     uv_handle_t *handles[] = {(uv_handle_t *)&oneshot->process, (uv_handle_t *)&oneshot->output,
                               (uv_handle_t *)&oneshot->errors,
                               (uv_handle_t *)&oneshot->deadline};
+    oneshot->closing = true;
     for (size_t i = 0; i < G_N_ELEMENTS(handles); i++)
         uv_close(handles[i], handle_closed);
 }
 
+/* A process of its own that it left behind may hold the pipes for ever: nothing of one that was
+ * killed, or is too late, is waited for. */
+static void finish_early(struct oneshot *oneshot)
+{
+    if (oneshot->exited && (oneshot->killed || oneshot->too_late) && !oneshot->closing)
+        close_all(oneshot);
+}
+
 static void part_finished(struct oneshot *oneshot)
 {
-    if (--oneshot->unfinished == 0)
+    if (--oneshot->unfinished == 0 && !oneshot->closing)
         close_all(oneshot);
 }
 
@@ -79,15 +88,17 @@ static void process_exited(uv_process_t *process, int64_t status, int signal_num
     oneshot->taken_away = signal_number == SIGKILL && !oneshot->killed;
     oneshot->status = signal_number ? -1 : (int)status;
     part_finished(oneshot);
+    finish_early(oneshot);
 }
 
 void oneshot_kill(struct oneshot *oneshot)
 {
+    oneshot->killed = true;
     /* Once it is reaped its pid may be another's, also while its last words are still read. */
     if (oneshot->exited)
-        return;
-    oneshot->killed = true;
-    uv_process_kill(&oneshot->process, SIGKILL);
+        finish_early(oneshot);
+    else
+        uv_process_kill(&oneshot->process, SIGKILL);
 }
 
 static void deadline_passed(uv_timer_t *timer)

@@ -1,6 +1,7 @@
 /* A worker process that does one thing with one file and ends: described or packed a model
  * (`vigil-worker --inspect`, `--pack`). Spawned with the file on descriptor 0 and nothing else of
- * ours but what is named here, read without trust, killed at its deadline, reaped.
+ * ours but what is named here, read without trust, killed at its deadline, reaped. Whoever else
+ * holds its pipes, by its deadline it is over.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_WORKERS_ONESHOT_H

@@ -334,6 +334,11 @@ static int inspect(const char *setting)
         raise(SIGSEGV);
     if (strncmp(model, "killed", 6) == 0)
         raise(SIGKILL);
+    /* Ends well, and what it leaves behind holds its pipes until it is ended itself. */
+    if (strncmp(model, "heir", 4) == 0 && fork() == 0) {
+        alarm(20);
+        pause();
+    }
     if (strncmp(model, "junk", 4) == 0)
         puts("[1, 2");
     while (strncmp(model, "huge", 4) == 0)

@@ -264,6 +264,19 @@ START_TEST(each_further_failure_of_that_kind_is_kept_twice_as_long)
 }
 END_TEST
 
+START_TEST(the_deadline_ends_an_inspection_whose_pipes_are_held_by_others)
+{
+    models_destroy(models);
+    create(500);
+    write_model("heir");
+    int64_t begin = g_get_monotonic_time();
+    models_ask(models, "m", answer, NULL);
+    wait_for(1);
+    ck_assert_str_eq(text_of("problem"), "the model could not be inspected in time");
+    ck_assert_int_lt(g_get_monotonic_time() - begin, 10000000);
+}
+END_TEST
+
 START_TEST(a_change_that_hides_behind_an_old_date_is_noticed)
 {
     g_autofree char *path = g_build_filename(folder, "m.onnx", NULL);
@@ -364,6 +377,7 @@ int main(void)
         tests, an_inspection_that_may_go_well_another_time_is_made_again_but_not_at_once, 0,
         (int)G_N_ELEMENTS(passing));
     tcase_add_test(tests, each_further_failure_of_that_kind_is_kept_twice_as_long);
+    tcase_add_test(tests, the_deadline_ends_an_inspection_whose_pipes_are_held_by_others);
     tcase_add_test(tests, a_change_that_hides_behind_an_old_date_is_noticed);
     tcase_add_test(tests, a_file_that_does_not_open_says_why_and_holds_nobody_up);
     tcase_add_test(tests, a_missing_file_is_a_problem_and_an_unknown_name_an_error);
