@@ -133,6 +133,7 @@ static struct changes take_over(struct app *app, const struct plan *plan,
             continue;
         supervisor_stop(app->supervisor, name);
         streams_remove(app->streams, name);
+        resolver_forget(app->resolver, name);
         changes.removed++;
     }
     for (size_t i = 0; i < plan->count; i++) {

@@ -182,6 +182,7 @@ static void stream_deleted(void *data, int result, const char *problem)
     log_stream(LOG_LEVEL_INFO, change->name, "deleted by the API");
     supervisor_stop(app->supervisor, change->name);
     streams_remove(app->streams, change->name);
+    resolver_forget(app->resolver, change->name);
     app_apply_retention(app);
     api_request_reply_empty(change->request, 204);
     finish(change);

@@ -11,7 +11,8 @@ struct lookup {
     uv_getaddrinfo_t request;
     uint64_t deadline;
     bool running, answered;
-    bool slow; /* counts among running_slow while it runs */
+    bool slow;      /* counts among running_slow while it runs */
+    bool forgotten; /* its stream is gone, or was made anew since */
 };
 
 struct resolver {
@@ -113,7 +114,8 @@ static void note_slow(struct lookup *lookup)
     GHashTable *slow = lookup->resolver->slow;
     if (!lookup->running)
         return;
-    g_hash_table_add(slow, g_strdup(lookup->question.stream));
+    if (!lookup->forgotten)
+        g_hash_table_add(slow, g_strdup(lookup->question.stream));
     lookup->resolver->running_slow += !lookup->slow;
     lookup->slow = true;
 }
@@ -197,6 +199,15 @@ int resolver_ask(struct resolver *resolver, const struct resolver_question *ques
     /* From the timer, so that no answer comes before this call has returned. */
     uv_timer_start(&resolver->timer, timer_fired, 0, 0);
     return 0;
+}
+
+void resolver_forget(struct resolver *resolver, const char *stream)
+{
+    g_hash_table_remove(resolver->slow, stream);
+    for (GList *item = resolver->lookups.head; item; item = item->next) {
+        struct lookup *lookup = item->data;
+        lookup->forgotten |= strcmp(lookup->question.stream, stream) == 0;
+    }
 }
 
 static void timer_closed(uv_handle_t *handle)

@@ -42,6 +42,9 @@ int resolver_create(uv_loop_t *loop, resolver_answer *answer, void *owner,
  * answered. */
 int resolver_ask(struct resolver *resolver, const struct resolver_question *question);
 
+/* The stream is gone: whether its names were slow is not kept. */
+void resolver_forget(struct resolver *resolver, const char *stream);
+
 /* Answers nothing more; frees itself when the last look-up has returned to the loop. NULL is
  * fine. */
 void resolver_close(struct resolver *resolver);

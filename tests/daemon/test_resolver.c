@@ -177,6 +177,31 @@ START_TEST(streams_whose_names_are_not_answered_leave_room_for_others)
 }
 END_TEST
 
+START_TEST(a_stream_that_is_gone_leaves_no_mark_on_the_next_of_its_name)
+{
+    uv_sem_t gate;
+    uv_work_t work = {.data = &gate};
+    uv_sem_init(&gate, 0);
+    uv_queue_work(&loop, &work, hold, released);
+    ask_for("w", "localhost");
+    ask_for("x", "localhost");
+    ask_for("y", "localhost");
+    wait_for(3); /* all slow */
+    resolver_forget(resolver, "x");
+    resolver_forget(resolver, "nobody");
+    uv_sem_post(&gate);
+    ask_for("n", "localhost");
+    wait_for(4);
+    /* Slow ones have one place between them, so the new x does not wait for y. */
+    ask_for("w", "localhost");
+    ask_for("y", "localhost");
+    ask_for("x", "localhost");
+    wait_for(7);
+    ck_assert_str_eq(order + 4, "wxy");
+    uv_sem_destroy(&gate);
+}
+END_TEST
+
 START_TEST(too_many_questions_are_refused)
 {
     for (int i = 0; i < RESOLVER_WAITING_MAX; i++)
@@ -210,6 +235,7 @@ int main(void)
     tcase_add_test(tests, a_question_is_answered_in_time_even_when_no_one_looks);
     tcase_add_test(tests, two_questions_of_a_stream_are_not_looked_up_at_once);
     tcase_add_test(tests, streams_whose_names_are_not_answered_leave_room_for_others);
+    tcase_add_test(tests, a_stream_that_is_gone_leaves_no_mark_on_the_next_of_its_name);
     tcase_add_test(tests, too_many_questions_are_refused);
     tcase_add_test(tests, closing_with_questions_open_answers_none);
     return suite_run("daemon/resolver", &tests, 1);
