@@ -99,6 +99,12 @@ static bool is_eager(const struct lifecycle *life, int64_t now)
     return life->outage_since != NEVER && now - life->outage_since < LIFECYCLE_OUTAGE_NS;
 }
 
+/* A refused connection costs a camera nothing: no program of it has heard of us. */
+static int64_t eager_spacing(enum stream_reason reason)
+{
+    return reason == REASON_REFUSED ? LIFECYCLE_REFUSED_NS : LIFECYCLE_EAGER_NS;
+}
+
 static int64_t wait_for_attempt(struct lifecycle *life, int64_t now)
 {
     if (life->reason == REASON_AUTH_FAILED) {
@@ -108,7 +114,7 @@ static int64_t wait_for_attempt(struct lifecycle *life, int64_t now)
         return refusal_waits[step];
     }
     if (is_eager(life, now))
-        return max(life->attempt_at + LIFECYCLE_EAGER_NS - now, 0);
+        return max(life->attempt_at + eager_spacing(life->reason) - now, 0);
     int64_t cap = min((int64_t)2 << min(life->backoff_step, 10), 30) * LIFECYCLE_SECOND;
     life->backoff_step++;
     return (int64_t)(draw(life) % (uint64_t)(min(cap, LIFECYCLE_BACKOFF_MAX_NS) + 1));

@@ -11,7 +11,8 @@
  *   stalled      a session that was live fell silent or broke; until the first attempt at
  *                another has failed
  *   backoff      an attempt failed, and the reason says how. In the first 60 s of an outage of a
- *                stream that was live attempts follow each other within a second
+ *                stream that was live attempts follow each other within a second: 120 a minute
+ *                where nobody listens, 80 at most where a camera answers
  *   failed       no further attempt: a human must change something
  *   ended        a file at its end
  *
@@ -49,6 +50,7 @@
 #define LIFECYCLE_STEADY_NS      (5 * LIFECYCLE_SECOND)  /* of being live end an outage */
 #define LIFECYCLE_HEALTHY_NS     (60 * LIFECYCLE_SECOND) /* of it forget the backoff, too */
 #define LIFECYCLE_EAGER_NS       (LIFECYCLE_SECOND * 3 / 4) /* between starts of eager attempts */
+#define LIFECYCLE_REFUSED_NS     (LIFECYCLE_SECOND / 2)     /* the same of refused ones */
 #define LIFECYCLE_BACKOFF_MAX_NS (30 * LIFECYCLE_SECOND)
 #define LIFECYCLE_LATE_NS        LIFECYCLE_SECOND /* an advance later than this is our stall */
 #define LIFECYCLE_ADVANCE_NS     LIFECYCLE_SECOND /* deadlines are never further away */

@@ -51,6 +51,39 @@ static void on_pad_added(GstElement *rtsp, GstPad *pad, gpointer user)
         source_decode(context, pad, codec, true);
 }
 
+/* What PLAY says of the first packet's number is wrong for who joins a shared session, and with
+ * many cameras always: the buffer would wait LATENCY_MS for packets that nobody sends. */
+static GstPadProbeReturn on_rtp_caps(GstPad *pad, GstPadProbeInfo *info, gpointer user)
+{
+    (void)pad, (void)user;
+    GstEvent *event = GST_PAD_PROBE_INFO_EVENT(info);
+    if (GST_EVENT_TYPE(event) != GST_EVENT_CAPS)
+        return GST_PAD_PROBE_OK;
+    GstCaps *caps;
+    gst_event_parse_caps(event, &caps);
+    g_autoptr(GstCaps) unnumbered = gst_caps_copy(caps);
+    gst_structure_remove_field(gst_caps_get_structure(unnumbered, 0), "seqnum-base");
+    GST_PAD_PROBE_INFO_DATA(info) = gst_event_new_caps(unnumbered);
+    gst_event_unref(event);
+    return GST_PAD_PROBE_OK;
+}
+
+/* Over TCP nothing overtakes: the first packet that comes is the first. */
+static void on_new_jitterbuffer(GstElement *manager, GstElement *jitterbuffer, guint session,
+                                guint ssrc, gpointer user)
+{
+    (void)manager, (void)session, (void)ssrc, (void)user;
+    g_object_set(jitterbuffer, "faststart-min-packets", 1, NULL);
+    g_autoptr(GstPad) sink = gst_element_get_static_pad(jitterbuffer, "sink");
+    gst_pad_add_probe(sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_rtp_caps, NULL, NULL);
+}
+
+static void on_new_manager(GstElement *rtsp, GstElement *manager, gpointer user)
+{
+    (void)rtsp, (void)user;
+    g_signal_connect(manager, "new-jitterbuffer", G_CALLBACK(on_new_jitterbuffer), NULL);
+}
+
 static bool check_certificates(struct source_context *context, GstElement *rtsp,
                                const struct address *uri)
 {
@@ -92,6 +125,7 @@ bool source_build_rtsp(struct source_context *context, const struct source_optio
     g_signal_connect(rtsp, "select-stream", G_CALLBACK(on_select_stream), context);
     g_signal_connect(rtsp, "before-send", G_CALLBACK(on_before_send), context);
     g_signal_connect(rtsp, "on-sdp", G_CALLBACK(on_sdp), context);
+    g_signal_connect(rtsp, "new-manager", G_CALLBACK(on_new_manager), NULL);
     g_signal_connect(rtsp, "pad-added", G_CALLBACK(on_pad_added), context);
     return true;
 }

@@ -290,6 +290,33 @@ START_TEST(sound_beside_the_pictures_is_named_and_left_alone)
 }
 END_TEST
 
+START_TEST(a_camera_that_others_watch_too_is_seen_without_a_pause)
+{
+    server = server_start(0, SERVER("--pattern", "ball"));
+    start_worker();
+    struct message other = parent_stream("other", "");
+    struct message start = camera("rtsp://127.0.0.1:%d/stream", server.port);
+    snprintf(other.start.uri, sizeof other.start.uri, "%s", start.start.uri);
+    parent_start_stream(&parent, &other, NULL);
+    parent_await_state(&parent, STREAM_LIVE, REASON_NONE, 6000);
+    const struct message_stream_status *status = &parent.message.status;
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 5; i++) {
+        parent_start_stream(&parent, &start, NULL);
+        do
+            parent_await(&parent, MESSAGE_STREAM_STATUS, 6000);
+        while (strcmp(status->stream, "camera") != 0 ||
+               status->first_packet_ms == RECORD_NO_TIME);
+        least = MIN(least, status->first_packet_ms - status->connected_ms);
+        parent_stop_stream(&parent, "camera");
+    }
+    /* A buffer that waits for what came before the first packet would take 200 ms. */
+    ck_assert_int_le(least, 150 * PARENT_PATIENCE);
+    parent_quit(&parent);
+    server_stop(&server);
+}
+END_TEST
+
 START_TEST(a_server_that_dies_is_seen_at_once_and_met_again_within_a_second)
 {
     server = server_start(0, SERVER("--pattern", "ball"));
@@ -425,6 +452,7 @@ int main(void)
         sessions, twenty_of_twenty_sources_and_decoders_are_built_behind_the_sandbox, 0, 3);
     tcase_add_test(sessions, a_camera_joined_mid_gop_is_analysed_from_its_first_key_picture);
     tcase_add_test(sessions, what_a_camera_sends_is_measured);
+    tcase_add_test(sessions, a_camera_that_others_watch_too_is_seen_without_a_pause);
     tcase_add_test(sessions, sound_beside_the_pictures_is_named_and_left_alone);
     tcase_add_test(sessions, a_name_is_resolved_outside_and_connected_by_address);
     TCase *tls = tcase_create("tls");
