@@ -35,11 +35,16 @@ static void unmap(gpointer data)
     g_free(mapping);
 }
 
+bool modelfile_is_sealed(int fd)
+{
+    int seals = fcntl(fd, F_GET_SEALS);
+    return seals >= 0 && (seals & F_SEAL_WRITE) && (seals & F_SEAL_SHRINK);
+}
+
 int modelfile_map(int fd, GBytes **ret_bytes, struct nn_error *err)
 {
     struct stat status;
-    int seals = fcntl(fd, F_GET_SEALS);
-    if (seals < 0 || !(seals & F_SEAL_WRITE) || !(seals & F_SEAL_SHRINK))
+    if (!modelfile_is_sealed(fd))
         return nn_error_set(err, -EINVAL, "the packed model is not sealed");
     if (fstat(fd, &status) < 0 || status.st_size <= 0 ||
         (uint64_t)status.st_size > NN_PACKED_BYTES_MAX)

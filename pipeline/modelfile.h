@@ -20,6 +20,10 @@
  * record/file.h) with one line that names the file. */
 int modelfile_read(const char *path, GBytes **ret_bytes, struct nn_error *err);
 
+/* Whether nobody can write to fd or shorten it any more: so vigild hands out packed models, and
+ * nothing else. */
+bool modelfile_is_sealed(int fd);
+
 /* Maps a packed file read-only: its pages are shared with everybody else who does. The file must
  * be sealed against writing and shrinking, so that nobody can change it under our feet. The
  * caller owns *ret_bytes, and closes fd. -EINVAL (not sealed, or of no size) or -errno with one

@@ -398,8 +398,10 @@ static GBytes *map_model(int fd, struct record_error *err)
     return bytes;
 }
 
-/* A packed model is mapped; of an ONNX file all is read, since a mapping of it could be cut short
- * under our feet. */
+/* A packed model is mapped; of an ONNX file, which `vigil run` brings, all is read, since a mapping
+ * of it could be cut short under our feet. What comes from vigild is sealed and written by a
+ * packer that has met the hostile file: it must not have a parser of ONNX read here what it read
+ * there. */
 static GBytes *read_model(int fd, struct record_error *err)
 {
     struct stat status;
@@ -407,6 +409,10 @@ static GBytes *read_model(int fd, struct record_error *err)
     ssize_t known = fd < 0 ? -1 : pread(fd, start, sizeof start, 0);
     if (known > 0 && nn_packed_is(start, (size_t)known))
         return map_model(fd, err);
+    if (fd >= 0 && modelfile_is_sealed(fd)) {
+        g_strlcpy(err->text, "the model in the sealed file is not packed", sizeof err->text);
+        return NULL;
+    }
     if (fd < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode)) {
         g_strlcpy(err->text, "the model is not a readable file", sizeof err->text);
         return NULL;

@@ -145,6 +145,19 @@ START_TEST(a_damaged_packed_model_fails_its_stream)
 }
 END_TEST
 
+START_TEST(an_onnx_file_in_place_of_a_packed_one_is_not_parsed)
+{
+    int model = memory_file();
+    gsize size;
+    g_autofree char *onnx = NULL;
+    ck_assert(g_file_get_contents(scene_path(), &onnx, &size, NULL));
+    ck_assert_int_eq(write(model, onnx, size), (ssize_t)size);
+    seal(model);
+    expect_failed(model, "not packed");
+    close(model);
+}
+END_TEST
+
 START_TEST(what_cannot_be_packed_is_said_in_one_line_after_its_hash)
 {
     int packed = memory_file();
@@ -173,6 +186,7 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_packed_model_sees_what_its_onnx_file_sees);
     tcase_add_test(tests, a_packed_model_that_could_change_is_not_mapped);
+    tcase_add_test(tests, an_onnx_file_in_place_of_a_packed_one_is_not_parsed);
     tcase_add_test(tests, a_damaged_packed_model_fails_its_stream);
     tcase_add_test(tests, what_cannot_be_packed_is_said_in_one_line_after_its_hash);
     return suite_run("pipeline/pack", &tests, 1);
