@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 static gint encoding; /* atomic: pictures of all streams, at most SHOT_MAX */
+static guint rest;    /* the main thread's: the timer that gives the encoder back, 0 none */
 
 /* One picture being encoded; it does not need its stream any more. */
 struct shot {
@@ -42,6 +43,23 @@ static gpointer take_shot(gpointer user)
     return NULL;
 }
 
+static gboolean on_rest(gpointer user)
+{
+    (void)user;
+    if (g_atomic_int_get(&encoding) > 0)
+        return G_SOURCE_CONTINUE; /* it would be kept once more */
+    rest = 0;
+    snapshot_rest();
+    return G_SOURCE_REMOVE;
+}
+
+static void put_off_rest(void)
+{
+    if (rest)
+        g_source_remove(rest);
+    rest = g_timeout_add_seconds(SHOT_REST_S, on_rest, NULL);
+}
+
 /* NULL, or why not; the shot is its thread's on success only. Called in the main thread. */
 static const char *start_shot(struct shot *shot)
 {
@@ -56,6 +74,7 @@ static const char *start_shot(struct shot *shot)
         return "there is no thread to encode the picture";
     }
     g_thread_unref(thread);
+    put_off_rest();
     return NULL;
 }
 

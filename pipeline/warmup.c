@@ -294,6 +294,7 @@ int warmup_run(struct record_error *err)
     if (r < 0)
         return r;
     load_network();
+    snapshot_rest();
     /* What the clips were decoded with goes back to the system: 6 of 32 MiB. */
     malloc_trim(0);
     return 0;

@@ -199,14 +199,86 @@ START_TEST(a_picture_that_does_not_fit_is_said_not_to)
 }
 END_TEST
 
-static void ask_for_picture(int64_t request)
+static int ask_for_picture_of(const char *stream, int64_t request)
 {
     int fd = memfd_create("picture", MFD_CLOEXEC);
-    struct message ask = {.type = MESSAGE_SNAPSHOT,
-                          .snapshot = {.request = request, .stream = "street"}};
+    struct message ask = {.type = MESSAGE_SNAPSHOT, .snapshot.request = request};
+    snprintf(ask.snapshot.stream, sizeof ask.snapshot.stream, "%s", stream);
     parent_send(&parent, &ask, &fd, 1);
-    close(fd);
+    return fd;
 }
+
+static void ask_for_picture(int64_t request)
+{
+    close(ask_for_picture_of("street", request));
+}
+
+/* What a JPEG's frame header says (ITU-T T.81, B.2.2). */
+static void read_size(int fd, int ret_size[2])
+{
+    uint8_t bytes[4096];
+    ssize_t length = pread(fd, bytes, sizeof bytes, 0);
+    for (ssize_t at = 2; at + 9 < length; at += 2 + (bytes[at + 2] << 8 | bytes[at + 3])) {
+        if (bytes[at + 1] != 0xc0)
+            continue;
+        ret_size[0] = bytes[at + 7] << 8 | bytes[at + 8];
+        ret_size[1] = bytes[at + 5] << 8 | bytes[at + 6];
+        return;
+    }
+    ck_abort_msg("no frame header in %zd bytes", length);
+}
+
+/* Each pipeline has one for its messages. */
+static int count_descriptors(void)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/fd", (int)parent.pid);
+    g_autoptr(GDir) descriptors = g_dir_open(path, 0, NULL);
+    ck_assert_ptr_nonnull(descriptors);
+    int count = 0;
+    while (g_dir_read_name(descriptors))
+        count++;
+    return count;
+}
+
+START_TEST(pictures_in_a_row_are_of_their_own_streams_and_the_encoder_goes_when_they_end)
+{
+    static const struct {
+        const char *name, *uri;
+        int size[2];
+    } cameras[] = {
+        {"wide", "scene://street?seed=1&width=640&height=360", {640, 360}},
+        {"small", "scene://street?seed=2&width=320&height=180", {320, 180}},
+        {"odd", "scene://street?seed=3&width=326&height=182", {326, 182}},
+    };
+    enum { CAMERAS = sizeof cameras / sizeof *cameras };
+    parent_start(&parent, NULL);
+    parent_await_ready(&parent);
+    const struct message_stream_status *status = &parent.message.status;
+    for (int i = 0; i < CAMERAS; i++) {
+        struct message start = parent_stream(cameras[i].name, cameras[i].uri);
+        start.start.live = true;
+        parent_start_stream(&parent, &start, NULL);
+        do
+            parent_await(&parent, MESSAGE_STREAM_STATUS, 5000);
+        while (strcmp(status->stream, cameras[i].name) != 0 || status->analysed < 1);
+    }
+    int descriptors = count_descriptors();
+    for (int i = 0; i < 5 * CAMERAS; i++) {
+        int size[2], fd = ask_for_picture_of(cameras[i % CAMERAS].name, i);
+        parent_await(&parent, MESSAGE_SNAPSHOT_DONE, 5000);
+        ck_assert_str_eq(parent.message.snapshot_done.detail, "");
+        read_size(fd, size);
+        ck_assert_int_eq(size[0], cameras[i % CAMERAS].size[0]);
+        ck_assert_int_eq(size[1], cameras[i % CAMERAS].size[1]);
+        close(fd);
+    }
+    ck_assert_int_gt(count_descriptors(), descriptors);
+    int64_t deadline = parent_now_ms() + 10000 * PARENT_PATIENCE;
+    while (count_descriptors() > descriptors)
+        ck_assert_int_eq(parent_receive(&parent, deadline), 1);
+    parent_quit(&parent);
+}
+END_TEST
 
 START_TEST(of_many_pictures_asked_for_at_once_some_are_refused_and_all_are_answered)
 {
@@ -722,6 +794,8 @@ int main(void)
     tcase_add_test(media, a_finite_scene_ends_and_gives_the_same_records_each_time);
     tcase_add_test(media, a_live_scene_gives_pictures_until_it_is_stopped);
     tcase_add_test(media, a_picture_that_does_not_fit_is_said_not_to);
+    tcase_add_test(
+        media, pictures_in_a_row_are_of_their_own_streams_and_the_encoder_goes_when_they_end);
     tcase_add_test(media,
                    of_many_pictures_asked_for_at_once_some_are_refused_and_all_are_answered);
     tcase_add_loop_test(media, each_kind_of_file_is_decoded_to_its_last_picture, 0,
