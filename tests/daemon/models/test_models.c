@@ -83,6 +83,8 @@ static void setup(void)
 {
     folder = g_dir_make_tmp("vigil-models-XXXXXX", NULL);
     g_autofree char *path = g_build_filename(folder, "vigil.conf", NULL);
+    g_autofree char *runs = g_build_filename(folder, "m.onnx.runs", NULL);
+    ck_assert(g_file_set_contents(runs, "", 0, NULL));
     g_autofree char *text =
         g_strdup_printf("[worker]\nprogram = %s/tests/daemon/puppet\n[model m]\npath = m.onnx\n"
                         "[model gone]\npath = missing.onnx\n",
