@@ -22,6 +22,7 @@ struct plan {
     size_t count;
     struct config_stream *streams; /* APP_STREAMS_MAX */
     bool from_file[APP_STREAMS_MAX];
+    char refused[RECORD_NAME_SIZE]; /* the one for which there can be none, else "" */
 };
 
 struct app_reload {
@@ -29,7 +30,8 @@ struct app_reload {
     struct app *app;
     struct config next;
     struct config_error err;
-    int result; /* of loading it */
+    char stream[RECORD_NAME_SIZE]; /* of which err speaks, else "" */
+    int result;                    /* of loading it */
     struct model_trial *trial;
 };
 
@@ -90,10 +92,11 @@ static int plan_make(struct app *app, const struct config *config, struct plan *
         if (!full && read_row(&rows[i], config, &plan->streams[plan->count], &why) == 0) {
             plan->count++;
         } else if (entry && !entry->from_file) {
-            snprintf(err->text, sizeof err->text,
-                     "stream %s, which the API made, could not go on: %.300s; change or delete "
-                     "it first",
-                     name, why.text);
+            snprintf(
+                err->text, sizeof err->text,
+                "the API made it, and it could not go on: %.300s; change or delete it first",
+                why.text);
+            g_strlcpy(plan->refused, name, sizeof plan->refused);
             return -EINVAL;
         } else {
             log_stream(LOG_LEVEL_WARNING, name, "left out, as the store has it: %s", why.text);
@@ -131,6 +134,7 @@ static struct changes take_over(struct app *app, const struct plan *plan,
         g_strlcpy(name, streams_at(app->streams, i)->config.name, sizeof name);
         if (plan_find(plan, name) < plan->count)
             continue;
+        log_stream(LOG_LEVEL_INFO, name, "removed by the reload");
         supervisor_stop(app->supervisor, name);
         streams_remove(app->streams, name);
         resolver_forget(app->resolver, name);
@@ -143,6 +147,9 @@ static struct changes take_over(struct app *app, const struct plan *plan,
             streams_keep(app->streams, entry, &plan->streams[i], plan->from_file[i]);
             changes.unchanged += equal;
             changes.changed += !equal;
+            if (!equal)
+                log_stream(LOG_LEVEL_INFO, entry->config.name,
+                           "changed by the reload, and goes on");
             /* It waits for a person, and here is one. */
             if (entry->status.state == STREAM_FAILED)
                 app_apply_stream(app, entry);
@@ -150,6 +157,10 @@ static struct changes take_over(struct app *app, const struct plan *plan,
         }
         changes.added += !entry;
         changes.changed += entry != NULL;
+        if (before != app->config) /* else this is the start */
+            log_stream(LOG_LEVEL_INFO, plan->streams[i].name,
+                       entry ? "changed by the reload, and starts anew"
+                             : "added by the reload");
         entry = streams_put(app->streams, &plan->streams[i], plan->from_file[i]);
         app_apply_stream(app, entry);
     }
@@ -167,10 +178,13 @@ void app_load_streams(struct app *app)
     plan_finish(&plan);
 }
 
-static int take(struct app *app, struct config *next, struct config_error *err)
+static int take(struct app_reload *reload)
 {
+    struct app *app = reload->app;
+    struct config *next = &reload->next;
     struct plan plan = {0};
-    int r = plan_make(app, next, &plan, err);
+    int r = plan_make(app, next, &plan, &reload->err);
+    memcpy(reload->stream, plan.refused, sizeof reload->stream);
     if (r == 0) {
         config_swap(app->config, next);
         models_forget(app->models);
@@ -194,7 +208,8 @@ static void finish(struct app_reload *reload, int result)
             app->reloads_taken++;
         } else {
             app->reloads_refused++;
-            log_error("not reloaded, nothing is changed: %s", reload->err.text);
+            log_stream(LOG_LEVEL_ERROR, *reload->stream ? reload->stream : NULL,
+                       "not reloaded, nothing is changed: %s", reload->err.text);
         }
         app->reload_failed = result < 0;
         if (app->options.reloading)
@@ -216,7 +231,7 @@ static void models_tried(void *owner, const struct config_error *err)
     if (err)
         reload->err = *err;
     bool goes_on = !err && app->phase == APP_RUNNING;
-    finish(reload, goes_on ? take(app, &reload->next, &reload->err) : -EINVAL);
+    finish(reload, goes_on ? take(reload) : -EINVAL);
 }
 
 static void load(uv_work_t *work)
@@ -248,7 +263,7 @@ static void loaded(uv_work_t *work, int status)
         r = model_trial_start(&trial, &reload->trial);
     if (r == 1)
         return;
-    finish(reload, r == 0 ? take(app, &reload->next, &reload->err) : r);
+    finish(reload, r == 0 ? take(reload) : r);
 }
 
 void app_reload(struct app *app)

@@ -90,6 +90,10 @@ def reload_beside_others(workers, separate):
             expect(shared == (5 if separate else 1), f'{shared} workers')
             taken, said = reload(vigild, new)
             expect(taken and 'reloaded: 1 added, 1 removed, 2 changed, 2 unchanged' in said, said)
+            for line in ('stream door: added by the reload', 'stream gate: removed by the reload',
+                         'stream yard: changed by the reload, and starts anew',
+                         'stream side: changed by the reload, and goes on'):
+                expect(f'vigild: {line}\n' in said, f'{line}: {said}')
             vigild.wait_live('door')
             vigild.wait_status('yard', 'live anew', lambda s: s['state'] == 'live' and
                                s['connected'] != before['yard']['status']['connected'], 20)
@@ -232,7 +236,8 @@ def streams_of_the_api_are_not_lost():
             before = settled(vigild, 'calm-1')
             for text, name in ((roots, 'calm-1'), (model, 'calm-2')):
                 taken, said = reload(vigild, PUPPETS + text)
-                expect(not taken and f'stream {name}, which the API made' in said, said)
+                expect(not taken and f'error: stream {name}: not reloaded, nothing is changed: '
+                       'the API made it, and it could not go on: ' in said, said)
                 expect(pids(vigild) == before, 'something changed')
             vigild.request('DELETE', '/api/v1/streams/calm-1')
             expect(reload(vigild, PUPPETS + roots)[0], 'refused although nobody needs the model')
