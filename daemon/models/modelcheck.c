@@ -73,7 +73,7 @@ static const struct rule members[] = {
 
 static json_t *copy(const struct rule *rule, const json_t *said, struct record_error *err);
 
-static json_t *refuse(const struct rule *rule, struct record_error *err)
+static json_t *name_broken_rule(const struct rule *rule, struct record_error *err)
 {
     static const char *const kinds[] = {
         [TEXT] = "a text",
@@ -122,7 +122,7 @@ static json_t *copy_texts(const struct rule *rule, const json_t *said, struct re
     json_t *text;
     json_object_foreach ((json_t *)said, name, text) {
         if (strlen(name) > 256 || json_string_length(text) > 64 * 1024 || !json_is_string(text))
-            return refuse(rule, err);
+            return name_broken_rule(rule, err);
     }
     return json_deep_copy(said);
 }
@@ -158,7 +158,7 @@ static json_t *copy(const struct rule *rule, const json_t *said, struct record_e
             return copy_texts(rule, said, err);
         break;
     }
-    return refuse(rule, err);
+    return name_broken_rule(rule, err);
 }
 
 /* Whoever made the model chose the shape, so any is taken that is small. */
@@ -207,7 +207,7 @@ int modelcheck_copy(const json_t *said, json_t **ret_info, struct record_error *
     const char *hash = json_string_value(json_object_get(info, "sha256"));
     if (info && hash && !is_hash(hash)) {
         json_decref(info);
-        info = refuse(&members[0], err);
+        info = name_broken_rule(&members[0], err);
     }
     if (info && add_metrics(info) < 0) {
         json_decref(info);
