@@ -76,6 +76,22 @@ def a_wrong_output_is_told_with_node_operator_and_error():
     expect(len(lines) == 2, f'one line for one failure: {lines}')
 
 
+def the_first_wrong_output_is_named():
+    """of several outputs that are off verify names the first, by the node inside that made it"""
+    def chain(name, *off):
+        """b = x + x, c = b + b, y = c + c, all three outputs; those in `off` are expected wrong"""
+        graph = model([node('Add', [a, a], [b], f'make-{b}') for a, b in ('xb', 'bc', 'cy')],
+                      [value('x', FLOAT, [1])], [value(v, FLOAT, [1]) for v in 'bcy'])
+        return make_test(name, graph, [tensor('x', FLOAT, [1], [1])],
+                         [tensor(v, FLOAT, [1], [right + 9 * (v in off)])
+                          for v, right in (('b', 2), ('c', 4), ('y', 8))])
+    expect_verdict([chain('chain')], 0, '1 passed, 0 failed, 0 unsupported')
+    for off in ('bcy', 'cy', 'y'):
+        lines = expect_verdict([chain(f'chain-{off}', *off)], 1,
+                               '0 passed, 1 failed, 0 unsupported', f"node 'make-{off[0]}' (Add)")
+        expect(len(lines) == 2 and lines[0].count('make-') == 1, f'{off}: {lines}')
+
+
 def what_vigil_lacks_is_named_and_no_failure():
     """verify counts an operator or type vigil lacks apart, naming it, and exits 0"""
     expect_verdict([make_test('lacks', model([node('Einsum', ['x'], ['y'], 'ring')],
@@ -335,11 +351,11 @@ def inspect_names_what_stands_in_the_way():
 
 
 TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_error,
-         what_vigil_lacks_is_named_and_no_failure, tolerances_are_as_documented,
-         not_a_number_equals_itself_only, integers_and_bools_are_exact,
-         another_shape_or_type_fails, initializers_that_are_inputs_are_not_fed,
-         tensors_without_names_are_taken_in_order, bad_test_data_fails_and_is_told,
-         every_data_set_counts, folders_are_searched_to_any_depth,
+         the_first_wrong_output_is_named, what_vigil_lacks_is_named_and_no_failure,
+         tolerances_are_as_documented, not_a_number_equals_itself_only,
+         integers_and_bools_are_exact, another_shape_or_type_fails,
+         initializers_that_are_inputs_are_not_fed, tensors_without_names_are_taken_in_order,
+         bad_test_data_fails_and_is_told, every_data_set_counts, folders_are_searched_to_any_depth,
          nothing_to_verify_is_no_success, hostile_names_do_not_reach_the_terminal,
          the_shared_tests_pass, the_shared_models_pass, inspect_counts_what_a_model_costs,
          inspect_shows_the_cut_of_the_model_that_comes_with_vigil, inspect_says_what_it_assumed,
