@@ -1,6 +1,7 @@
 #include "tests/suite.h"
 
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -11,21 +12,23 @@
 #include "daemon/watchdog.h"
 
 static int manager = -1; /* the service manager's end of NOTIFY_SOCKET */
-static char path[64];
 static struct watchdog *watchdog;
 
 /* A manager whose watchdog wants to be fed so often that ours looks every 10 ms. */
 static void setup(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(path, sizeof path, "/tmp/vigil-watchdog-%d", getpid());
-    memcpy(address.sun_path, path, strlen(path));
+    /* Of the abstract ones: no file, and no limit on how long the path of a folder is. */
+    char name[64];
+    int length = snprintf(name, sizeof name, "@vigil-watchdog-%d", getpid());
+    memcpy(address.sun_path + 1, name + 1, (size_t)length - 1);
     manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    unlink(path);
-    ck_assert_int_eq(bind(manager, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(bind(manager, (struct sockaddr *)&address,
+                          (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)length)),
+                     0);
     struct timeval patience = {.tv_sec = 10};
     setsockopt(manager, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setenv("NOTIFY_SOCKET", path, 1);
+    setenv("NOTIFY_SOCKET", name, 1);
     setenv("WATCHDOG_USEC", "40000", 1);
     unsetenv("WATCHDOG_PID");
     ck_assert_int_eq(watchdog_create(&watchdog), 0);
@@ -35,7 +38,6 @@ static void teardown(void)
 {
     watchdog_destroy(watchdog);
     close(manager);
-    unlink(path);
 }
 
 static const char *hear(void)

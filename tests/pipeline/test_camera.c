@@ -163,16 +163,16 @@ END_TEST
 
 /* ---- encryption ---- */
 
-static char tls_folder[] = "/tmp/vigil-camera-XXXXXX";
+static char *tls_folder;
 
 /* A certificate for this name ("IP:127.0.0.1") that signs itself, its key behind it. */
 static char *make_certificate(const char *name)
 {
-    if (strstr(tls_folder, "XXXXXX"))
-        ck_assert_ptr_nonnull(mkdtemp(tls_folder));
+    tls_folder = g_dir_make_tmp("vigil-camera-XXXXXX", NULL);
+    ck_assert_ptr_nonnull(tls_folder);
     char *path = g_build_filename(tls_folder, "camera.pem", NULL);
     g_autofree char *command = g_strdup_printf(
-        "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+        "cd '%s' && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
         "-keyout key.pem -out camera.pem -days 2 -subj /CN=camera -addext subjectAltName=%s "
         "2>openssl.log && cat key.pem >> camera.pem",
         tls_folder, name);
@@ -188,7 +188,7 @@ static void remove_certificate(void)
         unlink(path);
     }
     rmdir(tls_folder);
-    strcpy(strrchr(tls_folder, '-'), "-XXXXXX");
+    g_clear_pointer(&tls_folder, g_free);
 }
 
 START_TEST(an_encrypted_camera_is_met_again_and_again_behind_the_sandbox)

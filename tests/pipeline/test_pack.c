@@ -161,8 +161,8 @@ END_TEST
 START_TEST(what_cannot_be_packed_is_said_in_one_line_after_its_hash)
 {
     int packed = memory_file();
-    char path[] = "/tmp/vigil-pack-XXXXXX";
-    int bad = mkstemp(path);
+    g_autofree char *path = NULL;
+    int bad = g_file_open_tmp("vigil-pack-XXXXXX", &path, NULL);
     ck_assert_int_eq(write(bad, "no network at all", 17), 17);
     struct outcome outcome = pack(path, packed, NULL);
     ck_assert(WIFEXITED(outcome.status));

@@ -9,11 +9,12 @@
 #include "tests/suite.h"
 
 static struct parent parent;
-static char folder[] = "/tmp/vigil-worker-XXXXXX";
+static char *folder;
 
 static void make_folder(void)
 {
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    folder = g_dir_make_tmp("vigil-worker-XXXXXX", NULL);
+    ck_assert_ptr_nonnull(folder);
 }
 
 static void remove_folder(void)
@@ -25,6 +26,7 @@ static void remove_folder(void)
         unlink(path);
     }
     rmdir(folder);
+    g_clear_pointer(&folder, g_free);
 }
 
 static char *in_folder(const char *name)

@@ -12,7 +12,7 @@
 
 #define FIXTURE_NOW 10000000 /* when records come: well after the times they tell */
 
-static char folder[64], path[96];
+static char folder[4000], path[4032];
 static struct store *store;
 static struct store_error err;
 
@@ -24,7 +24,8 @@ static struct store_error err;
 
 static inline void fixture_folder(void)
 {
-    strcpy(folder, "/tmp/vigil-store-XXXXXX");
+    const char *parent = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/vigil-store-XXXXXX", parent ? parent : "/tmp");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/vigil.db", folder);
 }

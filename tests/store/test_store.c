@@ -36,7 +36,7 @@ START_TEST(a_new_file_is_private_and_strict)
     struct stat info;
     ck_assert_int_eq(stat(path, &info), 0);
     ck_assert_int_eq(info.st_mode & 0777, 0600);
-    char wal[128];
+    char wal[4096];
     snprintf(wal, sizeof wal, "%s-wal", path);
     ck_assert_int_eq(stat(wal, &info), 0);
     ck_assert_int_eq(info.st_mode & 0777, 0600);
@@ -191,7 +191,7 @@ END_TEST
 
 START_TEST(what_is_no_regular_file_is_refused_and_gets_nothing_beside_it)
 {
-    char lock[128];
+    char lock[4096];
     struct stat info;
     snprintf(lock, sizeof lock, "%s-lock", path);
     static const struct {
@@ -213,13 +213,13 @@ END_TEST
 
 START_TEST(a_path_that_cannot_be_used_is_said)
 {
-    char missing[128];
+    char missing[4096];
     snprintf(missing, sizeof missing, "%s/no/such/folder.db", folder);
     ck_assert_int_eq(store_open(missing, &store, &err), -ENOENT);
     ck_assert_ptr_nonnull(strstr(err.text, "check the folder"));
     ck_assert_int_eq(store_open_reader(missing, 0, &store, &err), -ENOENT);
     ck_assert_int_ne(store_open(folder, &store, &err), 0);
-    char lock[128];
+    char lock[4096];
     snprintf(lock, sizeof lock, "%s-lock", folder);
     unlink(lock); /* beside the folder, which alone is removed */
     ck_assert_ptr_null(store);

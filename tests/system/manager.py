@@ -12,16 +12,16 @@ WALL = 0x40000000
 
 
 class Manager:
-    """The reading end of NOTIFY_SOCKET."""
+    """The reading end of NOTIFY_SOCKET, an abstract one, for which no folder's path is too long."""
 
-    def __init__(self, folder):
-        self.path = os.path.join(folder, 'notify')
+    def __init__(self):
+        self.name = f'vigil-manager-{os.getpid()}'
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
+        self.socket.bind(f'\0{self.name}')
         self.heard = []  # (seconds, text)
 
     def environment(self, watchdog_seconds=None):
-        environment = {**os.environ, 'NOTIFY_SOCKET': self.path}
+        environment = {**os.environ, 'NOTIFY_SOCKET': f'@{self.name}'}
         if watchdog_seconds:
             environment['WATCHDOG_USEC'] = str(int(watchdog_seconds * 1e6))
         return environment
@@ -53,8 +53,8 @@ class Manager:
 
 
 @contextlib.contextmanager
-def manager(folder):
-    listening = Manager(folder)
+def manager():
+    listening = Manager()
     try:
         yield listening
     finally:

@@ -35,7 +35,7 @@ def is_fed(text):
 
 def a_manager_is_told_when_it_is_ready_and_how_it_does():
     """READY=1 comes once the API answers, STATUS= follows the streams, STOPPING=1 before the end"""
-    with workspace() as folder, manager(folder) as listening:
+    with workspace() as folder, manager() as listening:
         with service(folder, listening) as running:
             listening.wait('READY=1', lambda text: text.startswith('READY=1'), 10)
             expect(running.request('GET', '/livez')[0] == 200, 'ready, yet no answer')
@@ -54,7 +54,7 @@ def a_manager_is_told_when_it_is_ready_and_how_it_does():
 
 def a_thread_that_stands_still_is_named():
     """with the loop, then the writer held still, each is named and the manager is asked to kill"""
-    with workspace() as folder, manager(folder) as listening, \
+    with workspace() as folder, manager() as listening, \
             service(folder, listening) as running:
         running.put_stream('calm', uri=SCENE)
         listening.wait('WATCHDOG=1', is_fed, 10)
@@ -75,7 +75,7 @@ def a_thread_that_stands_still_is_named():
 
 def nobody_is_fed_by_a_watchdog_that_stands_still():
     """with the thread that feeds held still, nothing is fed: systemd's own clock then runs out"""
-    with workspace() as folder, manager(folder) as listening, \
+    with workspace() as folder, manager() as listening, \
             service(folder, listening) as running:
         listening.wait('WATCHDOG=1', is_fed, 10)
         with held_still(running.pid, 'watchdog'):
@@ -85,7 +85,7 @@ def nobody_is_fed_by_a_watchdog_that_stands_still():
 
 def a_locked_store_is_waited_for():
     """another process that keeps the database locked is a wait and not a hang: all is fed"""
-    with workspace() as folder, manager(folder) as listening, \
+    with workspace() as folder, manager() as listening, \
             service(folder, listening) as running:
         running.put_stream('calm', uri=SCENE)
         listening.wait('WATCHDOG=1', is_fed, 10)
@@ -110,7 +110,7 @@ def a_locked_store_is_waited_for():
 
 def a_standstill_of_the_whole_process_is_excused():
     """after SIGSTOP and SIGCONT nothing is taken for hung, and no worker is replaced"""
-    with workspace() as folder, manager(folder) as listening, \
+    with workspace() as folder, manager() as listening, \
             service(folder, listening) as running:
         running.put_stream('calm', uri=SCENE)
         running.wait_status('calm', 'live', lambda s: s['state'] == 'live', 10)
@@ -149,7 +149,7 @@ class Load(threading.Thread):
 
 def it_stops_in_order_under_load():
     """SIGTERM amid requests and detections: whole answers, nothing left open or lost, exit 0"""
-    with workspace() as folder, manager(folder) as listening, \
+    with workspace() as folder, manager() as listening, \
             service(folder, listening, config='') as running:
         for name, seed in (('one', 5), ('two', 6), ('three', 7), ('four', 8)):
             running.put_stream(name, uri=f'scene://street?seed={seed}')
