@@ -39,13 +39,16 @@ build: $(BUILD)/build.ninja
 demo: build
 	cli/demo.sh $(BUILD)
 
+# Two tests to a processor: the longest of them wait most of their time.
+MESON_TEST = meson test --print-errorlogs --num-processes $$((2 * $$(nproc)))
+
 test: test-release test-asan
 
 test-release: build
-	meson test -C $(BUILD) --print-errorlogs
+	$(MESON_TEST) -C $(BUILD)
 
 test-asan: $(BUILD)-asan/build.ninja
-	meson test -C $(BUILD)-asan --print-errorlogs
+	$(MESON_TEST) -C $(BUILD)-asan
 
 # Figures, not verdicts.
 bench: build
