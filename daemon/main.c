@@ -19,9 +19,14 @@
 /* As of DESIGN: 0 ok, 2 usage, 69 something needed is unavailable, 78 configuration. */
 enum { EXIT_USAGE = 2, EXIT_UNAVAILABLE = 69, EXIT_CONFIGURATION = 78 };
 
+/* For threads of the pool once all else has ended: longer, and they wait for a disk that does not
+ * answer, maybe for ever. */
+#define LAST_THREADS_MS 2000
+
 struct daemon {
     uv_loop_t loop;
     uv_signal_t signals[3];
+    uv_timer_t last_threads;
     bool in_terminal; /* started in one */
     struct app *app;
     struct watchdog *watchdog;
@@ -46,6 +51,14 @@ static void close_handles(struct daemon *daemon)
     heart_close(daemon->heart);
 }
 
+/* Not exit(): libuv waits for its threads there, too. */
+static void leave_threads(uv_timer_t *timer)
+{
+    (void)timer;
+    log_warning("stopped while a file was still being opened; does its disk answer?");
+    _exit(EXIT_SUCCESS);
+}
+
 static void app_status(void *owner, const char *line)
 {
     (void)owner;
@@ -58,6 +71,9 @@ static void app_stopped(void *owner)
     app_destroy(daemon->app);
     daemon->app = NULL;
     close_handles(daemon);
+    uv_update_time(&daemon->loop);
+    uv_timer_start(&daemon->last_threads, leave_threads, LAST_THREADS_MS, 0);
+    uv_unref((uv_handle_t *)&daemon->last_threads);
 }
 
 static void reloading(void *owner, bool begins)
@@ -115,6 +131,7 @@ static int run(struct config *config, const struct config_options *config_option
         log_error("cannot make an event loop, or a thread beside it");
         return EXIT_UNAVAILABLE;
     }
+    uv_timer_init(&daemon.loop, &daemon.last_threads);
     watch_signals(&daemon);
     options.watchdog = daemon.watchdog;
     options.pulse = heart_pulse(daemon.heart);
@@ -127,6 +144,8 @@ static int run(struct config *config, const struct config_options *config_option
         watchdog_set_phase(daemon.watchdog, WATCHDOG_RUNNING);
         notify_ready(NULL);
     }
+    uv_run(&daemon.loop, UV_RUN_DEFAULT);
+    uv_close((uv_handle_t *)&daemon.last_threads, NULL);
     uv_run(&daemon.loop, UV_RUN_DEFAULT);
     watchdog_destroy(daemon.watchdog);
     uv_loop_close(&daemon.loop);

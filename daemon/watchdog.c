@@ -35,10 +35,11 @@ struct watchdog {
 
     /* The thread's own. */
     uint64_t tick_ms;
-    uint64_t excused_ns; /* until when nobody is late */
-    uint64_t extend_ns;  /* when to ask for patience again */
-    bool fed;            /* the manager has a watchdog to feed */
-    bool told;           /* that we hang */
+    uint64_t excused_ns;  /* until when nobody is late */
+    uint64_t extend_ns;   /* when to ask for patience again */
+    uint64_t stopping_ns; /* since when it is seen to stop; 0: it does not */
+    bool fed;             /* the manager has a watchdog to feed */
+    bool told;            /* that we hang */
 };
 
 void pulse_expect(struct pulse *pulse, int within_ms, const char *doing)
@@ -71,6 +72,17 @@ static bool check_pulse(struct pulse *pulse, uint64_t now, bool excused)
     return late;
 }
 
+static bool is_patience_due(struct watchdog *watchdog, uint64_t now)
+{
+    int phase = atomic_load(&watchdog->phase);
+    if (phase == WATCHDOG_STOPPING && watchdog->stopping_ns == 0)
+        watchdog->stopping_ns = now;
+    bool may_wait =
+        phase == WATCHDOG_STARTING ||
+        (phase == WATCHDOG_STOPPING && now - watchdog->stopping_ns < WATCHDOG_STOPPING_MS * MS);
+    return may_wait && now >= watchdog->extend_ns;
+}
+
 static void look(struct watchdog *watchdog, uint64_t now)
 {
     bool excused = now < watchdog->excused_ns;
@@ -87,7 +99,7 @@ static void look(struct watchdog *watchdog, uint64_t now)
     watchdog->told = false;
     if (watchdog->fed)
         notify_alive();
-    if (atomic_load(&watchdog->phase) != WATCHDOG_RUNNING && now >= watchdog->extend_ns) {
+    if (is_patience_due(watchdog, now)) {
         notify_extend(WATCHDOG_EXTEND_MS);
         watchdog->extend_ns = now + WATCHDOG_EXTEND_MS / 3 * MS;
     }

@@ -13,7 +13,9 @@
  * When the watchdog's own clock was late, all of us stood still (suspend, SIGSTOP, a machine
  * out of memory): every pulse is then excused for WATCHDOG_EXCUSE_MS.
  *
- * While starting or stopping the manager's patience is extended as long as nothing is late.
+ * While starting or stopping the manager's patience is extended as long as nothing is late;
+ * while stopping for WATCHDOG_STOPPING_MS at most, since what waits then may have no pulse (a
+ * thread of the pool on a disk that does not answer).
  *
  * Thread: create, destroy and add on one thread; a pulse is one thread's at a time. */
 #ifndef DAEMON_WATCHDOG_H
@@ -23,11 +25,12 @@
 #define PULSE_DISK_MS 120000 /* from then on Linux calls a task hung, too */
 #define PULSE_OPEN_MS 900000 /* a large store that is migrated while starting */
 
-#define WATCHDOG_PULSES_MAX 16
-#define WATCHDOG_TICK_MS    1000
-#define WATCHDOG_LATE_MS    2000
-#define WATCHDOG_EXCUSE_MS  8000
-#define WATCHDOG_EXTEND_MS  15000 /* asked for every third of it */
+#define WATCHDOG_PULSES_MAX  16
+#define WATCHDOG_TICK_MS     1000
+#define WATCHDOG_LATE_MS     2000
+#define WATCHDOG_EXCUSE_MS   8000
+#define WATCHDOG_EXTEND_MS   15000 /* asked for every third of it */
+#define WATCHDOG_STOPPING_MS 60000
 
 struct watchdog;
 struct pulse;

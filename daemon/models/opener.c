@@ -10,7 +10,7 @@
 
 struct opening {
     struct opener *opener;
-    char *path;
+    char *path, *folder;
     opener_opened *opened; /* NULL: nobody waits for it any more */
     void *owner;
     uint64_t deadline;
@@ -23,8 +23,8 @@ struct opening {
 struct opener {
     uv_loop_t *loop;
     uv_timer_t timer;
-    GQueue openings; /* in order of arrival, thus of deadline */
-    int running;
+    GQueue openings;   /* in order of arrival, thus of deadline */
+    int running, late; /* late: of those that run */
     bool closing, timer_closed;
 };
 
@@ -38,6 +38,7 @@ static void opening_free(struct opening *opening)
 {
     g_queue_remove(&opening->opener->openings, opening);
     g_free(opening->path);
+    g_free(opening->folder);
     g_free(opening);
 }
 
@@ -46,8 +47,10 @@ static void opening_free(struct opening *opening)
 static void answer(struct opening *opening, int fd)
 {
     opener_opened *opened = opening->opened;
-    struct stat status = opening->status;
     void *owner = opening->owner;
+    struct stat status;
+    if (fd >= 0) /* else a thread may be writing it */
+        status = opening->status;
     opening->opened = NULL;
     if (!opening->running)
         opening_free(opening);
@@ -76,6 +79,7 @@ static void file_opened(uv_work_t *work, int status)
     struct opening *opening = work->data;
     struct opener *opener = opening->opener;
     opener->running--;
+    opener->late -= opening->late;
     opening->running = false;
     answer(opening, status < 0 ? status : opening->fd);
     if (opener->closing)
@@ -84,33 +88,47 @@ static void file_opened(uv_work_t *work, int status)
         advance(opener);
 }
 
-/* The one of the same path that runs. */
-static const struct opening *find_running(const struct opener *opener, const char *path)
+/* The one in the same folder that runs. */
+static const struct opening *find_running(const struct opener *opener, const char *folder)
 {
     for (const GList *item = opener->openings.head; item; item = item->next) {
         const struct opening *opening = item->data;
-        if (opening->running && strcmp(opening->path, path) == 0)
+        if (opening->running && strcmp(opening->folder, folder) == 0)
             return opening;
     }
     return NULL;
 }
 
-/* True when it was answered: it is too late, or its path is known to hang. */
+static void run(struct opening *opening)
+{
+    struct opener *opener = opening->opener;
+    /* With a callback for its end it cannot fail. */
+    uv_queue_work(opener->loop, &opening->work, open_file, file_opened);
+    opening->running = true;
+    opener->running++;
+}
+
+static bool has_place(const struct opener *opener)
+{
+    return opener->running - opener->late < OPENER_PARALLEL &&
+           opener->running < OPENER_PARALLEL + OPENER_LATE_MAX;
+}
+
+/* True when it was answered: it is too late, or its folder is known to hang. */
 static bool judge(struct opening *opening, uint64_t now)
 {
     struct opener *opener = opening->opener;
-    const struct opening *same = find_running(opener, opening->path);
+    const struct opening *before = find_running(opener, opening->folder);
     if (opening->running) {
-        opening->late = opening->late || now >= opening->deadline;
+        if (!opening->late && now >= opening->deadline) {
+            opening->late = true;
+            opener->late++;
+        }
         if (!opening->late || !opening->opened)
             return false;
-    } else if (now < opening->deadline && !(same && same->late)) {
-        if (!same && opener->running < OPENER_PARALLEL) {
-            /* With a callback for its end it cannot fail. */
-            uv_queue_work(opener->loop, &opening->work, open_file, file_opened);
-            opening->running = true;
-            opener->running++;
-        }
+    } else if (now < opening->deadline && !(before && before->late)) {
+        if (!before && has_place(opener))
+            run(opening);
         return false;
     }
     answer(opening, -ETIMEDOUT);
@@ -162,6 +180,7 @@ struct opening *opener_open(struct opener *opener, const char *path, opener_open
     struct opening *opening = g_new0(struct opening, 1);
     opening->opener = opener;
     opening->path = g_strdup(path);
+    opening->folder = g_path_get_dirname(path);
     opening->opened = opened;
     opening->owner = owner;
     opening->work.data = opening;

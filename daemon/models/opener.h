@@ -2,10 +2,10 @@
  * folder that is gone, holds such a thread and not the loop.
  *
  * Each question is answered within OPENER_DEADLINE_MS, with -ETIMEDOUT if it must be. An open that
- * hangs cannot be called back: until it returns it keeps its place among the OPENER_PARALLEL that
- * run at once, and the same path is answered -ETIMEDOUT without another try. So a dead folder
- * takes one thread for each path in it and OPENER_PARALLEL at most; the others wait their turn
- * within their own deadline.
+ * hangs cannot be called back: until it returns it keeps its thread, and whoever asks for a file in
+ * the same folder is answered -ETIMEDOUT without another try. So a dead folder takes one thread
+ * whatever is asked of it, and folders that answer do not wait for it; only when OPENER_LATE_MAX
+ * others hang do their threads count among the OPENER_PARALLEL that run at once.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_MODELS_OPENER_H
@@ -15,7 +15,8 @@
 #include <uv.h>
 
 #define OPENER_DEADLINE_MS 8000 /* a disk that slept takes as long to wake */
-#define OPENER_PARALLEL    2
+#define OPENER_PARALLEL    2    /* beside those that are late */
+#define OPENER_LATE_MAX    2    /* of the pool's eight threads, others are for the store */
 
 struct opener;
 struct opening;

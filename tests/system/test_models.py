@@ -4,9 +4,12 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
-from harness import PATIENCE, SOURCE, VIGIL, daemon, expect, run_tests, workspace
+from harness import (BUILD, PATIENCE, SANITIZED, SOURCE, VIGIL, Skip, daemon, expect, note, run_tests,
+                     workspace)
 
+SILENT_DISK = os.path.join(BUILD, 'tests', 'tools', 'silentdisk.so')
 SCENE = os.path.join(SOURCE, 'models', 'scene.onnx')
 
 
@@ -74,4 +77,38 @@ def a_model_has_a_card():
             expect(status == 200 and text.startswith(b'# scene.onnx'), f'{status} {text[:100]}')
 
 
-run_tests([a_model_is_described, a_model_has_a_card])
+def a_silent_disk_holds_up_its_own_models_only():
+    """while the folder of one model does not answer, streams of others start, and vigild stops"""
+    if SANITIZED:
+        raise Skip('what is preloaded would have to come behind the sanitizer')
+    with workspace() as folder:
+        far = os.path.join(folder, 'far')
+        os.mkdir(far)
+        silent = os.path.join(far, 'silent')
+        for name in ('m', 'far/0', 'far/1', 'far/2'):
+            shutil.copy(SCENE, os.path.join(folder, f'{name}.onnx'))
+        config = '[model near]\npath = m.onnx\n' + ''.join(
+            f'[model far-{i}]\npath = far/{i}.onnx\n' for i in range(3))
+        with daemon(folder, config, env={'LD_PRELOAD': SILENT_DISK,
+                                         'VIGIL_TEST_SILENT': silent}) as running:
+            with open(silent, 'w', encoding='ascii'):
+                pass
+            for i in range(3):
+                running.put_stream(f'far-{i}', uri='scene://street', model=f'far-{i}')
+            began = time.monotonic()
+            status, _, text = running.request('GET', '/api/v1/models/far-0', timeout=20)
+            expect(status == 200 and 'does its disk answer' in json.loads(text)['problem'], text)
+            expect(time.monotonic() - began > 5, 'the disk was not silent')
+            running.put_stream('near', uri='scene://street', model='near')
+            running.wait_status('near', 'live', lambda status: status['state'] == 'live', 5)
+            far_state = running.get('/api/v1/streams/far-0')['status']['state']
+            expect(far_state != 'live', f'{far_state}: its model cannot have been read')
+            began = time.monotonic()
+            expect(running.stop() == 0, running.output()[-2000:])
+            took = time.monotonic() - began
+            expect(took < 6, f'it took {took:.1f} s to stop')
+            expect('while a file was still being opened' in running.output(), running.output())
+            note(f'stopped after {took:.1f} s')
+
+
+run_tests([a_model_is_described, a_model_has_a_card, a_silent_disk_holds_up_its_own_models_only])
