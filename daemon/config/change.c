@@ -90,7 +90,7 @@ bool config_model_equal(const struct config_model *a, const struct config_model 
     if (strcmp(a->path, b->path) != 0 || a->override_count != b->override_count ||
         a->file.exists != b->file.exists || a->file.device != b->file.device ||
         a->file.inode != b->file.inode || a->file.size != b->file.size ||
-        a->file.changed_ns != b->file.changed_ns)
+        a->file.modified_ns != b->file.modified_ns)
         return false;
     for (int i = 0; i < a->override_count; i++)
         if (strcmp(a->overrides[i].key, b->overrides[i].key) != 0 ||

@@ -23,7 +23,8 @@
 /* Which file a path led to, and whether it is still that one. */
 struct config_file {
     bool exists; /* as a file that we could open */
-    int64_t device, inode, size, changed_ns;
+    /* Modified, not changed: a new mode or owner, and a backup's link, make no new model. */
+    int64_t device, inode, size, modified_ns;
 };
 
 struct config_model {

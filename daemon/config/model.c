@@ -94,7 +94,7 @@ static int look_at(const char *path, struct config_file *ret_file)
             .device = (int64_t)status.st_dev,
             .inode = (int64_t)status.st_ino,
             .size = status.st_size,
-            .changed_ns = (int64_t)status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec,
+            .modified_ns = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec,
         };
     return r;
 }
