@@ -67,7 +67,8 @@ static void looked_up(uv_getaddrinfo_t *request, int status, struct addrinfo *li
     resolver->running--;
     resolver->running_slow -= lookup->slow;
     if (!lookup->answered) {
-        g_hash_table_remove(resolver->slow, lookup->question.stream);
+        if (!lookup->forgotten)
+            g_hash_table_remove(resolver->slow, lookup->question.stream);
         struct message_resolved resolved = {.request = lookup->question.request};
         if (status == 0)
             collect(list, &resolved);

@@ -20,15 +20,20 @@ struct file_state {
     guint settings; /* a hash of the overrides */
 };
 
-static inline struct file_state file_state_of(const struct stat *status,
-                                              const struct config_model *model)
+static inline guint file_state_settings(const struct config_model *model)
 {
     guint settings = 0;
     for (int i = 0; i < model->override_count; i++)
         settings = 31 * (31 * settings + g_str_hash(model->overrides[i].key)) +
                    g_str_hash(model->overrides[i].value);
+    return settings;
+}
+
+static inline struct file_state file_state_of(const struct stat *status,
+                                              const struct config_model *model)
+{
     return (struct file_state){status->st_dev, status->st_ino, status->st_size, status->st_ctim,
-                               settings};
+                               file_state_settings(model)};
 }
 
 static inline bool file_state_equal(const struct file_state *a, const struct file_state *b)

@@ -26,6 +26,7 @@ struct cached {
 /* Under way: the file is opened, then inspected. */
 struct inspection {
     char model[RECORD_NAME_SIZE];
+    char *path; /* that is opened */
     struct file_state file;
     struct opening *opening;
     struct oneshot *process;
@@ -74,6 +75,14 @@ static void answer_waiters(struct models *models, const char *name, json_t *info
         waiter->answer(waiter->data, info);
         g_free(waiter);
     }
+}
+
+/* Of what says nothing of the file: it is told and not kept. */
+static void answer_problem(struct models *models, const char *name, const char *problem)
+{
+    json_t *info = make_info(name, NULL, problem);
+    answer_waiters(models, name, info);
+    json_decref(info);
 }
 
 /* When to try again after so many failures in a row. */
@@ -125,28 +134,29 @@ static json_t *read_info(const struct oneshot_result *result, struct record_erro
 static void inspected(void *owner, const struct oneshot_result *result)
 {
     struct models *models = owner;
-    struct inspection inspection = models->inspection;
+    const struct inspection inspection = models->inspection;
     struct record_error why;
     json_t *info = NULL;
     const char *problem = NULL;
     models->inspection.process = NULL;
+    if (models->stopping)
+        return;
+    if (result->taken_away) {
+        answer_problem(models, inspection.model,
+                       "the worker that inspected the model was killed; is memory short?");
+        advance(models);
+        return;
+    }
     if (result->too_late) {
         problem = "the model could not be inspected in time";
     } else if (result->too_long) {
         problem = "the model has more to say than is accepted";
-    } else if (result->taken_away) {
-        problem = "the worker that inspected the model was killed; is memory short?";
-        inspection.file = (struct file_state){0}; /* nothing of the file's: asked anew */
     } else if (result->status != 0) {
         problem =
             *result->problem ? result->problem : "the worker that inspected the model died";
     } else {
         info = read_info(result, &why);
         problem = info ? NULL : why.text;
-    }
-    if (models->stopping) {
-        json_decref(info);
-        return;
     }
     bool died = result->status < 0 && !result->too_long;
     keep(models, inspection.model, &inspection.file, make_info(inspection.model, info, problem),
@@ -175,20 +185,20 @@ static int inspect(struct models *models, const struct config_model *model, int 
 
 /* --- questions ---------------------------------------------------------------------------- */
 
-static void keep_problem(struct models *models, const char *name, const char *problem)
+static void tell_unopened(struct models *models, const char *name, int error)
 {
-    const struct file_state none = {0};
-    keep(models, name, &none, make_info(name, NULL, problem), false);
+    g_autofree char *problem =
+        g_strdup_printf("the file of the model cannot be opened: %s; see its path in the "
+                        "configuration",
+                        opener_error_text(error));
+    answer_problem(models, name, problem);
 }
 
 /* Answers from what is kept, else starts the inspection. */
-static void serve(struct models *models, const char *name, int fd, const struct stat *status)
+static void serve(struct models *models, const struct config_model *model, int fd,
+                  const struct stat *status)
 {
-    const struct config_model *model = config_find_model(models->options.config, name);
-    if (!model) {
-        keep_problem(models, name, "the model is no longer configured");
-        return;
-    }
+    const char *name = model->name;
     struct file_state file = file_state_of(status, model);
     const struct cached *cached = g_hash_table_lookup(models->cached, name);
     uint64_t now = uv_now(models->options.loop);
@@ -196,25 +206,25 @@ static void serve(struct models *models, const char *name, int fd, const struct 
         (cached->retry_at == 0 || now < cached->retry_at))
         answer_waiters(models, name, cached->info);
     else if (inspect(models, model, fd, &file) < 0)
-        keep_problem(models, name, "the worker that inspects models does not start");
+        answer_problem(models, name, "the worker that inspects models does not start");
 }
 
 static void opened(void *owner, int fd, const struct stat *status)
 {
     struct models *models = owner;
-    char name[RECORD_NAME_SIZE];
-    memcpy(name, models->inspection.model, sizeof name);
+    const struct inspection *inspection = &models->inspection;
+    const struct config_model *model =
+        config_find_model(models->options.config, inspection->model);
     models->inspection.opening = NULL;
-    if (fd >= 0) {
-        serve(models, name, fd, status);
-        close(fd);
-    } else {
-        g_autofree char *problem =
-            g_strdup_printf("the file of the model cannot be opened: %s; see its path in the "
-                            "configuration",
-                            opener_error_text(fd));
-        keep_problem(models, name, problem);
+    /* One that has left, or lies elsewhere since, is turned to anew: who asked still waits. */
+    if (model && strcmp(model->path, inspection->path) == 0) {
+        if (fd >= 0)
+            serve(models, model, fd, status);
+        else
+            tell_unopened(models, model->name, fd);
     }
+    if (fd >= 0)
+        close(fd);
     advance(models);
 }
 
@@ -227,11 +237,13 @@ static void advance(struct models *models)
         const struct config_model *model =
             config_find_model(models->options.config, waiter->model);
         memcpy(inspection->model, waiter->model, sizeof inspection->model);
-        if (model)
-            inspection->opening =
-                opener_open(models->options.opener, model->path, opened, models);
-        else
-            keep_problem(models, inspection->model, "the model is no longer configured");
+        if (!model) {
+            answer_problem(models, inspection->model, "the model is no longer configured");
+            continue;
+        }
+        g_free(inspection->path);
+        inspection->path = g_strdup(model->path);
+        inspection->opening = opener_open(models->options.opener, model->path, opened, models);
     }
 }
 
@@ -296,5 +308,6 @@ void models_destroy(struct models *models)
     if (!models)
         return;
     g_hash_table_unref(models->cached);
+    g_free(models->inspection.path);
     g_free(models);
 }

@@ -2,11 +2,12 @@
  *
  * `vigil-worker --inspect` gets the file on stdin, what the configuration says instead of it as
  * arguments, and writes JSON on stdout, at most MODELS_OUTPUT_MAX bytes within
- * MODELS_DEADLINE_MS, which is checked before it is believed (daemon/models/modelcheck.h). One runs at a
- * time. Answers are kept until the file changes (device, inode, size, time of change) or what is
- * configured does. That the worker died or was not done in time is kept for MODELS_RETRY_MS,
- * twice as long after each further time, MODELS_RETRY_MAX at most, then it is tried again; that
- * something else killed it is not kept.
+ * MODELS_DEADLINE_MS, which is checked before it is believed (daemon/models/modelcheck.h). One
+ * runs at a time. Answers are kept until the file changes (device, inode, size, time of change)
+ * or what is configured does. That the worker died or was not done in time is kept for
+ * MODELS_RETRY_MS, twice as long after each further time, MODELS_RETRY_MAX at most, then it is
+ * tried again. That something else killed it, or that the file did not open, is told to those
+ * who wait and takes the place of nothing that is kept.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_MODELS_MODELS_H

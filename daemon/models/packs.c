@@ -27,6 +27,7 @@ struct entry {
     char *path;              /* of that */
     int look;                /* how that went last: 0 or -errno */
     struct file_state file;  /* of which the rest speaks; none at first */
+    char *file_path;         /* where that was seen */
     bool known;              /* there is one */
     int source;              /* that file while it waits for its turn, else -1 */
     int fd;                  /* sealed; -1: not packed */
@@ -34,6 +35,7 @@ struct entry {
     char problem[PACKS_PROBLEM_SIZE]; /* "" unless the last try failed */
     int code;                         /* of that: -EINVAL, or a trouble of ours */
     int failures;                     /* in a row, that may pass by themselves */
+    int own_failures;                 /* of those, the ones that may be the model's own */
     uint64_t failed_at, kept_ms;
 };
 
@@ -67,7 +69,7 @@ static void entry_reset(struct entry *entry)
     close_file(&entry->source);
     close_file(&entry->fd);
     *entry->problem = '\0';
-    entry->failures = 0;
+    entry->failures = entry->own_failures = 0;
     entry->known = false;
 }
 
@@ -77,6 +79,7 @@ static void entry_free(gpointer data)
     opening_cancel(entry->opening);
     entry_reset(entry);
     g_free(entry->path);
+    g_free(entry->file_path);
     g_free(entry);
 }
 
@@ -114,14 +117,14 @@ static void fail_for_now(struct entry *entry, int code, const char *problem)
 static void fail_again(struct entry *entry, const char *problem)
 {
     g_autofree char *text = NULL;
-    if (entry->failures + 1 < PACKS_TRIES) {
-        text = g_strdup_printf("%s (try %d of %d)", problem, entry->failures + 1, PACKS_TRIES);
+    if (++entry->own_failures < PACKS_TRIES) {
+        text = g_strdup_printf("%s (try %d of %d)", problem, entry->own_failures, PACKS_TRIES);
         fail_for_now(entry, -EAGAIN, text);
         return;
     }
     text = g_strdup_printf("%s, %d times; put the stream again to retry", problem, PACKS_TRIES);
     fail(entry, -EINVAL, text);
-    entry->failures = 0;
+    entry->failures = entry->own_failures = 0;
 }
 
 /* The line it said before it looked at the model. */
@@ -163,7 +166,7 @@ static void take_result(struct packs *packs, struct entry *entry,
     } else {
         entry->fd = packs->target;
         packs->target = -1;
-        entry->failures = 0;
+        entry->failures = entry->own_failures = 0;
     }
 }
 
@@ -238,6 +241,8 @@ static void take_file(struct entry *entry, int fd, const struct file_state *file
         entry->file = *file;
         entry->known = true;
     }
+    g_free(entry->file_path);
+    entry->file_path = g_strdup(entry->path);
     bool failed =
         *entry->problem && uv_now(packs->options.loop) - entry->failed_at < entry->kept_ms;
     if (entry->fd >= 0 || failed) {
@@ -253,12 +258,26 @@ static void take_file(struct entry *entry, int fd, const struct file_state *file
     }
 }
 
+static void looked(void *owner, int fd, const struct stat *status);
+
+static void look(struct entry *entry, const struct config_model *model)
+{
+    g_free(entry->path);
+    entry->path = g_strdup(model->path);
+    entry->opening = opener_open(entry->packs->options.opener, model->path, looked, entry);
+}
+
 static void looked(void *owner, int fd, const struct stat *status)
 {
     struct entry *entry = owner;
     const struct config_model *model =
         config_find_model(entry->packs->options.config, entry->model);
     entry->opening = NULL;
+    if (model && strcmp(entry->path, model->path) != 0) { /* it lies elsewhere since */
+        close_file(&fd);
+        look(entry, model);
+        return;
+    }
     entry->look = fd < 0 ? fd : model ? 0 : -ENOENT;
     if (entry->look == 0) {
         struct file_state file = file_state_of(status, model);
@@ -288,10 +307,17 @@ static int say(char problem[PACKS_PROBLEM_SIZE], int code, const char *text)
     return code;
 }
 
-static int give(const struct entry *entry, struct packs_pack *ret_pack,
-                char problem[PACKS_PROBLEM_SIZE])
+/* Of the file as it was seen last, and that is the model's. */
+static bool has_pack_of(const struct entry *entry, const struct config_model *model)
 {
-    if (entry->look < 0) {
+    return entry->fd >= 0 && strcmp(entry->file_path, model->path) == 0 &&
+           entry->file.settings == file_state_settings(model);
+}
+
+static int give(const struct entry *entry, const struct config_model *model,
+                struct packs_pack *ret_pack, char problem[PACKS_PROBLEM_SIZE])
+{
+    if (entry->look < 0 && !(entry->look == -ETIMEDOUT && has_pack_of(entry, model))) {
         snprintf(problem, PACKS_PROBLEM_SIZE, "its file cannot be opened: %s",
                  opener_error_text(entry->look));
         return entry->look;
@@ -314,15 +340,12 @@ int packs_get(struct packs *packs, const char *name, struct packs_pack *ret_pack
         return say(problem, -ENOENT, "it is not configured");
     struct entry *entry = find_entry(packs, name);
     if (entry == packs->telling)
-        return give(entry, ret_pack, problem);
+        return give(entry, model, ret_pack, problem);
     entry->asked = true;
     if (entry->opening && strcmp(entry->path, model->path) != 0)
         opening_cancel(g_steal_pointer(&entry->opening));
-    if (!entry->opening) {
-        g_free(entry->path);
-        entry->path = g_strdup(model->path);
-        entry->opening = opener_open(packs->options.opener, model->path, looked, entry);
-    }
+    if (!entry->opening)
+        look(entry, model);
     return -EINPROGRESS;
 }
 

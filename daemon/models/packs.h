@@ -2,17 +2,18 @@
  *
  * `vigil-worker --pack` (pipeline/pack.h) gets the ONNX file on stdin and a memory file on
  * descriptor 3. When it has ended well the file is sealed: nobody, vigild included, can write,
- * grow or shrink it any more, and workers see that it is. So a worker that was taken over cannot
- * change what others run, and nothing of it outlives vigild, as a file in a folder would. The
- * packer met a hostile file itself: what it wrote is checked by each worker, and which model it
- * was comes from its first line, said before it looked at it.
+ * grow or shrink it any more, and workers see that it is. So a worker that was taken over
+ * cannot change what others run, and nothing of it outlives vigild, as a file in a folder
+ * would. The packer met a hostile file itself: what it wrote is checked by each worker, and
+ * which model it was comes from its first line, said before it looked at it.
  *
  * One runs at a time, for at most deadline_ms. A pack is kept until the model's file (device,
- * inode, size, time of change) or its overrides change. That a model cannot be packed is kept for
- * a few seconds, so that all streams that wait hear of it and who asks again later is tried again.
- * A packer that died or was not done in time may have met a busy machine: it is a passing trouble
- * (-EAGAIN) and kept for 1, 2, 4, ... s, PACKS_TRIES times in a row, then the model's fault. One
- * that something else killed is never the model's fault (-ENOMEM), and kept for 30 s at most.
+ * inode, size, time of change) or its overrides change. That a model cannot be packed is kept
+ * for a few seconds, so that all streams that wait hear of it and who asks again later is tried
+ * again. A packer that died or was not done in time may have met a busy machine: it is a
+ * passing trouble (-EAGAIN) and kept for 1, 2, 4, ... s, PACKS_TRIES times, then the model's
+ * fault. One that something else killed is never the model's fault (-ENOMEM), does not count
+ * among those, and is kept for 30 s at most.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_MODELS_PACKS_H
@@ -32,8 +33,8 @@
 
 struct packs;
 
-/* What packs_get had no answer for is decided: now it has one, until this returns. Not called from
- * inside packs_get. */
+/* What packs_get had no answer for is decided: now it has one, until this returns. Not called
+ * from inside packs_get. */
 typedef void packs_ready(void *owner, const char *model);
 
 struct packs_options {
@@ -52,10 +53,12 @@ struct packs_pack {
     char sha256[PACKS_SHA256_SIZE]; /* of the ONNX file */
 };
 
-/* The packed form of the model as it is now. -EINPROGRESS: its file is looked at, by a thread of
- * the pool, and packed if need be; `ready` follows exactly once. Only from inside that there is an
- * answer: 0, or -errno with one line: the model's file does not open, it cannot be packed (-EINVAL),
- * or a passing trouble. -ENOENT, with one line, at once when it is not configured. */
+/* The packed form of the model as it is now. -EINPROGRESS: its file is looked at, by a thread
+ * of the pool, and packed if need be; `ready` follows exactly once. Only from inside that there
+ * is an answer: 0, or -errno with one line: the model's file does not open, it cannot be packed
+ * (-EINVAL), or a passing trouble. When the disk does not answer in time, the pack that was
+ * made of that path with these overrides is given, if there is one: a stream that starts anew
+ * needs nothing else of the file. -ENOENT, with one line, at once when it is not configured. */
 int packs_get(struct packs *packs, const char *model, struct packs_pack *ret_pack,
               char problem[PACKS_PROBLEM_SIZE]);
 

@@ -2,18 +2,20 @@
  *
  * Workers are spawned warm and unassigned; a ready one is given to the stream that waits
  * longest, or kept as a spare, so that a stream whose worker died starts on the spare at once
- * while the next one warms up. By default a worker serves one stream in its life: what has met a
- * camera's bytes is never given to another camera. With streams_per_worker above 1 it serves up
- * to so many at once, which costs that isolation and saves memory; it ends with its last stream.
+ * while the next one warms up. By default a worker serves one stream in its life: what has met
+ * a camera's bytes is never given to another camera. With streams_per_worker above 1 it serves
+ * up to so many at once, which costs that isolation and saves memory; it ends with its last
+ * stream.
  *
- * A worker that dies by itself is replaced as daemon/workers/crashes.h says; too many deaths leave the
- * stream failed/crashed until it is started again. Streams that shared a worker that died are
- * started again at once, and who may share the next one follows daemon/workers/placement.h. A worker that
- * is not ready in time, is silent, floods, or sends what is not valid is killed. When our own
- * clock was late (suspend, SIGSTOP) silence is forgiven once.
+ * A worker that dies by itself is replaced as daemon/workers/crashes.h says; too many deaths
+ * leave the stream failed/crashed until it is started again. Streams that shared a worker that
+ * died are started again at once, and who may share the next one follows
+ * daemon/workers/placement.h. A worker that is not ready in time, is silent, floods, or sends
+ * what is not valid is killed. When our own clock was late (suspend, SIGSTOP) silence is
+ * forgiven once.
  *
- * Stopping: the stream is asked to stop, and what is not gone after stop_ms is killed; after 5 s
- * where the kill would interrupt other streams.
+ * Stopping: the stream is asked to stop, and what is not gone after stop_ms is killed; after
+ * 5 s where the kill would interrupt other streams.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_WORKERS_SUPERVISOR_H
@@ -36,8 +38,8 @@ struct supervisor_listener {
      * (ret_fds, at most 2, closed by the supervisor). Asked anew for each start. 0, or -errno
      * with *ret_why: the stream is then failed until started again, but for an error that may
      * pass by itself (EMFILE, ENFILE, EAGAIN, EINTR, EIO, ENOMEM, ESTALE, ETIMEDOUT): then it
-     * is asked again after 1, 2, 4, ... 30 s. -EINPROGRESS: what it needs is being made; the stream waits
-     * for supervisor_prepared, and the worker is free for others. */
+     * is asked again after 1, 2, 4, ... 30 s. -EINPROGRESS: what it needs is being made; the
+     * stream waits for supervisor_prepared, and the worker is free for others. */
     int (*prepare)(void *owner, const char *stream, struct message_stream_start *ret_start,
                    int ret_fds[2], int *ret_fd_count, struct supervisor_failure *ret_why);
     /* The stream's status, from its worker or (waiting, crashed) from the supervisor. */
@@ -74,8 +76,8 @@ void supervisor_destroy(struct supervisor *sup);
 /* Starts the stream, or starts it again with what prepare says now. Forgives crashes. */
 int supervisor_start(struct supervisor *sup, const char *stream);
 
-/* What the stream's last start had to wait for is there, or has failed: it is prepared again. For
- * any other stream nothing happens. */
+/* What the stream's last start had to wait for is there, or has failed: it is prepared again.
+ * For any other stream nothing happens. */
 void supervisor_prepared(struct supervisor *sup, const char *stream);
 
 /* The stream is no longer wanted. Unknown names are fine. */
