@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
-#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,20 +19,32 @@ static struct opener *opener;
 static char *folder, *path;
 static int answers, last_fd;
 static off_t last_size;
-static uv_sem_t gate;
-static atomic_int held;
-static atomic_bool answering; /* the silent folders */
+static uv_mutex_t lock;
+static uv_cond_t answers_again;
+static bool answering; /* the silent folders; under the lock, as held */
+static int held;       /* opens that had to wait */
 
 int __real_file_open(const char *name);
 int __wrap_file_open(const char *name);
 
 int __wrap_file_open(const char *name)
 {
-    if (!atomic_load(&answering) && strstr(name, "/silent")) {
-        atomic_fetch_add(&held, 1);
-        uv_sem_wait(&gate);
+    if (strstr(name, "/silent")) {
+        uv_mutex_lock(&lock);
+        held += !answering;
+        while (!answering)
+            uv_cond_wait(&answers_again, &lock);
+        uv_mutex_unlock(&lock);
     }
     return __real_file_open(name);
+}
+
+static int count_held(void)
+{
+    uv_mutex_lock(&lock);
+    int count = held;
+    uv_mutex_unlock(&lock);
+    return count;
 }
 
 static void opened(void *owner, int fd, const struct stat *status)
@@ -65,22 +77,25 @@ static struct opening *ask(const char *file)
 /* At exit, too: libuv waits for its threads there, so a check that fails would hang instead. */
 static void release_all(void)
 {
-    atomic_store(&answering, true);
-    for (; atomic_load(&held) > 0; atomic_fetch_sub(&held, 1))
-        uv_sem_post(&gate);
+    uv_mutex_lock(&lock);
+    answering = true;
+    uv_cond_broadcast(&answers_again);
+    uv_mutex_unlock(&lock);
 }
 
 static void setup(void)
 {
     g_setenv("UV_THREADPOOL_SIZE", "8", TRUE);
-    uv_sem_init(&gate, 0);
+    uv_mutex_init(&lock);
+    uv_cond_init(&answers_again);
     atexit(release_all);
     folder = g_dir_make_tmp("vigil-opener-XXXXXX", NULL);
     path = g_build_filename(folder, "m.onnx", NULL);
     ck_assert(g_file_set_contents(path, "a model", -1, NULL));
     ck_assert_int_eq(uv_loop_init(&loop), 0);
     ck_assert_int_eq(opener_create(&loop, &opener), 0);
-    atomic_store(&answering, false);
+    answering = false;
+    held = 0;
     answers = 0;
 }
 
@@ -149,14 +164,14 @@ START_TEST(a_disk_that_does_not_answer_is_given_up_in_time_while_the_loop_turns)
     ck_assert_int_ge(took_ms, OPENER_DEADLINE_MS - 10);
     ck_assert_int_lt(took_ms, OPENER_DEADLINE_MS + 4000);
     ck_assert_int_ge(turns, OPENER_DEADLINE_MS / 100 / 2);
-    ck_assert_int_eq(held, 1); /* whatever is asked of one folder */
+    ck_assert_int_eq(count_held(), 1); /* whatever is asked of one folder */
     /* It is known to hang: no second try, no second wait. */
     begin = g_get_monotonic_time();
     ask_in("silent");
     wait_for(3);
     ck_assert_int_eq(last_fd, -ETIMEDOUT);
     ck_assert_int_lt((g_get_monotonic_time() - begin) / 1000, OPENER_DEADLINE_MS / 2);
-    ck_assert_int_eq(held, 1);
+    ck_assert_int_eq(count_held(), 1);
     /* It answers again; those that were late are not answered twice. */
     release_all();
     while (last_fd == -ETIMEDOUT) {
@@ -186,7 +201,7 @@ START_TEST(folders_that_answer_do_not_wait_for_those_that_do_not)
         ask_in(names[i]);
     wait_for(3 + (int)G_N_ELEMENTS(names));
     ck_assert_int_eq(last_fd, -ETIMEDOUT);
-    ck_assert_int_eq(held, OPENER_PARALLEL + OPENER_LATE_MAX);
+    ck_assert_int_eq(count_held(), OPENER_PARALLEL + OPENER_LATE_MAX);
 }
 END_TEST
 
@@ -197,7 +212,7 @@ START_TEST(who_does_not_wait_any_more_hears_nothing_and_leaves_no_file_open)
     close(before);
     struct opening *openings[6];
     for (size_t i = 0; i < G_N_ELEMENTS(openings); i++)
-        openings[i] = i % 2 ? ask(path) : ask_in("silent");
+        openings[i] = ask_in(i % 2 ? "silent-a" : "silent-b");
     uv_run(&loop, UV_RUN_NOWAIT);
     for (size_t i = 0; i < G_N_ELEMENTS(openings); i++)
         opening_cancel(openings[i]);
