@@ -348,7 +348,7 @@ const char *harness_host(const struct harness *harness)
     return api_server_url(harness->server) + strlen("http://");
 }
 
-struct client *harness_connect_from(struct harness *harness, int last_byte)
+struct client *harness_connect(struct harness *harness)
 {
     ck_assert_int_lt(harness->client_count, HARNESS_CLIENTS_MAX);
     bool v6 = strchr(api_server_url(harness->server), '[') != NULL;
@@ -360,20 +360,11 @@ struct client *harness_connect_from(struct harness *harness, int last_byte)
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)harness_port(harness)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr_in from = {.sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(0x7f000000u + (unsigned)last_byte)};
-    if (!v6)
-        ck_assert_int_eq(bind(client->fd, (struct sockaddr *)&from, sizeof from), 0);
     ck_assert_int_eq(v6 ? connect(client->fd, (struct sockaddr *)&to6, sizeof to6)
                         : connect(client->fd, (struct sockaddr *)&to, sizeof to),
                      0);
     harness->clients[harness->client_count++] = client;
     return client;
-}
-
-struct client *harness_connect(struct harness *harness)
-{
-    return harness_connect_from(harness, 1);
 }
 
 void client_send_bytes(struct client *client, const void *data, size_t size)

@@ -76,7 +76,6 @@ void harness_idle(struct harness *harness, int ms);
 void harness_release(struct harness *harness);
 
 struct client *harness_connect(struct harness *harness);
-struct client *harness_connect_from(struct harness *harness, int last_byte); /* 127.0.0.N */
 void client_send(struct client *client, const char *text);
 void client_send_bytes(struct client *client, const void *data, size_t size);
 void client_close(struct harness *harness, struct client *client);
