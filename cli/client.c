@@ -137,10 +137,10 @@ static int fail_status(long status, const json_t *problem)
                     code ? code : "without a reason");
 }
 
-int client_request(struct client *client, const char *method, const char *path,
-                   const json_t *body, json_t **ret_answer)
+/* One request and its answer, unjudged; the status is the client's. */
+static CURLcode perform(struct client *client, const char *method, const char *path,
+                        const json_t *body, GString *answer)
 {
-    g_autoptr(GString) answer = g_string_new(NULL);
     struct curl_slist *headers = NULL;
     char *text = NULL;
 
@@ -161,19 +161,41 @@ int client_request(struct client *client, const char *method, const char *path,
     client->status = status;
     curl_slist_free_all(headers);
     free(text);
+    return code;
+}
+
+static int judge(struct client *client, CURLcode code, const GString *answer,
+                 json_t **ret_answer)
+{
     if (code != CURLE_OK)
         return fail_transport(client, code);
-
     json_t *value = json_loadb(answer->str, answer->len, JSON_REJECT_DUPLICATES, NULL);
     int result = CLI_OK;
-    if (status >= 400)
-        result = fail_status(status, value);
+    if (client->status >= 400)
+        result = fail_status(client->status, value);
     else if (!value && answer->len > 0)
         result = cli_fail(CLI_UNAVAILABLE, "%s does not speak vigil's API", client->base);
     if (result == CLI_OK && ret_answer)
         *ret_answer = g_steal_pointer(&value);
     json_decref(value);
     return result;
+}
+
+int client_request(struct client *client, const char *method, const char *path,
+                   const json_t *body, json_t **ret_answer)
+{
+    g_autoptr(GString) answer = g_string_new(NULL);
+    CURLcode code = perform(client, method, path, body, answer);
+    return judge(client, code, answer, ret_answer);
+}
+
+int client_get_optional(struct client *client, const char *path, json_t **ret_answer)
+{
+    g_autoptr(GString) answer = g_string_new(NULL);
+    CURLcode code = perform(client, "GET", path, NULL, answer);
+    if (code == CURLE_OPERATION_TIMEDOUT || (code == CURLE_OK && client->status >= 500))
+        return CLI_OK;
+    return judge(client, code, answer, ret_answer);
 }
 
 long client_status(const struct client *client)

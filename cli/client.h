@@ -10,8 +10,8 @@
 
 struct client;
 
-/* Speaks to VIGIL_URL, "http://HOST:PORT" or "HOST:PORT", by default http://127.0.0.1:8470. NULL, having said why, when the URL is
- * none or there is no memory. */
+/* Speaks to VIGIL_URL, "http://HOST:PORT" or "HOST:PORT", by default http://127.0.0.1:8470.
+ * NULL, having said why, when the URL is none or there is no memory. */
 struct client *client_create(void);
 void client_destroy(struct client *client); /* NULL is fine */
 
@@ -21,6 +21,11 @@ void client_destroy(struct client *client); /* NULL is fine */
  * alone. */
 int client_request(struct client *client, const char *method, const char *path,
                    const json_t *body, json_t **ret_answer);
+
+/* A GET of what the caller can do without: when vigild cannot answer it now (a 5xx, or nothing
+ * whole within 30 s), returns 0, says nothing and leaves ret_answer as it was. Else as
+ * client_request. */
+int client_get_optional(struct client *client, const char *path, json_t **ret_answer);
 
 /* The HTTP status of the last answer, 0 before any. */
 long client_status(const struct client *client);

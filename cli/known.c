@@ -118,8 +118,8 @@ static int check_name(struct client *client, const struct kind *kind, const char
 {
     json_t *answer = NULL;
     bool stored = false;
-    int result = client_request(client, "GET", kind->path, NULL, &answer);
-    GPtrArray *names = result == CLI_OK ? kind->collect(answer) : NULL;
+    int result = client_get_optional(client, kind->path, &answer);
+    GPtrArray *names = answer ? kind->collect(answer) : NULL;
     if (names && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL)) {
         result = ask_stored(client, kind, name, &stored);
         if (result == CLI_OK && !stored)

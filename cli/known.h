@@ -4,6 +4,7 @@
  * The API answers a name that it does not know with an empty list, since it may be one of a stream
  * or model that is gone. So a name counts as known when vigild watches such a stream or a model
  * of its configuration detects such a label, and as gone when only stored detections have it.
+ * While vigild cannot list them (a model's disk hangs), every name counts as known.
  *
  * Thread: as the client. */
 #ifndef CLI_KNOWN_H

@@ -5,7 +5,11 @@ import os
 import re
 import subprocess
 
-from harness import PATIENCE, VIGIL, Daemon, Program, daemon, expect, run_tests, wait_for, workspace
+from harness import (BUILD, PATIENCE, VIGIL, Daemon, Program, daemon, expect, run_tests, wait_for,
+                     workspace)
+
+PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
+HANGING = [f'slow{i}' for i in range(8)] # inspected in turn: longer than a request may take
 
 
 def vigil(running, *arguments, code=0):
@@ -159,6 +163,21 @@ def names_that_are_not_there_are_told():
                        f'{verb} {option} {name}: {error!r}')
 
 
+def names_that_cannot_be_listed_now_are_not_refused():
+    """while models hang longer than the API waits, no label is called unknown and nothing fails"""
+    with workspace() as folder:
+        config = f'[worker]\nprogram = {PUPPET}\n'
+        for name in HANGING:
+            with open(os.path.join(folder, f'{name}.onnx'), 'w', encoding='ascii') as file:
+                file.write('hang')
+            config += f'[model {name}]\npath = {name}.onnx\n'
+        with daemon(folder, config) as running:
+            done = subprocess.run([VIGIL, 'detections', '--label', 'weather'], timeout=60 * PATIENCE,
+                                  stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                                  env={**os.environ, 'VIGIL_URL': running.url})
+            expect((done.returncode, done.stdout, done.stderr) == (0, b'', b''), done)
+
+
 def what_is_left_of_a_removed_stream_is_found():
     """a removed stream's detections are listed, and watch says what it has of the stream"""
     with workspace() as folder, daemon(folder) as running:
@@ -240,5 +259,6 @@ def watching_survives_a_restart():
 run_tests([streams_are_managed, streams_are_changed, plain_paths_are_addresses,
            passwords_come_from_a_file_and_are_not_shown,
            detections_are_listed, names_that_are_not_there_are_told,
+           names_that_cannot_be_listed_now_are_not_refused,
            what_is_left_of_a_removed_stream_is_found, detections_are_counted,
            watching_survives_a_restart])
