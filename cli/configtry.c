@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/output.h"
+#include "record/environment.h"
 #include "record/file.h"
 
 #define INSPECT_MS  8000          /* for one model, as at a reload */
@@ -44,16 +45,20 @@ struct inspection {
     GMainLoop *loop;
     GSubprocess *worker;
     char problem[PROBLEM_MAX];
-    char *description; /* MODEL_MAX */
-    int unfinished;    /* of its end and those of the two pipes */
+    char *description;         /* MODEL_MAX */
+    GCancellable *cancellable; /* of the reads */
+    int unfinished;            /* of its end and those of the two pipes */
     bool too_late;
+    char rest[4096]; /* of its stderr, not looked at */
 };
 
+/* A process that it left behind may hold the pipes for ever: they are not waited for. */
 static gboolean deadline_passed(gpointer data)
 {
     struct inspection *inspection = data;
     inspection->too_late = true;
     g_subprocess_force_exit(inspection->worker);
+    g_cancellable_cancel(inspection->cancellable);
     return G_SOURCE_CONTINUE;
 }
 
@@ -63,14 +68,35 @@ static void part_finished(struct inspection *inspection)
         g_main_loop_quit(inspection->loop);
 }
 
-/* A pipe is at its end, or brought more than is wanted. */
-static void pipe_read(GObject *source, GAsyncResult *result, gpointer data)
+/* What it says further is read, lest it wait for room in the pipe, and not looked at. */
+static void rest_read(GObject *source, GAsyncResult *result, gpointer data)
 {
     struct inspection *inspection = data;
-    bool problem = G_INPUT_STREAM(source) == g_subprocess_get_stderr_pipe(inspection->worker);
+    gssize size = g_input_stream_read_finish(G_INPUT_STREAM(source), result, NULL);
+    if (size > 0)
+        g_input_stream_read_async(G_INPUT_STREAM(source), inspection->rest,
+                                  sizeof inspection->rest, G_PRIORITY_DEFAULT,
+                                  inspection->cancellable, rest_read, inspection);
+    else
+        part_finished(inspection);
+}
+
+static void problem_read(GObject *source, GAsyncResult *result, gpointer data)
+{
+    g_input_stream_read_all_finish(G_INPUT_STREAM(source), result, NULL, NULL);
+    struct inspection *inspection = data;
+    g_input_stream_read_async(G_INPUT_STREAM(source), inspection->rest, sizeof inspection->rest,
+                              G_PRIORITY_DEFAULT, inspection->cancellable, rest_read,
+                              inspection);
+}
+
+/* At its end, or more than is wanted came. */
+static void description_read(GObject *source, GAsyncResult *result, gpointer data)
+{
+    struct inspection *inspection = data;
     gsize size = 0;
     g_input_stream_read_all_finish(G_INPUT_STREAM(source), result, &size, NULL);
-    if (size == (problem ? PROBLEM_MAX - 1 : MODEL_MAX))
+    if (size == MODEL_MAX)
         g_subprocess_force_exit(inspection->worker);
     part_finished(inspection);
 }
@@ -92,6 +118,8 @@ static GSubprocess *spawn(const char *program, const struct config_model *model,
         g_ptr_array_add(words, g_strdup_printf("--set=%s=%s", model->overrides[i].key,
                                                model->overrides[i].value));
     g_ptr_array_add(words, NULL);
+    g_auto(GStrv) environment = environment_for_worker();
+    g_subprocess_launcher_set_environ(launcher, environment);
     g_subprocess_launcher_take_stdin_fd(launcher, fd);
     return g_subprocess_launcher_spawnv(launcher, (const char *const *)words->pdata, NULL);
 }
@@ -105,17 +133,19 @@ static char *inspect(const struct config *config, const struct config_model *mod
         return g_strdup_printf("the worker %s does not start", config->worker);
     inspection.description = g_malloc(MODEL_MAX);
     inspection.loop = g_main_loop_new(NULL, FALSE);
+    inspection.cancellable = g_cancellable_new();
     guint deadline = g_timeout_add(INSPECT_MS, deadline_passed, &inspection);
     g_input_stream_read_all_async(g_subprocess_get_stderr_pipe(inspection.worker),
-                                  inspection.problem, PROBLEM_MAX - 1, G_PRIORITY_DEFAULT, NULL,
-                                  pipe_read, &inspection);
+                                  inspection.problem, PROBLEM_MAX - 1, G_PRIORITY_DEFAULT,
+                                  inspection.cancellable, problem_read, &inspection);
     g_input_stream_read_all_async(g_subprocess_get_stdout_pipe(inspection.worker),
-                                  inspection.description, MODEL_MAX, G_PRIORITY_DEFAULT, NULL,
-                                  pipe_read, &inspection);
+                                  inspection.description, MODEL_MAX, G_PRIORITY_DEFAULT,
+                                  inspection.cancellable, description_read, &inspection);
     g_subprocess_wait_async(inspection.worker, NULL, worker_ended, &inspection);
     g_main_loop_run(inspection.loop);
     g_source_remove(deadline);
     g_main_loop_unref(inspection.loop);
+    g_object_unref(inspection.cancellable);
     g_free(inspection.description);
     inspection.problem[strcspn(inspection.problem, "\n")] = '\0';
     bool well = !inspection.too_late && g_subprocess_get_if_exited(inspection.worker) &&
@@ -149,13 +179,21 @@ static int try_models(const struct config *config)
 
 /* --- places -------------------------------------------------------------------------------- */
 
-static int try_worker(const struct config *config)
+/* Whether it can be started, without which no model can be tried. What no user may execute is no
+ * matter of who asks. */
+static bool try_worker(const struct config *config, int *failures)
 {
+    struct stat status;
     if (access(config->worker, X_OK) == 0)
-        return 0;
-    tell("", config, "worker", "program", "%s cannot be started: %s", config->worker,
-         g_strerror(errno));
-    return 1;
+        return true;
+    int error = errno;
+    bool for_nobody = stat(config->worker, &status) == 0 && !(status.st_mode & 0111);
+    bool another_user = error == EACCES && !for_nobody;
+    tell(another_user ? "warning: " : "", config, "worker", "program",
+         "%s cannot be started%s: %s", config->worker,
+         another_user ? " by the user who asks" : "", g_strerror(error));
+    *failures += !another_user;
+    return false;
 }
 
 static int try_authorities(const struct config *config)
@@ -175,6 +213,12 @@ static int try_database(const struct config *config)
     if (!path || !path->origin)
         return 0;
     g_autofree char *folder = g_path_get_dirname(config->database);
+    struct stat status;
+    if (stat(folder, &status) < 0 && errno == EACCES) {
+        tell("warning: ", config, "store", "path",
+             "%s cannot be seen by the user who asks; vigild's must be able to", folder);
+        return 0;
+    }
     if (!g_file_test(folder, G_FILE_TEST_IS_DIR)) {
         tell("", config, "store", "path", "there is no folder %s; make it", folder);
         return 1;
@@ -243,8 +287,8 @@ static void warn_of_readers(const struct config *config)
 
 int configtry_all(const struct config *config)
 {
-    int failures = try_worker(config);
-    if (failures == 0)
+    int failures = 0;
+    if (try_worker(config, &failures))
         failures += try_models(config);
     failures += try_authorities(config) + try_database(config) + try_address(config);
     warn_of_readers(config);

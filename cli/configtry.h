@@ -10,11 +10,11 @@
 
 #include "daemon/config/config.h"
 
-/* Each model whose file is there is inspected by a worker as at a reload (8 s each at most); the
- * worker, the authorities of [worker] tls_ca, the database's folder where one is named, and the
- * address are looked at. A file that everybody may read and that holds a camera's password is a
- * warning. Says each with file and line on stderr; returns how many do not work, warnings not
- * counted. */
+/* Each model whose file is there is inspected by a worker as at a reload, with the same environment
+ * (8 s each at most); the worker, the authorities of [worker] tls_ca, the database's folder where
+ * one is named, and the address are looked at. A file that everybody may read and that holds a
+ * camera's password is a warning. Says each with file and line on stderr; returns how many do not
+ * work, warnings not counted. */
 int configtry_all(const struct config *config);
 
 #endif

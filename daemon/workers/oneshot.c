@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "daemon/workers/worker.h"
+#include "record/environment.h"
 
 #define PROBLEM_MAX 512 /* bytes of stderr that are looked at */
 
@@ -158,7 +158,7 @@ static int spawn(struct oneshot *oneshot)
          .data.stream = (uv_stream_t *)&oneshot->errors},
         {.flags = UV_INHERIT_FD, .data.fd = options->output},
     };
-    g_auto(GStrv) environment = worker_environment();
+    g_auto(GStrv) environment = environment_for_worker();
     uv_process_options_t process = {
         .exit_cb = process_exited,
         .file = options->program,

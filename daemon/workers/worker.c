@@ -9,6 +9,7 @@
 
 #include "daemon/log.h"
 #include "record/channel.h"
+#include "record/environment.h"
 
 #define MESSAGES_PER_WAKE 64 /* then other handles have their turn */
 #define LINE_SIZE         400
@@ -30,41 +31,6 @@ struct worker {
     struct log_limit log; /* of those lines */
     char chunk[2048];
 };
-
-/* GST_DEBUG is not here on purpose: from level 4 on GStreamer prints passwords. */
-static const char *const passed_variables[] = {
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TZ",
-    "TMPDIR",
-    "XDG_CACHE_HOME",
-    "CACHE_DIRECTORY",
-    "LD_LIBRARY_PATH",
-    "GST_PLUGIN_PATH",
-    "GST_PLUGIN_SYSTEM_PATH_1_0",
-    "GST_REGISTRY",
-    "GST_REGISTRY_1_0",
-    "GIO_EXTRA_MODULES",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "ASAN_OPTIONS",
-    "LSAN_OPTIONS",
-    "UBSAN_OPTIONS",
-    "TSAN_OPTIONS",
-};
-
-char **worker_environment(void)
-{
-    char **list = NULL;
-    for (size_t i = 0; i < G_N_ELEMENTS(passed_variables); i++) {
-        const char *value = g_getenv(passed_variables[i]);
-        if (value)
-            list = g_environ_setenv(list, passed_variables[i], value, TRUE);
-    }
-    return list ? list : g_new0(char *, 1);
-}
 
 static void handle_closed(uv_handle_t *handle)
 {
@@ -252,7 +218,7 @@ static void process_exited(uv_process_t *process, int64_t status, int signal_num
 int worker_spawn(const struct worker_options *options, struct worker **ret_worker)
 {
     int fds[2];
-    g_auto(GStrv) environment = worker_environment();
+    g_auto(GStrv) environment = environment_for_worker();
     g_autofree char *trust =
         options->tls_ca ? g_strconcat("--tls-ca=", options->tls_ca, NULL) : NULL;
     int r = channel_pair(fds);

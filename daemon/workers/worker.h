@@ -1,8 +1,8 @@
 /* One vigil-worker process seen from its parent: spawned with a control socket on descriptor 3
  * and nothing else of ours, read without trust, reaped, gone.
  *
- * The environment is a short list of variables that GStreamer, TLS and the sanitizers need;
- * credentials are never in it nor among the arguments. What the process writes to stderr is
+ * The environment is that of record/environment.h; credentials are never in it nor among the
+ * arguments. What the process writes to stderr is
  * logged line by line, cleaned, and no more than a few lines a minute.
  *
  * Any of these has it killed: a message that does not parse, one that only a parent may send,
@@ -57,9 +57,5 @@ int worker_pid(const struct worker *worker);
 
 /* The stream its stderr is logged for; "": none, or several. */
 void worker_set_stream(struct worker *worker, const char *stream);
-
-/* The allow-listed environment, NULL-terminated; caller frees with g_strfreev. Also for
- * one-shot workers (daemon/models/models.h). */
-char **worker_environment(void);
 
 #endif

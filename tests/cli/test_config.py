@@ -144,18 +144,50 @@ def what_vigilds_user_may_do_is_a_warning():
         expect(code == 0 and ': ok: ' in output and error ==
                f'vigil: warning: {path}:4: {folder}/v cannot be written by the user who asks; '
                "vigild's must be able to\n", f'{code} {error}')
+        for name in ('private', 'programs'):
+            os.makedirs(os.path.join(folder, name, 'v'))
+        path = write(folder, '[worker]\nprogram = programs/v/worker\n[store]\npath = private/v/v.db\n')
+        for name in ('private', 'programs'):
+            os.chmod(os.path.join(folder, name), 0)
+        try:
+            code, output, error = run(*as_other, VIGIL, 'config', 'check', path)
+        finally:
+            for name in ('private', 'programs'):
+                os.chmod(os.path.join(folder, name), 0o755)
+        expect(code == 0 and ': ok: ' in output and error ==
+               f'vigil: warning: {path}:2: {folder}/programs/v/worker cannot be started by the user '
+               'who asks: Permission denied\n'
+               f'vigil: warning: {path}:4: {folder}/private/v cannot be seen by the user who asks; '
+               "vigild's must be able to\n", f'{code} {error}')
+        path = write(folder, '[worker]\nprogram = vigil.conf\n')
+        code, _, error = config('check', path)
+        expect(code == 1 and f'{path}:2: {path} cannot be started: Permission' in error, error)
 
 
 def a_worker_that_hangs_or_talks_is_ended():
     """check ends a worker that does not answer in time, or says too much, and tells of the model"""
     with workspace() as folder:
         for words, said in (('exec sleep 1000', 'not be inspected in time'),
-                            ('exec yes >&2', 'would not run: y'), ('exec yes', 'inspected it died')):
+                            ('sleep 30 & exit 0', 'not be inspected in time'),
+                            ('exec yes >&2', 'not be inspected in time'),
+                            ('exec yes', 'inspected it died'),
+                            ('yes | head -n 100000 >&2; exit 78', 'would not run: y')):
             program = write(folder, f'#!/bin/sh\n{words}\n', 'worker')
             os.chmod(program, 0o755)
             path = write(folder, f'[worker]\nprogram = {program}\n')
             code, _, error = config('check', path)
             expect(code == 1 and said in error and len(error.splitlines()) == 1, f'{code} {error}')
+
+
+def a_worker_is_run_as_by_vigild():
+    """check lets a worker talk to its end, and gives it no more of the environment than vigild"""
+    with workspace() as folder:
+        program = write(folder, '#!/bin/sh\nyes | head -n 100000 >&2\n'
+                        '[ -z "$VIGIL_CANARY" ] && [ -n "$PATH" ]\n', 'worker')
+        os.chmod(program, 0o755)
+        path = write(folder, f'[worker]\nprogram = {program}\n')
+        code, output, error = config('check', path, VIGIL_CANARY='canary')
+        expect(code == 0 and ': ok: ' in output and not error, f'{code} {error}')
 
 
 def a_password_for_everybody_is_warned_of():
@@ -196,5 +228,6 @@ def wrong_usage_is_told():
 run_tests([a_good_configuration_is_summed_up, a_bad_configuration_is_told_as_vigild_tells_it,
            what_is_shown_is_a_configuration_again, origins_are_told, credentials_are_not_shown,
            what_is_named_is_tried, what_vigilds_user_may_do_is_a_warning,
-           a_worker_that_hangs_or_talks_is_ended, a_password_for_everybody_is_warned_of,
-           the_reference_is_the_table_of_keys, wrong_usage_is_told])
+           a_worker_that_hangs_or_talks_is_ended, a_worker_is_run_as_by_vigild,
+           a_password_for_everybody_is_warned_of, the_reference_is_the_table_of_keys,
+           wrong_usage_is_told])
