@@ -157,8 +157,8 @@ START_TEST(a_good_camera_is_warned_of_nothing)
                                        "PCMU",
                                        "none",
                                        "0.9 s after the session stood",
-                                       "25.0 ms of a processor core a second: 15.0 decoding, "
-                                       "6.0 analysis, 4.0 receiving",
+                                       "25.0 ms of a processor core a second",
+                                       ": 15.0 decoding, 6.0 analysis, 4.0 receiving",
                                        "90 MB, of which 38 MB its own"};
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)
         ck_assert_msg(strstr(text, said[i]), "%s is not in\n%s", said[i], text);

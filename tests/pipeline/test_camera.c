@@ -240,7 +240,7 @@ END_TEST
 
 START_TEST(a_file_without_a_certificate_is_no_authority)
 {
-    g_autofree char *certificate = make_certificate("IP:127.0.0.1");
+    g_free(make_certificate("IP:127.0.0.1"));
     g_autofree char *trust =
         g_strdup_printf("--tls-ca=%s/%s", tls_folder, _i ? "absent.pem" : "openssl.log");
     parent_start(&parent, trust);
