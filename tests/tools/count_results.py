@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Sums what meson's runner wrote: what was skipped, by name and number, then 'N passed, N failed'.
+"""Sums what meson's runner wrote: what was skipped, by name and number, what the programs that failed
+said last, then 'N passed, N failed'.
 
 usage: count_results.py BUILD_DIR...
 
@@ -9,6 +10,8 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ET
+
+LAST_LINES = 40  # shown of a program that failed
 
 
 def count(build):
@@ -37,6 +40,9 @@ def count(build):
             if test['result'] not in ('OK', 'SKIP') and name not in failed_suites:
                 failed += 1
                 print(f"failed: {build}: {name}: {test['result']}")
+            if test['result'] not in ('OK', 'SKIP'):
+                lines = (test.get('stdout', '') + test.get('stderr', '')).splitlines()
+                print('\n'.join(f'    {line}' for line in lines[-LAST_LINES:]))
             # A Check test cannot say "skip" in TAP: it says so in a comment line.
             for said in re.findall(r'^# skipped: .*$', test.get('stdout', ''), re.MULTILINE):
                 skipped += 1
