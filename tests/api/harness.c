@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-#define LIMIT_MS 60000
+#define LIMIT_MS 110000
 #else
 #define LIMIT_MS 10000
 #endif

@@ -7,8 +7,8 @@ import signal
 import socket
 import subprocess
 
-from harness import (CLIP, PATIENCE, VIGIL, Program, daemon, expect, need_data, note, rtsp_server, run_tests,
-                     workspace)
+from harness import (CLIP, PATIENCE, SANITIZED, VIGIL, Program, daemon, expect, need_data, note,
+                     rtsp_server, run_tests, workspace)
 
 
 def run(*arguments, timeout=60):
@@ -17,7 +17,11 @@ def run(*arguments, timeout=60):
 
 
 def test_json(*arguments):
-    result = run('--json', *arguments)
+    for _ in range(3 if SANITIZED else 1):
+        result = run('--json', *arguments)
+        # The camera has five seconds, and the instrumented worker that asks it is a slow one.
+        if 'does not answer' not in result.stderr:
+            break
     expect(result.returncode == 0, f'exit {result.returncode}: {result.stderr}')
     expect(result.stderr == '', result.stderr)
     return json.loads(result.stdout)

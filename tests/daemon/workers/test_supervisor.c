@@ -15,7 +15,12 @@
 #include "daemon/workers/supervisor.h"
 #include "tests/daemon/loop.h"
 
-#define PATIENCE_MS 15000
+#if defined(__SANITIZE_ADDRESS__)
+#define SLOWER 5 /* what is instrumented, on a machine with other work */
+#else
+#define SLOWER 1
+#endif
+#define PATIENCE_MS (15000 * SLOWER)
 #define NUMBERED    16
 
 static uv_loop_t loop;
@@ -343,7 +348,7 @@ START_TEST(a_worker_that_ignores_stop_is_killed_in_time)
     wait_for(&heard.gone, 1);
     int64_t took_ms = (g_get_monotonic_time() - start) / 1000;
     ck_assert_int_ge(took_ms, 490);
-    ck_assert_int_lt(took_ms, 1500);
+    ck_assert_int_lt(took_ms, 1500 * SLOWER);
     ck_assert_int_eq(stats().killed_stopping, 1);
     ck_assert_int_eq(stats().crashed, 0);
 }
@@ -590,7 +595,7 @@ START_TEST(streams_of_a_dead_worker_are_live_again_together_and_within_a_second)
     wait_for(&heard.crashed, 4);
     ck_assert_ptr_nonnull(strstr(heard.crash, "shared with 3 others died of signal 11"));
     wait_until_live(4);
-    ck_assert_int_lt((int)((g_get_monotonic_time() - heard.crashed_at) / 1000), 1000);
+    ck_assert_int_lt((int)((g_get_monotonic_time() - heard.crashed_at) / 1000), 1000 * SLOWER);
     for (int i = 1; i < 4; i++)
         ck_assert_int_eq(pid_of("calm", i), pid_of("calm", 0));
     ck_assert_int_eq(stats().crashed, 1);
@@ -684,7 +689,7 @@ static TCase *supervisor_case(void)
 {
     TCase *tests = tcase_create("supervisor");
     tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, a_started_stream_gets_its_start_message_with_descriptors);
     tcase_add_test(tests, the_worker_sees_four_descriptors_and_no_variable_of_ours);
     tcase_add_test(tests, a_killed_worker_is_replaced_by_the_spare_within_a_second);
