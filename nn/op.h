@@ -1,7 +1,7 @@
 /* Operators: one table row each, and what a row's callbacks see of the node they serve.
  *
- * A row is `const struct nn_op nn_op_conv = {...}` in nn/op_NAME.c, declared at the end of this
- * header and listed in nn/ops.c. The planner calls, in this order:
+ * A row is `const struct nn_op nn_op_conv = {...}` in a file of nn/ops/, named in nn/ops/list.inc.
+ * The planner calls, in this order:
  *
  *   infer    from input types and shapes (and the bytes of constant inputs) to output types and
  *            shapes; checks everything that forward relies on. May run several times, with
@@ -211,17 +211,9 @@ bool nn_op_time_same(const struct nn_op_call *call, const int *in, int *out);
 bool nn_op_time_batch(const struct nn_op_call *call, const int *in, int *out);
 
 /* The rows. */
-extern const struct nn_op nn_op_add, nn_op_sub, nn_op_mul, nn_op_div;
-extern const struct nn_op nn_op_relu, nn_op_leaky_relu, nn_op_sigmoid, nn_op_tanh;
-extern const struct nn_op nn_op_identity, nn_op_dropout, nn_op_reshape, nn_op_flatten;
-extern const struct nn_op nn_op_squeeze, nn_op_unsqueeze;
-extern const struct nn_op nn_op_concat, nn_op_transpose, nn_op_gather, nn_op_slice;
-extern const struct nn_op nn_op_constant, nn_op_shape, nn_op_reduce_mean;
-extern const struct nn_op nn_op_conv;
-extern const struct nn_op nn_op_max_pool, nn_op_average_pool, nn_op_global_average_pool;
-extern const struct nn_op nn_op_gemm, nn_op_matmul;
-extern const struct nn_op nn_op_batch_normalization, nn_op_softmax;
-extern const struct nn_op nn_op_lstm, nn_op_gru, nn_op_rnn;
+#define ROW(name) extern const struct nn_op nn_op_##name;
+#include "nn/ops/list.inc"
+#undef ROW
 extern const struct nn_op nn_op_projection; /* the planner's own; not in the table */
 
 #endif

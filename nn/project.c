@@ -8,7 +8,7 @@
 #include <assert.h>
 
 #include "nn/planner.h"
-#include "nn/rows.h"
+#include "nn/ops/rows.h"
 
 /* With fewer, copying the product from the ring costs as much as making it. */
 enum { LEAST_INPUTS = 16 };

@@ -5,7 +5,7 @@
  * measures it.
  *
  * Convolution and pooling share one idea, the tap: an output is a sum (or maximum) over a few
- * inputs at fixed distances from it. nn/spatial.h lays padded and strided inputs out so that
+ * inputs at fixed distances from it. nn/ops/spatial.h lays padded and strided inputs out so that
  * neighbouring outputs read neighbouring inputs for every tap; the loops here then know
  * nothing of pads, strides, dilations or the number of dimensions.
  *

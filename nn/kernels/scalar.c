@@ -1,6 +1,6 @@
 /* The reference: what every other table is held against. Kept plain on purpose. Sums over
  * taps, sigmoid and tanh round like the vector tables, operation by operation, because
- * recurrent networks may amplify what differs (nn/op_recurrent.c). */
+ * recurrent networks may amplify what differs (nn/ops/recurrent.c). */
 #include "nn/kernels/tables.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "nn/rows.h"
+#include "nn/ops/rows.h"
 
 void nn_rows_multiply(const struct nn_kernels *k, const struct nn_rows *r)
 {

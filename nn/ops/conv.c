@@ -1,4 +1,4 @@
-/* Conv. One path for every shape: inputs laid out for taps (nn/spatial.h), weights packed in
+/* Conv. One path for every shape: inputs laid out for taps (nn/ops/spatial.h), weights packed in
  * panels of tile_rows output channels, and the table's tile over positions that are
  * contiguous in the layout. Positions between the end of one output row and the start of the
  * next are computed too and dropped: with the few columns that padding adds, that is cheaper
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "nn/activation.h"
-#include "nn/spatial.h"
+#include "nn/ops/spatial.h"
 
 /* Positions of one chunk: a multiple of every table's tile width, small enough that its sums
  * stay in the first-level cache. */

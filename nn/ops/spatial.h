@@ -10,8 +10,8 @@
  * Source: ONNX operators Conv, MaxPool, AveragePool.
  *
  * Thread: plain data; functions are pure. */
-#ifndef NN_SPATIAL_H
-#define NN_SPATIAL_H
+#ifndef NN_OPS_SPATIAL_H
+#define NN_OPS_SPATIAL_H
 
 #include "nn/kernels/kernels.h"
 #include "nn/op.h"

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "nn/activation.h"
-#include "nn/rows.h"
+#include "nn/ops/rows.h"
 
 enum { X, W, R, B, SEQUENCE_LENS, INITIAL_H, INITIAL_C, P, INPUTS };
 enum { Y, Y_H, Y_C };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "nn/op.h"
-#include "nn/rows.h"
+#include "nn/ops/rows.h"
 
 enum { X, W };
 /* Another one than the layer's own for W, whose layout differs: a packed file made for one kind of

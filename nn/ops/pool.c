@@ -1,10 +1,10 @@
 /* MaxPool, AveragePool, GlobalAveragePool. One channel at a time is laid out for taps
- * (nn/spatial.h), then each row of outputs is a maximum or a sum over the window. */
+ * (nn/ops/spatial.h), then each row of outputs is a maximum or a sum over the window. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
-#include "nn/spatial.h"
+#include "nn/ops/spatial.h"
 
 struct pool {
     struct nn_spatial spatial;

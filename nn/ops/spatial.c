@@ -1,4 +1,4 @@
-#include "nn/spatial.h"
+#include "nn/ops/spatial.h"
 
 #include <errno.h>
 #include <string.h>

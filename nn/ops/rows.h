@@ -1,10 +1,10 @@
 /* Rows times a weight that is stored transposed, as recurrent layers multiply: through the
  * tables' tiles, in pieces of NN_ROWS_DEPTH, so that every row gets the same bits in whatever
- * company it stands (nn/op_recurrent.c says why). Private to nn/.
+ * company it stands (nn/ops/recurrent.c says why). Private to nn/.
  *
  * Thread: pure function. */
-#ifndef NN_ROWS_H
-#define NN_ROWS_H
+#ifndef NN_OPS_ROWS_H
+#define NN_OPS_ROWS_H
 
 #include "nn/kernels/kernels.h"
 
