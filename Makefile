@@ -12,7 +12,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps build demo test test-release test-asan bench bench-memory bench-http bench-store accept reference format clean
+.PHONY: all deps build demo test test-release test-asan bench bench-networks bench-memory bench-http bench-store accept reference format clean
 
 all: build
 
@@ -51,8 +51,25 @@ test-asan: $(BUILD)-asan/build.ninja
 	$(MESON_TEST) -C $(BUILD)-asan
 
 # Figures, not verdicts.
-bench: build
+bench: build bench-networks
 	meson test -C $(BUILD) --benchmark --verbose
+
+# Against ONNX Runtime, of which there is a package for node: docs/benchmarks.md is the result. It is
+# installed below the build folder, and left out where there is no node or no network.
+ONNXRUNTIME = onnxruntime-node@1.30
+NETWORKS = $(BUILD)/tests/bench/networks
+bench-networks: build
+	mkdir -p $(NETWORKS)/npm
+	$(BUILD)/tests/tools/write_networks $(NETWORKS)
+	@if ! command -v node >/dev/null; then \
+		echo "No comparison with ONNX Runtime: there is no node here."; exit 0; fi; \
+	if [ ! -d $(NETWORKS)/npm/node_modules/onnxruntime-node ]; then \
+		echo '{"private": true}' > $(NETWORKS)/npm/package.json; \
+		(cd $(NETWORKS)/npm && npm install --ignore-scripts --no-package-lock --no-audit --no-fund \
+			$(ONNXRUNTIME)) || echo "$(ONNXRUNTIME) cannot be installed: vigil is measured alone."; \
+	fi; \
+	node tests/bench/compare_onnxruntime.mjs --build $(BUILD) --package $(NETWORKS)/npm \
+		--data $${VIGIL_TEST_DATA-../shared/data} --out docs/benchmarks.md $(BENCH_FLAGS)
 
 bench-memory: build
 	VIGIL_BUILD_ROOT=$(BUILD) VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} python3 tests/bench/memory.py

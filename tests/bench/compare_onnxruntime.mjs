@@ -1,0 +1,316 @@
+#!/usr/bin/env node
+/* vigil against ONNX Runtime, side by side: the same models, the same random input, runs in turns
+ * on the same pinned processor.
+ *
+ *     compare_onnxruntime.mjs --build DIR --package DIR [--data DIR] [--out FILE] [--seconds S]
+ *                             [--only TEXT]
+ *
+ * --build holds tests/bench/bench_model and the networks of tests/tools/write_networks, --package a
+ * folder with onnxruntime-node installed, --data the public models. Without the package vigil is
+ * measured alone, and that is said. --out also writes the page docs/benchmarks.md.
+ *
+ * Fairness. Each row is a process of its own, pinned by taskset with what it starts. vigil runs in
+ * a child that copies the input in and the outputs out within the time it states; ONNX Runtime
+ * reads the caller's array in place and its outputs are its own. They take turns of some 15 ms, the
+ * first run of a turn, which finds the other's data in the caches, is dropped on both sides, and
+ * the other one sleeps meanwhile. What calling a network through JavaScript costs by itself
+ * (measured with one that hands a number on) is taken off ONNX Runtime's times. */
+import { spawn, spawnSync } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus, loadavg } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const { values: given } = parseArgs({
+    options: {
+        build: { type: 'string', default: 'build' },
+        package: { type: 'string', default: '' },
+        data: { type: 'string', default: '' },
+        out: { type: 'string', default: '' },
+        seconds: { type: 'string', default: '4' },
+        only: { type: 'string', default: '' },
+        row: { type: 'string', default: '' }, /* private: one row, in a pinned process */
+    },
+});
+
+const TURN_MS = 15, LEAST_TURNS = 8, MOST_RUNS = 200;
+
+const own = (name, text) => ({ file: join(given.build, 'tests/bench/networks', `${name}.onnx`), text });
+const shared = (name, text) =>
+    ({ file: given.data && join(given.data, 'models', name, 'model.onnx'), text });
+
+/* The aims are the least ratios wanted, of the other's time to ours. */
+const ROWS = [
+    { ...own('cnn2-224', 'conv32-pool-conv64-pool-dense64-dense10 (224×224×3)'), aim: 1.8 },
+    { ...own('cnn3-224', 'conv32-pool-conv64-pool-conv128-pool-dense512-dense10 (224×224×3)'), aim: 1.6 },
+    { ...own('cnn3-28', 'conv32-pool-conv64-pool-conv64-dense64-dense10 (28×28×1)'), aim: 1.3 },
+    { ...own('cnn3-64', 'conv32-pool-conv64-pool-conv128-pool-dense512-dense10 (64×64×3)'), aim: 1.8 },
+    { ...own('lstm3-50', 'LSTM 3×50 over 16×512, dense10'), aim: 1.3 },
+    { ...own('cnn3-64-lstm', 'the 64×64 CNN per frame + LSTM128 over 16 frames + dense10, whole window'), aim: 1.8 },
+    { ...shared('fastestdet', 'FastestDet 352'), aim: 1.2 },
+    { ...shared('arch_squeezenet_rnd', 'SqueezeNet 224'), aim: 1.4 },
+    { ...shared('ultraface_rfb_320', 'UltraFace RFB 320'), aim: 1.2 },
+    { ...shared('yunet_n_320', 'YuNet 320'), aim: 1.2 },
+    { ...own('cnn3-64-lstm', 'the same CNN + LSTM128, a frame of a stream with a window at each'), stream: true, aim: 12 },
+];
+
+/* Seeded, in 0..1 as scaled pixels are. */
+function randomFloats(count) {
+    const values = new Float32Array(count);
+    let state = 1;
+    for (let i = 0; i < count; i++) {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+        values[i] = (state >>> 8) / (1 << 24);
+    }
+    return values;
+}
+
+const product = shape => shape.reduce((a, b) => a * b, 1);
+
+function summary(times) {
+    const sorted = [...times].sort((a, b) => a - b), n = sorted.length;
+    return { runs: n, min: sorted[0], median: (sorted[(n - 1) >> 1] + sorted[n >> 1]) / 2 };
+}
+
+/* One side each: runs(n) gives n times in ms, outputs() one array for each output, by its name. */
+
+class Vigil {
+    static async start(row) {
+        const side = new Vigil();
+        const options = row.stream ? ['--stream'] : [];
+        side.child = spawn(join(given.build, 'tests/bench/bench_model'), [...options, row.file],
+                           { stdio: ['pipe', 'pipe', 'inherit'] });
+        side.lines = createInterface({ input: side.child.stdout })[Symbol.asyncIterator]();
+        side.about = await side.answer();
+        return side;
+    }
+
+    async answer() {
+        const { value, done } = await this.lines.next();
+        const answer = done ? { error: 'it ended without an answer' } : JSON.parse(value);
+        if (answer.error)
+            throw new Error(answer.error);
+        return answer;
+    }
+
+    give(inputs) {
+        for (const input of inputs)
+            this.child.stdin.write(new Uint8Array(input.buffer));
+    }
+
+    async runs(n) {
+        this.child.stdin.write(`runs ${n}\n`);
+        return this.answer();
+    }
+
+    async outputs() {
+        this.child.stdin.write('outputs\n');
+        const values = await this.answer();
+        return new Map(this.about.outputs.map((name, i) => [name, values[i]]));
+    }
+
+    stop() {
+        this.child.stdin.end();
+    }
+}
+
+class OnnxRuntime {
+    static async start(ort, row) {
+        const side = new OnnxRuntime();
+        side.session = await ort.InferenceSession.create(row.file, {
+            intraOpNumThreads: 1,
+            interOpNumThreads: 1,
+            executionMode: 'sequential',
+            graphOptimizationLevel: 'all',
+            logSeverityLevel: 3,
+        });
+        return side;
+    }
+
+    give(ort, about, inputs) {
+        this.feeds = {};
+        about.inputs.forEach(({ name, shape }, i) => {
+            this.feeds[name] = new ort.Tensor('float32', inputs[i], shape);
+        });
+    }
+
+    async runs(n) {
+        const times = [];
+        for (let i = 0; i < n; i++) {
+            const before = performance.now();
+            this.last = await this.session.run(this.feeds);
+            times.push(performance.now() - before);
+        }
+        return times;
+    }
+
+    outputs() {
+        return new Map(Object.entries(this.last).map(([name, tensor]) => [name, tensor.data]));
+    }
+}
+
+/* |ours - theirs| at most, and that in units of the largest of the output it is in. */
+function difference(ours, theirs) {
+    let absolute = 0, relative = 0;
+    for (const [name, values] of ours) {
+        const others = theirs.get(name);
+        if (others.length !== values.length)
+            throw new Error(`output ${name} has ${values.length} values here and ${others.length} there`);
+        let most = 0, largest = 0;
+        for (let i = 0; i < values.length; i++) {
+            const off = Math.abs(values[i] - others[i]);
+            most = Number.isNaN(off) ? Infinity : Math.max(most, off);
+            largest = Math.max(largest, Math.abs(others[i]));
+        }
+        absolute = Math.max(absolute, most);
+        relative = Math.max(relative, most / (largest || 1));
+    }
+    return { absolute, relative };
+}
+
+/* In turns until the time is up. */
+async function measure(sides, seconds) {
+    const times = sides.map(() => []), per_turn = [];
+    for (const side of sides) {
+        await side.runs(3);
+        const once = Math.min(...await side.runs(3));
+        per_turn.push(Math.min(MOST_RUNS, Math.max(2, Math.ceil(TURN_MS / once))));
+    }
+    const until = performance.now() + seconds * 1e3;
+    for (let turn = 0; turn < LEAST_TURNS || performance.now() < until; turn++)
+        for (let i = 0; i < sides.length; i++)
+            times[i].push(...(await sides[i].runs(per_turn[i] + 1)).slice(1));
+    return times.map(summary);
+}
+
+function loadRuntime() {
+    if (!given.package)
+        return null;
+    try {
+        const require = createRequire(join(resolve(given.package), 'package.json'));
+        const { version } = JSON.parse(readFileSync(
+            join(given.package, 'node_modules/onnxruntime-node/package.json')));
+        return { ort: require('onnxruntime-node'), version };
+    } catch {
+        return null;
+    }
+}
+
+/* What a call costs by itself. Its minimum is taken off medians too: on a busy machine its own
+ * median says nothing about another minute. */
+async function callCost(ort) {
+    const side = await OnnxRuntime.start(ort, own('call'));
+    side.give(ort, { inputs: [{ name: 'x', shape: [1] }] }, [randomFloats(1)]);
+    await side.runs(500);
+    return summary(await side.runs(3000));
+}
+
+async function runRow(row) {
+    const runtime = loadRuntime();
+    const ours = await Vigil.start(row);
+    if (ours.about.inputs.some(input => input.type !== 'float32'))
+        throw new Error('it has inputs that are not float32');
+    const inputs = ours.about.inputs.map(({ shape }) => randomFloats(product(shape)));
+    ours.give(inputs);
+    const result = { about: ours.about, version: runtime?.version };
+    if (runtime) {
+        const cost = await callCost(runtime.ort);
+        const theirs = await OnnxRuntime.start(runtime.ort, row);
+        theirs.give(runtime.ort, ours.about, inputs);
+        const [a, b] = await measure([ours, theirs], Number(given.seconds));
+        result.vigil = a;
+        result.other = { ...b, min: b.min - cost.min, median: b.median - cost.min };
+        result.call = cost.min;
+        result.difference = difference(await ours.outputs(), theirs.outputs());
+    } else {
+        [result.vigil] = await measure([ours], Number(given.seconds));
+    }
+    ours.stop();
+    console.log(JSON.stringify(result));
+}
+
+/* The last processor: interrupts and what else runs prefer the first. */
+function pinnedRow(index) {
+    const self = fileURLToPath(import.meta.url);
+    const child = spawnSync('taskset', ['-c', String(cpus().length - 1), process.execPath, self,
+                                        ...process.argv.slice(2), '--row', String(index)],
+                            { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    if (child.status !== 0)
+        return { error: (child.stderr || String(child.error)).match(/Error: (.*)/)?.[1] ??
+                        `it failed: ${child.stderr}` };
+    return JSON.parse(child.stdout);
+}
+
+const digits = ms => ms.toFixed(ms < 1 ? 4 : 2);
+const pair = t => t ? `${digits(t.median)} / ${digits(t.min)}` : '–';
+
+function tableLine(row, r) {
+    if (r.error)
+        return `| ${row.text} | skipped: ${r.error} |`;
+    const { floor } = r.about;
+    const ratio = r.other && `**${(r.other.median / r.vigil.median).toFixed(2)}** / ` +
+                             `${(r.other.min / r.vigil.min).toFixed(2)}`;
+    return `| ${[row.text, pair(r.other), pair(r.vigil), ratio ?? '–', `≥ ${row.aim}`,
+                 r.difference ? r.difference.relative.toExponential(1) : '–', digits(floor.ms),
+                 (r.vigil.min / floor.ms).toFixed(2)].join(' | ')} |`;
+}
+
+const HEAD = `| network (input) | ONNX Runtime, ms | vigil, ms | ratio | aim | difference | floor, ms | vigil / floor |
+|---|---|---|---|---|---|---|---|`;
+
+function page(lines, results) {
+    const measured = results.filter(r => !r.error);
+    const version = measured.find(r => r.version)?.version;
+    const call = measured.find(r => r.call)?.call;
+    const peak = measured.map(r => r.about.floor.peak_gflops).sort((a, b) => a - b);
+    const against = version
+        ? `ONNX Runtime ${version} (onnxruntime-node), one thread, all graph optimisations`
+        : 'nothing: onnxruntime-node was not there, so vigil was measured alone';
+    return `# Benchmarks
+
+Written by \`make bench\` (tests/bench/compare_onnxruntime.mjs); do not edit.
+
+${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model.trim()}, ${cpus().length} processors, vigil's
+${measured[0]?.about.kernels ?? '-'} kernels, fp32, against ${against}.
+Both ran pinned to one processor, in turns, on the same random input. Times are wall-clock, median / minimum. ${call
+    ? `A call\nthrough JavaScript costs ${digits(call)} ms by itself, which is taken off ONNX Runtime's times.` : ''}
+
+${HEAD}
+${lines.join('\n')}
+
+*Ratio* is ONNX Runtime's time divided by vigil's, of the medians / of the minima. *Difference* is the largest difference of an
+output value, in units of the largest value of that output. *Floor* is the arithmetic of each layer at the measured peak
+(${peak.length ? peak[peak.length >> 1].toFixed(0) : '–'} GFLOP/s, the product of two matrices; 3×3 convolutions of stride 1 counted as Winograd's F(4,3)) or its weights
+at the measured bandwidth of reading as many bytes as the model's weights are, whichever is longer, added up.
+
+A frame of a stream is held against ONNX Runtime's whole window, which is what it must run again for every frame.
+
+The figures are of one run on a machine that other programs share (load ${loadavg().map(l => l.toFixed(1)).join(', ')} over 1, 5 and 15
+minutes at the end): medians move by several percent from run to run, minima by less. The six first networks and the last are written by
+tests/tools/write_networks.c with seeded weights.
+`;
+}
+
+if (given.row) {
+    await runRow(ROWS[Number(given.row)]).catch(error => {
+        console.error(`Error: ${error.message}`);
+        process.exit(1);
+    });
+} else {
+    const lines = [], results = [];
+    console.log(HEAD);
+    for (const [index, row] of ROWS.entries()) {
+        if (!row.text.includes(given.only) && !row.file.includes(given.only))
+            continue;
+        const result = row.file && existsSync(row.file) ? pinnedRow(index)
+                                                        : { error: 'the model is not here' };
+        results.push(result);
+        lines.push(tableLine(row, result));
+        console.log(lines.at(-1));
+    }
+    if (given.out)
+        writeFileSync(given.out, page(lines, results));
+}
