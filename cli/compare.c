@@ -2,18 +2,31 @@
 
 #include <math.h>
 
-static int64_t integer_at(const struct nn_tensor *t, int64_t i)
+/* Modulo 2^64: enough to tell whether two of one type are the same. */
+static uint64_t integer_at(const struct nn_tensor *t, int64_t i)
 {
     switch (t->type) {
     case NN_TYPE_INT64:
-        return ((const int64_t *)t->data)[i];
+    case NN_TYPE_UINT64:
+        return ((const uint64_t *)t->data)[i];
     case NN_TYPE_INT32:
-        return ((const int32_t *)t->data)[i];
+        return (uint64_t)((const int32_t *)t->data)[i];
+    case NN_TYPE_UINT32:
+        return ((const uint32_t *)t->data)[i];
+    case NN_TYPE_INT16:
+        return (uint64_t)((const int16_t *)t->data)[i];
+    case NN_TYPE_UINT16:
+        return ((const uint16_t *)t->data)[i];
     case NN_TYPE_INT8:
-        return ((const int8_t *)t->data)[i];
+        return (uint64_t)((const int8_t *)t->data)[i];
     default:
         return ((const uint8_t *)t->data)[i];
     }
+}
+
+static double integer_value(uint64_t bits, enum nn_type type)
+{
+    return type == NN_TYPE_UINT64 ? (double)bits : (double)(int64_t)bits;
 }
 
 /* One element beyond the tolerance. */
@@ -63,9 +76,10 @@ static void compare_integers(const struct nn_tensor *got, const struct nn_tensor
                              struct compare_difference *d)
 {
     for (int64_t i = 0; i < d->count; i++) {
-        int64_t a = integer_at(got, i), b = integer_at(want, i);
+        uint64_t a = integer_at(got, i), b = integer_at(want, i);
+        double x = integer_value(a, want->type), y = integer_value(b, want->type);
         if (a != b)
-            note(d, i, (double)a, (double)b, fabs((double)a - (double)b));
+            note(d, i, x, y, fabs(x - y));
     }
 }
 

@@ -167,6 +167,16 @@ static int define(struct nn_loader *l, const ProtobufCBinaryData *bytes)
     return value;
 }
 
+/* What a value is that is no tensor. */
+static const char *other_kind(const Onnx__TypeProto *type)
+{
+    return type->has_sequence_type        ? "a sequence"
+           : type->has_map_type           ? "a map"
+           : type->has_optional_type      ? "an optional"
+           : type->has_sparse_tensor_type ? "a sparse tensor"
+                                          : "of a kind unknown here";
+}
+
 static int read_value_info(struct nn_loader *l, const Onnx__ValueInfoProto *proto,
                            const char *name, struct nn_value_info *info)
 {
@@ -174,15 +184,14 @@ static int read_value_info(struct nn_loader *l, const Onnx__ValueInfoProto *prot
     *info = (struct nn_value_info){.name = name, .shape.rank = -1};
     if (proto->type && !tensor)
         return nn_error_set(l->err, -ENOTSUP,
-                            "'%.80s' is not a tensor; sequences, maps and optionals are not "
-                            "supported",
-                            name);
+                            "'%.80s' is %s, which is not supported: values are tensors", name,
+                            other_kind(proto->type));
     if (!tensor)
         return 0;
-    info->type = nn_onnx_type(tensor->elem_type);
+    info->type = nn_type_from_onnx(tensor->elem_type);
     if (info->type == NN_TYPE_NONE)
         return nn_error_set(l->err, -ENOTSUP, "'%.80s' is %s, which is not supported", name,
-                            nn_onnx_type_name(tensor->elem_type));
+                            nn_type_onnx_name(tensor->elem_type));
     if (!tensor->shape)
         return 0;
     if (tensor->shape->n_dim > NN_MAX_RANK)

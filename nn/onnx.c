@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/half.h"
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "raw tensor data is little endian and is copied as it is"
 #endif
@@ -138,32 +140,6 @@ const char *nn_onnx_text(const ProtobufCBinaryData *bytes, struct nn_pool *pool,
     return copy_text(bytes, pool, ret_error);
 }
 
-enum nn_type nn_onnx_type(int32_t data_type)
-{
-    switch (data_type) {
-    case NN_TYPE_FLOAT:
-    case NN_TYPE_UINT8:
-    case NN_TYPE_INT8:
-    case NN_TYPE_INT32:
-    case NN_TYPE_INT64:
-    case NN_TYPE_BOOL:
-        return (enum nn_type)data_type;
-    default:
-        return NN_TYPE_NONE;
-    }
-}
-
-const char *nn_onnx_type_name(int32_t data_type)
-{
-    static const char *const names[] = {
-        "undefined", "float32", "uint8",     "int8",       "uint16",  "int16",
-        "int32",     "int64",   "string",    "bool",       "float16", "float64",
-        "uint32",    "uint64",  "complex64", "complex128", "bfloat16"};
-    if (data_type < 0 || (size_t)data_type >= sizeof names / sizeof names[0])
-        return "an unknown type";
-    return names[data_type];
-}
-
 static int tensor_shape(const Onnx__TensorProto *proto, const char *what,
                         struct nn_shape *shape, int64_t *count, struct nn_error *err)
 {
@@ -180,27 +156,134 @@ static int tensor_shape(const Onnx__TensorProto *proto, const char *what,
     return 0;
 }
 
-/* Elements kept in int32_data, each checked to fit the narrower type. */
-static bool narrow(const int32_t *from, size_t count, enum nn_type type, void *to)
+/* The field that holds a data type's elements where they are not raw bytes. */
+struct elements {
+    const void *data;
+    size_t count, bytes; /* of one element there */
+};
+
+static struct elements stored_elements(const Onnx__TensorProto *proto)
 {
-    for (size_t i = 0; i < count; i++) {
-        int32_t v = from[i];
-        switch (type) {
-        case NN_TYPE_INT32:
-            ((int32_t *)to)[i] = v;
-            break;
-        case NN_TYPE_INT8:
-            if (v < INT8_MIN || v > INT8_MAX)
+    switch (proto->data_type) {
+    case NN_TYPE_FLOAT:
+        return (struct elements){proto->float_data, proto->n_float_data, 4};
+    case NN_ONNX_DOUBLE:
+        return (struct elements){proto->double_data, proto->n_double_data, 8};
+    case NN_TYPE_INT64:
+        return (struct elements){proto->int64_data, proto->n_int64_data, 8};
+    case NN_TYPE_UINT32:
+    case NN_TYPE_UINT64:
+        return (struct elements){proto->uint64_data, proto->n_uint64_data, 8};
+    default:
+        return (struct elements){proto->int32_data, proto->n_int32_data, 4};
+    }
+}
+
+/* Bytes of one element in raw_data. */
+static size_t raw_size(const Onnx__TensorProto *proto)
+{
+    return proto->data_type == NN_ONNX_FLOAT16  ? 2
+           : proto->data_type == NN_ONNX_DOUBLE ? 8
+                                                : nn_type_size((enum nn_type)proto->data_type);
+}
+
+/* float16, raw or as the bits in int32_data, and float64 become float32. */
+static bool widen_halves(const struct elements *from, float *to)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        uint16_t half;
+        if (from->bytes == sizeof half) {
+            memcpy(&half, (const char *)from->data + i * sizeof half, sizeof half);
+        } else {
+            int32_t bits = ((const int32_t *)from->data)[i];
+            if (bits < 0 || bits > UINT16_MAX)
                 return false;
-            ((int8_t *)to)[i] = (int8_t)v;
-            break;
-        default:
-            if (v < 0 || v > UINT8_MAX)
-                return false;
-            ((uint8_t *)to)[i] = (uint8_t)v;
+            half = (uint16_t)bits;
         }
+        to[i] = nn_half_to_float(half);
     }
     return true;
+}
+
+static bool round_doubles(const struct elements *from, float *to)
+{
+    for (size_t i = 0; i < from->count; i++) {
+        double value;
+        memcpy(&value, (const char *)from->data + i * sizeof value, sizeof value);
+        to[i] = (float)value;
+    }
+    return true;
+}
+
+/* Numbers that a field keeps wider than they are, each checked to fit. */
+static bool narrow_to_uint32(const uint64_t *from, size_t count, uint32_t *to)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (from[i] > UINT32_MAX)
+            return false;
+        to[i] = (uint32_t)from[i];
+    }
+    return true;
+}
+
+static bool narrow(const int32_t *from, size_t count, enum nn_type type, void *to)
+{
+    bool is_short = type == NN_TYPE_INT16 || type == NN_TYPE_UINT16;
+    int32_t span = is_short ? 1 << 16 : 1 << 8;
+    int32_t low = type == NN_TYPE_INT8 || type == NN_TYPE_INT16 ? -span / 2 : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (from[i] < low || from[i] >= low + span)
+            return false;
+        if (is_short)
+            ((uint16_t *)to)[i] = (uint16_t)from[i];
+        else
+            ((uint8_t *)to)[i] = (uint8_t)from[i];
+    }
+    return true;
+}
+
+/* False when an element does not fit its type. */
+static bool copy_elements(int data_type, const struct elements *from, struct nn_tensor *to)
+{
+    if (data_type == NN_ONNX_FLOAT16)
+        return widen_halves(from, to->data);
+    if (data_type == NN_ONNX_DOUBLE)
+        return round_doubles(from, to->data);
+    bool fits = true;
+    if (from->bytes == nn_type_size(to->type))
+        memcpy(to->data, from->data, from->count * from->bytes);
+    else if (to->type == NN_TYPE_UINT32)
+        fits = narrow_to_uint32(from->data, from->count, to->data);
+    else
+        fits = narrow(from->data, from->count, to->type, to->data);
+    for (size_t i = 0; to->type == NN_TYPE_BOOL && i < from->count; i++)
+        ((uint8_t *)to->data)[i] = ((uint8_t *)to->data)[i] != 0;
+    return fits;
+}
+
+/* Exactly one field may hold elements, the one that belongs to the type; how many there are is
+ * compared with the shape before anything is allocated by it. */
+static int find_elements(const Onnx__TensorProto *proto, const char *what, int64_t count,
+                         struct elements *ret_elements, struct nn_error *err)
+{
+    struct elements e = stored_elements(proto);
+    size_t others = proto->n_float_data + proto->n_double_data + proto->n_int64_data +
+                    proto->n_uint64_data + proto->n_int32_data - e.count;
+    size_t raw = proto->has_raw_data ? proto->raw_data.len : 0;
+    if (others > 0 || (e.count > 0 && raw > 0))
+        return nn_error_set(err, -EINVAL, "tensor '%.80s' holds elements of two kinds", what);
+    if (e.count == 0) {
+        size_t size = raw_size(proto);
+        if (raw % size != 0)
+            return nn_error_set(err, -EINVAL, "tensor '%.80s' is cut short", what);
+        e = (struct elements){proto->raw_data.data, raw / size, size};
+    }
+    if (e.count != (uint64_t)count)
+        return nn_error_set(err, -EINVAL,
+                            "tensor '%.80s' holds %zu elements, its shape says %lld", what,
+                            e.count, (long long)count);
+    *ret_elements = e;
+    return 0;
 }
 
 int nn_onnx_tensor(const Onnx__TensorProto *proto, const char *what, struct nn_pool *pool,
@@ -212,55 +295,25 @@ int nn_onnx_tensor(const Onnx__TensorProto *proto, const char *what, struct nn_p
             "tensor '%.80s' lies in an external file; save the model as one file", what);
     if (proto->has_segment)
         return nn_error_set(err, -ENOTSUP, "tensor '%.80s' is stored in segments", what);
-    struct nn_tensor tensor = {.type = nn_onnx_type(proto->data_type)};
+    struct nn_tensor tensor = {.type = nn_type_from_onnx(proto->data_type)};
     if (tensor.type == NN_TYPE_NONE)
         return nn_error_set(err, -ENOTSUP, "tensor '%.80s' is %s, which is not supported", what,
-                            nn_onnx_type_name(proto->data_type));
+                            nn_type_onnx_name(proto->data_type));
     int64_t count = 0;
+    struct elements elements = {0};
     int r = tensor_shape(proto, what, &tensor.shape, &count, err);
+    if (r == 0)
+        r = find_elements(proto, what, count, &elements, err);
     if (r < 0)
         return r;
-
-    /* Exactly one field may hold elements, the one that belongs to the type; how many there
-     * are is compared with the shape before anything is allocated by it. */
     size_t size = nn_type_size(tensor.type);
-    size_t stored = tensor.type == NN_TYPE_FLOAT   ? proto->n_float_data
-                    : tensor.type == NN_TYPE_INT64 ? proto->n_int64_data
-                                                   : proto->n_int32_data;
-    size_t others = proto->n_float_data + proto->n_int64_data + proto->n_int32_data - stored;
-    if (others > 0 || (stored > 0 && proto->has_raw_data && proto->raw_data.len > 0))
-        return nn_error_set(err, -EINVAL, "tensor '%.80s' holds elements of two kinds", what);
-    bool raw = stored == 0;
-    size_t raw_bytes = proto->has_raw_data ? proto->raw_data.len : 0;
-    if (raw && raw_bytes % size != 0)
-        return nn_error_set(err, -EINVAL, "tensor '%.80s' is cut short", what);
-    if (raw)
-        stored = raw_bytes / size;
-    if (stored != (uint64_t)count)
-        return nn_error_set(err, -EINVAL,
-                            "tensor '%.80s' holds %zu elements, its shape says %lld", what,
-                            stored, (long long)count);
-
-    tensor.data = nn_pool_array(pool, stored, size);
+    tensor.data = nn_pool_array(pool, elements.count, size);
     if (!tensor.data)
         return nn_error_set(err, nn_pool_errno(pool), "no room for tensor '%.80s' of %zu bytes",
-                            what, stored * size);
-    if (stored == 0) {
-        *ret_tensor = tensor;
-        return 0;
-    }
-    if (raw)
-        memcpy(tensor.data, proto->raw_data.data, raw_bytes);
-    else if (tensor.type == NN_TYPE_FLOAT)
-        memcpy(tensor.data, proto->float_data, stored * size);
-    else if (tensor.type == NN_TYPE_INT64)
-        memcpy(tensor.data, proto->int64_data, stored * size);
-    else if (!narrow(proto->int32_data, stored, tensor.type, tensor.data))
+                            what, elements.count * size);
+    if (elements.count > 0 && !copy_elements(proto->data_type, &elements, &tensor))
         return nn_error_set(err, -EINVAL, "tensor '%.80s' has elements outside %s", what,
-                            nn_type_name(tensor.type));
-    if (tensor.type == NN_TYPE_BOOL)
-        for (size_t i = 0; i < stored; i++)
-            ((uint8_t *)tensor.data)[i] = ((uint8_t *)tensor.data)[i] != 0;
+                            nn_type_onnx_name(proto->data_type));
     *ret_tensor = tensor;
     return 0;
 }

@@ -37,7 +37,7 @@ const char *nn_onnx_text(const ProtobufCBinaryData *bytes, struct nn_pool *pool,
                          int *ret_error);
 
 /* A tensor's type, shape and elements, copied into the pool. `what` names it in messages.
- * Bool elements come out as 0 or 1. */
+ * Bool elements come out as 0 or 1, float16 and float64 as float32. */
 int nn_onnx_tensor(const Onnx__TensorProto *proto, const char *what, struct nn_pool *pool,
                    struct nn_tensor *ret_tensor, struct nn_error *err);
 
@@ -46,9 +46,5 @@ int nn_onnx_tensor(const Onnx__TensorProto *proto, const char *what, struct nn_p
 int nn_onnx_read_tensor(const void *data, size_t size, const char *what, struct nn_pool *pool,
                         const char **ret_name, struct nn_tensor *ret_tensor,
                         struct nn_error *err);
-
-/* TensorProto.DataType to nn_type, NN_TYPE_NONE for those we lack. */
-enum nn_type nn_onnx_type(int32_t data_type);
-const char *nn_onnx_type_name(int32_t data_type);
 
 #endif

@@ -140,7 +140,7 @@ static void set_text(ProtobufCBinaryData *bytes, protobuf_c_boolean *has, const 
 static size_t bytes_to_move(const struct writer *w, const Onnx__TensorProto *proto)
 {
     struct nn_shape shape = {.rank = (int)proto->n_dims};
-    if (proto->data_type != NN_TYPE_FLOAT || proto->n_dims > NN_MAX_RANK)
+    if (nn_type_from_onnx(proto->data_type) != NN_TYPE_FLOAT || proto->n_dims > NN_MAX_RANK)
         return 0;
     for (int i = 0; i < shape.rank; i++)
         shape.dim[i] = proto->dims[i];
@@ -170,7 +170,8 @@ static void take_out(struct writer *w, Onnx__TensorProto *proto)
         set_text(&entry->key, &entry->has_key, names[i]);
         set_text(&entry->value, &entry->has_value, values[i]);
     }
-    proto->n_float_data = 0;
+    proto->data_type = NN_TYPE_FLOAT; /* what float16 and float64 have become */
+    proto->n_float_data = proto->n_double_data = proto->n_int32_data = 0;
     proto->has_raw_data = 0;
     proto->has_data_location = 1;
     proto->data_location = 1;

@@ -14,43 +14,42 @@ int nn_error_set(struct nn_error *err, int code, const char *format, ...)
     return code;
 }
 
+/* By ONNX's number; bytes 0 where we have no such type. */
+static const struct {
+    const char *name;
+    size_t bytes;
+} types[] = {
+    {"undefined", 0},      {"float32", 4},      {"uint8", 1},          {"int8", 1},
+    {"uint16", 2},         {"int16", 2},        {"int32", 4},          {"int64", 8},
+    {"string", 0},         {"bool", 1},         {"float16", 0},        {"float64", 0},
+    {"uint32", 4},         {"uint64", 8},       {"complex64", 0},      {"complex128", 0},
+    {"bfloat16", 0},       {"float8e4m3fn", 0}, {"float8e4m3fnuz", 0}, {"float8e5m2", 0},
+    {"float8e5m2fnuz", 0}, {"uint4", 0},        {"int4", 0},           {"float4e2m1", 0},
+    {"float8e8m0", 0},     {"uint2", 0},        {"int2", 0},
+};
+enum { TYPE_COUNT = sizeof types / sizeof types[0] };
+
 size_t nn_type_size(enum nn_type type)
 {
-    switch (type) {
-    case NN_TYPE_FLOAT:
-    case NN_TYPE_INT32:
-        return 4;
-    case NN_TYPE_INT64:
-        return 8;
-    case NN_TYPE_UINT8:
-    case NN_TYPE_INT8:
-    case NN_TYPE_BOOL:
-        return 1;
-    case NN_TYPE_NONE:
-        break;
-    }
-    return 0;
+    return types[type].bytes;
 }
 
 const char *nn_type_name(enum nn_type type)
 {
-    switch (type) {
-    case NN_TYPE_FLOAT:
-        return "float32";
-    case NN_TYPE_UINT8:
-        return "uint8";
-    case NN_TYPE_INT8:
-        return "int8";
-    case NN_TYPE_INT32:
-        return "int32";
-    case NN_TYPE_INT64:
-        return "int64";
-    case NN_TYPE_BOOL:
-        return "bool";
-    case NN_TYPE_NONE:
-        break;
-    }
-    return "none";
+    return type == NN_TYPE_NONE ? "none" : types[type].name;
+}
+
+enum nn_type nn_type_from_onnx(int64_t data_type)
+{
+    if (data_type == NN_ONNX_FLOAT16 || data_type == NN_ONNX_DOUBLE)
+        return NN_TYPE_FLOAT;
+    bool ours = data_type >= 0 && data_type < TYPE_COUNT && types[data_type].bytes > 0;
+    return ours ? (enum nn_type)data_type : NN_TYPE_NONE;
+}
+
+const char *nn_type_onnx_name(int64_t data_type)
+{
+    return data_type >= 0 && data_type < TYPE_COUNT ? types[data_type].name : "an unknown type";
 }
 
 int64_t nn_shape_count(const struct nn_shape *shape)

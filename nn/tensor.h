@@ -22,10 +22,17 @@ enum nn_type {
     NN_TYPE_FLOAT = 1,
     NN_TYPE_UINT8 = 2,
     NN_TYPE_INT8 = 3,
+    NN_TYPE_UINT16 = 4,
+    NN_TYPE_INT16 = 5,
     NN_TYPE_INT32 = 6,
     NN_TYPE_INT64 = 7,
-    NN_TYPE_BOOL = 9,
+    NN_TYPE_BOOL = 9, /* bytes, 0 or 1 */
+    NN_TYPE_UINT32 = 12,
+    NN_TYPE_UINT64 = 13,
 };
+
+/* Data types of ONNX that are float32 here (nn/model.h). */
+enum { NN_ONNX_FLOAT16 = 10, NN_ONNX_DOUBLE = 11 };
 
 struct nn_shape {
     int rank;
@@ -52,6 +59,13 @@ size_t nn_type_size(enum nn_type type);
 
 /* "float32", "int64", ...; never NULL. */
 const char *nn_type_name(enum nn_type type);
+
+/* What a data type of an ONNX file is here: float32 for float16 and float64, NN_TYPE_NONE for
+ * those we lack. */
+enum nn_type nn_type_from_onnx(int64_t data_type);
+
+/* The name of any data type of ONNX, supported or not, for messages; never NULL. */
+const char *nn_type_onnx_name(int64_t data_type);
 
 /* Number of elements; -1 when the rank is unknown (negative), a dimension is dynamic, the
  * product overflows, or, of an empty shape, the product of the others is over INT32_MAX. */

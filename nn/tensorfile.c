@@ -5,8 +5,8 @@
 
 #include "nn/onnx.h"
 
-/* Elements, name and what the pool adds. */
-#define MAX_BYTES (NN_MODEL_BYTES_MAX + ((size_t)1 << 20))
+/* Elements (halves are widened), name and what the pool adds. */
+#define MAX_BYTES (2 * NN_MODEL_BYTES_MAX + ((size_t)1 << 20))
 
 struct nn_tensor_file {
     struct nn_pool pool;

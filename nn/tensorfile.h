@@ -3,7 +3,8 @@
  *
  * Source: ONNX IR (TensorProto), ONNX backend tests.
  *
- * The bytes are hostile input, checked as a model's are (nn/model.h), under the same limit.
+ * The bytes are hostile input, checked as a model's are (nn/model.h), under the same limit, and
+ * float16 and float64 become float32 as they do there.
  *
  * Thread: immutable once loaded. */
 #ifndef NN_TENSORFILE_H

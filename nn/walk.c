@@ -88,6 +88,8 @@ void nn_walk_copy(const struct nn_walk *walk, void *y, const void *x, size_t ele
         COPY_LOOP(uint64_t);
     } else if (element_bytes == 4) {
         COPY_LOOP(uint32_t);
+    } else if (element_bytes == 2) {
+        COPY_LOOP(uint16_t);
     } else {
         COPY_LOOP(uint8_t);
     }

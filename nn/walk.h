@@ -37,7 +37,7 @@ bool nn_walk_next(const struct nn_walk *walk, struct nn_walk_cursor *cursor);
 void nn_walk_broadcast(const struct nn_shape *shape, const struct nn_shape *whole,
                        int64_t *strides);
 
-/* y[i] = x at operand 0 of the walk, for elements of 1, 4 or 8 bytes. y is dense. */
+/* y[i] = x at operand 0 of the walk, for elements of 1, 2, 4 or 8 bytes. y is dense. */
 void nn_walk_copy(const struct nn_walk *walk, void *y, const void *x, size_t element_bytes);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "nn/kernels/kernels.h"
 #include "nn/op.h"
+#include "nn/ops/integers.h"
 #include "nn/walk.h"
 
 enum arithmetic { ADD, SUB, MUL, DIV };
@@ -153,10 +154,11 @@ static int run_float(const struct nn_op_call *call, enum arithmetic op)
     return 0;
 }
 
-/* Integers wrap (unsigned arithmetic); dividing by zero is an error of the run. Division
- * truncates towards zero; the one quotient that overflows wraps to itself. */
-#define INTEGER_RUN(name, type, unsigned_type)                                                 \
-    static int name(const struct nn_op_call *call, enum arithmetic op)                         \
+/* Integers wrap; dividing by zero is an error of the run. Division truncates towards zero, and
+ * the one quotient of signed numbers that overflows wraps to itself. Sums and products modulo 2^64,
+ * cut to the type, are those of the type. */
+#define INTEGER_RUN(nn_type, type, is_signed)                                                  \
+    static int run_##type(const struct nn_op_call *call, enum arithmetic op)                   \
     {                                                                                          \
         const struct nn_walk *w = &((const struct state *)call->state)->walk;                  \
         type *y = call->outputs[0].data;                                                       \
@@ -168,55 +170,29 @@ static int run_float(const struct nn_op_call *call, enum arithmetic op)
                 type b = second[c.at[1] + i * w->inner_step[1]];                               \
                 if (op == DIV && b == 0)                                                       \
                     return nn_op_fail(call, -EINVAL, "division by zero");                      \
-                y[i] = op == ADD       ? (type)((unsigned_type)a + (unsigned_type)b)           \
-                       : op == SUB     ? (type)((unsigned_type)a - (unsigned_type)b)           \
-                       : op == MUL     ? (type)((uint64_t)a * (uint64_t)b)                     \
-                       : b == (type)-1 ? (type)((unsigned_type)0 - (unsigned_type)a)           \
-                                       : (type)(a / b);                                        \
+                y[i] = op == ADD                      ? (type)((uint64_t)a + (uint64_t)b)      \
+                       : op == SUB                    ? (type)((uint64_t)a - (uint64_t)b)      \
+                       : op == MUL                    ? (type)((uint64_t)a * (uint64_t)b)      \
+                       : is_signed && b == (type)(-1) ? (type)(0 - (uint64_t)a)                \
+                                                      : (type)(a / b);                         \
             }                                                                                  \
             y += w->inner;                                                                     \
         } while (nn_walk_next(w, &c));                                                         \
         return 0;                                                                              \
     }
-
-INTEGER_RUN(run_int64, int64_t, uint64_t)
-INTEGER_RUN(run_int32, int32_t, uint32_t)
-INTEGER_RUN(run_int8, int8_t, uint8_t)
-
-static int run_uint8(const struct nn_op_call *call, enum arithmetic op)
-{
-    const struct nn_walk *w = &((const struct state *)call->state)->walk;
-    uint8_t *y = call->outputs[0].data;
-    const uint8_t *first = call->inputs[0].data, *second = call->inputs[1].data;
-    struct nn_walk_cursor c = {0};
-    do {
-        for (int64_t i = 0; i < w->inner; i++) {
-            unsigned a = first[c.at[0] + i * w->inner_step[0]];
-            unsigned b = second[c.at[1] + i * w->inner_step[1]];
-            if (op == DIV && b == 0)
-                return nn_op_fail(call, -EINVAL, "division by zero");
-            y[i] = (uint8_t)(op == ADD ? a + b : op == SUB ? a - b : op == MUL ? a * b : a / b);
-        }
-        y += w->inner;
-    } while (nn_walk_next(w, &c));
-    return 0;
-}
+NN_INTEGER_TYPES(INTEGER_RUN)
 
 static int run(const struct nn_op_call *call, enum arithmetic op)
 {
     if (((const struct state *)call->state)->walk.inner == 0)
         return 0;
     switch (call->outputs[0].type) {
-    case NN_TYPE_FLOAT:
-        return run_float(call, op);
-    case NN_TYPE_INT64:
-        return run_int64(call, op);
-    case NN_TYPE_INT32:
-        return run_int32(call, op);
-    case NN_TYPE_INT8:
-        return run_int8(call, op);
+#define CASE(nn_type, type, is_signed)                                                         \
+    case nn_type:                                                                              \
+        return run_##type(call, op);
+        NN_INTEGER_TYPES(CASE)
     default:
-        return run_uint8(call, op);
+        return run_float(call, op);
     }
 }
 

@@ -79,6 +79,16 @@ START_TEST(whole_numbers_have_no_tolerance)
     a = list(NN_TYPE_BOOL, &yes, 1);
     b = list(NN_TYPE_BOOL, &no, 1);
     ck_assert(!compare_tensors(&a, &b, &wide, &d));
+    uint64_t high = UINT64_MAX, low = 1;
+    a = list(NN_TYPE_UINT64, &high, 1);
+    b = list(NN_TYPE_UINT64, &low, 1);
+    ck_assert(!compare_tensors(&a, &b, &wide, &d));
+    ck_assert_double_eq(d.got, 0x1p64);
+    int16_t minus = -3, plus = 3;
+    a = list(NN_TYPE_INT16, &minus, 1);
+    b = list(NN_TYPE_INT16, &plus, 1);
+    ck_assert(!compare_tensors(&a, &b, &wide, &d));
+    ck_assert_double_eq(d.largest, 6);
 }
 END_TEST
 

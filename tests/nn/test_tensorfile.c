@@ -83,13 +83,6 @@ START_TEST(a_tensor_that_promises_more_than_it_holds_is_refused)
 }
 END_TEST
 
-START_TEST(a_type_we_lack_is_named)
-{
-    const double one = 1;
-    expect_refused(onnx_tensor("x", 11, DIMS(1), &one, sizeof one), -ENOTSUP, "float64");
-}
-END_TEST
-
 START_TEST(an_empty_file_and_other_bytes_are_refused)
 {
     expect_refused((struct onnx_bytes){0}, -EINVAL, "is empty");
@@ -114,7 +107,6 @@ static TCase *tensors_case(void)
     tcase_add_test(c, bools_are_zero_or_one);
     tcase_add_test(c, a_tensor_cut_short_at_any_byte_is_refused);
     tcase_add_test(c, a_tensor_that_promises_more_than_it_holds_is_refused);
-    tcase_add_test(c, a_type_we_lack_is_named);
     tcase_add_test(c, an_empty_file_and_other_bytes_are_refused);
     tcase_add_test(c, a_name_that_is_no_text_is_refused);
     return c;
