@@ -30,6 +30,7 @@ struct nn_value_info {
     enum nn_type type;
     struct nn_shape shape; /* NN_DIM_DYNAMIC where the file gives a name or nothing; rank -1
                             * for an output whose shape the file does not give at all */
+    bool late; /* of a plan's output: shape is the most it can be, each run decides */
 };
 
 /* Parses and validates `size` bytes of ONNX. Borrows `data` for the call only: what is kept

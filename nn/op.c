@@ -94,10 +94,17 @@ void *nn_op_alloc(struct nn_op_call *call, size_t bytes)
 float *nn_op_weights(struct nn_op_call *call, int slot, size_t floats, bool *ret_fill)
 {
     size_t bytes = floats * sizeof(float);
-    if (call->constants)
-        return nn_constants_take(call->constants, call->node, slot, bytes, false, ret_fill);
-    *ret_fill = true;
-    return nn_pool_alloc(call->pool, bytes);
+    *ret_fill = false;
+    if (!call->constants && call->kept)
+        return call->kept[slot].bytes == bytes ? call->kept[slot].data : NULL;
+    if (!call->constants) {
+        *ret_fill = true;
+        return nn_pool_alloc(call->pool, bytes);
+    }
+    float *data = nn_constants_take(call->constants, call->node, slot, bytes, false, ret_fill);
+    if (data && call->kept)
+        call->kept[slot] = (struct nn_op_kept){data, bytes};
+    return data;
 }
 
 int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank)
@@ -108,8 +115,9 @@ int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank)
     return (int)(axis < 0 ? axis + rank : axis);
 }
 
-int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *what,
-                        int64_t *values, int limit)
+/* A list of integers from an input's shape and `data`. */
+static int read_ints(const struct nn_op_call *call, int index, const void *data,
+                     const char *what, int64_t *values, int limit)
 {
     const struct nn_tensor *t = &call->inputs[index];
     if (t->type != NN_TYPE_INT64 && t->type != NN_TYPE_INT32)
@@ -119,13 +127,34 @@ int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *wh
     if (t->shape.rank > 1 || count < 0 || count > limit)
         return nn_op_fail(call, -EINVAL, "%s must be a list of at most %d numbers", what,
                           limit);
-    if (!t->data)
+    for (int64_t i = 0; i < count && data; i++)
+        values[i] =
+            t->type == NN_TYPE_INT64 ? ((const int64_t *)data)[i] : ((const int32_t *)data)[i];
+    return (int)count;
+}
+
+int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *what,
+                        int64_t *values, int limit)
+{
+    const void *data = call->inputs[index].data;
+    int count = read_ints(call, index, data, what, values, limit);
+    if (count >= 0 && !data)
         return nn_op_fail(call, -ENOTSUP, "%s must be a constant, not computed at run time",
                           what);
-    for (int64_t i = 0; i < count; i++)
-        values[i] = t->type == NN_TYPE_INT64 ? ((const int64_t *)t->data)[i]
-                                             : ((const int32_t *)t->data)[i];
-    return (int)count;
+    return count;
+}
+
+int nn_op_sizes(const struct nn_op_call *call, int index, const char *what, int64_t *values,
+                int limit, bool *ret_late)
+{
+    const struct nn_tensor *t = &call->inputs[index];
+    const void *data = t->data ? t->data : t->most;
+    int count = read_ints(call, index, data, what, values, limit);
+    if (count >= 0 && !data)
+        return nn_op_fail(call, -ENOTSUP, "%s is computed at run time and nothing bounds it",
+                          what);
+    *ret_late = !t->data;
+    return count;
 }
 
 int nn_op_axes(const struct nn_op_call *call, int rank, int input_since, bool *ret_chosen)

@@ -13,6 +13,15 @@
  * A node's whole inputs are constant: the planner runs forward once and keeps the result
  * (constant folding); operators need not know.
  *
+ * Shapes that only a run can tell (how many boxes are left, a size that was computed): when the
+ * plan is made, infer gives the most that an output can be in each dimension and sets its `late`;
+ * an output of a node with a late input is late, too. For such a node the session calls infer,
+ * prepare and forward in every run, with the shapes of that run and with the bytes of every
+ * input in place. So a row that reads sizes through nn_op_sizes needs no more than that, and most
+ * rows nothing at all. Where infer cannot know the shape even then (NonZero), forward writes
+ * call->outputs[j].shape, each dimension at most what infer gave. What would be larger than the
+ * plan has room for is refused by the session. infer without a bound to give says -ENOTSUP.
+ *
  * Thread: infer, time and prepare run in the thread that makes the plan. forward runs in any
  * number of sessions at once on one shared `state`, which it must only read. */
 #ifndef NN_OP_H
@@ -69,13 +78,17 @@ struct nn_op_call {
     size_t workspace_bytes; /* scratch wanted by forward */
     void *workspace;        /* forward: that many bytes, 64-byte aligned, content undefined */
 
+    /* Bit i: input i is a constant (nn_op_is_constant). */
+    uint32_t constant_inputs;
+
     /* prepare sets bit i when it has packed input i and forward reads those bytes no more. */
     uint32_t packed_inputs;
 
     struct nn_pool *pool;
     struct nn_constants
-        *constants;       /* NULL where nothing is kept: nn_op_weights then makes all */
-    struct nn_error *err; /* may be NULL; written through nn_op_fail */
+        *constants;          /* NULL where nothing is kept: nn_op_weights then makes all */
+    struct nn_op_kept *kept; /* late nodes: NN_OP_SLOTS; written with the plan, read by runs */
+    struct nn_error *err;    /* may be NULL; written through nn_op_fail */
 };
 
 /* No time axis: a constant, or an optional input that is absent. */
@@ -91,10 +104,25 @@ enum nn_op_flags {
     NN_OP_VIEW = 2,
     /* forward applies call->activation to output 0. */
     NN_OP_FUSES_ACTIVATION = 4,
-    /* Only the shapes of inputs matter, never their bytes: always folded (Shape). */
+    /* Only the shapes of inputs matter, never their bytes: folded unless they are late (Shape).
+     */
     NN_OP_SHAPE_ONLY = 8,
     /* An activation that can be folded into the node before it. */
     NN_OP_IS_ACTIVATION = 16,
+    /* Of integers, no element of an output becomes smaller when one of input 0 becomes greater;
+     * GROWS_ALL: when one of any input does. What is known of their greatest (nn_tensor.most)
+     * then passes through the operator. */
+    NN_OP_GROWS = 32,
+    NN_OP_GROWS_ALL = 64,
+};
+
+/* Layouts of weights that an operator may keep (nn_op_weights). */
+enum { NN_OP_SLOTS = 8 };
+
+/* Weights of a node that is prepared again in each run, packed when the plan was made. */
+struct nn_op_kept {
+    float *data;
+    size_t bytes;
 };
 
 enum nn_attribute_type {
@@ -158,6 +186,13 @@ static inline bool nn_op_has_input(const struct nn_op_call *call, int index)
     return index < call->input_count && call->inputs[index].type != NN_TYPE_NONE;
 }
 
+/* Whether an input's bytes never change, so that packing them in prepare is worth it. To have
+ * them (data) is not enough where a run prepares a node. Of the first 32 inputs. */
+static inline bool nn_op_is_constant(const struct nn_op_call *call, int index)
+{
+    return index < 32 && (call->constant_inputs >> index & 1);
+}
+
 /* Whether the node names this output. */
 bool nn_op_wants_output(const struct nn_op_call *call, int index);
 
@@ -178,14 +213,16 @@ const struct nn_tensor *nn_op_tensor(const struct nn_op_call *call, const char *
 int nn_op_fail(const struct nn_op_call *call, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* 64-byte aligned, zeroed, owned by the plan, counted as weight_bytes. NULL: out of memory or
- * over the plan's limit; return -ENOMEM then, the planner finds the words. Only in prepare. */
+/* 64-byte aligned, zeroed, owned by the plan, counted as weight_bytes; of a late node, owned by
+ * the session until the node has run. NULL: out of memory or over the limit; return -ENOMEM
+ * then, the caller finds the words. Only in prepare. */
 void *nn_op_alloc(struct nn_op_call *call, size_t bytes);
 
 /* The same for weights in the operator's own layout, a function of the node's constant inputs:
- * float32, `slot` 0 to 7. *ret_fill: fill it. Otherwise it is there already, mapped from a packed
- * file (nn/packed.h): then the inputs it is made of hold no values, and it must not be written.
- * Set packed_inputs. Only in prepare. */
+ * float32, `slot` below NN_OP_SLOTS. *ret_fill: fill it. Otherwise it is there already, mapped
+ * from a packed file (nn/packed.h; the inputs it is made of hold no values then) or from when the
+ * plan was made (late nodes), and must not be written. A slot is one layout, whatever the shapes
+ * of other inputs. Set packed_inputs. Only in prepare. */
 float *nn_op_weights(struct nn_op_call *call, int slot, size_t floats, bool *ret_fill);
 
 /* Axis attribute or input in -rank..rank-1 to 0..rank-1; -EINVAL by name otherwise. */
@@ -195,6 +232,11 @@ int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank);
  * `limit`. Returns the count; -ENOTSUP by name when the input is computed at run time. */
 int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *what,
                         int64_t *values, int limit);
+
+/* The same for numbers that are sizes: of an input that a run computes, the most they can be
+ * (nn_tensor.most), with *ret_late set. -ENOTSUP by name when nothing bounds them. */
+int nn_op_sizes(const struct nn_op_call *call, int index, const char *what, int64_t *values,
+                int limit, bool *ret_late);
 
 /* The axes that attribute 'axes' names, or input 1 from opset `input_since` on, of a tensor of
  * `rank`: NN_MAX_RANK flags. Returns how many, 0 when none are given; an axis outside or named

@@ -213,15 +213,19 @@ static int plan_outputs(struct nn_plan *plan, struct nn_planner *p,
     plan->outputs = nn_pool_array(&plan->pool, (size_t)m->output_count, sizeof *plan->outputs);
     plan->output_places =
         nn_pool_array(&plan->pool, (size_t)m->output_count, sizeof *plan->output_places);
-    if (!plan->outputs || !plan->output_places)
+    plan->output_made_by =
+        nn_pool_array(&plan->pool, (size_t)m->output_count, sizeof *plan->output_made_by);
+    if (!plan->outputs || !plan->output_places || !plan->output_made_by)
         return nn_planner_no_memory(p);
     plan->output_count = m->output_count;
     for (int i = 0; i < m->output_count; i++) {
         const struct nn_plan_value *value = &values[m->outputs[i]];
         plan->outputs[i] = (struct nn_value_info){.name = m->output_info[i].name,
                                                   .type = value->tensor.type,
-                                                  .shape = value->tensor.shape};
+                                                  .shape = value->tensor.shape,
+                                                  .late = value->tensor.late};
         plan->output_places[i] = value->place;
+        plan->output_made_by[i] = value->made_by;
     }
     return 0;
 }
@@ -428,7 +432,8 @@ void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
 {
     *ret_info = (struct nn_plan_info){
         .kernels = plan->kernels->name,
-        .arena_bytes = plan->input_bytes + plan->arena_bytes + plan->ring_bytes,
+        .arena_bytes = plan->input_bytes + plan->arena_bytes + plan->ring_bytes +
+                       plan->frame.late_bytes + plan->window.late_bytes,
         .weight_bytes = plan->pool.used_bytes,
         .window = plan->frames,
         .frame_elements = plan->frame_elements,

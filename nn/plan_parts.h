@@ -27,6 +27,7 @@ struct nn_plan {
     int input_count, output_count;
     struct nn_value_info *inputs, *outputs;
     struct nn_place *input_places, *output_places;
+    int *output_made_by; /* as nn_plan_value, of the window program */
     struct nn_plan_layer *layers;
     int layer_count;
     size_t input_bytes; /* all inputs of the whole run, then the frame buffer */

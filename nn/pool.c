@@ -27,6 +27,17 @@ void nn_pool_finish(struct nn_pool *pool)
     pool->used_bytes = 0;
 }
 
+void nn_pool_init_fixed(struct nn_pool *pool, void *memory, size_t bytes)
+{
+    *pool = (struct nn_pool){.fixed = memory, .limit_bytes = bytes};
+}
+
+void nn_pool_reset(struct nn_pool *pool)
+{
+    pool->used_bytes = 0;
+    pool->full = false;
+}
+
 void *nn_pool_alloc(struct nn_pool *pool, size_t bytes)
 {
     if (bytes == 0)
@@ -37,6 +48,11 @@ void *nn_pool_alloc(struct nn_pool *pool, size_t bytes)
         return NULL;
     }
     bytes = (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    if (pool->fixed) {
+        void *piece = (char *)pool->fixed + pool->used_bytes;
+        pool->used_bytes += bytes;
+        return memset(piece, 0, bytes);
+    }
 
     struct nn_pool_chunk *chunk = pool->chunks;
     if (!chunk || chunk->size - chunk->used < bytes) {

@@ -17,11 +17,17 @@ struct nn_pool {
     struct nn_pool_chunk *chunks;
     size_t limit_bytes;
     size_t used_bytes;
-    bool full; /* the limit refused a piece */
+    bool full;   /* the limit refused a piece */
+    void *fixed; /* the caller's memory, all there is; else NULL */
 };
 
 void nn_pool_init(struct nn_pool *pool, size_t limit_bytes);
-void nn_pool_finish(struct nn_pool *pool);
+void nn_pool_finish(struct nn_pool *pool); /* not for pools over the caller's memory */
+
+/* A pool that allocates nothing: pieces come from `bytes` of 64-byte aligned memory, which is
+ * borrowed. reset takes all of them back. */
+void nn_pool_init_fixed(struct nn_pool *pool, void *memory, size_t bytes);
+void nn_pool_reset(struct nn_pool *pool);
 
 /* NULL: out of memory or over the limit (nn_pool_errno tells which). Zero bytes are one. */
 void *nn_pool_alloc(struct nn_pool *pool, size_t bytes);

@@ -7,6 +7,8 @@
 #include "nn/arena.h"
 #include "nn/constants.h"
 
+enum { LATE_LEAST_BYTES = 4096 };
+
 /* Several values may share bytes. The first of them is their root; it counts the reads left
  * of all of them, and its bytes are free when none is left. */
 struct builder {
@@ -14,6 +16,7 @@ struct builder {
     struct nn_arena arena;
     int *root;
     int *left;
+    size_t late_bytes;                  /* the most that a late step prepared */
     struct nn_tensor *inputs, *outputs; /* of the node at hand */
 };
 
@@ -82,6 +85,33 @@ static bool try_view(struct builder *b, const struct nn_plan_node *node)
     return true;
 }
 
+bool nn_plan_node_is_late(const struct nn_plan_node *node, const struct nn_plan_value *values)
+{
+    for (int i = 0; i < node->input_count; i++)
+        if (node->inputs[i] != NN_VALUE_NONE && values[node->inputs[i]].tensor.late)
+            return true;
+    for (int j = 0; j < node->output_count; j++)
+        if (node->outputs[j] != NN_VALUE_NONE && values[node->outputs[j]].tensor.late)
+            return true;
+    return false;
+}
+
+/* Shapes that are equal at their most may differ in a run, one operand be repeated for another
+ * then. Not where the others are single elements. */
+static bool operands_may_differ(const struct builder *b, const struct nn_plan_node *node,
+                                int index)
+{
+    bool late = nn_plan_node_is_late(node, b->parts->values);
+    for (int i = 0; i < node->input_count && late; i++) {
+        if (i == index || node->inputs[i] == NN_VALUE_NONE)
+            continue;
+        const struct nn_tensor *t = &b->parts->values[node->inputs[i]].tensor;
+        if (t->late || nn_shape_count(&t->shape) != 1)
+            return true;
+    }
+    return false;
+}
+
 static bool try_in_place(struct builder *b, const struct nn_plan_node *node)
 {
     if (!(node->op->flags & NN_OP_ELEMENTWISE))
@@ -93,7 +123,8 @@ static bool try_in_place(struct builder *b, const struct nn_plan_node *node)
             continue;
         const struct nn_plan_value *in = &b->parts->values[value];
         if (in->place.kind == NN_PLACE_ARENA && b->left[b->root[value]] == 0 &&
-            in->tensor.type == out->type && nn_shape_equal(&in->tensor.shape, &out->shape)) {
+            in->tensor.type == out->type && nn_shape_equal(&in->tensor.shape, &out->shape) &&
+            !operands_may_differ(b, node, i)) {
             share(b, node->outputs[0], value);
             return true;
         }
@@ -121,6 +152,9 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
                                     const struct nn_tensor *inputs, struct nn_tensor *outputs,
                                     struct nn_pool *pool, struct nn_error *err)
 {
+    uint32_t constant = 0;
+    for (int i = 0; i < node->input_count && i < 32; i++)
+        constant |= inputs[i].data ? UINT32_C(1) << i : 0;
     return (struct nn_op_call){
         .op = node->op,
         .node = node->node,
@@ -132,6 +166,7 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
         .activation = node->activation,
         .activation_alpha = node->activation_alpha,
         .projected = node->projected,
+        .constant_inputs = constant,
         .kernels = kernels,
         .pool = pool,
         .err = err,
@@ -150,15 +185,45 @@ int nn_plan_prepare(struct nn_op_call *call)
     return r;
 }
 
+static int no_memory(const struct builder *b)
+{
+    return nn_error_set(b->parts->err, nn_pool_errno(b->parts->pool), "no memory for the plan");
+}
+
+/* What a late step needs besides: where the shapes of its inputs come from, and the weights that
+ * it packs now. What else it prepares now only tells how much that takes. */
+static int prepare_late(struct builder *b, const struct nn_plan_node *node,
+                        struct nn_step *step)
+{
+    struct nn_pool *pool = b->parts->pool;
+    step->made_by = nn_pool_array(pool, (size_t)node->input_count, sizeof *step->made_by);
+    step->call.kept = nn_pool_array(pool, NN_OP_SLOTS, sizeof *step->call.kept);
+    if (!step->made_by || !step->call.kept)
+        return no_memory(b);
+    for (int i = 0; i < node->input_count; i++)
+        step->made_by[i] =
+            node->inputs[i] == NN_VALUE_NONE ? -1 : b->parts->values[node->inputs[i]].made_by;
+    struct nn_pool once;
+    nn_pool_init(&once, pool->limit_bytes);
+    step->call.pool = &once;
+    int r = nn_plan_prepare(&step->call);
+    if (once.used_bytes > b->late_bytes)
+        b->late_bytes = once.used_bytes;
+    nn_pool_finish(&once);
+    step->call.state = NULL;
+    return r;
+}
+
 /* The step's own copy of tensors and places, and what the operator prepares. */
-static int make_step(struct builder *b, const struct nn_plan_node *node, struct nn_step *step)
+static int make_step(struct builder *b, const struct nn_plan_node *node, bool late,
+                     struct nn_step *step)
 {
     const struct nn_program_parts *parts = b->parts;
     size_t count = (size_t)(node->input_count + node->output_count);
     struct nn_tensor *tensors = nn_pool_array(parts->pool, count, sizeof *tensors);
     step->places = nn_pool_array(parts->pool, count, sizeof *step->places);
     if (!tensors || !step->places)
-        return nn_error_set(parts->err, nn_pool_errno(parts->pool), "no memory for the plan");
+        return no_memory(b);
     for (size_t i = 0; i < count; i++) {
         int value = i < (size_t)node->input_count
                         ? node->inputs[i]
@@ -171,7 +236,7 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, struct 
     step->call = nn_plan_node_call(node, parts->opset, parts->kernels, tensors,
                                    tensors + node->input_count, parts->pool, parts->err);
     step->call.constants = parts->constants;
-    int r = nn_plan_prepare(&step->call);
+    int r = late ? prepare_late(b, node, step) : nn_plan_prepare(&step->call);
     step->call.pool = NULL;
     step->call.constants = NULL;
     step->call.err = NULL;
@@ -184,16 +249,23 @@ static int build_node(struct builder *b, const struct nn_plan_node *node,
     for (int i = 0; i < node->input_count; i++)
         if (node->inputs[i] != NN_VALUE_NONE)
             b->left[b->root[node->inputs[i]]]--;
-    if (try_view(b, node))
+    bool late = nn_plan_node_is_late(node, b->parts->values), view = try_view(b, node);
+    if (view && !late)
         return 0;
-    int r = place_outputs(b, node);
+    int r = view ? 0 : place_outputs(b, node);
     if (r < 0)
         return r;
     struct nn_step *step = &program->steps[program->step_count++];
-    program->tensor_count += node->input_count + node->output_count;
-    r = make_step(b, node, step);
+    int tensor = program->tensor_count + node->input_count;
+    program->tensor_count = tensor + node->output_count;
+    r = make_step(b, node, late, step);
     if (r < 0)
         return r;
+    for (int j = 0; j < node->output_count && late; j++)
+        if (node->outputs[j] != NN_VALUE_NONE)
+            b->parts->values[node->outputs[j]].made_by = tensor + j;
+    if (late && node->output_count > program->late_outputs)
+        program->late_outputs = node->output_count;
     if (step->call.workspace_bytes > 0) {
         r = nn_arena_take(&b->arena, step->call.workspace_bytes, &step->workspace_offset);
         if (r == 0)
@@ -214,6 +286,7 @@ static int build_all(struct builder *b, struct nn_program *program)
     for (int i = 0; i < parts->value_count; i++) {
         b->root[i] = i;
         b->left[i] = parts->values[i].reads;
+        parts->values[i].made_by = -1;
     }
     for (int i = 0; i < parts->source_count; i++) {
         int r = place_in_arena(b, parts->sources[i]);
@@ -245,6 +318,8 @@ int nn_program_build(const struct nn_program_parts *parts, struct nn_program *re
                          "no memory for the plan");
     }
     program.arena_bytes = b.arena.peak;
+    /* Shapes below the most may need a little more of something. */
+    program.late_bytes = program.late_outputs > 0 ? 2 * b.late_bytes + LATE_LEAST_BYTES : 0;
     nn_arena_finish(&b.arena);
     free(b.root);
     if (r == 0)
@@ -265,24 +340,4 @@ void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs)
         break;
     }
     return NULL;
-}
-
-void nn_program_bind(const struct nn_program *program, void *arena, void *inputs,
-                     struct nn_op_call *calls, struct nn_tensor *tensors)
-{
-    for (int s = 0; s < program->step_count; s++) {
-        const struct nn_step *step = &program->steps[s];
-        struct nn_op_call *call = &calls[s];
-        *call = step->call;
-        for (int i = 0; i < call->input_count + call->output_count; i++) {
-            tensors[i] = i < call->input_count ? step->call.inputs[i]
-                                               : step->call.outputs[i - call->input_count];
-            tensors[i].data = nn_place_resolve(&step->places[i], arena, inputs);
-        }
-        call->inputs = tensors;
-        call->outputs = tensors + call->input_count;
-        tensors += call->input_count + call->output_count;
-        if (call->workspace_bytes > 0)
-            call->workspace = (char *)arena + step->workspace_offset;
-    }
 }

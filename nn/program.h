@@ -3,7 +3,11 @@
  * A plan has one program (whole run) or two (per frame, per window). Building it decides where
  * every value lives: views share their input's bytes, elementwise operators write over an
  * input that nobody reads again, everything else gets a place in the arena for as long as it
- * is read. */
+ * is read.
+ *
+ * Late values (nn_tensor.late) have places for the most they can be. A step that reads or makes
+ * one is late: whoever runs the program infers and prepares it again with the shapes of the run
+ * (nn/run.h). */
 #ifndef NN_PROGRAM_H
 #define NN_PROGRAM_H
 
@@ -28,6 +32,8 @@ struct nn_plan_value {
     struct nn_tensor tensor; /* data: constants only */
     int reads;               /* by nodes of this program, and by whoever wants it at the end */
     struct nn_place place;
+    int made_by; /* after building, of a late value: the program's tensor that a run gives its
+                  * shape; else -1 */
 };
 
 /* A node as planned: the model's, or several fused into one. */
@@ -46,6 +52,7 @@ struct nn_step {
     struct nn_op_call call;  /* inputs, outputs: types and shapes; data is each session's */
     struct nn_place *places; /* of inputs, then outputs */
     size_t workspace_offset;
+    int *made_by; /* late steps: of each input (nn_plan_value); NULL: all shapes are known */
 };
 
 struct nn_program {
@@ -53,6 +60,10 @@ struct nn_program {
     int tensor_count; /* inputs and outputs of all steps */
     size_t arena_bytes;
     struct nn_step *steps;
+
+    /* Of late steps, the most that any needs. */
+    int late_outputs;
+    size_t late_bytes; /* of what prepare makes in a run */
 };
 
 struct nn_program_parts {
@@ -76,11 +87,6 @@ struct nn_program_parts {
 /* Places values, prepares every step. 0 or negative errno with err written. */
 int nn_program_build(const struct nn_program_parts *parts, struct nn_program *ret_program);
 
-/* The calls of one session: program->step_count calls over program->tensor_count tensors, in
- * memory the session owns. */
-void nn_program_bind(const struct nn_program *program, void *arena, void *inputs,
-                     struct nn_op_call *calls, struct nn_tensor *tensors);
-
 /* Where a place is in a session. */
 void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs);
 
@@ -90,6 +96,9 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
                                     const struct nn_kernels *kernels,
                                     const struct nn_tensor *inputs, struct nn_tensor *outputs,
                                     struct nn_pool *pool, struct nn_error *err);
+
+/* Whether each run decides a shape that the node reads or makes. */
+bool nn_plan_node_is_late(const struct nn_plan_node *node, const struct nn_plan_value *values);
 
 /* The operator's prepare, if it has one, with a message where memory is short. */
 int nn_plan_prepare(struct nn_op_call *call);

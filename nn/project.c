@@ -26,7 +26,7 @@ static bool can_project(const struct nn_planner *p, int index)
     bool recurrent =
         node->op == &nn_op_lstm || node->op == &nn_op_gru || node->op == &nn_op_rnn;
     if (!recurrent || p->in_frame[index] || !is_constant(p, node->inputs[1]) ||
-        !is_constant(p, node->inputs[2]))
+        !is_constant(p, node->inputs[2]) || nn_plan_node_is_late(node, p->values))
         return false;
     const struct nn_attribute *layout = nn_node_attribute(node->node, "layout");
     int steps = layout && layout->i == 1 ? 1 : 0, x = node->inputs[0];

@@ -5,14 +5,14 @@
 #include <string.h>
 
 #include "nn/plan_parts.h"
+#include "nn/run.h"
 
 struct nn_session {
     struct nn_plan *plan;
     struct nn_tensor *inputs, *outputs;
-    struct nn_op_call *window_calls, *frame_calls;
-    struct nn_tensor *window_tensors, *frame_tensors;
-    void *memory; /* as allocated; the three parts below are 64-byte aligned in it */
-    char *input_bytes, *arena, *rings;
+    struct nn_run window, frame;
+    void *memory; /* as allocated; the parts below are 64-byte aligned in it */
+    char *input_bytes, *arena, *rings, *runs;
     int kept; /* frames in the rings */
     int next; /* slot of the next frame */
 };
@@ -23,19 +23,16 @@ static int allocate(struct nn_session *s)
 {
     const struct nn_plan *plan = s->plan;
     size_t inputs = plan->input_bytes;
-    s->memory = calloc(1, inputs + plan->arena_bytes + plan->ring_bytes + 64);
+    size_t runs = nn_run_bytes(&plan->window) + nn_run_bytes(&plan->frame);
+    s->memory = calloc(1, inputs + plan->arena_bytes + plan->ring_bytes + runs + 64);
     s->inputs = calloc((size_t)plan->input_count + 1, sizeof *s->inputs);
     s->outputs = calloc((size_t)plan->output_count, sizeof *s->outputs);
-    s->window_calls = calloc((size_t)plan->window.step_count + 1, sizeof *s->window_calls);
-    s->frame_calls = calloc((size_t)plan->frame.step_count + 1, sizeof *s->frame_calls);
-    s->window_tensors = calloc((size_t)plan->window.tensor_count + 1, sizeof(struct nn_tensor));
-    s->frame_tensors = calloc((size_t)plan->frame.tensor_count + 1, sizeof(struct nn_tensor));
-    if (!s->memory || !s->inputs || !s->outputs || !s->window_calls || !s->frame_calls ||
-        !s->window_tensors || !s->frame_tensors)
+    if (!s->memory || !s->inputs || !s->outputs)
         return -ENOMEM;
     s->input_bytes = (char *)(((uintptr_t)s->memory + 63) & ~(uintptr_t)63);
     s->arena = s->input_bytes + inputs;
     s->rings = s->arena + plan->arena_bytes;
+    s->runs = s->rings + plan->ring_bytes;
     return 0;
 }
 
@@ -58,9 +55,9 @@ int nn_session_create(struct nn_plan *plan, struct nn_session **ret_session,
         nn_session_destroy(s);
         return nn_error_set(err, -ENOMEM, "no memory for a session");
     }
-    nn_program_bind(&plan->window, s->arena, s->input_bytes, s->window_calls,
-                    s->window_tensors);
-    nn_program_bind(&plan->frame, s->arena, s->input_bytes, s->frame_calls, s->frame_tensors);
+    nn_run_bind(&s->window, &plan->window, s->runs, s->arena, s->input_bytes);
+    nn_run_bind(&s->frame, &plan->frame, s->runs + nn_run_bytes(&plan->window), s->arena,
+                s->input_bytes);
     for (int i = 0; i < plan->input_count; i++)
         s->inputs[i] = view(s, &plan->inputs[i], &plan->input_places[i]);
     for (int i = 0; i < plan->output_count; i++)
@@ -77,10 +74,6 @@ void nn_session_destroy(struct nn_session *session)
     free(session->memory);
     free(session->inputs);
     free(session->outputs);
-    free(session->window_calls);
-    free(session->frame_calls);
-    free(session->window_tensors);
-    free(session->frame_tensors);
     free(session);
 }
 
@@ -94,16 +87,15 @@ const struct nn_tensor *nn_session_output(const struct nn_session *session, size
     return &session->outputs[index];
 }
 
-static int run_calls(struct nn_op_call *calls, int count, struct nn_error *err)
+/* The window program, and the shapes of outputs that it decided. */
+static int run_window(struct nn_session *s, struct nn_error *err)
 {
-    for (int i = 0; i < count; i++) {
-        calls[i].err = err;
-        int r = calls[i].op->forward(&calls[i]);
-        calls[i].err = NULL;
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    const struct nn_plan *plan = s->plan;
+    int r = nn_run_all(&s->window, err);
+    for (int i = 0; i < plan->output_count && r == 0; i++)
+        if (plan->output_made_by[i] >= 0)
+            s->outputs[i].shape = s->window.tensors[plan->output_made_by[i]].shape;
+    return r;
 }
 
 static char *ring_slot(const struct nn_session *s, const struct nn_ring *ring, int slot)
@@ -128,7 +120,7 @@ int nn_session_push_frame(struct nn_session *session, struct nn_error *err)
     const struct nn_plan *plan = session->plan;
     if (plan->frames == 0)
         return nn_error_set(err, -EINVAL, "this plan has no time axis");
-    int r = run_calls(session->frame_calls, plan->frame.step_count, err);
+    int r = nn_run_all(&session->frame, err);
     if (r < 0)
         return r;
     for (int i = 0; i < plan->ring_count; i++) {
@@ -170,7 +162,7 @@ int nn_session_run_window(struct nn_session *session, struct nn_error *err)
                             plan->frames);
     for (int i = 0; i < plan->ring_count; i++)
         unroll(session, &plan->rings[i]);
-    return run_calls(session->window_calls, plan->window.step_count, err);
+    return run_window(session, err);
 }
 
 /* Frame t of the whole input [before, frames, after] to the frame buffer. */
@@ -189,7 +181,7 @@ int nn_session_run(struct nn_session *session, struct nn_error *err)
 {
     const struct nn_plan *plan = session->plan;
     if (plan->frames == 0)
-        return run_calls(session->window_calls, plan->window.step_count, err);
+        return run_window(session, err);
     int r = 0;
     for (int t = 0; t < plan->frames && r == 0; t++) {
         take_frame(session, (size_t)t);

@@ -28,11 +28,12 @@ void nn_session_destroy(struct nn_session *session); /* NULL is fine */
 const struct nn_tensor *nn_session_input(struct nn_session *session, size_t index);
 
 /* View of output `index`, valid until the next call that runs anything. An output that is an
- * input unchanged is that input's bytes. */
+ * input unchanged is that input's bytes. Where each run decides the shape (how many boxes are
+ * left; nn_value_info.late), it is that of the last run. */
 const struct nn_tensor *nn_session_output(const struct nn_session *session, size_t index);
 
 /* The whole graph over the inputs. 0, or -EINVAL when a value computed at run time cannot be
- * honoured (a Gather index out of range); err may be NULL. A plan with a time axis runs input 0
+ * honoured (a Gather index out of range, a size beyond what was planned); err may be NULL. A plan with a time axis runs input 0
  * frame by frame, and forgets the frames pushed before. */
 int nn_session_run(struct nn_session *session, struct nn_error *err);
 

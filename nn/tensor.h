@@ -43,6 +43,13 @@ struct nn_tensor {
     enum nn_type type;
     struct nn_shape shape;
     void *data;
+
+    /* Of a plan's values; elsewhere false and NULL. late: the shape is decided by each run, and
+     * what stands here is the most it can be, dimension by dimension. most: of small integer
+     * values that a run computes, an element for each, none of which it should exceed; sizes
+     * are planned by it, and a run that exceeds what was planned fails. */
+    bool late;
+    const void *most;
 };
 
 /* One line for a person: what, where (node, operator, attribute), what to do. */

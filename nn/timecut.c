@@ -96,7 +96,8 @@ static bool runs_per_frame(struct nn_planner *p, const struct nn_plan_node *node
         if (value != NN_VALUE_NONE && per_window[value])
             return false;
     }
-    if (!timed)
+    /* A shape that each run decides is of the whole window: its frames cannot be told apart. */
+    if (!timed || nn_plan_node_is_late(node, p->values))
         return false;
     if (node->op->flags & NN_OP_VIEW)
         return in[0] != NN_TIME_NONE && time_of_view(p, node, out);

@@ -1,6 +1,9 @@
 /* Walks the graph once in order, giving every value its type and shape. A node whose inputs
  * are all constants is run on the spot and its outputs become constants, so that what exporters
- * compute with Shape, Gather, Concat and the like is gone before anything is planned. */
+ * compute with Shape, Gather, Concat and the like is gone before anything is planned.
+ *
+ * Where a run decides a shape, such chains remain. Of them it is found out what they give for the
+ * largest shapes: the sizes that are computed from sizes are planned by that. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,10 +76,18 @@ static int mark_live(const struct nn_model *m, bool *live)
     return 0;
 }
 
+static bool any_late(const struct nn_op_call *call)
+{
+    for (int i = 0; i < call->input_count; i++)
+        if (call->inputs[i].late)
+            return true;
+    return false;
+}
+
 static bool foldable(const struct nn_op_call *call)
 {
     if (call->op->flags & NN_OP_SHAPE_ONLY)
-        return true;
+        return !any_late(call);
     for (int i = 0; i < call->input_count; i++)
         if (nn_op_has_input(call, i) && !call->inputs[i].data)
             return false;
@@ -87,7 +98,8 @@ static bool foldable(const struct nn_op_call *call)
 static bool is_kept(const struct nn_op_call *call, const struct nn_plan_node *node)
 {
     for (int j = 0; j < node->output_count; j++)
-        if (node->outputs[j] != NN_VALUE_NONE && call->outputs[j].type != NN_TYPE_FLOAT)
+        if (node->outputs[j] != NN_VALUE_NONE &&
+            (call->outputs[j].type != NN_TYPE_FLOAT || call->outputs[j].late))
             return false;
     return true;
 }
@@ -120,7 +132,26 @@ static int make_outputs(struct nn_planner *p, struct nn_op_call *call,
     return there;
 }
 
-/* Runs the node now; what it prepares is not kept. */
+/* prepare and forward, over tensors that all have bytes; what is prepared is not kept. */
+static int run_now(struct nn_planner *p, struct nn_op_call *call)
+{
+    struct nn_pool temporary;
+    nn_pool_init(&temporary, p->pool->limit_bytes);
+    call->pool = &temporary;
+    int r = nn_plan_prepare(call);
+    if (r == 0 && call->workspace_bytes > 0) {
+        call->workspace = nn_pool_alloc(&temporary, call->workspace_bytes);
+        p->scratch.full |= temporary.full;
+        if (!call->workspace)
+            r = nn_planner_no_memory(p);
+    }
+    if (r == 0)
+        r = call->op->forward(call);
+    nn_pool_finish(&temporary);
+    return r;
+}
+
+/* Runs the node now: its outputs are constants. */
 static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_plan_node *node)
 {
     bool kept = is_kept(call, node);
@@ -132,20 +163,58 @@ static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_p
         if (call->inputs[i].data &&
             nn_constants_note_read(p->constants, call->inputs[i].data) < 0)
             return nn_planner_no_memory(p);
-    struct nn_pool temporary;
-    nn_pool_init(&temporary, p->pool->limit_bytes);
-    call->pool = &temporary;
-    r = nn_plan_prepare(call);
-    if (r == 0 && call->workspace_bytes > 0) {
-        call->workspace = nn_pool_alloc(&temporary, call->workspace_bytes);
-        p->scratch.full |= temporary.full;
-        if (!call->workspace)
-            r = nn_planner_no_memory(p);
-    }
-    if (r == 0)
-        r = call->op->forward(call);
-    nn_pool_finish(&temporary);
+    r = run_now(p, call);
+    for (int j = 0; j < node->output_count; j++)
+        call->outputs[j].late = false;
     return r;
+}
+
+/* Whether the greatest that is known of input values gives the greatest output values. */
+static bool passes_bounds(const struct nn_op_call *call)
+{
+    unsigned flags = call->op->flags;
+    if (flags & NN_OP_SHAPE_ONLY)
+        return any_late(call);
+    bool any = false;
+    for (int i = 0; i < call->input_count; i++) {
+        const struct nn_tensor *in = &call->inputs[i];
+        if (!nn_op_has_input(call, i) || in->data)
+            continue;
+        if (!in->most || !(flags & NN_OP_GROWS_ALL || (flags & NN_OP_GROWS && i == 0)))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+/* Sizes, for whose sake this is done, are integers and few. */
+static bool may_be_sizes(const struct nn_tensor *t)
+{
+    enum { MOST_SIZES = 64 };
+    return !t->late && (t->type == NN_TYPE_INT64 || t->type == NN_TYPE_INT32) &&
+           nn_shape_count(&t->shape) <= MOST_SIZES;
+}
+
+/* Of a node that is left to run: the most its output can be, where that can be told. It is told
+ * by running the node over the most that its inputs can be. `inputs` are the call's. */
+static int bound_output(struct nn_planner *p, const struct nn_op_call *call,
+                        struct nn_tensor *inputs)
+{
+    if (!passes_bounds(call) || call->output_count != 1 || !may_be_sizes(&call->outputs[0]))
+        return 0;
+    struct nn_tensor out = call->outputs[0];
+    out.data = nn_pool_array(p->pool, (size_t)nn_shape_count(&out.shape), sizeof(int64_t));
+    if (!out.data)
+        return nn_planner_no_memory(p);
+    struct nn_op_call most = *call;
+    most.outputs = &out;
+    most.err = NULL;
+    for (int i = 0; i < call->input_count; i++)
+        if (!inputs[i].data)
+            inputs[i].data = (void *)(uintptr_t)inputs[i].most; /* only read */
+    if (run_now(p, &most) == 0)
+        call->outputs[0].most = out.data;
+    return 0;
 }
 
 static int check_outputs(const struct nn_op_call *call, const struct nn_plan_node *node)
@@ -189,11 +258,15 @@ static int trace_node(struct nn_planner *p, const struct nn_node *model_node)
     struct nn_op_call call = nn_plan_node_call(node, p->model->opset, p->kernels, tensors,
                                                tensors + node->input_count, p->pool, p->err);
     r = node->op->infer(&call);
+    for (int j = 0; j < node->output_count; j++)
+        call.outputs[j].late |= any_late(&call) && !(node->op->flags & NN_OP_SHAPE_ONLY);
     if (r == 0)
         r = check_outputs(&call, node);
     bool constant = r == 0 && foldable(&call);
     if (constant)
         r = fold(p, &call, node);
+    else if (r == 0)
+        r = bound_output(p, &call, tensors);
     if (r < 0)
         return r;
     for (int j = 0; j < node->output_count; j++) {

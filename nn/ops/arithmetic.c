@@ -237,14 +237,14 @@ static const struct nn_attribute_rule rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 6
                                                  {"consumed_inputs", NN_ATTRIBUTE_INTS, 1, 5},
                                                  {0}};
 
-#define ARITHMETIC(row, op_type, function)                                                     \
+#define ARITHMETIC(row, op_type, function, grows)                                              \
     const struct nn_op row = {                                                                 \
         .name = op_type,                                                                       \
         .min_inputs = 2,                                                                       \
         .max_inputs = 2,                                                                       \
         .min_outputs = 1,                                                                      \
         .max_outputs = 1,                                                                      \
-        .flags = NN_OP_ELEMENTWISE,                                                            \
+        .flags = NN_OP_ELEMENTWISE | grows,                                                    \
         .attributes = rules,                                                                   \
         .infer = infer,                                                                        \
         .prepare = prepare,                                                                    \
@@ -252,7 +252,7 @@ static const struct nn_attribute_rule rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 6
         .time = time_rule,                                                                     \
     }
 
-ARITHMETIC(nn_op_add, "Add", add);
-ARITHMETIC(nn_op_sub, "Sub", sub);
-ARITHMETIC(nn_op_mul, "Mul", mul);
-ARITHMETIC(nn_op_div, "Div", divide);
+ARITHMETIC(nn_op_add, "Add", add, NN_OP_GROWS_ALL);
+ARITHMETIC(nn_op_sub, "Sub", sub, NN_OP_GROWS);
+ARITHMETIC(nn_op_mul, "Mul", mul, NN_OP_GROWS_ALL);
+ARITHMETIC(nn_op_div, "Div", divide, NN_OP_GROWS);

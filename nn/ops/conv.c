@@ -149,14 +149,13 @@ static int conv_prepare(struct nn_op_call *call)
     int64_t workspace = ALIGNED(c->rows * CHUNK);
     if (!c->spatial.direct)
         workspace += ALIGNED(c->in_channels * c->spatial.plane_size);
-    const float *w = call->inputs[1].data;
-    if (w) {
+    if (nn_op_is_constant(call, 1)) {
         bool fill;
         float *packed = nn_op_weights(call, 0, (size_t)packed_floats(c), &fill);
         if (!packed)
             return -ENOMEM;
         if (fill)
-            pack(c, w, packed);
+            pack(c, call->inputs[1].data, packed);
         c->packed = packed;
         call->packed_inputs = 1u << 1;
     } else {

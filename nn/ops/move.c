@@ -143,7 +143,8 @@ static bool transpose_time(const struct nn_op_call *call, const int *in, int *ou
 
 struct slice {
     int64_t start[NN_MAX_RANK], step[NN_MAX_RANK];
-    struct nn_shape shape; /* of the result */
+    struct nn_shape shape; /* of the result; late: the most it can be */
+    bool late;
 };
 
 /* The list `index`: an input since opset 10, an attribute before. -1: not given. */
@@ -207,6 +208,10 @@ static int read_slice(const struct nn_op_call *call, struct slice *s)
     *s = (struct slice){.shape = *from};
     for (int d = 0; d < NN_MAX_RANK; d++)
         s->step[d] = 1;
+    for (int i = 1; i <= 4; i++)
+        s->late |= nn_op_has_input(call, i) && !call->inputs[i].data;
+    if (s->late)
+        return 0;
     int64_t starts[NN_MAX_RANK], ends[NN_MAX_RANK], axes[NN_MAX_RANK], steps[NN_MAX_RANK];
     int count = slice_list(call, 1, starts), end_count = slice_list(call, 2, ends);
     int axis_count = slice_list(call, 3, axes), step_count = slice_list(call, 4, steps);
@@ -241,6 +246,7 @@ static int infer_slice(struct nn_op_call *call)
         return r;
     call->outputs[0].type = call->inputs[0].type;
     call->outputs[0].shape = s.shape;
+    call->outputs[0].late = s.late;
     return 0;
 }
 
@@ -369,6 +375,7 @@ const struct nn_op nn_op_concat = {
     .max_inputs = NN_OP_VARIADIC,
     .min_outputs = 1,
     .max_outputs = 1,
+    .flags = NN_OP_GROWS_ALL,
     .attributes = axis_rules,
     .infer = infer_concat,
     .forward = concat,
@@ -381,6 +388,7 @@ const struct nn_op nn_op_transpose = {
     .max_inputs = 1,
     .min_outputs = 1,
     .max_outputs = 1,
+    .flags = NN_OP_GROWS,
     .attributes = perm_rules,
     .infer = infer_transpose,
     .prepare = prepare_transpose,
@@ -394,6 +402,7 @@ const struct nn_op nn_op_slice = {
     .max_inputs = 5,
     .min_outputs = 1,
     .max_outputs = 1,
+    .flags = NN_OP_GROWS,
     .attributes = slice_rules,
     .infer = infer_slice,
     .prepare = prepare_slice,
@@ -407,6 +416,7 @@ const struct nn_op nn_op_gather = {
     .max_inputs = 2,
     .min_outputs = 1,
     .max_outputs = 1,
+    .flags = NN_OP_GROWS,
     .attributes = axis_rules,
     .infer = infer_gather,
     .forward = gather,

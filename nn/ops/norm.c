@@ -84,7 +84,7 @@ static int norm_prepare(struct nn_op_call *call)
     call->state = n;
     size_t bytes = 2 * (size_t)n->count * sizeof *n->pairs;
     for (int i = 1; i <= 4; i++) {
-        if (!call->inputs[i].data) {
+        if (!nn_op_is_constant(call, i)) {
             call->workspace_bytes = bytes;
             return 0;
         }

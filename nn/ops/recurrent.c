@@ -385,7 +385,7 @@ static int recurrent_prepare(struct nn_op_call *call)
             r_floats = weight_floats(rec, rec->hidden);
     int64_t floats = workspace_floats(rec, (int64_t)call->kernels->tile_rows);
     call->state = rec;
-    if (call->inputs[W].data && call->inputs[R].data) {
+    if (nn_op_is_constant(call, W) && nn_op_is_constant(call, R)) {
         bool fill_w = false, fill_r;
         float *w = NULL, *recurrence = nn_op_weights(call, 1, (size_t)r_floats, &fill_r);
         if (!rec->projected)

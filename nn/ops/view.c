@@ -61,12 +61,12 @@ static int dropout(struct nn_op_call *call)
 
 /* --- Reshape ---------------------------------------------------------------------------- */
 
-static int reshape_target(const struct nn_op_call *call, int64_t *dims)
+static int reshape_target(const struct nn_op_call *call, int64_t *dims, bool *ret_late)
 {
     if (call->opset >= 5) {
         if (!nn_op_has_input(call, 1))
             return nn_op_fail(call, -EINVAL, "input 'shape' is missing");
-        return nn_op_constant_ints(call, 1, "shape", dims, NN_MAX_RANK);
+        return nn_op_sizes(call, 1, "shape", dims, NN_MAX_RANK, ret_late);
     }
     int count;
     const int64_t *attribute = nn_op_ints(call, "shape", &count);
@@ -82,10 +82,13 @@ static int infer_reshape(struct nn_op_call *call)
 {
     const struct nn_shape *from = &call->inputs[0].shape;
     struct nn_shape to = {0};
-    int rank = reshape_target(call, to.dim);
+    bool late = false;
+    int rank = reshape_target(call, to.dim, &late);
     if (rank < 0)
         return rank;
     to.rank = rank;
+    /* Of the most that shapes can be, nothing needs to come out even. */
+    bool exact = !late && !call->inputs[0].late;
     bool zero_is_zero = nn_op_int(call, "allowzero", 0) != 0;
     int open = -1;
     for (int d = 0; d < rank; d++) {
@@ -104,16 +107,17 @@ static int infer_reshape(struct nn_op_call *call)
     if (open >= 0) {
         to.dim[open] = 1;
         int64_t known = nn_shape_count(&to);
-        if (known <= 0 || count % known != 0)
+        if (known < 0 || (exact && (known == 0 || count % known != 0)))
             return nn_op_fail(call, -EINVAL, "%lld elements do not divide into shape",
                               (long long)count);
-        to.dim[open] = count / known;
+        to.dim[open] = known > 0 ? count / known : 0;
     }
-    if (nn_shape_count(&to) != count)
+    if (exact && nn_shape_count(&to) != count)
         return nn_op_fail(call, -EINVAL, "shape does not hold the input's %lld elements",
                           (long long)count);
     call->outputs[0].type = call->inputs[0].type;
     call->outputs[0].shape = to;
+    call->outputs[0].late = late;
     return 0;
 }
 
@@ -204,7 +208,7 @@ static const struct nn_attribute_rule axes_rules[] = {{"axes", NN_ATTRIBUTE_INTS
         .max_inputs = most_inputs,                                                             \
         .min_outputs = 1,                                                                      \
         .max_outputs = most_outputs,                                                           \
-        .flags = NN_OP_VIEW,                                                                   \
+        .flags = NN_OP_VIEW | NN_OP_GROWS,                                                     \
         .attributes = rules,                                                                   \
         .infer = infer_function,                                                               \
         .forward = forward_function,                                                           \

@@ -1,0 +1,32 @@
+/* Running a program: its calls over the memory of one session. Private to nn/.
+ *
+ * Steps whose shapes are known are called as they were prepared. A late step is inferred with the
+ * shapes of this run, held against the room the plan gave it, prepared with memory from the
+ * session, and then called.
+ *
+ * Nothing here allocates, locks or logs. Thread: one at a time. */
+#ifndef NN_RUN_H
+#define NN_RUN_H
+
+#include "nn/program.h"
+
+struct nn_run {
+    const struct nn_program *program;
+    struct nn_op_call *calls;   /* one for each step */
+    struct nn_tensor *tensors;  /* of all calls: inputs, then outputs, call by call */
+    struct nn_tensor *inferred; /* outputs of the late step at hand */
+    struct nn_pool late;        /* what it prepares */
+};
+
+/* Memory that nn_run_bind wants, 64-byte aligned, beside the arena and the inputs. */
+size_t nn_run_bytes(const struct nn_program *program);
+
+/* Resolves every place. The memory is borrowed for as long as the run is used. */
+void nn_run_bind(struct nn_run *run, const struct nn_program *program, void *memory,
+                 void *arena, void *inputs);
+
+/* All steps in order. 0, or -EINVAL with err written: a value computed on the way is impossible,
+ * or larger than the plan has room for. */
+int nn_run_all(struct nn_run *run, struct nn_error *err);
+
+#endif
