@@ -130,4 +130,17 @@ static inline vector v_load_even(const float *p)
         _mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
+/* x[at[0]], x[at[1]], ... */
+static inline vector v_load_at(const float *x, const int32_t *at)
+{
+    return _mm256_i32gather_ps(x, _mm256_loadu_si256((const __m256i *)at), sizeof *x);
+}
+
+/* The first n lanes, 0 in the others, for which nothing is read. */
+static inline vector v_load_part_at(const float *x, const int32_t *at, size_t n)
+{
+    return _mm256_mask_i32gather_ps(v_set(0), x, _mm256_maskload_epi32(at, lane_mask(n)),
+                                    _mm256_castsi256_ps(lane_mask(n)), sizeof *x);
+}
+
 #include "nn/kernels/simd_tmpl.c"

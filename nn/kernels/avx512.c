@@ -123,4 +123,17 @@ static inline vector v_load_even(const float *p)
                                   _mm512_maskz_loadu_ps(lane_mask(15), p + 16));
 }
 
+/* x[at[0]], x[at[1]], ... */
+static inline vector v_load_at(const float *x, const int32_t *at)
+{
+    return _mm512_i32gather_ps(_mm512_loadu_si512(at), x, sizeof *x);
+}
+
+/* The first n lanes, 0 in the others, for which nothing is read. */
+static inline vector v_load_part_at(const float *x, const int32_t *at, size_t n)
+{
+    return _mm512_mask_i32gather_ps(v_set(0), lane_mask(n),
+                                    _mm512_maskz_loadu_epi32(lane_mask(n), at), x, sizeof *x);
+}
+
 #include "nn/kernels/simd_tmpl.c"

@@ -58,6 +58,10 @@ struct nn_kernels {
     void (*tap_max)(float *y, const float *x, const int32_t *offset, size_t taps, size_t n);
     /* y[i] = x[i·stride]; not in place. Reads nothing behind x[(n-1)·stride]. */
     void (*gather)(float *y, const float *x, size_t stride, size_t n);
+    /* Every output its own taps: y[i] = Σ_t weight[t·n + i] · x[index[t·n + i]]. y overlaps
+     * nothing. */
+    void (*pick)(float *y, const float *x, const int32_t *index, const float *weight,
+                 size_t taps, size_t n);
 
     void (*add)(float *y, const float *a, const float *b, size_t n); /* y = a + b */
     void (*sub)(float *y, const float *a, const float *b, size_t n);

@@ -85,6 +85,17 @@ static void scalar_gather(float *y, const float *x, size_t stride, size_t n)
         y[i] = x[i * stride];
 }
 
+static void scalar_pick(float *y, const float *x, const int32_t *index, const float *weight,
+                        size_t taps, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0;
+        for (size_t t = 0; t < taps; t++)
+            sum = fused(weight[t * n + i], x[index[t * n + i]], sum);
+        y[i] = sum;
+    }
+}
+
 static void scalar_add(float *y, const float *a, const float *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -201,6 +212,7 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .tap_sum = scalar_tap_sum,
     .tap_max = scalar_tap_max,
     .gather = scalar_gather,
+    .pick = scalar_pick,
     .add = scalar_add,
     .sub = scalar_sub,
     .mul = scalar_mul,

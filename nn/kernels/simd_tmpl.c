@@ -115,6 +115,25 @@ static void simd_gather(float *y, const float *x, size_t stride, size_t n)
         y[i] = x[i * stride];
 }
 
+static void simd_pick(float *y, const float *x, const int32_t *index, const float *weight,
+                      size_t taps, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        vector sum = v_set(0);
+        for (size_t t = 0; t < taps; t++)
+            sum = v_fma(v_load(weight + t * n + i), v_load_at(x, index + t * n + i), sum);
+        v_store(y + i, sum);
+    }
+    if (i < n) {
+        vector sum = v_set(0);
+        for (size_t t = 0; t < taps; t++)
+            sum = v_fma(v_load_part(weight + t * n + i, n - i),
+                        v_load_part_at(x, index + t * n + i, n - i), sum);
+        v_store_part(y + i, sum, n - i);
+    }
+}
+
 /* Products. */
 
 /* y[i] += Σ_p a[i·a_step + p] · x[p] for `rows` rows, two running sums each: enough in flight
@@ -405,6 +424,7 @@ const struct nn_kernels TABLE = {
     .tap_sum = simd_tap_sum,
     .tap_max = simd_tap_max,
     .gather = simd_gather,
+    .pick = simd_pick,
     .add = simd_add,
     .sub = simd_sub,
     .mul = simd_mul,

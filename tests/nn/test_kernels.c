@@ -234,6 +234,26 @@ START_TEST(gather_takes_every_stride_th_value_and_reads_no_further)
 }
 END_TEST
 
+START_TEST(pick_adds_up_what_the_scalar_one_does_and_reads_no_further)
+{
+    const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
+    enum { TAPS = 4 };
+    for (size_t n = 1; n <= SIZES; n++) {
+        int32_t index[TAPS * SIZES];
+        fill_taps(index, TAPS * n, n - 1, (uint32_t)n);
+        float *x = guarded_random(n, 12), *w = guarded_random(TAPS * n, 13);
+        float *got = guarded(n), *want = guarded(n);
+        k->pick(got, x, index, w, TAPS, n);
+        scalar->pick(want, x, index, w, TAPS, n);
+        check_close("pick", got, want, n, 0);
+        release(x, n);
+        release(w, TAPS * n);
+        release(got, n);
+        release(want, n);
+    }
+}
+END_TEST
+
 static const float edges[] = {0.0f,   -0.0f,  1e-42f, -1e-42f,   1e-30f,   -1e-30f, 0.3f,
                               0.624f, 0.626f, -0.7f,  5.0f,      -5.0f,    17.0f,   -20.0f,
                               87.2f,  -87.5f, 88.1f,  -88.8f,    104.0f,   -104.0f, 1e30f,
@@ -553,6 +573,11 @@ static void bench_gather(struct bench *b)
     b->k->gather(b->y, b->x, 2, b->n);
 }
 
+static void bench_pick(struct bench *b)
+{
+    b->k->pick(b->y, b->x, b->offset, b->w, b->taps, b->n);
+}
+
 static void bench_add(struct bench *b)
 {
     b->k->add(b->y, b->x, b->w, b->n);
@@ -611,6 +636,7 @@ static int bench_all(void)
         {"tap_sum, 9 taps, 57 wide", "GFLOP/s", bench_tap_sum, 57, 9, 2},
         {"tap_max, 4 taps, 57 wide", "GB/s", bench_tap_max, 57, 4, 4},
         {"gather, stride 2", "GB/s", bench_gather, 4096, 0, 12},
+        {"pick, 2 taps, 640 wide", "GB/s", bench_pick, 640, 2, 12},
         {"add", "GB/s", bench_add, 4096, 0, 12},
         {"relu", "GB/s", bench_relu, 4096, 0, 8},
         {"sigmoid", "Gvalue/s", bench_sigmoid, 4096, 0, 1},
@@ -663,6 +689,8 @@ int main(int argc, char **argv)
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, a_product_gives_the_textbook_numbers, 0, tables);
     tcase_add_loop_test(all, a_product_over_nothing_leaves_beta_times_c, 0, tables);
+    tcase_add_loop_test(all, pick_adds_up_what_the_scalar_one_does_and_reads_no_further, 0,
+                        tables);
     tcase_add_loop_test(all, gather_takes_every_stride_th_value_and_reads_no_further, 0,
                         tables);
     tcase_add_loop_test(all, functions_may_work_in_place, 0, tables);
