@@ -237,7 +237,8 @@ static int run_packed(const struct file *file, struct nn_plan *plan,
 }
 
 /* 0 passed, -ENOTSUP refused, else wrong. Inputs of integers that are shapes or axes are fixed
- * when planning; a plan that needs none of them is tried first. */
+ * when planning, then all but the first input (the scales of a Resize); a plan that needs none
+ * of them is tried first. */
 static int run_data_set(const struct file *file, struct nn_model *model,
                         const struct data_set *set, enum nn_kernel_choice kernels, char *why,
                         size_t why_size)
@@ -261,10 +262,13 @@ static int run_data_set(const struct file *file, struct nn_model *model,
     struct nn_plan_options options = {
         .input_shapes = shapes, .kernels = kernels, .time_axis = -1};
     int r = nn_plan_create(model, &options, &plan, &err);
-    if (r == -ENOTSUP) {
-        options.input_values = values;
+    options.input_values = r == -ENOTSUP ? values : NULL;
+    if (r == -ENOTSUP)
         r = nn_plan_create(model, &options, &plan, &err);
-    }
+    for (size_t i = 1; i < inputs && r == -ENOTSUP; i++)
+        values[i].data = input_for(set, model, i)->data;
+    if (r == -ENOTSUP)
+        r = nn_plan_create(model, &options, &plan, &err);
     if (r < 0) {
         snprintf(why, why_size, "%s", err.text);
         return r;
