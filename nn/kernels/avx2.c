@@ -99,11 +99,17 @@ static inline vector v_round(vector a)
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* a · 2^e for whole numbers e in -126..127 */
+/* a · 2^e for whole numbers e in -252..254, in two steps: floats have no 2^128, and 2^-130 has lost
+ * digits. */
 static inline vector v_scale(vector a, vector e)
 {
-    __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(e), _mm256_set1_epi32(127));
-    return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23)));
+    const __m256i bias = _mm256_set1_epi32(127);
+    __m256i whole = _mm256_cvtps_epi32(e), half = _mm256_srai_epi32(whole, 1);
+    __m256i first = _mm256_slli_epi32(_mm256_add_epi32(half, bias), 23);
+    __m256i second =
+        _mm256_slli_epi32(_mm256_add_epi32(_mm256_sub_epi32(whole, half), bias), 23);
+    return _mm256_mul_ps(_mm256_mul_ps(a, _mm256_castsi256_ps(first)),
+                         _mm256_castsi256_ps(second));
 }
 
 static inline float v_sum(vector a)

@@ -98,7 +98,7 @@ static inline vector v_round(vector a)
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* a · 2^e for whole numbers e in -126..127 */
+/* a · 2^e for whole numbers e */
 static inline vector v_scale(vector a, vector e)
 {
     return _mm512_scalef_ps(a, e);

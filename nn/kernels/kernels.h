@@ -77,7 +77,14 @@ struct nn_kernels {
     void (*sigmoid)(float *y, const float *x, size_t n);
     void (*tanh)(float *y, const float *x, size_t n);
 
+    /* Within 2 units in the last place down to exp(-87.3); smaller results, which floats hold
+     * with fewer digits, within 2 of their units. Infinity beyond FLT_MAX. */
+    void (*exp)(float *y, const float *x, size_t n);
+    /* The error function, within 5e-7. */
+    void (*erf)(float *y, const float *x, size_t n);
+
     float (*sum)(const float *x, size_t n);
+    float (*sum_squares)(const float *x, float center, size_t n); /* Σ (x[i] - center)² */
     /* y = exp(x - max) / Σ exp(x - max); within 3e-7. */
     void (*softmax)(float *y, const float *x, size_t n);
 };

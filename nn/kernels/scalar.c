@@ -17,6 +17,13 @@ const float nn_tanh_upper[TANH_UPPER] = {-2.76076847742355e-16f, 2.0001879048247
                                          4.89352455891786e-03f};
 const float nn_tanh_lower[TANH_LOWER] = {1.19825839466702e-06f, 1.18534705686654e-04f,
                                          2.26843463243900e-03f, 4.89352518554385e-03f};
+const float nn_erf_upper[ERF_UPPER] = {-2.72614225801306e-10f, 2.77068142495902e-08f,
+                                       -2.10102402082508e-06f, -5.69250639462346e-05f,
+                                       -7.34990630326855e-04f, -2.95459980854025e-03f,
+                                       -1.60960333262415e-02f};
+const float nn_erf_lower[ERF_LOWER] = {-1.45660718464996e-05f, -2.13374055278905e-04f,
+                                       -1.68282697438203e-03f, -7.37332916720468e-03f,
+                                       -1.42647390514189e-02f};
 
 /* a · b + c rounded as one operation: the product of two floats is exact in double. */
 static float fused(float a, float b, float c)
@@ -182,6 +189,18 @@ static void scalar_tanh(float *y, const float *x, size_t n)
     }
 }
 
+static void scalar_exp(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = expf(x[i]);
+}
+
+static void scalar_erf(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = erff(x[i]);
+}
+
 /* Sums of unbounded length are kept in double: one running float would lose digits that the
  * many partial sums of the vector tables keep. */
 static float scalar_sum(const float *x, size_t n)
@@ -189,6 +208,16 @@ static float scalar_sum(const float *x, size_t n)
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += x[i];
+    return (float)sum;
+}
+
+static float scalar_sum_squares(const float *x, float center, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double distance = (double)x[i] - center;
+        sum += distance * distance;
+    }
     return (float)sum;
 }
 
@@ -224,6 +253,9 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .leaky_relu = scalar_leaky_relu,
     .sigmoid = scalar_sigmoid,
     .tanh = scalar_tanh,
+    .exp = scalar_exp,
+    .erf = scalar_erf,
     .sum = scalar_sum,
+    .sum_squares = scalar_sum_squares,
     .softmax = scalar_softmax,
 };

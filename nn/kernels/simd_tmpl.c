@@ -327,12 +327,15 @@ static void simd_leaky_relu(float *y, const float *x, float slope, size_t n)
     map_one(y, x, n, slope, 0, leaky_relu_one);
 }
 
-/* exp(x) within 2 units in the last place for x in -87.3..88: 0 below, exp(88) above.
+/* exp(x), 0 below `lowest`: no result between is smaller than floats hold with all their
+ * digits when that is NORMAL, none is lost when it is SUBNORMAL. At 89 and above it is infinite.
  * x = e·ln 2 + r, the polynomial of Cephes' expf for r, and 2^e by the exponent. */
-ALWAYS_INLINE vector exponential(vector x)
+#define NORMAL    (-87.3f)
+#define SUBNORMAL (-104.0f)
+
+ALWAYS_INLINE vector exponential(vector x, vector lowest)
 {
-    const vector lowest = v_set(-87.3f);
-    vector clamped = v_min(v_set(88.0f), v_max(lowest, x));
+    vector clamped = v_min(v_set(89.0f), v_max(lowest, x));
     vector e = v_round(v_mul(clamped, v_set(1.44269504f)));
     vector r = v_fma(e, v_set(-0.693359375f), clamped);
     r = v_fma(e, v_set(2.12194440e-4f), r);
@@ -381,6 +384,31 @@ static void simd_tanh(float *y, const float *x, size_t n)
     map_one(y, x, n, -TANH_LIMIT, TANH_LIMIT, tanh_one);
 }
 
+ALWAYS_INLINE vector exp_one(vector x, vector lowest, vector unused)
+{
+    (void)unused;
+    return exponential(x, lowest);
+}
+
+static void simd_exp(float *y, const float *x, size_t n)
+{
+    map_one(y, x, n, SUBNORMAL, 0, exp_one);
+}
+
+ALWAYS_INLINE vector erf_one(vector x, vector low, vector high)
+{
+    x = v_min(high, v_max(low, x));
+    vector q = v_mul(x, x);
+    vector upper = v_mul(polynomial(q, nn_erf_upper, ERF_UPPER), x);
+    vector y = v_div(upper, polynomial(q, nn_erf_lower, ERF_LOWER));
+    return v_min(v_set(1), v_max(v_set(-1), y));
+}
+
+static void simd_erf(float *y, const float *x, size_t n)
+{
+    map_one(y, x, n, -ERF_LIMIT, ERF_LIMIT, erf_one);
+}
+
 static float simd_sum(const float *x, size_t n)
 {
     vector sum[4] = {v_set(0), v_set(0), v_set(0), v_set(0)};
@@ -391,6 +419,25 @@ static float simd_sum(const float *x, size_t n)
     }
     for (; i < n; i += LANES)
         sum[0] = v_add(sum[0], v_load_part(x + i, n - i < LANES ? n - i : LANES));
+    return v_sum(v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])));
+}
+
+static float simd_sum_squares(const float *x, float center, size_t n)
+{
+    const vector c = v_set(center), zero = v_set(0);
+    vector sum[4] = {zero, zero, zero, zero};
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES) {
+        for (size_t v = 0; v < 4; v++) {
+            vector d = v_sub(v_load(x + i + v * LANES), c);
+            sum[v] = v_fma(d, d, sum[v]);
+        }
+    }
+    for (; i < n; i += LANES) {
+        size_t part = n - i < LANES ? n - i : LANES;
+        vector d = v_select_first(part, v_sub(v_load_part(x + i, part), c), zero);
+        sum[0] = v_fma(d, d, sum[0]);
+    }
     return v_sum(v_add(v_add(sum[0], sum[1]), v_add(sum[2], sum[3])));
 }
 
@@ -405,7 +452,7 @@ static void simd_softmax(float *y, const float *x, size_t n)
     max = v_set(v_largest(max));
     for (size_t i = 0; i < n; i += LANES) {
         size_t part = n - i < LANES ? n - i : LANES;
-        vector e = exponential(v_sub(v_load_part(x + i, part), max));
+        vector e = exponential(v_sub(v_load_part(x + i, part), max), v_set(NORMAL));
         v_store_part(y + i, e, part);
         sum = v_add(sum, v_select_first(part, e, v_set(0)));
     }
@@ -436,6 +483,9 @@ const struct nn_kernels TABLE = {
     .leaky_relu = simd_leaky_relu,
     .sigmoid = simd_sigmoid,
     .tanh = simd_tanh,
+    .exp = simd_exp,
+    .erf = simd_erf,
     .sum = simd_sum,
+    .sum_squares = simd_sum_squares,
     .softmax = simd_softmax,
 };

@@ -1,5 +1,6 @@
 /* Every function of every table this processor can run, against the scalar table, at odd
  * sizes, with every array ending where its memory ends. With --bench, the speed of each. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -322,9 +323,9 @@ START_TEST(functions_may_work_in_place)
     const struct nn_kernels *k = table(_i);
     for (size_t n = 1; n <= SIZES; n++) {
         float *x = guarded_random(n, 22), *y = guarded(n), *want = guarded(n);
-        void (*const unary[])(float *, const float *, size_t) = {k->relu, k->sigmoid, k->tanh,
-                                                                 k->softmax};
-        for (size_t u = 0; u < 4; u++) {
+        void (*const unary[])(float *, const float *, size_t) = {
+            k->relu, k->sigmoid, k->tanh, k->softmax, k->exp, k->erf};
+        for (size_t u = 0; u < 6; u++) {
             unary[u](want, x, n);
             memcpy(y, x, n * sizeof *y);
             unary[u](y, y, n);
@@ -359,6 +360,49 @@ static void check_tanh(const struct nn_kernels *k, const float *x, size_t n)
             ck_abort_msg("tanh(%.9g) = %.9g, not %.9g", x[i], y[i], want);
     }
 }
+
+static void check_exp(const struct nn_kernels *k, const float *x, size_t n)
+{
+    float y[64];
+    k->exp(y, x, n);
+    for (size_t i = 0; i < n; i++) {
+        double want = exp(x[i]), unit = fmax(want * 1.2e-7, 1.5e-45);
+        bool fits = isnan(want)      ? isnan(y[i])
+                    : want > FLT_MAX ? isinf(y[i]) || y[i] >= FLT_MAX * 0.9999997f
+                                     : fabs(y[i] - want) <= 2 * unit;
+        if (!fits)
+            ck_abort_msg("exp(%.9g) = %.9g, not %.9g", x[i], y[i], want);
+    }
+}
+
+static void check_erf(const struct nn_kernels *k, const float *x, size_t n)
+{
+    float y[64];
+    k->erf(y, x, n);
+    for (size_t i = 0; i < n; i++) {
+        double want = erf(x[i]);
+        if (isnan(want) ? !isnan(y[i]) : !(fabs(y[i] - want) <= 5e-7))
+            ck_abort_msg("erf(%.9g) = %.9g, not %.9g", x[i], y[i], want);
+    }
+}
+
+START_TEST(exp_and_erf_keep_their_promised_error)
+{
+    const struct nn_kernels *k = table(_i);
+    check_exp(k, edges, EDGES);
+    check_erf(k, edges, EDGES);
+    static const float ranges[] = {1, 6, 110};
+    for (size_t r = 0; r < 3; r++) {
+        for (int i = 0; i < 4096; i++) {
+            float x[64];
+            for (int j = 0; j < 64; j++)
+                x[j] = ranges[r] * (float)((i * 64 + j) / (2048.0 * 64) - 1);
+            check_exp(k, x, 64);
+            check_erf(k, x, 64);
+        }
+    }
+}
+END_TEST
 
 /* The promises of the header, against double precision. */
 START_TEST(sigmoid_and_tanh_keep_their_promised_error)
@@ -407,6 +451,8 @@ START_TEST(sums_and_softmax_agree_with_scalar)
         float *x = guarded_random(n, (uint32_t)n), *got = guarded(n), *want = guarded(n);
         float sum = k->sum(x, n), expected = scalar->sum(x, n);
         check_close("sum", &sum, &expected, 1, 1e-7 * (double)n);
+        sum = k->sum_squares(x, 0.25f, n), expected = scalar->sum_squares(x, 0.25f, n);
+        check_close("sum_squares", &sum, &expected, 1, 2e-7 * (double)n);
         for (int range = 0; range < 2; range++) {
             for (size_t i = 0; i < n; i++)
                 x[i] *= range ? 45 : 2;
@@ -442,7 +488,10 @@ START_TEST(counts_of_zero_touch_nothing)
     k->affine(&y, &y, 2, 2, 0);
     k->tanh(&y, &y, 0);
     k->softmax(&y, &y, 0);
+    k->exp(&y, &y, 0);
+    k->erf(&y, &y, 0);
     ck_assert(k->sum(&y, 0) == 0);
+    ck_assert(k->sum_squares(&y, 1, 0) == 0);
     ck_assert(y == 42);
 }
 END_TEST
@@ -598,6 +647,16 @@ static void bench_tanh(struct bench *b)
     b->k->tanh(b->y, b->x, b->n);
 }
 
+static void bench_exp(struct bench *b)
+{
+    b->k->exp(b->y, b->x, b->n);
+}
+
+static void bench_erf(struct bench *b)
+{
+    b->k->erf(b->y, b->x, b->n);
+}
+
 static void bench_softmax(struct bench *b)
 {
     b->k->softmax(b->y, b->x, b->n);
@@ -641,6 +700,8 @@ static int bench_all(void)
         {"relu", "GB/s", bench_relu, 4096, 0, 8},
         {"sigmoid", "Gvalue/s", bench_sigmoid, 4096, 0, 1},
         {"tanh", "Gvalue/s", bench_tanh, 4096, 0, 1},
+        {"exp", "Gvalue/s", bench_exp, 4096, 0, 1},
+        {"erf", "Gvalue/s", bench_erf, 4096, 0, 1},
         {"softmax", "Gvalue/s", bench_softmax, 4096, 0, 1},
     };
     for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++) {
@@ -695,6 +756,7 @@ int main(int argc, char **argv)
                         tables);
     tcase_add_loop_test(all, functions_may_work_in_place, 0, tables);
     tcase_add_loop_test(all, sigmoid_and_tanh_keep_their_promised_error, 0, tables);
+    tcase_add_loop_test(all, exp_and_erf_keep_their_promised_error, 0, tables);
     tcase_add_loop_test(all, counts_of_zero_touch_nothing, 0, tables);
     tcase_add_loop_test(all, results_do_not_depend_on_alignment, 0, tables);
     tcase_add_loop_test(all, tiles_give_what_their_rows_give_one_by_one, 0, tables);
