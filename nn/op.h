@@ -152,6 +152,7 @@ struct nn_op {
     int min_outputs, max_outputs;
     unsigned flags;
     const struct nn_attribute_rule *attributes; /* ends with a NULL name; NULL: none */
+    const void *variant; /* of rows that share callbacks: what makes this one of the family */
 
     /* 0 or negative errno through nn_op_fail: -EINVAL (breaks the ONNX rules), -ENOTSUP (legal,
      * but we cannot). */

@@ -15,4 +15,20 @@
     EACH(NN_TYPE_UINT32, uint32_t, false)                                                      \
     EACH(NN_TYPE_UINT64, uint64_t, false)
 
+/* The smallest number of an integer type; its complement is the largest. */
+#define NN_INTEGER_LOWEST(type, is_signed)                                                     \
+    ((type)((uint64_t)(is_signed) << (8 * sizeof(type) - 1)))
+
+static inline bool nn_type_is_integer(enum nn_type type)
+{
+    switch (type) {
+#define NN_INTEGER_CASE(nn_type, type, is_signed) case nn_type:
+        NN_INTEGER_TYPES(NN_INTEGER_CASE)
+#undef NN_INTEGER_CASE
+        return true;
+    default:
+        return false;
+    }
+}
+
 #endif
