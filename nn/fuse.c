@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/activation.h"
 #include "nn/constants.h"
 #include "nn/planner.h"
 
@@ -101,30 +102,40 @@ static int fuse_batch_normalization(struct fuser *f, int index)
     return 0;
 }
 
-static void fuse_activation(struct fuser *f, int index)
+/* Clip's limits, where they are inputs. 1, or 0 when one is computed at run time. */
+static int constant_limits(const struct fuser *f, const struct nn_plan_node *node, float *low,
+                           float *high)
 {
-    static const struct {
-        const struct nn_op *op;
-        enum nn_activation activation;
-    } activations[] = {
-        {&nn_op_relu, NN_ACTIVATION_RELU},
-        {&nn_op_leaky_relu, NN_ACTIVATION_LEAKY_RELU},
-        {&nn_op_sigmoid, NN_ACTIVATION_SIGMOID},
-        {&nn_op_tanh, NN_ACTIVATION_TANH},
-    };
+    float *const limits[] = {NULL, low, high};
+    for (int i = 1; i < node->input_count; i++) {
+        if (node->inputs[i] == NN_VALUE_NONE)
+            continue;
+        const float *limit = constant_floats(f, node, i, 1);
+        if (!limit || i > 2)
+            return 0;
+        if (nn_constants_note_read(f->p->constants, limit) < 0)
+            return nn_planner_no_memory(f->p);
+        *limits[i] = *limit;
+    }
+    return 1;
+}
+
+static int fuse_activation(struct fuser *f, int index)
+{
     struct nn_plan_node *node = f->p->nodes[index];
     struct nn_plan_node *before = sole_producer(f, node);
     if (!before || !(before->op->flags & NN_OP_FUSES_ACTIVATION))
-        return;
-    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++) {
-        if (node->op != activations[i].op)
-            continue;
-        const struct nn_attribute *alpha = nn_node_attribute(node->node, "alpha");
-        before->activation = activations[i].activation;
-        before->activation_alpha = alpha ? alpha->f : 0.01f;
-        absorb(f, before, index);
-        return;
-    }
+        return 0;
+    float alpha, beta;
+    enum nn_activation activation = nn_activation_of(node->op, node->node, &alpha, &beta);
+    int r = constant_limits(f, node, &alpha, &beta);
+    if (r != 1)
+        return r;
+    before->activation = activation;
+    before->activation_alpha = alpha;
+    before->activation_beta = beta;
+    absorb(f, before, index);
+    return 0;
 }
 
 static int fuse_all(struct fuser *f)
@@ -144,13 +155,13 @@ static int fuse_all(struct fuser *f)
                 f->producer[node->outputs[j]] = i;
     }
     for (int i = 0; i < p->node_count; i++) {
-        if (p->nodes[i]->op == &nn_op_batch_normalization) {
-            int r = fuse_batch_normalization(f, i);
-            if (r < 0)
-                return r;
-        } else if (p->nodes[i]->op->flags & NN_OP_IS_ACTIVATION) {
-            fuse_activation(f, i);
-        }
+        int r = 0;
+        if (p->nodes[i]->op == &nn_op_batch_normalization)
+            r = fuse_batch_normalization(f, i);
+        else if (p->nodes[i]->op->flags & NN_OP_IS_ACTIVATION)
+            r = fuse_activation(f, i);
+        if (r < 0)
+            return r;
     }
     int kept = 0;
     for (int i = 0; i < p->node_count; i++)

@@ -37,13 +37,53 @@ struct nn_node;      /* nn/graph.h */
 struct nn_op;
 struct nn_pool;
 
-/* An activation that the planner folded into the node before it. */
+/* The functions of one element (nn/activation.h), any of which the planner may fold into the node
+ * before it. */
 enum nn_activation {
     NN_ACTIVATION_NONE = 0,
+    NN_ACTIVATION_ABS,
+    NN_ACTIVATION_ACOS,
+    NN_ACTIVATION_ACOSH,
+    NN_ACTIVATION_AFFINE,
+    NN_ACTIVATION_ASIN,
+    NN_ACTIVATION_ASINH,
+    NN_ACTIVATION_ATAN,
+    NN_ACTIVATION_ATANH,
+    NN_ACTIVATION_CEIL,
+    NN_ACTIVATION_CELU,
+    NN_ACTIVATION_CLIP,
+    NN_ACTIVATION_COS,
+    NN_ACTIVATION_COSH,
+    NN_ACTIVATION_ELU,
+    NN_ACTIVATION_ERF,
+    NN_ACTIVATION_EXP,
+    NN_ACTIVATION_FLOOR,
+    NN_ACTIVATION_GELU,
+    NN_ACTIVATION_GELU_TANH,
+    NN_ACTIVATION_HARD_SIGMOID,
+    NN_ACTIVATION_HARD_SWISH,
+    NN_ACTIVATION_LEAKY_RELU,
+    NN_ACTIVATION_LOG,
+    NN_ACTIVATION_MISH,
+    NN_ACTIVATION_NEG,
+    NN_ACTIVATION_RECIPROCAL,
     NN_ACTIVATION_RELU,
-    NN_ACTIVATION_LEAKY_RELU, /* activation_alpha is the slope below zero */
+    NN_ACTIVATION_ROUND,
+    NN_ACTIVATION_SCALED_TANH,
+    NN_ACTIVATION_SELU,
+    NN_ACTIVATION_SHRINK,
     NN_ACTIVATION_SIGMOID,
+    NN_ACTIVATION_SIGN,
+    NN_ACTIVATION_SIN,
+    NN_ACTIVATION_SINH,
+    NN_ACTIVATION_SOFTPLUS,
+    NN_ACTIVATION_SOFTSIGN,
+    NN_ACTIVATION_SQRT,
+    NN_ACTIVATION_SWISH,
+    NN_ACTIVATION_TAN,
     NN_ACTIVATION_TANH,
+    NN_ACTIVATION_THRESHOLDED_RELU,
+    NN_ACTIVATION_COUNT,
 };
 
 struct nn_op_call {
@@ -64,7 +104,7 @@ struct nn_op_call {
 
     enum nn_activation
         activation; /* only rows with NN_OP_FUSES_ACTIVATION see another than NONE */
-    float activation_alpha;
+    float activation_alpha, activation_beta; /* LeakyRelu: alpha is the slope below zero */
 
     /* LSTM, GRU, RNN: the planner took the product with W out of the node (nn/project.c). Input
      * 0 is X · Wᵀ then, of all directions side by side, in prepare and forward. */

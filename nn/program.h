@@ -43,7 +43,7 @@ struct nn_plan_node {
     int input_count, output_count;
     int *inputs, *outputs; /* plan values or NN_VALUE_NONE */
     enum nn_activation activation;
-    float activation_alpha;
+    float activation_alpha, activation_beta;
     bool projected; /* see nn_op_call */
     int layer;      /* which of the plan's layers it is; -1: none, the planner made it */
 };

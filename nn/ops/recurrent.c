@@ -98,7 +98,7 @@ static void activate(const struct recurrent *rec, const struct run *run, int fun
     const struct nn_cell_activation *f = &run->functions[function];
     if (rec->clip > 0)
         run->k->clamp(x, x, -rec->clip, rec->clip, n);
-    f->apply(f, run->k, x, n);
+    nn_cell_activation_apply(f, run->k, x, n);
 }
 
 static void update_rnn(const struct recurrent *rec, const struct run *run, int64_t sequence)
@@ -135,7 +135,7 @@ static void update_lstm(const struct recurrent *rec, const struct run *run, int6
         activate(rec, run, 0, o, n);
     }
     memcpy(h, c, n * sizeof *h);
-    run->functions[2].apply(&run->functions[2], k, h, n);
+    nn_cell_activation_apply(&run->functions[2], k, h, n);
     k->mul(h, h, o, n);
 }
 
