@@ -6,12 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct nn_attribute_rule *find_rule(const struct nn_op *op, const char *name)
+static bool rule_holds(const struct nn_attribute_rule *rule, int opset)
 {
+    return opset >= rule->since && (rule->until == 0 || opset <= rule->until);
+}
+
+/* The rule of the opset; a rule of another opset where there is no such. */
+static const struct nn_attribute_rule *find_rule(const struct nn_op *op, const char *name,
+                                                 int opset)
+{
+    const struct nn_attribute_rule *found = NULL;
     for (const struct nn_attribute_rule *rule = op->attributes; rule && rule->name; rule++)
-        if (strcmp(rule->name, name) == 0)
-            return rule;
-    return NULL;
+        if (strcmp(rule->name, name) == 0 && (!found || rule_holds(rule, opset)))
+            found = rule;
+    return found;
 }
 
 /* Files before IR version 2 leave the type out. */
@@ -107,13 +115,13 @@ static int read_attribute(struct nn_loader *l, struct nn_node *node,
                             "node '%.80s' (%s): attribute '%.80s' is a graph or a reference, "
                             "which are not supported",
                             node->name, op, name);
-    const struct nn_attribute_rule *rule = find_rule(node->op, name);
+    int opset = l->model->opset;
+    const struct nn_attribute_rule *rule = find_rule(node->op, name, opset);
     if (!rule)
         return nn_error_set(l->err, -ENOTSUP,
                             "node '%.80s' (%s): attribute '%.80s' is not supported", node->name,
                             op, name);
-    int opset = l->model->opset;
-    if (opset < rule->since || (rule->until != 0 && opset > rule->until))
+    if (!rule_holds(rule, opset))
         return nn_error_set(l->err, -EINVAL,
                             "node '%.80s' (%s): opset %d has no attribute '%.80s'", node->name,
                             op, opset, name);

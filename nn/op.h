@@ -176,8 +176,9 @@ enum nn_attribute_type {
     NN_ATTRIBUTE_STRINGS = 8,
 };
 
-/* An attribute the row understands, in opsets since..until (0: no bound). A node with any
- * other attribute, or one of another type, is refused by name when the model is loaded. */
+/* An attribute the row understands, in opsets since..until (0: no bound); one whose type changed
+ * has a rule for each. A node with any other attribute, or one of another type, is refused by
+ * name when the model is loaded. */
 struct nn_attribute_rule {
     const char *name;
     enum nn_attribute_type type;

@@ -1,95 +1,27 @@
-/* Add, Sub, Mul, Div, with broadcasting.
- *
- * Before opset 7 broadcasting had to be asked for (broadcast=1) and the second operand was
- * aligned at `axis` of the first instead of at the right. */
+/* Add, Sub, Mul, Div, Mod, with broadcasting, in float32 and every integer type. */
 #include <errno.h>
-#include <string.h>
+#include <math.h>
 
 #include "nn/kernels/kernels.h"
-#include "nn/op.h"
+#include "nn/ops/broadcast.h"
 #include "nn/ops/integers.h"
-#include "nn/walk.h"
 
-enum arithmetic { ADD, SUB, MUL, DIV };
-
-/* Strict aliasing does not matter between operands of one type; the result may be written over
- * an operand, element by element. */
-struct state {
-    struct nn_walk walk;
-};
-
-/* The second operand as its rank and place in the first one's shape make it: dimensions of 1
- * are put behind it. */
-static int legacy_shape(const struct nn_op_call *call, struct nn_shape *ret_shape)
-{
-    const struct nn_shape *a = &call->inputs[0].shape, *b = &call->inputs[1].shape;
-    if (nn_op_int(call, "broadcast", 0) == 0) {
-        if (!nn_shape_equal(a, b))
-            return nn_op_fail(call, -EINVAL, "shapes differ and broadcast is not set");
-        *ret_shape = *b;
-        return 0;
-    }
-    int64_t axis = nn_op_int(call, "axis", a->rank - b->rank);
-    if (axis < 0)
-        axis += a->rank;
-    if (axis < 0 || axis + b->rank > a->rank)
-        return nn_op_fail(call, -EINVAL, "axis %lld does not fit the shapes", (long long)axis);
-    struct nn_shape shape = {.rank = a->rank - (int)axis};
-    for (int d = 0; d < shape.rank; d++)
-        shape.dim[d] = d < b->rank ? b->dim[d] : 1;
-    *ret_shape = shape;
-    return 0;
-}
-
-static int second_shape(const struct nn_op_call *call, struct nn_shape *ret_shape)
-{
-    if (call->opset < 7)
-        return legacy_shape(call, ret_shape);
-    *ret_shape = call->inputs[1].shape;
-    return 0;
-}
+enum arithmetic { ADD, SUB, MUL, DIV, MOD, FMOD };
 
 static int infer(struct nn_op_call *call)
 {
-    const struct nn_tensor *a = &call->inputs[0], *b = &call->inputs[1];
-    if (a->type != b->type)
-        return nn_op_fail(call, -EINVAL, "operands are %s and %s", nn_type_name(a->type),
-                          nn_type_name(b->type));
-    if (a->type == NN_TYPE_BOOL)
+    if (call->inputs[0].type == NN_TYPE_BOOL)
         return nn_op_fail(call, -EINVAL, "operands are bool");
-    struct nn_shape second;
-    int r = second_shape(call, &second);
-    if (r < 0)
-        return r;
-    if (!nn_shape_broadcast(&a->shape, &second, &call->outputs[0].shape))
-        return nn_op_fail(call, -EINVAL, "operand shapes do not broadcast");
-    if (call->opset < 7 && !nn_shape_equal(&call->outputs[0].shape, &a->shape))
-        return nn_op_fail(call, -EINVAL,
-                          "the first operand cannot be broadcast before opset 7");
-    call->outputs[0].type = a->type;
-    return 0;
+    call->outputs[0].type = call->inputs[0].type;
+    return nn_broadcast_infer_alike(call);
 }
 
-static int prepare(struct nn_op_call *call)
+/* Without fmod the sign is the divisor's, which is defined for integers only. */
+static int infer_mod(struct nn_op_call *call)
 {
-    const struct nn_shape *whole = &call->outputs[0].shape;
-    struct nn_shape second;
-    struct state *state = nn_op_alloc(call, sizeof *state);
-    if (!state)
-        return -ENOMEM;
-    int r = second_shape(call, &second);
-    if (r < 0)
-        return r;
-    int64_t a[NN_MAX_RANK], b[NN_MAX_RANK], step[NN_MAX_RANK][2];
-    nn_walk_broadcast(&call->inputs[0].shape, whole, a);
-    nn_walk_broadcast(&second, whole, b);
-    for (int d = 0; d < whole->rank; d++) {
-        step[d][0] = a[d];
-        step[d][1] = b[d];
-    }
-    nn_walk_make(&state->walk, whole, step);
-    call->state = state;
-    return 0;
+    if (call->inputs[0].type == NN_TYPE_FLOAT && nn_op_int(call, "fmod", 0) == 0)
+        return nn_op_fail(call, -EINVAL, "float32 needs fmod=1");
+    return infer(call);
 }
 
 /* One operand repeats along the inner loop; the compiler vectorises these. */
@@ -108,10 +40,9 @@ static void float_repeat_b(enum arithmetic op, float *y, const float *a, float b
         for (int64_t i = 0; i < n; i++)
             y[i] = a[i] * b;
         break;
-    case DIV:
+    default:
         for (int64_t i = 0; i < n; i++)
             y[i] = a[i] / b;
-        break;
     }
 }
 
@@ -126,16 +57,21 @@ static void float_repeat_a(enum arithmetic op, float *y, float a, const float *b
         for (int64_t i = 0; i < n; i++)
             y[i] = a - b[i];
         break;
-    case DIV:
+    default:
         for (int64_t i = 0; i < n; i++)
             y[i] = a / b[i];
-        break;
     }
+}
+
+static void float_remainder(const struct nn_walk *w, float *y, const float *a, const float *b)
+{
+    for (int64_t i = 0; i < w->inner; i++)
+        y[i] = fmodf(a[i * w->inner_step[0]], b[i * w->inner_step[1]]);
 }
 
 static int run_float(const struct nn_op_call *call, enum arithmetic op)
 {
-    const struct nn_walk *w = &((const struct state *)call->state)->walk;
+    const struct nn_walk *w = call->state;
     const struct nn_kernels *k = call->kernels;
     void (*const dense[])(float *, const float *, const float *, size_t) = {
         [ADD] = k->add, [SUB] = k->sub, [MUL] = k->mul, [DIV] = k->div};
@@ -143,7 +79,9 @@ static int run_float(const struct nn_op_call *call, enum arithmetic op)
     const float *a = call->inputs[0].data, *b = call->inputs[1].data;
     struct nn_walk_cursor c = {0};
     do {
-        if (w->inner_step[0] == w->inner_step[1] && w->inner_step[0] != 0)
+        if (op == FMOD)
+            float_remainder(w, y, a + c.at[0], b + c.at[1]);
+        else if (w->inner_step[0] == w->inner_step[1] && w->inner_step[0] != 0)
             dense[op](y, a + c.at[0], b + c.at[1], (size_t)w->inner);
         else if (w->inner_step[1] == 0)
             float_repeat_b(op, y, a + c.at[0], b[c.at[1]], w->inner);
@@ -155,12 +93,34 @@ static int run_float(const struct nn_op_call *call, enum arithmetic op)
 }
 
 /* Integers wrap; dividing by zero is an error of the run. Division truncates towards zero, and
- * the one quotient of signed numbers that overflows wraps to itself. Sums and products modulo 2^64,
- * cut to the type, are those of the type. */
+ * the one quotient of signed numbers that overflows wraps to itself. Sums and products modulo
+ * 2^64, cut to the type, are those of the type. */
+#define INTEGER_APPLY(nn_type, type, is_signed)                                                \
+    static inline type apply_##type(enum arithmetic op, type a, type b)                        \
+    {                                                                                          \
+        bool minus_one = is_signed && b == (type)(-1);                                         \
+        switch (op) {                                                                          \
+        case ADD:                                                                              \
+            return (type)((uint64_t)a + (uint64_t)b);                                          \
+        case SUB:                                                                              \
+            return (type)((uint64_t)a - (uint64_t)b);                                          \
+        case MUL:                                                                              \
+            return (type)((uint64_t)a * (uint64_t)b);                                          \
+        case DIV:                                                                              \
+            return minus_one ? (type)(0 - (uint64_t)a) : (type)(a / b);                        \
+        default:                                                                               \
+            break;                                                                             \
+        }                                                                                      \
+        type rest = minus_one ? 0 : (type)(a % b);                                             \
+        bool apart = is_signed && ((uint64_t)rest ^ (uint64_t)b) >> 63;                        \
+        return op == MOD && rest != 0 && apart ? (type)(rest + b) : rest;                      \
+    }
+NN_INTEGER_TYPES(INTEGER_APPLY)
+
 #define INTEGER_RUN(nn_type, type, is_signed)                                                  \
     static int run_##type(const struct nn_op_call *call, enum arithmetic op)                   \
     {                                                                                          \
-        const struct nn_walk *w = &((const struct state *)call->state)->walk;                  \
+        const struct nn_walk *w = call->state;                                                 \
         type *y = call->outputs[0].data;                                                       \
         const type *first = call->inputs[0].data, *second = call->inputs[1].data;              \
         struct nn_walk_cursor c = {0};                                                         \
@@ -168,13 +128,9 @@ static int run_float(const struct nn_op_call *call, enum arithmetic op)
             for (int64_t i = 0; i < w->inner; i++) {                                           \
                 type a = first[c.at[0] + i * w->inner_step[0]];                                \
                 type b = second[c.at[1] + i * w->inner_step[1]];                               \
-                if (op == DIV && b == 0)                                                       \
+                if (op >= DIV && b == 0)                                                       \
                     return nn_op_fail(call, -EINVAL, "division by zero");                      \
-                y[i] = op == ADD                      ? (type)((uint64_t)a + (uint64_t)b)      \
-                       : op == SUB                    ? (type)((uint64_t)a - (uint64_t)b)      \
-                       : op == MUL                    ? (type)((uint64_t)a * (uint64_t)b)      \
-                       : is_signed && b == (type)(-1) ? (type)(0 - (uint64_t)a)                \
-                                                      : (type)(a / b);                         \
+                y[i] = apply_##type(op, a, b);                                                 \
             }                                                                                  \
             y += w->inner;                                                                     \
         } while (nn_walk_next(w, &c));                                                         \
@@ -184,7 +140,7 @@ NN_INTEGER_TYPES(INTEGER_RUN)
 
 static int run(const struct nn_op_call *call, enum arithmetic op)
 {
-    if (((const struct state *)call->state)->walk.inner == 0)
+    if (((const struct nn_walk *)call->state)->inner == 0)
         return 0;
     switch (call->outputs[0].type) {
 #define CASE(nn_type, type, is_signed)                                                         \
@@ -216,28 +172,14 @@ static int divide(struct nn_op_call *call)
     return run(call, DIV);
 }
 
-/* The shared rule aligns at the right; an operand that was placed with `axis` must be a
- * constant that does not reach the time axis. */
-static bool time_rule(const struct nn_op_call *call, const int *in, int *out)
+static int mod(struct nn_op_call *call)
 {
-    if (!nn_op_has(call, "axis"))
-        return nn_op_time_same(call, in, out);
-    int64_t axis = nn_op_int(call, "axis", 0);
-    int first = (int)(axis < 0 ? axis + call->inputs[0].shape.rank : axis);
-    if (in[0] == NN_TIME_NONE || in[1] != NN_TIME_NONE)
-        return false;
-    if (in[0] >= first && in[0] < first + call->inputs[1].shape.rank)
-        return false;
-    out[0] = in[0];
-    return true;
+    return run(call, nn_op_int(call, "fmod", 0) != 0 ? FMOD : MOD);
 }
 
-static const struct nn_attribute_rule rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 6},
-                                                 {"broadcast", NN_ATTRIBUTE_INT, 1, 6},
-                                                 {"consumed_inputs", NN_ATTRIBUTE_INTS, 1, 5},
-                                                 {0}};
+static const struct nn_attribute_rule mod_rules[] = {{"fmod", NN_ATTRIBUTE_INT, 1, 0}, {0}};
 
-#define ARITHMETIC(row, op_type, function, grows)                                              \
+#define ARITHMETIC(row, op_type, rules, infer_function, function, grows)                       \
     const struct nn_op row = {                                                                 \
         .name = op_type,                                                                       \
         .min_inputs = 2,                                                                       \
@@ -246,13 +188,14 @@ static const struct nn_attribute_rule rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 6
         .max_outputs = 1,                                                                      \
         .flags = NN_OP_ELEMENTWISE | grows,                                                    \
         .attributes = rules,                                                                   \
-        .infer = infer,                                                                        \
-        .prepare = prepare,                                                                    \
+        .infer = infer_function,                                                               \
+        .prepare = nn_broadcast_prepare,                                                       \
         .forward = function,                                                                   \
-        .time = time_rule,                                                                     \
+        .time = nn_broadcast_time,                                                             \
     }
 
-ARITHMETIC(nn_op_add, "Add", add, NN_OP_GROWS_ALL);
-ARITHMETIC(nn_op_sub, "Sub", sub, NN_OP_GROWS);
-ARITHMETIC(nn_op_mul, "Mul", mul, NN_OP_GROWS_ALL);
-ARITHMETIC(nn_op_div, "Div", divide, NN_OP_GROWS);
+ARITHMETIC(nn_op_add, "Add", nn_broadcast_rules, infer, add, NN_OP_GROWS_ALL);
+ARITHMETIC(nn_op_sub, "Sub", nn_broadcast_rules, infer, sub, NN_OP_GROWS);
+ARITHMETIC(nn_op_mul, "Mul", nn_broadcast_rules, infer, mul, NN_OP_GROWS_ALL);
+ARITHMETIC(nn_op_div, "Div", nn_broadcast_rules, infer, divide, NN_OP_GROWS);
+ARITHMETIC(nn_op_mod, "Mod", mod_rules, infer_mod, mod, 0);

@@ -31,4 +31,13 @@ static inline bool nn_type_is_integer(enum nn_type type)
     }
 }
 
+/* The integer part of a number, modulo 2^64: what a cast cuts to its type. All that is beyond the
+ * 64-bit integers, and NaN, becomes -2^63 (what x86 gives). */
+static inline uint64_t nn_integer_part(double value)
+{
+    if (value >= -0x1p63 && value < 0x1p63)
+        return (uint64_t)(int64_t)value;
+    return value >= 0x1p63 && value < 0x1p64 ? (uint64_t)value : UINT64_C(1) << 63;
+}
+
 #endif
