@@ -6,9 +6,8 @@
 /* Bounds that keep every product here far inside 64 bits; real models stay far below. */
 enum { MAX_STEP = 1 << 20 };
 
-/* An integer list attribute into the last `axes` places of values; absent: otherwise. */
-static int read_list(const struct nn_op_call *call, const char *name, int axes, int64_t low,
-                     int64_t otherwise, int64_t *values)
+int nn_spatial_list(const struct nn_op_call *call, const char *name, int axes, int64_t low,
+                    int64_t otherwise, int64_t *values)
 {
     int count;
     const int64_t *list = nn_op_ints(call, name, &count);
@@ -153,9 +152,9 @@ int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int a
             return nn_op_fail(call, -EINVAL, "kernel_shape has the value %lld",
                               (long long)kernel[i]);
     }
-    int r = read_list(call, "strides", axes, 1, 1, s.stride);
+    int r = nn_spatial_list(call, "strides", axes, 1, 1, s.stride);
     if (r == 0)
-        r = read_list(call, "dilations", axes, 1, 1, s.dilation);
+        r = nn_spatial_list(call, "dilations", axes, 1, 1, s.dilation);
     if (r == 0)
         r = resolve_pads(call, &s);
     if (r == 0)

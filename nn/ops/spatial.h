@@ -39,6 +39,11 @@ struct nn_spatial {
 int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int axes,
                      int64_t channels, struct nn_spatial *ret_spatial);
 
+/* An integer list attribute, one number for each spatial dimension and none below `low`, into
+ * the last `axes` of NN_SPATIAL_AXES values; `otherwise` in the others, and when absent. */
+int nn_spatial_list(const struct nn_op_call *call, const char *name, int axes, int64_t low,
+                    int64_t otherwise, int64_t *values);
+
 /* The shape of output 0: batch, channels, and out. */
 void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channels,
                        struct nn_shape *ret_shape);

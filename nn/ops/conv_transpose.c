@@ -1,0 +1,516 @@
+/* ConvTranspose. With stride s, outputs whose places differ by a multiple of s are made by the
+ * same taps: each such phase is a convolution of stride 1 with a few of the weights, over an
+ * input padded once for all phases. So nothing is multiplied that does not count, nothing is
+ * scattered and added up, and the inner loops are those of Conv (nn/ops/conv.c). */
+#include <errno.h>
+#include <string.h>
+
+#include "nn/activation.h"
+#include "nn/ops/spatial.h"
+
+/* As in nn/ops/conv.c. */
+#define CHUNK          192
+#define TAP_BLOCK      256
+#define BAND_FLOATS    131072
+#define ALIGNED(count) (((count) + 15) / 16 * 16)
+
+struct transpose {
+    /* The input as laid out: one phase, stride 1. extent and pad_before say which inputs, with
+     * how much of nothing around them, the outputs are made of. */
+    struct nn_spatial plane;
+    int64_t out[NN_SPATIAL_AXES], kernel[NN_SPATIAL_AXES], stride[NN_SPATIAL_AXES],
+        dilation[NN_SPATIAL_AXES], pad_before[NN_SPATIAL_AXES];
+    int64_t period[NN_SPATIAL_AXES]; /* taps this far apart are in one phase */
+    int64_t batch, groups;
+    int64_t in_channels, out_channels; /* of one group */
+    int64_t out_size, window_size;
+    bool covers; /* every output is in a phase; others have no tap */
+
+    int64_t rows, panels; /* output channels in a panel, panels in a group */
+    int64_t phase_count;
+    struct phase *phases;
+    const float *packed; /* (groups, phases: (panels, taps, rows)); NULL: not constant */
+};
+
+/* Outputs first + i·stride, i < count, on each axis. */
+struct phase {
+    int64_t first[NN_SPATIAL_AXES], count[NN_SPATIAL_AXES];
+    int64_t window;   /* taps of one channel */
+    int32_t *numbers; /* (window) which of the weight's they are */
+    int32_t *offsets; /* (in_channels, window) what output `first` reads of the planes */
+    int64_t weight;   /* taps of the phases before it */
+};
+
+/* --- geometry ----------------------------------------------------------------------------- */
+
+/* Splits the padding that an output of the wanted extent leaves. */
+static void distribute(struct transpose *c, int axis, int64_t total, bool upper,
+                       int64_t *ret_after)
+{
+    total = total > 0 ? total : 0;
+    c->pad_before[axis] = upper ? total / 2 : total - total / 2;
+    *ret_after = total - c->pad_before[axis];
+}
+
+static int read_pads(const struct nn_op_call *call, struct transpose *c, int64_t *after)
+{
+    int64_t both[2 * NN_SPATIAL_AXES];
+    int axes = c->plane.axes, count;
+    const int64_t *pads = nn_op_ints(call, "pads", &count);
+    memset(both, 0, sizeof both);
+    if (pads && count != 2 * axes)
+        return nn_op_fail(call, -EINVAL, "pads has %d values for %d spatial dimensions", count,
+                          axes);
+    for (int i = 0; i < count; i++) {
+        if (pads[i] < 0 || pads[i] > INT32_MAX)
+            return nn_op_fail(call, -EINVAL, "pads has the value %lld", (long long)pads[i]);
+        both[i] = pads[i];
+    }
+    for (int i = 0; i < axes; i++) {
+        c->pad_before[NN_SPATIAL_AXES - axes + i] = both[i];
+        after[NN_SPATIAL_AXES - axes + i] = both[axes + i];
+    }
+    return 0;
+}
+
+/* Extents and pads of the output, in the order in which they follow from each other. */
+static int infer_output(const struct nn_op_call *call, struct transpose *c)
+{
+    int64_t wanted[NN_SPATIAL_AXES], extra[NN_SPATIAL_AXES], after[NN_SPATIAL_AXES] = {0};
+    const char *mode = nn_op_string(call, "auto_pad", "NOTSET");
+    bool upper = strcmp(mode, "SAME_UPPER") == 0;
+    bool same = upper || strcmp(mode, "SAME_LOWER") == 0, given = strcmp(mode, "NOTSET") == 0;
+    if (!same && !given && strcmp(mode, "VALID") != 0)
+        return nn_op_fail(call, -EINVAL, "auto_pad is '%.40s'", mode);
+    int axes = c->plane.axes;
+    int r = nn_spatial_list(call, "output_padding", axes, 0, 0, extra);
+    if (r == 0)
+        r = nn_spatial_list(call, "output_shape", axes, 1, 0, wanted);
+    if (r == 0 && given)
+        r = read_pads(call, c, after);
+    for (int i = 0; i < NN_SPATIAL_AXES && r == 0; i++) {
+        int64_t full = c->stride[i] * (c->plane.in[i] - 1) + extra[i] +
+                       (c->kernel[i] - 1) * c->dilation[i] + 1;
+        if (wanted[i] > 0)
+            distribute(c, i, full - wanted[i], upper, &after[i]);
+        else if (same)
+            distribute(c, i, full - c->stride[i] * c->plane.in[i], upper, &after[i]);
+        c->out[i] = wanted[i] > 0 ? wanted[i] : full - c->pad_before[i] - after[i];
+        if (c->out[i] < 1 || c->out[i] > INT32_MAX)
+            return nn_op_fail(call, c->out[i] < 1 ? -EINVAL : -E2BIG,
+                              "spatial dimension %d of its output would be %lld",
+                              i - NN_SPATIAL_AXES + axes, (long long)c->out[i]);
+    }
+    return r;
+}
+
+static int64_t gcd(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Output o and tap k meet at input (o + pad_before - k·dilation) / stride, where that divides.
+ * The plane holds every input so found, and nothing where there is none. */
+static int lay_out(const struct nn_op_call *call, struct transpose *c)
+{
+    struct nn_spatial *s = &c->plane;
+    s->in_size = s->plane_size = c->out_size = c->window_size = 1;
+    s->direct = c->covers = true;
+    bool fits = true;
+    for (int i = 0; i < NN_SPATIAL_AXES; i++) {
+        int64_t reach = (c->kernel[i] - 1) * c->dilation[i] / c->stride[i];
+        int64_t lowest = c->pad_before[i] / c->stride[i] - reach;
+        s->stride[i] = s->dilation[i] = s->phases[i] = 1;
+        s->pad_before[i] = -lowest;
+        s->extent[i] = (c->pad_before[i] + c->out[i] - 1) / c->stride[i] - lowest + 1;
+        s->direct &= lowest == 0 && s->extent[i] == s->in[i];
+        c->period[i] = c->stride[i] / gcd(c->stride[i], c->dilation[i]);
+        c->covers &= c->period[i] == c->stride[i] && c->kernel[i] >= c->stride[i];
+        fits &= !__builtin_mul_overflow(s->in_size, s->in[i], &s->in_size) &&
+                !__builtin_mul_overflow(s->plane_size, s->extent[i], &s->plane_size) &&
+                !__builtin_mul_overflow(c->out_size, c->out[i], &c->out_size) &&
+                !__builtin_mul_overflow(c->window_size, c->kernel[i], &c->window_size);
+    }
+    int64_t floats;
+    if (!fits || __builtin_mul_overflow(s->plane_size, c->in_channels, &floats) ||
+        floats > INT32_MAX)
+        return nn_op_fail(call, -E2BIG, "its padded input is too large");
+    return 0;
+}
+
+static int read_window(const struct nn_op_call *call, struct transpose *c)
+{
+    const struct nn_shape *x = &call->inputs[0].shape, *w = &call->inputs[1].shape;
+    int axes = c->plane.axes, count;
+    const int64_t *kernel = nn_op_ints(call, "kernel_shape", &count);
+    if (kernel && (count != axes || memcmp(kernel, w->dim + 2, (size_t)axes * sizeof *kernel)))
+        return nn_op_fail(call, -EINVAL, "kernel_shape differs from the shape of the weight");
+    for (int i = 0; i < NN_SPATIAL_AXES; i++)
+        c->plane.in[i] = c->kernel[i] = 1;
+    for (int i = 0; i < axes; i++) {
+        int to = NN_SPATIAL_AXES - axes + i;
+        c->plane.in[to] = x->dim[2 + i];
+        c->kernel[to] = w->dim[2 + i];
+        if (x->dim[2 + i] < 1 || w->dim[2 + i] < 1 || x->dim[2 + i] > INT32_MAX ||
+            w->dim[2 + i] > INT32_MAX)
+            return nn_op_fail(call, -EINVAL,
+                              "dimension %d is %lld of its input and %lld of "
+                              "its weight",
+                              2 + i, (long long)x->dim[2 + i], (long long)w->dim[2 + i]);
+    }
+    int r = nn_spatial_list(call, "strides", axes, 1, 1, c->stride);
+    return r < 0 ? r : nn_spatial_list(call, "dilations", axes, 1, 1, c->dilation);
+}
+
+static int geometry(const struct nn_op_call *call, struct transpose *ret_transpose)
+{
+    struct transpose c = {0};
+    const struct nn_shape *x = &call->inputs[0].shape, *w = &call->inputs[1].shape;
+    c.plane.axes = x->rank - 2;
+    if (x->rank < 3 || x->rank != w->rank)
+        return nn_op_fail(call, -EINVAL, "its input has rank %d and its weight rank %d",
+                          x->rank, w->rank);
+    if (c.plane.axes > NN_SPATIAL_AXES)
+        return nn_op_fail(call, -ENOTSUP, "%d spatial dimensions; at most 3 are supported",
+                          c.plane.axes);
+    c.batch = x->dim[0];
+    c.groups = nn_op_int(call, "group", 1);
+    if (c.groups < 1 || w->dim[0] < 1 || w->dim[1] < 1 || x->dim[1] != w->dim[0] ||
+        w->dim[0] % c.groups != 0 || w->dim[1] > INT32_MAX / c.groups)
+        return nn_op_fail(call, -EINVAL,
+                          "group %lld, a weight for %lld channels and %lld input channels do "
+                          "not fit together",
+                          (long long)c.groups, (long long)w->dim[0], (long long)x->dim[1]);
+    c.in_channels = w->dim[0] / c.groups;
+    c.out_channels = w->dim[1];
+    int r = read_window(call, &c);
+    if (r == 0)
+        r = infer_output(call, &c);
+    if (r == 0)
+        r = lay_out(call, &c);
+    if (r == 0)
+        *ret_transpose = c;
+    return r;
+}
+
+static int infer(struct nn_op_call *call)
+{
+    struct transpose c;
+    for (int i = 0; i < call->input_count; i++) {
+        int r = nn_op_has_input(call, i) ? nn_op_require_type(call, i, NN_TYPE_FLOAT) : 0;
+        if (r < 0)
+            return r;
+    }
+    int r = geometry(call, &c);
+    if (r < 0)
+        return r;
+    int64_t channels = c.groups * c.out_channels;
+    if (nn_op_has_input(call, 2) &&
+        (call->inputs[2].shape.rank != 1 || call->inputs[2].shape.dim[0] != channels))
+        return nn_op_fail(call, -EINVAL, "its bias must be a list of %lld numbers",
+                          (long long)channels);
+    call->outputs[0].type = NN_TYPE_FLOAT;
+    memcpy(c.plane.out, c.out, sizeof c.out);
+    nn_spatial_output(&c.plane, c.batch, channels, &call->outputs[0].shape);
+    return 0;
+}
+
+/* --- planning ----------------------------------------------------------------------------- */
+
+/* Where the outputs of an axis' taps k, k + period, ... begin, and how many there are. */
+static void find_outputs(const struct transpose *c, int axis, int64_t k, struct phase *p)
+{
+    int64_t stride = c->stride[axis];
+    int64_t first = (k * c->dilation[axis] - c->pad_before[axis]) % stride;
+    p->first[axis] = first < 0 ? first + stride : first;
+    p->count[axis] =
+        p->first[axis] < c->out[axis] ? (c->out[axis] - 1 - p->first[axis]) / stride + 1 : 0;
+}
+
+/* What the first outputs read through tap k of an axis, counted in the plane. */
+static int64_t read_at(const struct transpose *c, int axis, int64_t first, int64_t k)
+{
+    return (first + c->pad_before[axis] - k * c->dilation[axis]) / c->stride[axis] +
+           c->plane.pad_before[axis];
+}
+
+/* A phase's taps, its first one `k`; numbers and offsets of one channel. */
+static void list_taps(const struct transpose *c, const int64_t *k, struct phase *p)
+{
+    int64_t tap[NN_SPATIAL_AXES];
+    for (tap[0] = k[0]; tap[0] < c->kernel[0]; tap[0] += c->period[0])
+        for (tap[1] = k[1]; tap[1] < c->kernel[1]; tap[1] += c->period[1])
+            for (tap[2] = k[2]; tap[2] < c->kernel[2]; tap[2] += c->period[2]) {
+                int64_t number = 0, offset = 0;
+                for (int i = 0; i < NN_SPATIAL_AXES; i++) {
+                    number = number * c->kernel[i] + tap[i];
+                    offset = offset * c->plane.extent[i] + read_at(c, i, p->first[i], tap[i]);
+                }
+                p->numbers[p->window] = (int32_t)number;
+                p->offsets[p->window++] = (int32_t)offset;
+            }
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int make_phases(struct nn_op_call *call, struct transpose *c)
+{
+    int64_t period[NN_SPATIAL_AXES], k[NN_SPATIAL_AXES], taps = 0;
+    for (int i = 0; i < NN_SPATIAL_AXES; i++)
+        period[i] = least(c->period[i], c->kernel[i]);
+    int64_t most = period[0] * period[1] * period[2];
+    c->phases = nn_op_alloc(call, (size_t)most * sizeof *c->phases);
+    int32_t *numbers = nn_op_alloc(call, (size_t)c->window_size * sizeof *numbers);
+    int32_t *offsets =
+        nn_op_alloc(call, (size_t)(c->window_size * c->in_channels) * sizeof *offsets);
+    if (!c->phases || !numbers || !offsets)
+        return -ENOMEM;
+    for (k[0] = 0; k[0] < period[0]; k[0]++)
+        for (k[1] = 0; k[1] < period[1]; k[1]++)
+            for (k[2] = 0; k[2] < period[2]; k[2]++) {
+                struct phase *p = &c->phases[c->phase_count++];
+                *p = (struct phase){.numbers = numbers + taps,
+                                    .offsets = offsets + taps * c->in_channels,
+                                    .weight = taps * c->in_channels};
+                for (int i = 0; i < NN_SPATIAL_AXES; i++)
+                    find_outputs(c, i, k[i], p);
+                list_taps(c, k, p);
+                for (int64_t t = p->window; t < p->window * c->in_channels; t++)
+                    p->offsets[t] = p->offsets[t - p->window] + (int32_t)c->plane.plane_size;
+                taps += p->window;
+            }
+    return 0;
+}
+
+static int64_t taps_of(const struct transpose *c, const struct phase *p)
+{
+    return p->window * c->in_channels;
+}
+
+static int64_t group_floats(const struct transpose *c)
+{
+    return c->panels * c->rows * c->in_channels * c->window_size;
+}
+
+/* One phase of one group: w (in_channels, out_channels, window) to panels (taps, rows), with
+ * zeros for the rows that a last panel lacks. */
+static float *pack_phase(const struct transpose *c, const struct phase *p, const float *w,
+                         float *packed)
+{
+    for (int64_t panel = 0; panel < c->panels; panel++)
+        for (int64_t i = 0; i < c->in_channels; i++)
+            for (int64_t t = 0; t < p->window; t++)
+                for (int64_t r = 0; r < c->rows; r++) {
+                    int64_t channel = panel * c->rows + r;
+                    int64_t from =
+                        (i * c->out_channels + channel) * c->window_size + p->numbers[t];
+                    *packed++ = channel < c->out_channels ? w[from] : 0;
+                }
+    return packed;
+}
+
+static void pack(const struct transpose *c, const float *w, float *packed)
+{
+    int64_t group = c->in_channels * c->out_channels * c->window_size;
+    for (int64_t g = 0; g < c->groups; g++, w += group)
+        for (int64_t i = 0; i < c->phase_count; i++)
+            packed = pack_phase(c, &c->phases[i], w, packed);
+}
+
+static int prepare(struct nn_op_call *call)
+{
+    struct transpose *c = nn_op_alloc(call, sizeof *c);
+    if (!c)
+        return -ENOMEM;
+    int r = geometry(call, c);
+    if (r == 0)
+        r = make_phases(call, c);
+    if (r < 0)
+        return r;
+    /* Panels mostly of zeros are slower than single rows. */
+    int64_t tile_rows = (int64_t)call->kernels->tile_rows;
+    c->rows = 2 * c->out_channels >= tile_rows ? tile_rows : 1;
+    c->panels = (c->out_channels + c->rows - 1) / c->rows;
+    int64_t workspace = ALIGNED(c->rows * CHUNK), packed_floats = c->groups * group_floats(c);
+    if (!c->plane.direct)
+        workspace += ALIGNED(c->in_channels * c->plane.plane_size);
+    if (nn_op_is_constant(call, 1)) {
+        bool fill;
+        float *packed = nn_op_weights(call, 0, (size_t)packed_floats, &fill);
+        if (!packed)
+            return -ENOMEM;
+        if (fill)
+            pack(c, call->inputs[1].data, packed);
+        c->packed = packed;
+        call->packed_inputs = 1u << 1;
+    } else {
+        workspace += packed_floats;
+    }
+    call->workspace_bytes = (size_t)workspace * sizeof(float);
+    call->state = c;
+    return 0;
+}
+
+/* --- running ------------------------------------------------------------------------------ */
+
+/* What one group of one image needs. */
+struct group {
+    const float *planes; /* (in_channels, plane_size) */
+    const float *packed; /* (phases: (panels, taps, rows)) */
+    const float *bias;   /* (out_channels) or NULL */
+    float *out;          /* (out_channels, out_size) */
+    float *sums;         /* (rows, CHUNK) */
+};
+
+/* The outputs among positions first..first+count-1 of a depth, from sums to their places. */
+static void store_chunk(const struct nn_op_call *call, const struct transpose *c,
+                        const struct phase *p, float *sums, float *out, int64_t first,
+                        int64_t count)
+{
+    const int64_t line_step = c->plane.extent[2], stride = c->stride[2];
+    nn_activation_apply(call, sums, sums, (size_t)count);
+    for (int64_t line = first / line_step; line * line_step < first + count; line++) {
+        int64_t start = line * line_step > first ? line * line_step : first;
+        int64_t end = least(line * line_step + p->count[2], first + count);
+        float *to = out + (p->first[1] + line * c->stride[1]) * c->out[2] + p->first[2];
+        to += (start - line * line_step) * stride;
+        for (int64_t i = start; i < end; i++, to += stride)
+            *to = sums[i - first];
+    }
+}
+
+static void run_chunk(const struct nn_op_call *call, const struct transpose *c,
+                      const struct phase *p, const struct group *g, int64_t panel,
+                      int64_t depth, int64_t first, int64_t count)
+{
+    const int64_t channels = least(c->out_channels - panel * c->rows, c->rows);
+    const int64_t taps = taps_of(c, p);
+    for (int64_t r = 0; r < c->rows; r++) {
+        float bias = g->bias && r < channels ? g->bias[panel * c->rows + r] : 0;
+        for (int64_t i = 0; i < count; i++)
+            g->sums[r * CHUNK + i] = bias;
+    }
+    const float *from = g->planes + depth * c->plane.extent[1] * c->plane.extent[2] + first;
+    const float *weight = g->packed + (p->weight * c->panels + panel * taps) * c->rows;
+    for (int64_t t = 0; t < taps; t += TAP_BLOCK) {
+        size_t block = (size_t)least(taps - t, TAP_BLOCK);
+        if (c->rows == 1)
+            call->kernels->tap_sum(g->sums, from, p->offsets + t, weight + t, block,
+                                   (size_t)count);
+        else
+            call->kernels->tile(g->sums, CHUNK, from, p->offsets + t, weight + t * c->rows,
+                                block, (size_t)count);
+    }
+    int64_t slice = (p->first[0] + depth * c->stride[0]) * c->out[1] * c->out[2];
+    for (int64_t r = 0; r < channels; r++)
+        store_chunk(call, c, p, g->sums + r * CHUNK,
+                    g->out + (panel * c->rows + r) * c->out_size + slice, first, count);
+}
+
+static void run_phase(const struct nn_op_call *call, const struct transpose *c,
+                      const struct phase *p, const struct group *g)
+{
+    if (p->count[0] == 0 || p->count[1] == 0 || p->count[2] == 0)
+        return;
+    int64_t band = BAND_FLOATS / c->in_channels / CHUNK * CHUNK;
+    band = band < CHUNK ? CHUNK : band;
+    int64_t positions = (p->count[1] - 1) * c->plane.extent[2] + p->count[2];
+    for (int64_t depth = 0; depth < p->count[0]; depth++)
+        for (int64_t start = 0; start < positions; start += band) {
+            int64_t end = least(start + band, positions);
+            for (int64_t panel = 0; panel < c->panels; panel++)
+                for (int64_t first = start; first < end; first += CHUNK)
+                    run_chunk(call, c, p, g, panel, depth, first, least(end - first, CHUNK));
+        }
+}
+
+/* What outputs without any tap are: the bias. */
+static void fill_channels(const struct nn_op_call *call, const struct transpose *c,
+                          const struct group *g)
+{
+    for (int64_t m = 0; m < c->out_channels; m++) {
+        float *y = g->out + m * c->out_size;
+        for (int64_t i = 0; i < c->out_size; i++)
+            y[i] = g->bias ? g->bias[m] : 0;
+        nn_activation_apply(call, y, y, (size_t)c->out_size);
+    }
+}
+
+static int forward(struct nn_op_call *call)
+{
+    const struct transpose *c = call->state;
+    const struct nn_spatial *s = &c->plane;
+    float *workspace = call->workspace;
+    float *sums = workspace;
+    workspace += ALIGNED(c->rows * CHUNK);
+    float *planes = workspace;
+    workspace += s->direct ? 0 : ALIGNED(c->in_channels * s->plane_size);
+    const float *packed = c->packed;
+    if (!packed) {
+        pack(c, call->inputs[1].data, workspace);
+        packed = workspace;
+    }
+    const float *x = call->inputs[0].data;
+    const float *bias = nn_op_has_input(call, 2) ? call->inputs[2].data : NULL;
+    for (int64_t i = 0; i < c->batch * c->groups; i++) {
+        int64_t group = i % c->groups;
+        const float *image = x + i * c->in_channels * s->in_size;
+        for (int64_t channel = 0; !s->direct && channel < c->in_channels; channel++)
+            nn_spatial_lay_out(s, call->kernels, image + channel * s->in_size, 0,
+                               planes + channel * s->plane_size);
+        struct group g = {
+            .planes = s->direct ? image : planes,
+            .packed = packed + group * group_floats(c),
+            .bias = bias ? bias + group * c->out_channels : NULL,
+            .out = (float *)call->outputs[0].data + i * c->out_channels * c->out_size,
+            .sums = sums,
+        };
+        if (!c->covers)
+            fill_channels(call, c, &g);
+        for (int64_t p = 0; p < c->phase_count; p++)
+            run_phase(call, c, &c->phases[p], &g);
+    }
+    return 0;
+}
+
+static double macs(const struct nn_op_call *call)
+{
+    const struct nn_shape *w = &call->inputs[1].shape;
+    return (double)nn_shape_count(&call->inputs[0].shape) *
+           (double)nn_shape_extent(w, 1, w->rank);
+}
+
+static const struct nn_attribute_rule attributes[] = {
+    {"auto_pad", NN_ATTRIBUTE_STRING, 0, 0},
+    {"dilations", NN_ATTRIBUTE_INTS, 0, 0},
+    {"group", NN_ATTRIBUTE_INT, 0, 0},
+    {"kernel_shape", NN_ATTRIBUTE_INTS, 0, 0},
+    {"output_padding", NN_ATTRIBUTE_INTS, 0, 0},
+    {"output_shape", NN_ATTRIBUTE_INTS, 0, 0},
+    {"pads", NN_ATTRIBUTE_INTS, 0, 0},
+    {"strides", NN_ATTRIBUTE_INTS, 0, 0},
+    {0},
+};
+
+const struct nn_op nn_op_conv_transpose = {
+    .name = "ConvTranspose",
+    .min_inputs = 2,
+    .max_inputs = 3,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .flags = NN_OP_FUSES_ACTIVATION,
+    .attributes = attributes,
+    .infer = infer,
+    .prepare = prepare,
+    .forward = forward,
+    .time = nn_op_time_batch,
+    .macs = macs,
+};
