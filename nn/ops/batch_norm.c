@@ -1,11 +1,9 @@
-/* BatchNormalization (inference) and Softmax. */
+/* BatchNormalization (inference): y = x · factor + shift, one pair for each channel (or, with the
+ * old spatial = 0, for each value of a channel). */
 #include <errno.h>
 #include <math.h>
 
 #include "nn/activation.h"
-
-/* BatchNormalization: y = x · factor + shift, one pair for each channel (or, with the old
- * spatial = 0, for each value of a channel). */
 
 struct batch_norm {
     int64_t batch, count, inner; /* count pairs, each for `inner` neighbouring values */
@@ -144,98 +142,6 @@ static bool norm_time(const struct nn_op_call *call, const int *in, int *out)
     return true;
 }
 
-/* Softmax. */
-
-/* Rows of `count` values `inner` apart. Before opset 13 everything from the axis on was one
- * row; since then only the axis is. */
-struct softmax {
-    int64_t outer, count, inner;
-};
-
-static int softmax_geometry(const struct nn_op_call *call, struct softmax *ret_softmax)
-{
-    const struct nn_shape *x = &call->inputs[0].shape;
-    bool flattens = call->opset < 13;
-    int64_t wanted = nn_op_int(call, "axis", flattens ? 1 : -1);
-    /* The old form may name the end: rows of one value. */
-    int axis = flattens && wanted == x->rank ? x->rank : nn_op_axis(call, wanted, x->rank);
-    if (axis < 0)
-        return axis;
-    struct softmax s = {1, 1, 1};
-    for (int i = 0; i < x->rank; i++) {
-        if (i < axis)
-            s.outer *= x->dim[i];
-        else if (i == axis || flattens)
-            s.count *= x->dim[i];
-        else
-            s.inner *= x->dim[i];
-    }
-    *ret_softmax = s;
-    return 0;
-}
-
-static int softmax_infer(struct nn_op_call *call)
-{
-    struct softmax s;
-    int r = nn_op_require_type(call, 0, NN_TYPE_FLOAT);
-    if (r == 0)
-        r = softmax_geometry(call, &s);
-    if (r < 0)
-        return r;
-    call->outputs[0].type = NN_TYPE_FLOAT;
-    call->outputs[0].shape = call->inputs[0].shape;
-    return 0;
-}
-
-static int softmax_prepare(struct nn_op_call *call)
-{
-    struct softmax *s = nn_op_alloc(call, sizeof *s);
-    if (!s)
-        return -ENOMEM;
-    int r = softmax_geometry(call, s);
-    if (r < 0)
-        return r;
-    call->state = s;
-    call->workspace_bytes = s->inner > 1 ? (size_t)s->count * sizeof(float) : 0;
-    return 0;
-}
-
-static int softmax_forward(struct nn_op_call *call)
-{
-    const struct softmax *s = call->state;
-    const struct nn_kernels *k = call->kernels;
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data, *row = call->workspace;
-    size_t count = (size_t)s->count;
-    for (int64_t i = 0; i < s->outer; i++, x += s->count * s->inner, y += s->count * s->inner) {
-        if (s->inner == 1) {
-            k->softmax(y, x, count);
-            continue;
-        }
-        for (int64_t j = 0; j < s->inner; j++) {
-            k->gather(row, x + j, (size_t)s->inner, count);
-            k->softmax(row, row, count);
-            for (int64_t c = 0; c < s->count; c++)
-                y[c * s->inner + j] = row[c];
-        }
-    }
-    return 0;
-}
-
-/* Any axis that no sum runs over. */
-static bool softmax_time(const struct nn_op_call *call, const int *in, int *out)
-{
-    int rank = call->inputs[0].shape.rank;
-    bool flattens = call->opset < 13;
-    int64_t axis = nn_op_int(call, "axis", flattens ? 1 : -1);
-    if (axis < 0)
-        axis += rank;
-    if (in[0] == axis || (flattens && in[0] > axis))
-        return false;
-    out[0] = in[0];
-    return true;
-}
-
 static const struct nn_attribute_rule norm_attributes[] = {
     {"consumed_inputs", NN_ATTRIBUTE_INTS, 0, 5},
     {"epsilon", NN_ATTRIBUTE_FLOAT, 0, 0},
@@ -258,22 +164,4 @@ const struct nn_op nn_op_batch_normalization = {
     .prepare = norm_prepare,
     .forward = norm_forward,
     .time = norm_time,
-};
-
-static const struct nn_attribute_rule softmax_attributes[] = {
-    {"axis", NN_ATTRIBUTE_INT, 0, 0},
-    {0},
-};
-
-const struct nn_op nn_op_softmax = {
-    .name = "Softmax",
-    .min_inputs = 1,
-    .max_inputs = 1,
-    .min_outputs = 1,
-    .max_outputs = 1,
-    .attributes = softmax_attributes,
-    .infer = softmax_infer,
-    .prepare = softmax_prepare,
-    .forward = softmax_forward,
-    .time = softmax_time,
 };
