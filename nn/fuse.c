@@ -1,5 +1,5 @@
 /* Merges what exporters keep apart: BatchNormalization into the weights of the Conv before it,
- * and an activation into the node whose result it alone reads. The reference kernels run the
+ * an activation into the node whose result it alone reads, and the usual pooling into Conv. The reference kernels run the
  * graph as it is written, so that a comparison also covers this file. */
 #include <errno.h>
 #include <math.h>
@@ -24,9 +24,7 @@ static struct nn_plan_node *sole_producer(const struct fuser *f,
     if (f->producer[value] < 0 || f->readers[value] != 1)
         return NULL;
     struct nn_plan_node *before = f->p->nodes[f->producer[value]];
-    return before && before->activation == NN_ACTIVATION_NONE && before->outputs[0] == value
-               ? before
-               : NULL;
+    return before && before->outputs[0] == value ? before : NULL;
 }
 
 /* `before` takes over the output of `node`, which is dropped. */
@@ -56,7 +54,8 @@ static int fuse_batch_normalization(struct fuser *f, int index)
     struct nn_planner *p = f->p;
     struct nn_plan_node *node = p->nodes[index];
     struct nn_plan_node *conv = sole_producer(f, node);
-    if (!conv || conv->op != &nn_op_conv || p->value_capacity - p->value_count < 2)
+    if (!conv || conv->op != &nn_op_conv || conv->pooled ||
+        conv->activation != NN_ACTIVATION_NONE || p->value_capacity - p->value_count < 2)
         return 0;
     for (int j = 1; j < node->output_count; j++)
         if (node->outputs[j] != NN_VALUE_NONE)
@@ -120,14 +119,26 @@ static int constant_limits(const struct fuser *f, const struct nn_plan_node *nod
     return 1;
 }
 
+/* Whether a larger input never gives a smaller output. */
+static bool grows(enum nn_activation activation, float alpha)
+{
+    return activation == NN_ACTIVATION_NONE || activation == NN_ACTIVATION_RELU ||
+           activation == NN_ACTIVATION_CLIP ||
+           (activation == NN_ACTIVATION_LEAKY_RELU && alpha >= 0) ||
+           activation == NN_ACTIVATION_SIGMOID || activation == NN_ACTIVATION_TANH;
+}
+
 static int fuse_activation(struct fuser *f, int index)
 {
     struct nn_plan_node *node = f->p->nodes[index];
     struct nn_plan_node *before = sole_producer(f, node);
-    if (!before || !(before->op->flags & NN_OP_FUSES_ACTIVATION))
+    if (!before || !(before->op->flags & NN_OP_FUSES_ACTIVATION) ||
+        before->activation != NN_ACTIVATION_NONE)
         return 0;
     float alpha, beta;
     enum nn_activation activation = nn_activation_of(node->op, node->node, &alpha, &beta);
+    if (before->pooled && !grows(activation, alpha))
+        return 0;
     int r = constant_limits(f, node, &alpha, &beta);
     if (r != 1)
         return r;
@@ -136,6 +147,48 @@ static int fuse_activation(struct fuser *f, int index)
     before->activation_beta = beta;
     absorb(f, before, index);
     return 0;
+}
+
+/* Whether an attribute is a list of `value` only; without the attribute `absent`. */
+static bool all_are(const struct nn_node *node, const char *name, int64_t value, bool absent)
+{
+    const struct nn_attribute *a = nn_node_attribute(node, name);
+    for (int i = 0; a && i < a->count; i++)
+        if (a->ints[i] != value)
+            return false;
+    return a || absent;
+}
+
+/* MaxPool of 2×2 that moves by two, behind a Conv whose window is larger than one along both
+ * axes (which therefore are not time): the larger image is never written. */
+static void fuse_max_pool(struct fuser *f, int index)
+{
+    struct nn_plan_node *pool = f->p->nodes[index];
+    struct nn_plan_node *conv = sole_producer(f, pool);
+    if (!conv || conv->op != &nn_op_conv || conv->pooled ||
+        !grows(conv->activation, conv->activation_alpha))
+        return;
+    for (int j = 1; j < pool->output_count; j++)
+        if (pool->outputs[j] != NN_VALUE_NONE)
+            return;
+    const struct nn_node *node = pool->node;
+    const struct nn_tensor *output = &f->p->values[conv->outputs[0]].tensor;
+    const struct nn_shape *y = &output->shape;
+    const struct nn_shape *w = &f->p->values[conv->inputs[1]].tensor.shape;
+    if (output->late || y->rank != 4 || y->dim[2] < 2 || y->dim[3] < 2 || w->dim[2] < 2 ||
+        w->dim[3] < 2)
+        return;
+    /* Where both extents are even, SAME pads nothing and ceil_mode adds nothing. */
+    const struct nn_attribute *auto_pad = nn_node_attribute(node, "auto_pad");
+    const struct nn_attribute *ceil_mode = nn_node_attribute(node, "ceil_mode");
+    bool same = auto_pad && strncmp(auto_pad->s, "SAME", 4) == 0;
+    bool even = y->dim[2] % 2 == 0 && y->dim[3] % 2 == 0;
+    if ((!even && (same || (ceil_mode && ceil_mode->i != 0))) ||
+        !all_are(node, "kernel_shape", 2, false) || !all_are(node, "strides", 2, false) ||
+        !all_are(node, "dilations", 1, true) || !all_are(node, "pads", 0, true))
+        return;
+    conv->pooled = true;
+    absorb(f, conv, index);
 }
 
 static int fuse_all(struct fuser *f)
@@ -160,6 +213,8 @@ static int fuse_all(struct fuser *f)
             r = fuse_batch_normalization(f, i);
         else if (p->nodes[i]->op->flags & NN_OP_IS_ACTIVATION)
             r = fuse_activation(f, i);
+        else if (p->nodes[i]->op == &nn_op_max_pool)
+            fuse_max_pool(f, i);
         if (r < 0)
             return r;
     }

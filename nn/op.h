@@ -106,6 +106,10 @@ struct nn_op_call {
         activation; /* only rows with NN_OP_FUSES_ACTIVATION see another than NONE */
     float activation_alpha, activation_beta; /* LeakyRelu: alpha is the slope below zero */
 
+    /* Conv: the planner folded a MaxPool of 2×2 that moves by two into the node. Output 0 is the
+     * maxima; `activation` never falls where its input grows, so its order with them is free. */
+    bool pooled;
+
     /* LSTM, GRU, RNN: the planner took the product with W out of the node (nn/project.c). Input
      * 0 is X · Wᵀ then, of all directions side by side, in prepare and forward. */
     bool projected;
@@ -123,6 +127,7 @@ struct nn_op_call {
 
     /* prepare sets bit i when it has packed input i and forward reads those bytes no more. */
     uint32_t packed_inputs;
+    const char *method; /* static text, for people: how forward does it; may stay NULL */
 
     struct nn_pool *pool;
     struct nn_constants

@@ -170,6 +170,7 @@ static int build_program(struct nn_planner *p, bool frame, const struct nn_place
         .kernels = p->kernels,
         .pool = p->pool,
         .constants = p->constants,
+        .layers = p->layers,
         .arena_limit_bytes = limit,
         .err = p->err,
     };

@@ -94,7 +94,9 @@ struct nn_plan_layer {
     double frame_macs; /* a recurrent layer behind the cut: those with one frame's input, which
                         * run once per frame and are not counted in macs; else 0 */
     bool per_frame;    /* before the cut: runs once per frame */
-    int fused_into;    /* the layer that does its work along with its own; -1: runs by itself */
+    /* How its operator does the work, where it has several ways; else NULL. Static text. */
+    const char *method;
+    int fused_into; /* the layer that does its work along with its own; -1: runs by itself */
 };
 size_t nn_plan_layer_count(const struct nn_plan *plan);
 const struct nn_plan_layer *nn_plan_layer(const struct nn_plan *plan, size_t index);

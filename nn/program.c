@@ -6,6 +6,7 @@
 
 #include "nn/arena.h"
 #include "nn/constants.h"
+#include "nn/plan.h"
 
 enum { LATE_LEAST_BYTES = 4096 };
 
@@ -166,6 +167,7 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
         .activation = node->activation,
         .activation_alpha = node->activation_alpha,
         .activation_beta = node->activation_beta,
+        .pooled = node->pooled,
         .projected = node->projected,
         .constant_inputs = constant,
         .kernels = kernels,
@@ -238,6 +240,8 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, bool la
                                    tensors + node->input_count, parts->pool, parts->err);
     step->call.constants = parts->constants;
     int r = late ? prepare_late(b, node, step) : nn_plan_prepare(&step->call);
+    if (node->layer >= 0)
+        parts->layers[node->layer].method = step->call.method;
     step->call.pool = NULL;
     step->call.constants = NULL;
     step->call.err = NULL;

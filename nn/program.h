@@ -44,8 +44,8 @@ struct nn_plan_node {
     int *inputs, *outputs; /* plan values or NN_VALUE_NONE */
     enum nn_activation activation;
     float activation_alpha, activation_beta;
-    bool projected; /* see nn_op_call */
-    int layer;      /* which of the plan's layers it is; -1: none, the planner made it */
+    bool pooled, projected; /* see nn_op_call */
+    int layer; /* which of the plan's layers it is; -1: none, the planner made it */
 };
 
 struct nn_step {
@@ -66,6 +66,8 @@ struct nn_program {
     size_t late_bytes; /* of what prepare makes in a run */
 };
 
+struct nn_plan_layer; /* nn/plan.h */
+
 struct nn_program_parts {
     const struct nn_plan_node *const *nodes; /* in running order */
     int node_count;
@@ -80,6 +82,7 @@ struct nn_program_parts {
     const struct nn_kernels *kernels;
     struct nn_pool *pool;
     struct nn_constants *constants;
+    struct nn_plan_layer *layers; /* told the method of each operator */
     size_t arena_limit_bytes;
     struct nn_error *err;
 };

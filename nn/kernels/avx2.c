@@ -149,4 +149,57 @@ static inline vector v_load_part_at(const float *x, const int32_t *at, size_t n)
                                     _mm256_castsi256_ps(lane_mask(n)), sizeof *x);
 }
 
+/* Which floats of a vector there are: lanes from..end-1, as far as they exist. */
+typedef __m256i lanes;
+
+static inline lanes v_lanes(ptrdiff_t from, ptrdiff_t end)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    int first = from > LANES ? LANES : from > 0 ? (int)from : 0;
+    int last = end > LANES ? LANES : end > 0 ? (int)end : 0;
+    return _mm256_and_si256(_mm256_cmpgt_epi32(lane, _mm256_set1_epi32(first - 1)),
+                            _mm256_cmpgt_epi32(_mm256_set1_epi32(last), lane));
+}
+
+/* Zero where there is none; those are not read. */
+static inline vector v_load_lanes(const float *p, lanes there)
+{
+    return _mm256_maskload_ps(p, there);
+}
+
+static inline vector in_order(__m256 quarters)
+{
+    return _mm256_castpd_ps(
+        _mm256_permute4x64_pd(_mm256_castps_pd(quarters), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
+/* a[0], a[2], ... b[0], b[2], ... */
+static inline vector v_even(vector a, vector b)
+{
+    return in_order(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+}
+
+static inline vector v_odd(vector a, vector b)
+{
+    return in_order(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+}
+
+/* a[0], b[0], a[1], b[1], ... and the second half of that. */
+static inline vector v_zip_low(vector a, vector b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+
+static inline vector v_zip_high(vector a, vector b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
+
+/* a[1], a[2], ..., next[0] */
+static inline vector v_shift_in(vector a, vector next)
+{
+    return _mm256_permutevar8x32_ps(_mm256_blend_ps(a, next, 1),
+                                    _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 0));
+}
+
 #include "nn/kernels/simd_tmpl.c"

@@ -136,4 +136,52 @@ static inline vector v_load_part_at(const float *x, const int32_t *at, size_t n)
                                     _mm512_maskz_loadu_epi32(lane_mask(n), at), x, sizeof *x);
 }
 
+/* Which floats of a vector there are: lanes from..end-1, as far as they exist. */
+typedef __mmask16 lanes;
+
+static inline lanes v_lanes(ptrdiff_t from, ptrdiff_t end)
+{
+    uint32_t upto = end >= LANES ? 0xffff : end > 0 ? (1u << end) - 1 : 0;
+    return (lanes)(from >= LANES ? 0 : from > 0 ? upto >> from << from : upto);
+}
+
+/* Zero where there is none; those are not read. */
+static inline vector v_load_lanes(const float *p, lanes there)
+{
+    return _mm512_maskz_loadu_ps(there, p);
+}
+
+/* a[0], a[2], ... b[0], b[2], ... */
+static inline vector v_even(vector a, vector b)
+{
+    return _mm512_permutex2var_ps(
+        a, _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), b);
+}
+
+static inline vector v_odd(vector a, vector b)
+{
+    return _mm512_permutex2var_ps(
+        a, _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b);
+}
+
+/* a[0], b[0], a[1], b[1], ... and the second half of that. */
+static inline vector v_zip_low(vector a, vector b)
+{
+    return _mm512_permutex2var_ps(
+        a, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), b);
+}
+
+static inline vector v_zip_high(vector a, vector b)
+{
+    return _mm512_permutex2var_ps(
+        a, _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31), b);
+}
+
+/* a[1], a[2], ..., next[0] */
+static inline vector v_shift_in(vector a, vector next)
+{
+    return _mm512_castsi512_ps(
+        _mm512_alignr_epi32(_mm512_castps_si512(next), _mm512_castps_si512(a), 1));
+}
+
 #include "nn/kernels/simd_tmpl.c"

@@ -40,6 +40,54 @@ struct nn_gemm {
     float alpha, beta;
 };
 
+/* Winograd's minimal filtering for windows of 3×3 that move by one: F(m×m, 3×3), m = 4 or 2. A
+ * tile of (m + 2)² inputs gives m × m outputs:
+ *
+ *     input    Bᵀ d B of every tile and input channel
+ *     product  for each of the (m + 2)² elements, weights (out × in) · tiles (in × n)
+ *     output   Aᵀ p A of every tile and output channel, + bias, clamped, the maximum of 2×2
+ *
+ * with transformed weights G g Gᵀ (nn/ops/winograd.h). Tiles are numbered row by row; those
+ * that are worked on together stand in strips of winograd_tiles floats, one strip for each
+ * element and channel.
+ *
+ * What a tile gives depends on its inputs and the weights only, not on its place in a strip,
+ * on what stands beside it or on alignment; vector tables agree to the bit. It differs from
+ * the sum over taps by rounding, at most 1e-5 of the largest output for m = 4 (5e-6 measured), and a
+ * NaN or infinity among a tile's inputs reaches all its outputs.
+ *
+ * Sources: Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (2015); points of
+ * interpolation after Alam et al.: Winograd Convolution for Deep Neural Networks: Efficient
+ * Point Selection (2022). */
+struct nn_winograd_input {
+    size_t m;
+    const float *x; /* (height, width), one channel */
+    ptrdiff_t height, width;
+    ptrdiff_t row, column; /* of the first tile's corner; outside the image there are zeros */
+    size_t n;              /* tiles, m columns from one to the next */
+    ptrdiff_t ahead;       /* floats from x to what is read next: a hint for the caches */
+    float *v;              /* element e of tile i goes to v[e · v_step + i] */
+    size_t v_step;
+    size_t room; /* floats behind v that may be written for each element, at least n */
+};
+
+struct nn_winograd_output {
+    size_t m;
+    const float *p; /* element e of tile i is p[e · p_step + i] */
+    size_t p_step;
+    size_t n; /* reads whole vectors: what is behind may be anything, but must be there */
+    /* Not NULL: p holds transformed inputs of `depth` channels instead, channel k of element e
+     * in row e · depth + k, and the product Σ_k weight[e · depth + k] · p[...] is made here,
+     * which spares memory where channels are few. */
+    const float *weight;
+    size_t depth;
+    float bias, low, high; /* y = min(high, max(low, output + bias)); NaN stays NaN */
+    bool pool;             /* y is the maximum of 2×2 of those */
+    float *y;
+    size_t y_step;        /* between rows */
+    size_t rows, columns; /* of y to write, at most those of n tiles */
+};
+
 struct nn_kernels {
     const char *name; /* "scalar", "avx2", "avx512" */
 
@@ -56,6 +104,19 @@ struct nn_kernels {
                     size_t taps, size_t n);
     /* y[i] = max_t x[offset[t] + i], -infinity without taps; NaN loses against any number. */
     void (*tap_max)(float *y, const float *x, const int32_t *offset, size_t taps, size_t n);
+    /* y[i] = max(a[2i], a[2i+1], b[2i], b[2i+1]), as tap_max; not in place. */
+    void (*max_2x2)(float *y, const float *a, const float *b, size_t n);
+    size_t lanes; /* floats worked on at once */
+    /* Winograd's transforms; 0 and NULL in the scalar table, which sums over taps. */
+    size_t winograd_tiles;
+    void (*winograd_input)(const struct nn_winograd_input *in);
+    /* c[r·c_step + i] = Σ_k a[k·tile_rows + r] · b[k·winograd_tiles + i] for tile_rows rows and
+     * i < n <= winograd_tiles, added to c with `add`. Reads and writes whole vectors, up to
+     * winograd_tiles floats of a row. */
+    void (*winograd_product)(float *c, size_t c_step, const float *a, const float *b,
+                             size_t depth, size_t n, bool add);
+    void (*winograd_output)(const struct nn_winograd_output *out);
+
     /* y[i] = x[i·stride]; not in place. Reads nothing behind x[(n-1)·stride]. */
     void (*gather)(float *y, const float *x, size_t stride, size_t n);
     /* Every output its own taps: y[i] = Σ_t weight[t·n + i] · x[index[t·n + i]]. y overlaps

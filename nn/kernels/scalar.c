@@ -86,6 +86,17 @@ static void scalar_tap_max(float *y, const float *x, const int32_t *offset, size
     }
 }
 
+static void scalar_max_2x2(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float values[] = {a[2 * i], a[2 * i + 1], b[2 * i], b[2 * i + 1]};
+        float max = -INFINITY;
+        for (size_t j = 0; j < 4; j++)
+            max = values[j] > max ? values[j] : max;
+        y[i] = max;
+    }
+}
+
 static void scalar_gather(float *y, const float *x, size_t stride, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -240,6 +251,8 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .tile = scalar_tile,
     .tap_sum = scalar_tap_sum,
     .tap_max = scalar_tap_max,
+    .max_2x2 = scalar_max_2x2,
+    .lanes = 1,
     .gather = scalar_gather,
     .pick = scalar_pick,
     .add = scalar_add,

@@ -100,6 +100,21 @@ static void simd_tap_max(float *y, const float *x, const int32_t *offset, size_t
         max_block(1, n, y, x, offset, taps);
 }
 
+static void simd_max_2x2(float *y, const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i += LANES, a += 2 * LANES, b += 2 * LANES) {
+        size_t left = n - i < LANES ? n - i : LANES;
+        lanes low = v_lanes(0, (ptrdiff_t)(2 * left)),
+              high = v_lanes(0, (ptrdiff_t)(2 * left) - LANES);
+        vector a0 = v_load_lanes(a, low), a1 = v_load_lanes(a + LANES, high);
+        vector b0 = v_load_lanes(b, low), b1 = v_load_lanes(b + LANES, high);
+        vector max = v_max(v_even(a0, a1), v_set(-INFINITY));
+        max = v_max(v_odd(a0, a1), max);
+        max = v_max(v_even(b0, b1), max);
+        v_store_part(y + i, v_max(v_odd(b0, b1), max), left);
+    }
+}
+
 static void simd_gather(float *y, const float *x, size_t stride, size_t n)
 {
     size_t i = 0;
@@ -463,6 +478,8 @@ static void simd_softmax(float *y, const float *x, size_t n)
     }
 }
 
+#include "nn/kernels/winograd_tmpl.c"
+
 const struct nn_kernels TABLE = {
     .name = TABLE_NAME,
     .gemm = simd_gemm,
@@ -470,6 +487,12 @@ const struct nn_kernels TABLE = {
     .tile = simd_tile,
     .tap_sum = simd_tap_sum,
     .tap_max = simd_tap_max,
+    .max_2x2 = simd_max_2x2,
+    .lanes = LANES,
+    .winograd_tiles = TILE_VECTORS * LANES,
+    .winograd_input = simd_winograd_input,
+    .winograd_product = simd_winograd_product,
+    .winograd_output = simd_winograd_output,
     .gather = simd_gather,
     .pick = simd_pick,
     .add = simd_add,

@@ -1,13 +1,14 @@
-/* Conv. One path for every shape: inputs laid out for taps (nn/ops/spatial.h), weights packed in
- * panels of tile_rows output channels, and the table's tile over positions that are
- * contiguous in the layout. Positions between the end of one output row and the start of the
- * next are computed too and dropped: with the few columns that padding adds, that is cheaper
- * than short rows. */
+/* Conv. Windows of 3×3 mostly go to nn/ops/winograd.h. Every other shape, and all with the
+ * reference kernels: inputs laid out for taps (nn/ops/spatial.h), weights packed in panels of
+ * tile_rows output channels, and the table's tile over positions that are contiguous in the
+ * layout. Positions between the end of one output row and the start of the next are computed
+ * too and dropped: with the few columns that padding adds, that is cheaper than short rows. */
 #include <errno.h>
 #include <string.h>
 
 #include "nn/activation.h"
 #include "nn/ops/spatial.h"
+#include "nn/ops/winograd.h"
 
 /* Positions of one chunk: a multiple of every table's tile width, small enough that its sums
  * stay in the first-level cache. */
@@ -31,9 +32,15 @@ struct conv {
     /* Contiguous runs of outputs in the layout: `lines` per depth, `width` outputs each. */
     int64_t depths, lines, width, line_step, depth_step;
     int64_t positions; /* of one depth, from the first output to the last */
-    int32_t *offsets;  /* (taps) */
+    bool pooled;       /* maxima of 2×2 outputs are written */
+    int64_t sums_step; /* positions of a chunk, room for */
+    int64_t written;   /* floats of an output channel */
+    bool winograd;
+    struct nn_winograd fast;
+    int32_t *offsets; /* (taps) */
     const float
-        *packed; /* (groups, panels, taps, rows), NULL when the weight is not constant */
+        *packed; /* (groups, panels, taps, rows) or nn_winograd_pack's, NULL when the weight is
+                  * not constant */
 };
 
 static int geometry(const struct nn_op_call *call, struct conv *ret_conv)
@@ -62,9 +69,15 @@ static int geometry(const struct nn_op_call *call, struct conv *ret_conv)
                    memcmp(kernel, w->dim + 2, (size_t)count * sizeof *kernel) != 0))
         return nn_op_fail(call, -EINVAL, "kernel_shape differs from the shape of the weight");
     int r = nn_spatial_infer(call, w->dim + 2, w->rank - 2, c.in_channels, &c.spatial);
-    if (r == 0)
-        *ret_conv = c;
-    return r;
+    if (r < 0)
+        return r;
+    c.pooled = call->pooled;
+    const int64_t *out = c.spatial.out;
+    if (c.pooled && (c.spatial.axes != 2 || out[1] < 2 || out[2] < 2))
+        return nn_op_fail(call, -EINVAL, "its output has no 2×2 to pool");
+    c.written = c.pooled ? (out[1] / 2) * (out[2] / 2) : c.spatial.out_size;
+    *ret_conv = c;
+    return 0;
 }
 
 static int conv_infer(struct nn_op_call *call)
@@ -86,7 +99,10 @@ static int conv_infer(struct nn_op_call *call)
         return nn_op_fail(call, -EINVAL, "its bias must be a list of %lld numbers",
                           (long long)channels);
     call->outputs[0].type = NN_TYPE_FLOAT;
-    nn_spatial_output(&c.spatial, c.batch, channels, &call->outputs[0].shape);
+    struct nn_shape *y = &call->outputs[0].shape;
+    nn_spatial_output(&c.spatial, c.batch, channels, y);
+    for (int i = 2; c.pooled && i < y->rank; i++)
+        y->dim[i] /= 2;
     return 0;
 }
 
@@ -120,12 +136,35 @@ static void find_runs(struct conv *c)
     c->width = s->out[2];
     c->line_step = s->extent[2];
     c->depth_step = s->extent[1] * s->extent[2];
-    if (c->width == c->line_step) {
+    if (c->width == c->line_step && !c->pooled) {
         c->width *= c->lines;
         c->lines = 1;
         c->line_step = c->width;
     }
     c->positions = (c->lines - 1) * c->line_step + c->width;
+    c->sums_step = c->pooled ? ALIGNED(2 * c->line_step) : CHUNK;
+}
+
+/* Packed weights; the plan's when they are constant. */
+static int prepare_weights(struct nn_op_call *call, struct conv *c, int64_t *workspace)
+{
+    int64_t floats =
+        c->winograd ? (int64_t)nn_winograd_weight_floats(&c->fast) : packed_floats(c);
+    if (!nn_op_is_constant(call, 1)) {
+        *workspace += ALIGNED(floats);
+        return 0;
+    }
+    bool fill;
+    float *packed = nn_op_weights(call, 0, (size_t)floats, &fill);
+    if (!packed)
+        return -ENOMEM;
+    if (fill && c->winograd)
+        nn_winograd_pack(&c->fast, call->inputs[1].data, packed);
+    else if (fill)
+        pack(c, call->inputs[1].data, packed);
+    c->packed = packed;
+    call->packed_inputs = 1u << 1;
+    return 0;
 }
 
 static int conv_prepare(struct nn_op_call *call)
@@ -136,6 +175,23 @@ static int conv_prepare(struct nn_op_call *call)
     int r = geometry(call, c);
     if (r < 0)
         return r;
+    call->state = c;
+    int64_t workspace;
+    /* Weights of run time would have to be transformed in every run; those of a late node have one
+     * layout for all shapes, and this choice depends on them. */
+    size_t m =
+        nn_op_is_constant(call, 1) && !call->kept && c->groups == 1
+            ? nn_winograd_choose(call->kernels, &c->spatial, c->in_channels, c->out_channels)
+            : 0;
+    c->winograd = m > 0;
+    if (c->winograd) {
+        c->fast = nn_winograd_init(m, call->kernels, &c->spatial, c->batch, c->in_channels,
+                                   c->out_channels, c->pooled);
+        call->method = m == 4 ? "Winograd F(4,3)" : "Winograd F(2,3)";
+        workspace = (int64_t)nn_winograd_workspace_floats(&c->fast, call->kernels);
+        call->workspace_bytes = (size_t)workspace * sizeof(float);
+        return prepare_weights(call, c, &workspace);
+    }
     find_runs(c);
     c->taps = c->in_channels * c->spatial.window_size;
     /* A panel mostly of zeros, as depthwise convolution would have, is slower than rows. */
@@ -146,24 +202,13 @@ static int conv_prepare(struct nn_op_call *call)
     if (!c->offsets)
         return -ENOMEM;
     nn_spatial_taps(&c->spatial, c->in_channels, c->offsets);
-    int64_t workspace = ALIGNED(c->rows * CHUNK);
+    call->method = c->rows > 1 ? "taps" : "taps, channel by channel";
+    workspace = ALIGNED(c->rows * c->sums_step);
     if (!c->spatial.direct)
         workspace += ALIGNED(c->in_channels * c->spatial.plane_size);
-    if (nn_op_is_constant(call, 1)) {
-        bool fill;
-        float *packed = nn_op_weights(call, 0, (size_t)packed_floats(c), &fill);
-        if (!packed)
-            return -ENOMEM;
-        if (fill)
-            pack(c, call->inputs[1].data, packed);
-        c->packed = packed;
-        call->packed_inputs = 1u << 1;
-    } else {
-        workspace += packed_floats(c);
-    }
+    r = prepare_weights(call, c, &workspace);
     call->workspace_bytes = (size_t)workspace * sizeof(float);
-    call->state = c;
-    return 0;
+    return r;
 }
 
 /* What one group of one image needs. */
@@ -171,8 +216,8 @@ struct group {
     const float *planes; /* (in_channels, plane_size) */
     const float *packed; /* (panels, taps, rows) */
     const float *bias;   /* (out_channels) or NULL */
-    float *out;          /* (out_channels, out_size) */
-    float *sums;         /* (rows, CHUNK) */
+    float *out;          /* (out_channels, written) */
+    float *sums;         /* (rows, sums_step) */
 };
 
 /* The outputs among positions first..first+count-1, from sums to their place. */
@@ -189,16 +234,32 @@ static void store_chunk(const struct nn_op_call *call, const struct conv *c, con
     }
 }
 
+/* Maxima of the two rows of outputs in sums. */
+static void store_pooled(const struct nn_op_call *call, const struct conv *c, const float *sums,
+                         float *out, int64_t first)
+{
+    size_t columns = (size_t)(c->width / 2);
+    out += first / c->line_step / 2 * (int64_t)columns;
+    call->kernels->max_2x2(out, sums, sums + c->line_step, columns);
+    nn_activation_apply(call, out, out, columns);
+}
+
+/* Output channels of a panel. */
+static int64_t panel_channels(const struct conv *c, int64_t panel)
+{
+    int64_t left = c->out_channels - panel * c->rows;
+    return left < c->rows ? left : c->rows;
+}
+
 static void run_chunk(const struct nn_op_call *call, const struct conv *c,
                       const struct group *g, int64_t panel, int64_t depth, int64_t first,
                       int64_t count)
 {
-    int64_t channels = c->out_channels - panel * c->rows;
-    channels = channels < c->rows ? channels : c->rows;
+    int64_t channels = panel_channels(c, panel), step = c->sums_step;
     for (int64_t r = 0; r < c->rows; r++) {
         float bias = g->bias && r < channels ? g->bias[panel * c->rows + r] : 0;
         for (int64_t i = 0; i < count; i++)
-            g->sums[r * CHUNK + i] = bias;
+            g->sums[r * step + i] = bias;
     }
     const float *from = g->planes + depth * c->depth_step + first;
     const float *weight = g->packed + panel * c->taps * c->rows;
@@ -208,14 +269,26 @@ static void run_chunk(const struct nn_op_call *call, const struct conv *c,
             call->kernels->tap_sum(g->sums, from, c->offsets + t, weight + t, taps,
                                    (size_t)count);
         else
-            call->kernels->tile(g->sums, CHUNK, from, c->offsets + t, weight + t * c->rows,
-                                taps, (size_t)count);
+            call->kernels->tile(g->sums, (size_t)step, from, c->offsets + t,
+                                weight + t * c->rows, taps, (size_t)count);
     }
     for (int64_t r = 0; r < channels; r++) {
-        float *out = g->out + (panel * c->rows + r) * c->spatial.out_size;
-        store_chunk(call, c, g->sums + r * CHUNK, out + depth * c->lines * c->width, first,
-                    count);
+        float *out = g->out + (panel * c->rows + r) * c->written;
+        if (c->pooled)
+            store_pooled(call, c, g->sums + r * step, out, first);
+        else
+            store_chunk(call, c, g->sums + r * step, out + depth * c->lines * c->width, first,
+                        count);
     }
+}
+
+/* Two rows of outputs at a time. */
+static void run_group_pooled(const struct nn_op_call *call, const struct conv *c,
+                             const struct group *g)
+{
+    for (int64_t line = 0; line + 2 <= c->lines; line += 2)
+        for (int64_t panel = 0; panel < c->panels; panel++)
+            run_chunk(call, c, g, panel, 0, line * c->line_step, c->line_step + c->width);
 }
 
 static void run_group(const struct nn_op_call *call, const struct conv *c,
@@ -238,10 +311,16 @@ static void run_group(const struct nn_op_call *call, const struct conv *c,
 static int conv_forward(struct nn_op_call *call)
 {
     const struct conv *c = call->state;
+    if (c->winograd) {
+        const float *bias = nn_op_has_input(call, 2) ? call->inputs[2].data : NULL;
+        nn_winograd_run(&c->fast, call, call->inputs[0].data, c->packed, bias, NULL,
+                        call->outputs[0].data, call->workspace);
+        return 0;
+    }
     const struct nn_spatial *s = &c->spatial;
     float *workspace = call->workspace;
     float *sums = workspace;
-    workspace += ALIGNED(c->rows * CHUNK);
+    workspace += ALIGNED(c->rows * c->sums_step);
     float *planes = workspace;
     workspace += s->direct ? 0 : ALIGNED(c->in_channels * s->plane_size);
     const float *packed = c->packed;
@@ -262,10 +341,13 @@ static int conv_forward(struct nn_op_call *call)
             .planes = s->direct ? image : planes,
             .packed = packed + group * c->panels * c->rows * c->taps,
             .bias = bias ? bias + group * c->out_channels : NULL,
-            .out = y + i * c->out_channels * s->out_size,
+            .out = y + i * c->out_channels * c->written,
             .sums = sums,
         };
-        run_group(call, c, &g);
+        if (c->pooled)
+            run_group_pooled(call, c, &g);
+        else
+            run_group(call, c, &g);
     }
     return 0;
 }
@@ -273,7 +355,8 @@ static int conv_forward(struct nn_op_call *call)
 static bool conv_time(const struct nn_op_call *call, const int *in, int *out)
 {
     struct conv c;
-    return geometry(call, &c) == 0 && nn_spatial_time(call, in, &c.spatial, out);
+    return geometry(call, &c) == 0 && (in[0] == 0 || !c.pooled) &&
+           nn_spatial_time(call, in, &c.spatial, out);
 }
 
 static double conv_macs(const struct nn_op_call *call)

@@ -164,6 +164,104 @@ START_TEST(a_following_activation_is_applied_once)
 }
 END_TEST
 
+struct pooling {
+    const char *activation;
+    float slope;
+    int64_t size, kernel; /* of the image, of Conv */
+    const char *auto_pad; /* of MaxPool */
+    bool ceils, wide;     /* its ceil_mode, and 3×3 instead of 2×2 */
+    int fused;            /* layers that others do: the activation, MaxPool */
+};
+
+static struct onnx pooled_conv(const struct pooling *p)
+{
+    static float w[12 * 6 * 25];
+    net_fill(w, sizeof w / sizeof w[0], 11);
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(2, 6, p->size, p->size + 3));
+    onnx_floats(&o, "w", DIMS(12, 6, p->kernel, p->kernel), w);
+    onnx_node(&o, "Conv", "x w", "c");
+    onnx_node(&o, p->activation, "c", "a");
+    if (p->slope != 0)
+        onnx_attribute_float(&o, "alpha", p->slope);
+    onnx_node(&o, "MaxPool", "a", "y");
+    onnx_attribute_ints(&o, "kernel_shape", 2, p->wide ? (int64_t[]){3, 3} : (int64_t[]){2, 2});
+    onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 2});
+    onnx_attribute_text(&o, "auto_pad", p->auto_pad);
+    onnx_attribute_int(&o, "ceil_mode", p->ceils);
+    onnx_output(&o, "y", 1, SCALAR);
+    return o;
+}
+
+static int fused_layers(const struct nn_plan *plan)
+{
+    int fused = 0;
+    for (size_t i = 0; i < nn_plan_layer_count(plan); i++)
+        fused += nn_plan_layer(plan, i)->fused_into >= 0;
+    return fused;
+}
+
+START_TEST(pooling_is_folded_into_conv_where_that_changes_nothing)
+{
+    static const struct pooling cases[] = {
+        {"Relu", 0, 20, 3, "NOTSET", false, false, 2},
+        {"Relu", 0, 21, 3, "VALID", false, false, 2},
+        {"Relu", 0, 21, 5, "NOTSET", false, false, 2},
+        {"Relu", 0, 60, 3, "NOTSET", false, false, 2},
+        {"Relu", 0, 9, 1, "NOTSET", false, false, 1},
+        {"Sigmoid", 0, 21, 3, "NOTSET", false, false, 2},
+        {"LeakyRelu", 0.1f, 22, 3, "NOTSET", false, false, 2},
+        {"LeakyRelu", -0.5f, 22, 3, "NOTSET", false, false, 1},
+        {"Relu", 0, 22, 3, "NOTSET", false, true, 1},
+        {"Relu", 0, 21, 3, "NOTSET", true, false, 1},
+        {"Relu", 0, 21, 3, "SAME_UPPER", false, false, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct net nets[2];
+        for (int k = 0; k < 2; k++) {
+            struct onnx o = pooled_conv(&cases[i]);
+            struct nn_plan_options options = {
+                .kernels = k ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST, .time_axis = -1};
+            nets[k] = net_plan(net_load(&o), &options);
+            const struct nn_tensor *x = nn_session_input(nets[k].session, 0);
+            net_fill(x->data, (size_t)nn_shape_count(&x->shape), 12);
+            net_run(&nets[k]);
+        }
+        ck_assert_msg(fused_layers(nets[0].plan) == cases[i].fused, "case %zu: %d fused", i,
+                      fused_layers(nets[0].plan));
+        const struct nn_tensor *y = nn_session_output(nets[1].session, 0);
+        ck_assert(nn_shape_equal(&nn_session_output(nets[0].session, 0)->shape, &y->shape));
+        for (int64_t j = 0; j < nn_shape_count(&y->shape); j++)
+            if (!(fabsf(net_floats(&nets[0], 0)[j] - net_floats(&nets[1], 0)[j]) <= 1e-4f))
+                ck_abort_msg("case %zu: [%d] is %.9g, not %.9g", i, (int)j,
+                             net_floats(&nets[0], 0)[j], net_floats(&nets[1], 0)[j]);
+        net_free(&nets[0]);
+        net_free(&nets[1]);
+    }
+}
+END_TEST
+
+START_TEST(a_pooled_convolution_still_runs_once_per_frame)
+{
+    static float w[4 * 3 * 9];
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(6, 3, 20, 20));
+    onnx_floats(&o, "w", DIMS(4, 3, 3, 3), w);
+    onnx_node(&o, "Conv", "x w", "c");
+    onnx_node(&o, "MaxPool", "c", "y");
+    onnx_attribute_ints(&o, "kernel_shape", 2, (int64_t[]){2, 2});
+    onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 2});
+    onnx_output(&o, "y", 1, SCALAR);
+    struct net net = net_plan(net_load(&o), &(struct nn_plan_options){.time_axis = 0});
+    struct nn_plan_info info;
+    nn_plan_describe(net.plan, &info);
+    ck_assert_int_eq(info.frame_nodes, 1);
+    ck_assert_int_eq(info.window_nodes, 0);
+    net_expect_shape(&net, 0, DIMS(6, 4, 9, 9));
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(the_best_kernels_repeat_their_bits_in_a_batch_and_alone)
 {
     enum { IMAGE = 5 * 23 * 23, OUT = 12 * 12 * 12 };
@@ -277,6 +375,8 @@ int main(void)
     tcase_add_loop_test(all, random_convolutions_equal_their_definition, 0, 8);
     tcase_add_test(all, sizes_beyond_every_block_of_the_loops_are_right);
     tcase_add_test(all, a_following_activation_is_applied_once);
+    tcase_add_test(all, pooling_is_folded_into_conv_where_that_changes_nothing);
+    tcase_add_test(all, a_pooled_convolution_still_runs_once_per_frame);
     tcase_add_test(all, the_best_kernels_repeat_their_bits_in_a_batch_and_alone);
     tcase_add_test(all, what_does_not_fit_is_refused_by_name);
     tcase_add_test(all, padding_beyond_all_memory_is_refused_before_it_is_asked_for);

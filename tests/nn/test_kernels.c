@@ -191,6 +191,26 @@ START_TEST(tap_sums_and_maxima_agree_with_scalar)
 }
 END_TEST
 
+START_TEST(maxima_of_two_by_two_agree_with_scalar)
+{
+    const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
+    for (size_t n = 1; n <= SIZES; n++) {
+        float *a = guarded_random(2 * n, 40), *b = guarded_random(2 * n, 41);
+        float *got = guarded(n), *want = guarded(n);
+        a[n / 2] = b[n] = NAN;
+        a[0] = a[1] = b[0] = b[1] = NAN;
+        k->max_2x2(got, a, b, n);
+        scalar->max_2x2(want, a, b, n);
+        check_close("max_2x2", got, want, n, 0);
+        ck_assert(want[0] == -INFINITY);
+        release(a, 2 * n);
+        release(b, 2 * n);
+        release(got, n);
+        release(want, n);
+    }
+}
+END_TEST
+
 START_TEST(tiles_give_what_their_rows_give_one_by_one)
 {
     const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
@@ -764,6 +784,7 @@ int main(int argc, char **argv)
     tcase_set_timeout(fast, 120);
     tcase_add_loop_test(fast, products_agree_with_scalar_for_every_transposition_and_odd_size,
                         1, tables);
+    tcase_add_loop_test(fast, maxima_of_two_by_two_agree_with_scalar, 1, tables);
     tcase_add_loop_test(fast, tap_sums_and_maxima_agree_with_scalar, 1, tables);
     tcase_add_loop_test(fast, elementwise_functions_agree_with_scalar_on_edge_values_too, 1,
                         tables);

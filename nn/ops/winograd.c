@@ -1,0 +1,364 @@
+#include "nn/ops/winograd.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "nn/activation.h"
+
+/* Panels of weights that are multiplied with a strip before their outputs are made: the strip
+ * is read once for all of them, and their products still fit the second-level cache. */
+#define GROUP 4
+/* Channels summed at a time, as in conv.c: rounding errors of deep convolutions stay apart. */
+#define DEPTH 256
+/* A strip's elements lie a cache line further apart than their size, which is a power of two
+ * too often: stores to all of them would compete for one set of the first-level cache. */
+#define APART 16
+/* With at most so many input channels, products are made while outputs are. */
+#define FEW 4
+
+/* G of F(4,3) and F(2,3). */
+#define ROOT 1.41421356237309504880
+static const double transform4[6][3] = {
+    {1, 0, 0},
+    {-2.0 / 3, -ROOT / 3, -1.0 / 3},
+    {-2.0 / 3, ROOT / 3, -1.0 / 3},
+    {1.0 / 6, ROOT / 6, 1.0 / 3},
+    {1.0 / 6, -ROOT / 6, 1.0 / 3},
+    {0, 0, 1},
+};
+static const double transform2[4][3] = {
+    {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
+
+static int64_t ceiling(int64_t count, int64_t of)
+{
+    return (count + of - 1) / of;
+}
+
+/* What a way costs, in products of a vector: measured at 140 shapes of 3 to 112 pixels and 1 to
+ * 512 channels (AVX-512), which it puts in the right order but where they are within a fifth.
+ * Half a product goes to the memory that a weight for each lane comes from; it keeps the large
+ * transformed weights from small images. */
+static double cost_of_taps(const struct nn_kernels *k, const struct nn_spatial *s,
+                           int64_t channels, int64_t outputs)
+{
+    int64_t positions = (s->out[1] - 1) * s->extent[2] + s->out[2];
+    double vectors = (double)ceiling(positions, (int64_t)k->lanes);
+    double rows = (double)(ceiling(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
+    double lay_out = s->direct ? 0 : 6 * vectors * (double)channels;
+    return rows * (9 * (double)channels * (1.15 * vectors + 0.5) + 10 * vectors) + lay_out;
+}
+
+static double cost_of(int64_t m, const struct nn_kernels *k, const struct nn_spatial *s,
+                      int64_t channels, int64_t outputs)
+{
+    int64_t lines = ceiling(s->out[1], m), line_tiles = ceiling(s->out[2], m);
+    int64_t lanes = (int64_t)k->lanes;
+    double pieces = (double)(lines * ceiling(line_tiles, lanes));
+    double elements = (double)((m + 2) * (m + 2)), in = (double)channels, out = (double)outputs;
+    double input = in * pieces * (m == 4 ? 350 : 120);
+    double output = out * pieces * (m == 4 ? 210 : 90);
+    if (channels <= FEW)
+        return input + output + out * pieces * 1.4 * elements * in;
+    double rows = (double)(ceiling(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
+    double vectors = (double)ceiling(lines * line_tiles, lanes);
+    return input + output + elements * in * rows * (vectors + 0.5);
+}
+
+size_t nn_winograd_choose(const struct nn_kernels *k, const struct nn_spatial *s,
+                          int64_t channels, int64_t outputs)
+{
+    if (!k->winograd_input || s->axes != 2)
+        return 0;
+    for (int i = 1; i < NN_SPATIAL_AXES; i++)
+        if (s->kernel[i] != 3 || s->stride[i] != 1 || s->dilation[i] != 1)
+            return 0;
+    double least = cost_of_taps(k, s, channels, outputs);
+    size_t best = 0;
+    for (size_t m = 2; m <= 4; m += 2) {
+        double cost = cost_of((int64_t)m, k, s, channels, outputs);
+        if (cost < least) {
+            least = cost;
+            best = m;
+        }
+    }
+    return best;
+}
+
+struct nn_winograd nn_winograd_init(size_t m, const struct nn_kernels *k,
+                                    const struct nn_spatial *s, int64_t images,
+                                    int64_t channels, int64_t outputs, bool pool)
+{
+    int64_t side = (int64_t)m;
+    struct nn_winograd w = {
+        .m = m,
+        .elements = (m + 2) * (m + 2),
+        .images = images,
+        .channels = channels,
+        .outputs = outputs,
+        .height = s->in[1],
+        .width = s->in[2],
+        .pad_top = s->pad_before[1],
+        .pad_left = s->pad_before[2],
+        .rows = pool ? s->out[1] / 2 : s->out[1],
+        .columns = pool ? s->out[2] / 2 : s->out[2],
+        .lines = (s->out[1] + side - 1) / side,
+        .line_tiles = (s->out[2] + side - 1) / side,
+        .pool = pool,
+        .few = channels <= FEW,
+        .tile_rows = (int64_t)k->tile_rows,
+        .lanes = (int64_t)k->lanes,
+    };
+    w.tiles = images * w.lines * w.line_tiles;
+    w.panels = (outputs + w.tile_rows - 1) / w.tile_rows;
+    return w;
+}
+
+/* Floats from one element of a strip to the next. Products of few channels read all rows evenly
+ * apart, and keep a strip in the first-level cache. */
+static size_t strip_step(const struct nn_winograd *w, const struct nn_kernels *k)
+{
+    return (size_t)w->channels * k->winograd_tiles + (w->few ? 0 : APART);
+}
+
+size_t nn_winograd_weight_floats(const struct nn_winograd *w)
+{
+    int64_t outputs = w->few ? w->outputs : w->panels * w->tile_rows;
+    return (size_t)(outputs * w->channels) * w->elements;
+}
+
+size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn_kernels *k)
+{
+    size_t strip = w->elements * strip_step(w, k);
+    size_t group = (size_t)(w->panels < GROUP ? w->panels : GROUP) * (size_t)w->tile_rows;
+    /* A vector more than there is: outputs read whole ones from wherever a row of tiles starts. */
+    return strip + (w->few ? 0 : group * w->elements * k->winograd_tiles) + k->lanes;
+}
+
+/* G g Gᵀ */
+static void transform_weight(size_t m, const float *g, double *elements)
+{
+    const double(*transform)[3] = m == 4 ? transform4 : transform2;
+    for (size_t r = 0; r < m + 2; r++) {
+        double row[3] = {0};
+        for (size_t i = 0; i < 3; i++)
+            for (size_t j = 0; j < 3; j++)
+                row[j] += transform[r][i] * g[i * 3 + j];
+        for (size_t c = 0; c < m + 2; c++, elements++)
+            *elements =
+                row[0] * transform[c][0] + row[1] * transform[c][1] + row[2] * transform[c][2];
+    }
+}
+
+/* Where element 0 of a weight is; the next is *ret_step further. With few channels (outputs,
+ * elements, channels); otherwise groups of panels one after another, each (elements, panels,
+ * channels, tile_rows), in the order they are read. */
+static size_t packed_place(const struct nn_winograd *w, int64_t output, int64_t channel,
+                           size_t *ret_step)
+{
+    if (w->few) {
+        *ret_step = (size_t)w->channels;
+        return (size_t)(output * w->channels) * w->elements + (size_t)channel;
+    }
+    int64_t panel = output / w->tile_rows, group = panel / GROUP * GROUP;
+    int64_t panels = w->panels - group < GROUP ? w->panels - group : GROUP;
+    int64_t panel_floats = w->channels * w->tile_rows;
+    *ret_step = (size_t)(panels * panel_floats);
+    return (size_t)(group * panel_floats) * w->elements +
+           (size_t)((panel - group) * panel_floats + channel * w->tile_rows +
+                    output % w->tile_rows);
+}
+
+void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *packed)
+{
+    memset(packed, 0, nn_winograd_weight_floats(w) * sizeof *packed);
+    for (int64_t output = 0; output < w->outputs; output++) {
+        for (int64_t channel = 0; channel < w->channels; channel++, weight += 9) {
+            double elements[36];
+            size_t step, at = packed_place(w, output, channel, &step);
+            transform_weight(w->m, weight, elements);
+            for (size_t e = 0; e < w->elements; e++)
+                packed[at + e * step] = (float)elements[e];
+        }
+    }
+}
+
+/* What a run needs. */
+struct run {
+    const struct nn_winograd *w;
+    const struct nn_op_call *call;
+    const float *x, *packed, *bias, *residual;
+    float *y;
+    float *strip;    /* (elements, channels, winograd_tiles), strip_step from one to the next */
+    float *products; /* (output channels of a group, elements, winograd_tiles) */
+    float low, high; /* of the activation, where clamping is all it does */
+    bool activates;  /* otherwise */
+};
+
+/* Tiles of one strip that are neighbours in one row of tiles. Tiles are numbered through columns
+ * of `lanes` tiles, row by row in each, so that most pieces fill one vector. */
+struct piece {
+    int64_t image, line, column; /* of tiles */
+    size_t at, n;                /* in the strip */
+};
+
+/* The piece that starts `at` tiles behind tile `first`, in a strip of `count`. */
+static struct piece find_piece(const struct nn_winograd *w, int64_t first, size_t count,
+                               size_t at)
+{
+    int64_t tile = first + (int64_t)at, image = w->lines * w->line_tiles;
+    struct piece p = {.image = tile / image, .at = at};
+    tile %= image;
+    int64_t start = tile / (w->lines * w->lanes) * w->lanes, width = w->line_tiles - start;
+    width = width < w->lanes ? width : w->lanes;
+    tile -= start * w->lines;
+    p.line = tile / width;
+    p.column = start + tile % width;
+    int64_t left = start + width - p.column;
+    p.n = left < (int64_t)(count - at) ? (size_t)left : count - at;
+    return p;
+}
+
+static void transform_strip(const struct run *run, int64_t first, size_t count)
+{
+    const struct nn_winograd *w = run->w;
+    const struct nn_kernels *k = run->call->kernels;
+    struct nn_winograd_input in = {
+        .m = w->m,
+        .height = (ptrdiff_t)w->height,
+        .width = (ptrdiff_t)w->width,
+        .v_step = strip_step(w, k),
+        .ahead = (ptrdiff_t)(w->height * w->width),
+    };
+    for (size_t at = 0; at < count; at += in.n) {
+        struct piece p = find_piece(w, first, count, at);
+        in.n = p.n;
+        in.row = (ptrdiff_t)(p.line * (int64_t)w->m - w->pad_top);
+        in.column = (ptrdiff_t)(p.column * (int64_t)w->m - w->pad_left);
+        in.room = k->winograd_tiles - at;
+        for (int64_t c = 0; c < w->channels; c++) {
+            in.x = run->x + (p.image * w->channels + c) * w->height * w->width;
+            in.v = run->strip + (size_t)c * k->winograd_tiles + at;
+            k->winograd_input(&in);
+        }
+    }
+}
+
+static void multiply_group(const struct run *run, int64_t group, int64_t panels, size_t count)
+{
+    const struct nn_winograd *w = run->w;
+    const struct nn_kernels *k = run->call->kernels;
+    size_t rows = (size_t)w->tile_rows, tiles = k->winograd_tiles;
+    const float *weight =
+        run->packed + (size_t)(group * w->channels * w->tile_rows) * w->elements;
+    for (size_t e = 0; e < w->elements; e++) {
+        const float *strip = run->strip + e * strip_step(w, k);
+        for (int64_t p = 0; p < panels; p++) {
+            float *products = run->products + ((size_t)p * rows * w->elements + e) * tiles;
+            for (size_t c = 0; c < (size_t)w->channels; c += DEPTH) {
+                size_t depth = (size_t)w->channels - c;
+                depth = depth < DEPTH ? depth : DEPTH;
+                k->winograd_product(products, w->elements * tiles, weight, strip + c * tiles,
+                                    depth, count, c > 0);
+                weight += depth * rows;
+            }
+        }
+    }
+}
+
+static void activate(const struct run *run, float *y, size_t rows, size_t columns)
+{
+    const struct nn_winograd *w = run->w;
+    for (size_t r = 0; r < rows; r++, y += w->columns) {
+        if (run->residual)
+            run->call->kernels->add(y, y, run->residual + (y - run->y), columns);
+        nn_activation_apply(run->call, y, y, columns);
+    }
+}
+
+/* Outputs of one channel; `out` says where its products are. */
+static void write_channel(const struct run *run, struct nn_winograd_output *out,
+                          int64_t channel, int64_t first, size_t count)
+{
+    const struct nn_winograd *w = run->w;
+    const struct nn_kernels *k = run->call->kernels;
+    const float *products = out->p;
+    int64_t side = (int64_t)w->m / (w->pool ? 2 : 1);
+    out->bias = run->bias ? run->bias[channel] : 0;
+    for (size_t at = 0; at < count; at += out->n) {
+        struct piece p = find_piece(w, first, count, at);
+        int64_t row = p.line * side, column = p.column * side;
+        int64_t rows = w->rows - row, columns = w->columns - column;
+        out->n = p.n;
+        out->p = products + at;
+        out->rows = (size_t)(rows < side ? rows : side);
+        out->columns = (size_t)(columns < side * (int64_t)p.n ? columns : side * (int64_t)p.n);
+        out->y =
+            run->y + ((p.image * w->outputs + channel) * w->rows + row) * w->columns + column;
+        k->winograd_output(out);
+        if (run->activates)
+            activate(run, out->y, out->rows, out->columns);
+    }
+    out->p = products;
+}
+
+static void run_strip(const struct run *run, int64_t first, size_t count)
+{
+    const struct nn_winograd *w = run->w;
+    size_t tiles = run->call->kernels->winograd_tiles;
+    struct nn_winograd_output out = {.m = w->m,
+                                     .p_step = tiles,
+                                     .low = run->low,
+                                     .high = run->high,
+                                     .pool = w->pool,
+                                     .y_step = (size_t)w->columns};
+    transform_strip(run, first, count);
+    for (int64_t channel = 0; w->few && channel < w->outputs; channel++) {
+        out.p = run->strip;
+        out.depth = (size_t)w->channels;
+        out.weight = run->packed + (size_t)channel * w->elements * out.depth;
+        write_channel(run, &out, channel, first, count);
+    }
+    for (int64_t group = 0; !w->few && group < w->panels; group += GROUP) {
+        int64_t panels = w->panels - group < GROUP ? w->panels - group : GROUP;
+        int64_t channel = group * w->tile_rows, end = channel + panels * w->tile_rows;
+        end = end < w->outputs ? end : w->outputs;
+        multiply_group(run, group, panels, count);
+        out.p = run->products;
+        for (; channel < end; channel++, out.p += w->elements * tiles)
+            write_channel(run, &out, channel, first, count);
+    }
+}
+
+void nn_winograd_run(const struct nn_winograd *w, const struct nn_op_call *call, const float *x,
+                     const float *packed, const float *bias, const float *residual, float *y,
+                     float *workspace)
+{
+    const struct nn_kernels *k = call->kernels;
+    struct run run = {
+        .w = w,
+        .call = call,
+        .x = x,
+        .packed = packed,
+        .bias = bias,
+        .residual = residual,
+        .y = y,
+        .strip = workspace,
+        .products = workspace + w->elements * strip_step(w, k),
+        .low = -INFINITY,
+        .high = INFINITY,
+        .activates = residual || (call->activation != NN_ACTIVATION_NONE &&
+                                  call->activation != NN_ACTIVATION_RELU &&
+                                  call->activation != NN_ACTIVATION_CLIP),
+    };
+    if (!run.activates && call->activation == NN_ACTIVATION_RELU)
+        run.low = 0;
+    if (!run.activates && call->activation == NN_ACTIVATION_CLIP) {
+        run.low = call->activation_alpha;
+        run.high = call->activation_beta;
+    }
+    for (int64_t first = 0; first < w->tiles; first += (int64_t)k->winograd_tiles) {
+        int64_t left = w->tiles - first;
+        run_strip(&run, first,
+                  left < (int64_t)k->winograd_tiles ? (size_t)left : k->winograd_tiles);
+    }
+}
