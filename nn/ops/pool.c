@@ -1,16 +1,17 @@
-/* MaxPool, AveragePool, GlobalAveragePool. One channel at a time is laid out for taps
- * (nn/ops/spatial.h), then each row of outputs is a maximum or a sum over the window. */
+/* MaxPool, AveragePool, LpPool. One channel at a time is laid out for taps (nn/ops/spatial.h),
+ * then each row of outputs is a maximum or a sum over the window. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
+#include "nn/ops/lp.h"
 #include "nn/ops/spatial.h"
 
 struct pool {
     struct nn_spatial spatial;
     int64_t channels; /* batch × channels */
     int32_t *offsets; /* (window_size) */
-    float *ones;      /* (window_size): AveragePool's weights */
+    float *ones;      /* (window_size): the weights of sums */
     float *counted;   /* (out[0] + out[1] + out[2]): inputs that count, per axis and output */
 };
 
@@ -33,13 +34,15 @@ static int geometry(const struct nn_op_call *call, struct pool *ret_pool)
 static int pool_infer(struct nn_op_call *call)
 {
     struct pool p;
-    int r = nn_op_require_type(call, 0, NN_TYPE_FLOAT);
+    enum nn_type type = call->inputs[0].type;
+    bool bytes = call->op == &nn_op_max_pool && (type == NN_TYPE_INT8 || type == NN_TYPE_UINT8);
+    int r = bytes ? 0 : nn_op_require_type(call, 0, NN_TYPE_FLOAT);
     if (r == 0)
         r = geometry(call, &p);
     if (r < 0)
         return r;
     const struct nn_shape *x = &call->inputs[0].shape;
-    call->outputs[0].type = NN_TYPE_FLOAT;
+    call->outputs[0].type = type;
     nn_spatial_output(&p.spatial, x->dim[0], x->dim[1], &call->outputs[0].shape);
     if (nn_op_wants_output(call, 1)) {
         call->outputs[1].type = NN_TYPE_INT64;
@@ -61,8 +64,8 @@ static int prepare(struct nn_op_call *call, struct pool **ret_pool)
     if (!p->offsets)
         return -ENOMEM;
     nn_spatial_taps(s, 1, p->offsets);
-    /* The planes of one channel, then a row of divisors. */
-    call->workspace_bytes = (size_t)(s->plane_size + s->out[2]) * sizeof(float);
+    /* The planes of one channel, a row of outputs, and a channel as it is laid out. */
+    call->workspace_bytes = (size_t)(s->plane_size + s->out[2] + s->in_size) * sizeof(float);
     call->state = p;
     *ret_pool = p;
     return 0;
@@ -75,6 +78,26 @@ static const float *lay_out(const struct nn_op_call *call, const struct pool *p,
         return channel;
     nn_spatial_lay_out(&p->spatial, call->kernels, channel, fill, call->workspace);
     return call->workspace;
+}
+
+static float *row_of(const struct nn_op_call *call, const struct pool *p)
+{
+    return (float *)call->workspace + p->spatial.plane_size;
+}
+
+/* Where a channel is that cannot be laid out as it comes. */
+static float *channel_of(const struct nn_op_call *call, const struct pool *p)
+{
+    return row_of(call, p) + p->spatial.out[2];
+}
+
+static int make_ones(struct nn_op_call *call, struct pool *p)
+{
+    int64_t count = p->spatial.window_size;
+    p->ones = nn_op_alloc(call, (size_t)count * sizeof *p->ones);
+    for (int64_t t = 0; p->ones && t < count; t++)
+        p->ones[t] = 1;
+    return p->ones ? 0 : -ENOMEM;
 }
 
 /* MaxPool. */
@@ -120,40 +143,80 @@ static int64_t find_max(const struct nn_spatial *s, const float *x, const int64_
     return best;
 }
 
-/* Indices count through the whole input tensor. */
-static void find_indices(const struct nn_op_call *call, const struct pool *p)
+/* Indices of one channel, which count through the whole input tensor. */
+static void find_indices(const struct nn_op_call *call, const struct pool *p, int64_t channel,
+                         const float *x)
 {
     const struct nn_spatial *s = &p->spatial;
-    const float *x = call->inputs[0].data;
     int64_t *indices = call->outputs[1].data, out[NN_SPATIAL_AXES];
     bool columns = nn_op_int(call, "storage_order", 0) != 0;
-    for (int64_t c = 0; c < p->channels; c++, x += s->in_size)
-        for (out[0] = 0; out[0] < s->out[0]; out[0]++)
-            for (out[1] = 0; out[1] < s->out[1]; out[1]++)
-                for (out[2] = 0; out[2] < s->out[2]; out[2]++) {
-                    int64_t at = find_max(s, x, out);
-                    if (at >= 0)
-                        at = c * s->in_size + (columns ? column_major(s, at) : at);
-                    *indices++ = at;
-                }
+    indices += channel * s->out_size;
+    for (out[0] = 0; out[0] < s->out[0]; out[0]++)
+        for (out[1] = 0; out[1] < s->out[1]; out[1]++)
+            for (out[2] = 0; out[2] < s->out[2]; out[2]++) {
+                int64_t at = find_max(s, x, out);
+                if (at >= 0)
+                    at = channel * s->in_size + (columns ? column_major(s, at) : at);
+                *indices++ = at;
+            }
+}
+
+static void max_channel(const struct nn_op_call *call, const struct pool *p, const float *x,
+                        float *y)
+{
+    const struct nn_spatial *s = &p->spatial;
+    const float *planes = lay_out(call, p, x, -INFINITY);
+    for (int64_t d = 0; d < s->out[0]; d++)
+        for (int64_t h = 0; h < s->out[1]; h++, y += s->out[2])
+            call->kernels->tap_max(y, planes + (d * s->extent[1] + h) * s->extent[2],
+                                   p->offsets, (size_t)s->window_size, (size_t)s->out[2]);
+}
+
+/* Bytes are exact as floats. A window of padding only has no maximum: the lowest number. */
+static const float *floats_of(const struct nn_op_call *call, const struct pool *p,
+                              int64_t channel)
+{
+    const struct nn_tensor *x = &call->inputs[0];
+    int64_t size = p->spatial.in_size;
+    float *floats = channel_of(call, p);
+    if (x->type == NN_TYPE_FLOAT)
+        return (const float *)x->data + channel * size;
+    for (int64_t i = 0; i < size; i++)
+        floats[i] = x->type == NN_TYPE_INT8 ? ((const int8_t *)x->data)[channel * size + i]
+                                            : ((const uint8_t *)x->data)[channel * size + i];
+    return floats;
+}
+
+static void max_bytes(const struct nn_op_call *call, const struct pool *p, const float *x,
+                      int64_t channel)
+{
+    const struct nn_spatial *s = &p->spatial;
+    const float *planes = lay_out(call, p, x, call->outputs[0].type == NN_TYPE_INT8 ? -128 : 0);
+    uint8_t *y = (uint8_t *)call->outputs[0].data + channel * s->out_size;
+    float *row = row_of(call, p);
+    for (int64_t d = 0; d < s->out[0]; d++)
+        for (int64_t h = 0; h < s->out[1]; h++) {
+            call->kernels->tap_max(row, planes + (d * s->extent[1] + h) * s->extent[2],
+                                   p->offsets, (size_t)s->window_size, (size_t)s->out[2]);
+            for (int64_t w = 0; w < s->out[2]; w++)
+                *y++ = (uint8_t)(int)row[w];
+        }
 }
 
 static int max_forward(struct nn_op_call *call)
 {
     const struct pool *p = call->state;
-    const struct nn_spatial *s = &p->spatial;
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data;
-    for (int64_t c = 0; y && c < p->channels; c++, x += s->in_size) {
-        const float *planes = lay_out(call, p, x, -INFINITY);
-        for (int64_t d = 0; d < s->out[0]; d++) {
-            for (int64_t h = 0; h < s->out[1]; h++, y += s->out[2])
-                call->kernels->tap_max(y, planes + (d * s->extent[1] + h) * s->extent[2],
-                                       p->offsets, (size_t)s->window_size, (size_t)s->out[2]);
-        }
+    const struct nn_tensor *y = &call->outputs[0];
+    bool indices = nn_op_wants_output(call, 1) && call->outputs[1].data;
+    for (int64_t c = 0; c < p->channels; c++) {
+        const float *x = floats_of(call, p, c);
+        if (y->data && y->type == NN_TYPE_FLOAT)
+            max_channel(call, p, x, (float *)y->data + c * p->spatial.out_size);
+        else if (y->data)
+            max_bytes(call, p, x, c);
+        if (indices)
+            find_indices(call, p, c, x);
     }
-    if (nn_op_wants_output(call, 1) && call->outputs[1].data)
-        find_indices(call, p);
     return 0;
 }
 
@@ -186,12 +249,9 @@ static int average_prepare(struct nn_op_call *call)
         return r;
     const struct nn_spatial *s = &p->spatial;
     int64_t outputs = s->out[0] + s->out[1] + s->out[2];
-    p->ones = nn_op_alloc(call, (size_t)s->window_size * sizeof *p->ones);
     p->counted = nn_op_alloc(call, (size_t)outputs * sizeof *p->counted);
-    if (!p->ones || !p->counted)
+    if (!p->counted || make_ones(call, p) < 0)
         return -ENOMEM;
-    for (int64_t t = 0; t < s->window_size; t++)
-        p->ones[t] = 1;
     bool with_padding = nn_op_int(call, "count_include_pad", 0) != 0;
     float *counted = p->counted;
     for (int i = 0; i < NN_SPATIAL_AXES; counted += s->out[i], i++)
@@ -206,7 +266,7 @@ static int average_forward(struct nn_op_call *call)
     const struct nn_kernels *k = call->kernels;
     const float *x = call->inputs[0].data;
     float *y = call->outputs[0].data;
-    float *divisor = (float *)call->workspace + s->plane_size;
+    float *divisor = row_of(call, p);
     const float *counted_d = p->counted, *counted_h = counted_d + s->out[0],
                 *counted_w = counted_h + s->out[1];
     size_t width = (size_t)s->out[2];
@@ -233,36 +293,41 @@ static bool pool_time(const struct nn_op_call *call, const int *in, int *out)
            nn_spatial_time(call, in, &p.spatial, out);
 }
 
-/* GlobalAveragePool. */
+/* LpPool. */
 
-static int global_infer(struct nn_op_call *call)
+static int lp_infer(struct nn_op_call *call)
 {
-    const struct nn_shape *x = &call->inputs[0].shape;
-    int r = nn_op_require_type(call, 0, NN_TYPE_FLOAT);
-    if (r < 0)
-        return r;
-    if (x->rank < 3)
-        return nn_op_fail(call, -EINVAL, "its input has rank %d, not 3 or more", x->rank);
-    call->outputs[0].type = NN_TYPE_FLOAT;
-    call->outputs[0].shape = *x;
-    for (int i = 2; i < x->rank; i++) {
-        if (x->dim[i] < 1)
-            return nn_op_fail(call, -EINVAL, "it would average nothing");
-        call->outputs[0].shape.dim[i] = 1;
-    }
-    return 0;
+    if (!(nn_lp_power(call) > 0))
+        return nn_op_fail(call, -EINVAL, "p is %g", (double)nn_lp_power(call));
+    return pool_infer(call);
 }
 
-static int global_forward(struct nn_op_call *call)
+static int lp_prepare(struct nn_op_call *call)
 {
-    const struct nn_shape *shape = &call->inputs[0].shape;
+    struct pool *p;
+    int r = prepare(call, &p);
+    return r < 0 ? r : make_ones(call, p);
+}
+
+static int lp_forward(struct nn_op_call *call)
+{
+    const struct pool *p = call->state;
+    const struct nn_spatial *s = &p->spatial;
+    const float exponent = nn_lp_power(call);
     const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data;
-    int64_t size = 1;
-    for (int i = 2; i < shape->rank; i++)
-        size *= shape->dim[i];
-    for (int64_t c = 0; c < shape->dim[0] * shape->dim[1]; c++)
-        y[c] = call->kernels->sum(x + c * size, (size_t)size) / (float)size;
+    float *y = call->outputs[0].data, *channel = channel_of(call, p);
+    const size_t width = (size_t)s->out[2];
+    for (int64_t c = 0; c < p->channels; c++, x += s->in_size) {
+        nn_lp_raise(call->kernels, channel, x, exponent, (size_t)s->in_size);
+        const float *planes = lay_out(call, p, channel, 0);
+        for (int64_t d = 0; d < s->out[0]; d++)
+            for (int64_t h = 0; h < s->out[1]; h++, y += width) {
+                memset(y, 0, width * sizeof *y);
+                call->kernels->tap_sum(y, planes + (d * s->extent[1] + h) * s->extent[2],
+                                       p->offsets, p->ones, (size_t)s->window_size, width);
+                nn_lp_root(y, exponent, width);
+            }
+    }
     return 0;
 }
 
@@ -278,6 +343,18 @@ static const struct nn_attribute_rule average_attributes[] = {
     {"count_include_pad", NN_ATTRIBUTE_INT, 7, 0}, {"dilations", NN_ATTRIBUTE_INTS, 19, 0},
     {"kernel_shape", NN_ATTRIBUTE_INTS, 0, 0},     {"pads", NN_ATTRIBUTE_INTS, 0, 0},
     {"strides", NN_ATTRIBUTE_INTS, 0, 0},          {0},
+};
+
+static const struct nn_attribute_rule lp_attributes[] = {
+    {"auto_pad", NN_ATTRIBUTE_STRING, 0, 0},
+    {"ceil_mode", NN_ATTRIBUTE_INT, 18, 0},
+    {"dilations", NN_ATTRIBUTE_INTS, 18, 0},
+    {"kernel_shape", NN_ATTRIBUTE_INTS, 0, 0},
+    {"p", NN_ATTRIBUTE_FLOAT, 0, 1},
+    {"p", NN_ATTRIBUTE_INT, 2, 0},
+    {"pads", NN_ATTRIBUTE_INTS, 0, 0},
+    {"strides", NN_ATTRIBUTE_INTS, 0, 0},
+    {0},
 };
 
 const struct nn_op nn_op_max_pool = {
@@ -306,13 +383,15 @@ const struct nn_op nn_op_average_pool = {
     .time = pool_time,
 };
 
-const struct nn_op nn_op_global_average_pool = {
-    .name = "GlobalAveragePool",
+const struct nn_op nn_op_lp_pool = {
+    .name = "LpPool",
     .min_inputs = 1,
     .max_inputs = 1,
     .min_outputs = 1,
     .max_outputs = 1,
-    .infer = global_infer,
-    .forward = global_forward,
-    .time = nn_op_time_batch,
+    .attributes = lp_attributes,
+    .infer = lp_infer,
+    .prepare = lp_prepare,
+    .forward = lp_forward,
+    .time = pool_time,
 };
