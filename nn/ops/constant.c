@@ -1,5 +1,7 @@
-/* Values that are known when the plan is made: Constant, and Shape of anything. */
+/* Values that are known when the plan is made, or as soon as sizes are: Constant, Shape and Size of
+ * anything, ConstantOfShape, Range. */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "nn/op.h"
@@ -97,10 +99,164 @@ static int shape(struct nn_op_call *call)
     return 0;
 }
 
+static int infer_size(struct nn_op_call *call)
+{
+    call->outputs[0].type = NN_TYPE_INT64;
+    call->outputs[0].shape = (struct nn_shape){0};
+    return 0;
+}
+
+static int size(struct nn_op_call *call)
+{
+    *(int64_t *)call->outputs[0].data = nn_shape_count(&call->inputs[0].shape);
+    return 0;
+}
+
+/* --- ConstantOfShape -------------------------------------------------------------------- */
+
+static int infer_constant_of_shape(struct nn_op_call *call)
+{
+    const struct nn_tensor *value = nn_op_tensor(call, "value");
+    struct nn_shape shape = {0};
+    bool late;
+    if (value && nn_shape_count(&value->shape) != 1)
+        return nn_op_fail(call, -EINVAL, "value has %lld elements, not one",
+                          (long long)nn_shape_count(&value->shape));
+    shape.rank = nn_op_sizes(call, 0, "the shape", shape.dim, NN_MAX_RANK, &late);
+    if (shape.rank < 0)
+        return shape.rank;
+    for (int d = 0; d < shape.rank; d++)
+        if (shape.dim[d] < 0)
+            return nn_op_fail(call, -EINVAL, "the shape has a negative dimension");
+    call->outputs[0].type = value ? value->type : NN_TYPE_FLOAT;
+    call->outputs[0].shape = shape;
+    call->outputs[0].late = late;
+    return 0;
+}
+
+static int constant_of_shape(struct nn_op_call *call)
+{
+    const struct nn_tensor *value = nn_op_tensor(call, "value");
+    size_t bytes = nn_type_size(call->outputs[0].type);
+    size_t count = (size_t)nn_shape_count(&call->outputs[0].shape);
+    char *to = call->outputs[0].data;
+    if (!value)
+        memset(to, 0, count * bytes);
+    for (size_t i = 0; i < count && value; i++)
+        memcpy(to + i * bytes, value->data, bytes);
+    return 0;
+}
+
+/* --- Range ------------------------------------------------------------------------------ */
+
+/* One of start, limit and delta: what a run will compute, by the most it can be. */
+static int range_number(const struct nn_op_call *call, int index, double *ret_real,
+                        int64_t *ret_integer)
+{
+    static const char *const names[] = {"start", "limit", "delta"};
+    const struct nn_tensor *t = &call->inputs[index];
+    const void *data = t->data || index != 1 ? t->data : t->most;
+    if (nn_shape_count(&t->shape) != 1 || t->type != call->inputs[0].type)
+        return nn_op_fail(call, -EINVAL, "start, limit and delta must be one %s each",
+                          nn_type_name(call->inputs[0].type));
+    if (!data)
+        return nn_op_fail(call, -ENOTSUP, "%s is computed at run time and nothing bounds it",
+                          names[index]);
+    switch (t->type) {
+    case NN_TYPE_FLOAT:
+        *ret_real = (double)*(const float *)data;
+        return 0;
+    case NN_TYPE_INT16:
+        *ret_integer = *(const int16_t *)data;
+        return 0;
+    case NN_TYPE_INT32:
+        *ret_integer = *(const int32_t *)data;
+        return 0;
+    case NN_TYPE_INT64:
+        *ret_integer = *(const int64_t *)data;
+        return 0;
+    default:
+        return nn_op_fail(call, -EINVAL, "a range of %s does not exist", nn_type_name(t->type));
+    }
+}
+
+struct range {
+    double real[3];
+    int64_t integer[3];
+    int64_t count;
+};
+
+/* More elements than anything holds are told from an overflow by the planner. */
+static int read_range(const struct nn_op_call *call, struct range *range)
+{
+    *range = (struct range){0};
+    for (int i = 0; i < 3; i++) {
+        int r = range_number(call, i, &range->real[i], &range->integer[i]);
+        if (r < 0)
+            return r;
+    }
+    const double *real = range->real;
+    if (range->real[2] == 0 && range->integer[2] == 0)
+        return nn_op_fail(call, -EINVAL, "delta is zero");
+    if (call->inputs[0].type == NN_TYPE_FLOAT) {
+        double count = ceil((real[1] - real[0]) / real[2]);
+        if (isnan(count))
+            return nn_op_fail(call, -EINVAL, "start, limit and delta are no numbers");
+        range->count = count <= 0 ? 0 : count > INT32_MAX ? INT64_MAX : (int64_t)count;
+        return 0;
+    }
+    int64_t delta = range->integer[2], start = range->integer[0], limit = range->integer[1];
+    bool any = delta > 0 ? start < limit : start > limit;
+    uint64_t span =
+        delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
+    uint64_t step = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
+    uint64_t count = any ? (span - 1) / step + 1 : 0;
+    range->count = count > INT32_MAX ? INT64_MAX : (int64_t)count;
+    return 0;
+}
+
+static int infer_range(struct nn_op_call *call)
+{
+    struct range range;
+    int r = read_range(call, &range);
+    if (r < 0)
+        return r;
+    call->outputs[0].type = call->inputs[0].type;
+    call->outputs[0].shape = (struct nn_shape){.rank = 1, .dim = {range.count}};
+    call->outputs[0].late = !call->inputs[1].data;
+    return 0;
+}
+
+static int range(struct nn_op_call *call)
+{
+    struct range range;
+    int r = read_range(call, &range);
+    void *y = call->outputs[0].data;
+    for (int64_t i = 0; i < range.count && r == 0; i++) {
+        uint64_t value = (uint64_t)range.integer[0] + (uint64_t)i * (uint64_t)range.integer[2];
+        switch (call->outputs[0].type) {
+        case NN_TYPE_FLOAT:
+            ((float *)y)[i] = (float)(range.real[0] + (double)i * range.real[2]);
+            break;
+        case NN_TYPE_INT16:
+            ((int16_t *)y)[i] = (int16_t)value;
+            break;
+        case NN_TYPE_INT32:
+            ((int32_t *)y)[i] = (int32_t)value;
+            break;
+        default:
+            ((int64_t *)y)[i] = (int64_t)value;
+        }
+    }
+    return r;
+}
+
 static const struct nn_attribute_rule constant_rules[] = {
     {"value", NN_ATTRIBUTE_TENSOR, 1, 0},         {"value_float", NN_ATTRIBUTE_FLOAT, 12, 0},
     {"value_floats", NN_ATTRIBUTE_FLOATS, 12, 0}, {"value_int", NN_ATTRIBUTE_INT, 12, 0},
     {"value_ints", NN_ATTRIBUTE_INTS, 12, 0},     {0}};
+static const struct nn_attribute_rule value_rules[] = {{"value", NN_ATTRIBUTE_TENSOR, 9, 0},
+                                                       {0}};
 static const struct nn_attribute_rule shape_rules[] = {
     {"start", NN_ATTRIBUTE_INT, 15, 0}, {"end", NN_ATTRIBUTE_INT, 15, 0}, {0}};
 
@@ -123,4 +279,36 @@ const struct nn_op nn_op_shape = {
     .attributes = shape_rules,
     .infer = infer_shape,
     .forward = shape,
+};
+
+const struct nn_op nn_op_size = {
+    .name = "Size",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .flags = NN_OP_SHAPE_ONLY,
+    .infer = infer_size,
+    .forward = size,
+};
+
+const struct nn_op nn_op_constant_of_shape = {
+    .name = "ConstantOfShape",
+    .min_inputs = 1,
+    .max_inputs = 1,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .attributes = value_rules,
+    .infer = infer_constant_of_shape,
+    .forward = constant_of_shape,
+};
+
+const struct nn_op nn_op_range = {
+    .name = "Range",
+    .min_inputs = 3,
+    .max_inputs = 3,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .infer = infer_range,
+    .forward = range,
 };

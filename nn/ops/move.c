@@ -1,4 +1,4 @@
-/* Operators that move elements without computing: Concat, Transpose, Slice, Gather. */
+/* Operators that move elements without computing: Concat, Split, Transpose, Slice, Gather. */
 #include <errno.h>
 #include <string.h>
 
@@ -65,6 +65,101 @@ static bool concat_time(const struct nn_op_call *call, const int *in, int *out)
             return false;
     out[0] = in[0];
     return true;
+}
+
+/* --- Split ------------------------------------------------------------------------------ */
+
+/* The extents of the parts, where they are given: an attribute in opsets 2 to 12, an input in the
+ * others. Returns how many, 0 for equal parts. */
+static int split_list(const struct nn_op_call *call, const int64_t **ret_extents)
+{
+    int count;
+    *ret_extents = nn_op_ints(call, "split", &count);
+    if (!nn_op_has_input(call, 1))
+        return count;
+    const struct nn_tensor *list = &call->inputs[1];
+    if (call->opset >= 2 && call->opset < 13)
+        return nn_op_fail(call, -EINVAL, "opset %d has no input 'split'", call->opset);
+    if (list->type != NN_TYPE_INT64 || list->shape.rank != 1)
+        return nn_op_fail(call, -EINVAL, "split must be a list of int64");
+    if (!list->data)
+        return nn_op_fail(call, -ENOTSUP, "split must be a constant, not computed at run time");
+    *ret_extents = list->data;
+    int64_t entries = list->shape.dim[0];
+    return entries > NN_OP_VARIADIC ? NN_OP_VARIADIC + 1 : (int)entries;
+}
+
+/* Of equal parts, the last may be shorter since opset 18. */
+static int64_t split_extent(const struct nn_op_call *call, const int64_t *extents, int count,
+                            int64_t dim, int part)
+{
+    if (count > 0)
+        return extents[part];
+    int64_t each = (dim + call->output_count - 1) / call->output_count,
+            left = dim - part * each;
+    return left < 0 ? 0 : left < each ? left : each;
+}
+
+static int infer_split(struct nn_op_call *call)
+{
+    const struct nn_shape *from = &call->inputs[0].shape;
+    const int64_t *extents;
+    int axis = nn_op_axis(call, nn_op_int(call, "axis", 0), from->rank);
+    int count = axis < 0 ? axis : split_list(call, &extents);
+    if (count < 0)
+        return count;
+    int64_t dim = from->dim[axis], sum = 0, parts = call->output_count;
+    if ((count > 0 && count != parts) || nn_op_int(call, "num_outputs", parts) != parts)
+        return nn_op_fail(call, -EINVAL, "there are %lld outputs for %lld parts",
+                          (long long)parts,
+                          (long long)(count > 0 ? count : nn_op_int(call, "num_outputs", 0)));
+    if (count == 0 && call->opset < 18 && dim % parts != 0)
+        return nn_op_fail(call, -EINVAL, "%lld do not divide into %lld equal parts",
+                          (long long)dim, (long long)parts);
+    for (int j = 0; j < parts; j++) {
+        int64_t extent = split_extent(call, extents, count, dim, j);
+        if (extent < 0 || extent > dim - sum)
+            return nn_op_fail(call, -EINVAL, "the parts do not add up to %lld", (long long)dim);
+        sum += extent;
+        if (!nn_op_wants_output(call, j))
+            continue;
+        call->outputs[j].type = call->inputs[0].type;
+        call->outputs[j].shape = *from;
+        call->outputs[j].shape.dim[axis] = extent;
+    }
+    if (sum != dim)
+        return nn_op_fail(call, -EINVAL, "the parts do not add up to %lld", (long long)dim);
+    return 0;
+}
+
+static int split(struct nn_op_call *call)
+{
+    const struct nn_tensor *in = &call->inputs[0];
+    const int64_t *extents;
+    int rank = in->shape.rank, count = split_list(call, &extents);
+    int axis = nn_op_axis(call, nn_op_int(call, "axis", 0), rank);
+    size_t size = nn_type_size(in->type);
+    size_t cell = (size_t)nn_shape_extent(&in->shape, axis + 1, rank) * size;
+    size_t rows = (size_t)nn_shape_extent(&in->shape, 0, axis);
+    size_t row = (size_t)in->shape.dim[axis] * cell;
+    const char *from = in->data;
+    for (int j = 0; j < call->output_count; j++) {
+        size_t piece =
+            (size_t)split_extent(call, extents, count, in->shape.dim[axis], j) * cell;
+        char *to = call->outputs[j].data;
+        for (size_t r = 0; r < rows && piece > 0 && to; r++)
+            memcpy(to + r * piece, from + r * row, piece);
+        from += piece;
+    }
+    return 0;
+}
+
+static bool split_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    int axis = nn_op_axis(call, nn_op_int(call, "axis", 0), call->inputs[0].shape.rank);
+    for (int j = 0; j < call->output_count; j++)
+        out[j] = in[0];
+    return in[0] != NN_TIME_NONE && in[0] != axis;
 }
 
 /* --- Transpose -------------------------------------------------------------------------- */
@@ -363,6 +458,10 @@ static bool gather_time(const struct nn_op_call *call, const int *in, int *out)
 }
 
 static const struct nn_attribute_rule axis_rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 0}, {0}};
+static const struct nn_attribute_rule split_rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 0},
+                                                       {"split", NN_ATTRIBUTE_INTS, 1, 12},
+                                                       {"num_outputs", NN_ATTRIBUTE_INT, 18, 0},
+                                                       {0}};
 static const struct nn_attribute_rule perm_rules[] = {{"perm", NN_ATTRIBUTE_INTS, 1, 0}, {0}};
 static const struct nn_attribute_rule slice_rules[] = {{"starts", NN_ATTRIBUTE_INTS, 1, 9},
                                                        {"ends", NN_ATTRIBUTE_INTS, 1, 9},
@@ -380,6 +479,18 @@ const struct nn_op nn_op_concat = {
     .infer = infer_concat,
     .forward = concat,
     .time = concat_time,
+};
+
+const struct nn_op nn_op_split = {
+    .name = "Split",
+    .min_inputs = 1,
+    .max_inputs = 2,
+    .min_outputs = 1,
+    .max_outputs = NN_OP_VARIADIC,
+    .attributes = split_rules,
+    .infer = infer_split,
+    .forward = split,
+    .time = split_time,
 };
 
 const struct nn_op nn_op_transpose = {

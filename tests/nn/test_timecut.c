@@ -730,6 +730,79 @@ static void grow_product(struct growth *g, const char *from, struct onnx_dims sh
     add_node(g, shape.rank == 2 && pick(g, 2) ? "Gemm" : "MatMul", inputs, shape);
 }
 
+/* Repeats or pads one axis, or cuts it in two and keeps one part. */
+static void grow_repeat(struct growth *g, const char *from, struct onnx_dims shape)
+{
+    int axis = pick(g, shape.rank), how = pick(g, 3);
+    char constant[16], inputs[40];
+    int64_t list[16] = {0};
+    if (how == 0) {
+        for (int d = 0; d < shape.rank; d++)
+            list[d] = d == axis ? 2 : 1;
+        shape.dim[axis] *= 2;
+        add_ints(g, constant, shape.rank, list);
+    } else if (how == 1) {
+        list[axis] = pick(g, 2);
+        list[shape.rank + axis] = pick(g, 2);
+        shape.dim[axis] += list[axis] + list[shape.rank + axis];
+        add_ints(g, constant, 2 * shape.rank, list);
+    } else {
+        list[0] = shape.dim[axis] / 2;
+        list[1] = shape.dim[axis] = shape.dim[axis] - list[0];
+        add_ints(g, constant, 2, list);
+    }
+    snprintf(inputs, sizeof inputs, "%s %s", from, constant);
+    if (how < 2) {
+        add_node(g, how == 0 ? "Tile" : "Pad", inputs, shape);
+        return;
+    }
+    char outputs[40];
+    snprintf(outputs, sizeof outputs, "- v%d", g->count);
+    onnx_node(&g->o, "Split", inputs, outputs);
+    onnx_attribute_int(&g->o, "axis", axis);
+    g->shapes[g->count++] = shape;
+}
+
+/* The greater of a value and another, chosen by a comparison. */
+static void grow_choice(struct growth *g, const char *from, struct onnx_dims shape)
+{
+    char nodes[3][24], inputs[80];
+    const int64_t last = shape.dim[shape.rank - 1];
+    float values[64] = {0};
+    int n = g->constants++;
+    if (last > 64)
+        return;
+    net_fill(values, (size_t)last, g->random);
+    snprintf(nodes[0], sizeof nodes[0], "c%d", n);
+    snprintf(nodes[1], sizeof nodes[1], "less%d", n);
+    snprintf(nodes[2], sizeof nodes[2], "number%d", n);
+    onnx_floats(&g->o, nodes[0], DIMS(last), values);
+    snprintf(inputs, sizeof inputs, "%s %s", from, nodes[0]);
+    onnx_node(&g->o, "Less", inputs, nodes[1]);
+    onnx_node(&g->o, "Cast", nodes[1], nodes[2]);
+    onnx_attribute_int(&g->o, "to", 1);
+    if (pick(g, 2)) {
+        snprintf(inputs, sizeof inputs, "%s %s %s", nodes[1], nodes[0], from);
+        add_node(g, "Where", inputs, shape);
+    } else {
+        snprintf(inputs, sizeof inputs, "%s %s %s", nodes[2], from, nodes[0]);
+        add_node(g, pick(g, 2) ? "Max" : "Sum", inputs, shape);
+    }
+}
+
+static void grow_expand(struct growth *g, const char *from, struct onnx_dims shape)
+{
+    char constant[16], inputs[40];
+    int64_t list[16];
+    for (int d = 0; d < shape.rank; d++) {
+        list[d] = shape.dim[d] == 1 && pick(g, 2) ? 2 : 1;
+        shape.dim[d] *= list[d];
+    }
+    add_ints(g, constant, shape.rank, list);
+    snprintf(inputs, sizeof inputs, "%s %s", from, constant);
+    add_node(g, "Expand", inputs, shape);
+}
+
 static void grow(struct growth *g)
 {
     /* Mostly from the newest value, so that graphs get deep. */
@@ -739,7 +812,7 @@ static void grow(struct growth *g)
     name_of(from, a);
     if (shape.rank == 0 || onnx_dims_count(shape) > 2000)
         return;
-    switch (pick(g, 10)) {
+    switch (pick(g, 13)) {
     case 0:
         add_node(g, "Tanh", from, shape);
         break;
@@ -767,6 +840,15 @@ static void grow(struct growth *g)
         break;
     case 9:
         grow_product(g, from, shape);
+        break;
+    case 10:
+        grow_repeat(g, from, shape);
+        break;
+    case 11:
+        grow_choice(g, from, shape);
+        break;
+    case 12:
+        grow_expand(g, from, shape);
         break;
     }
 }

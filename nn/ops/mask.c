@@ -1,10 +1,14 @@
-/* Where: of each place the element of one of two operands, with broadcasting. */
+/* Elements that are taken or left where they stand: Where, of two operands, with broadcasting, by
+ * a condition; Trilu, of matrices, by the side of a diagonal. */
 #include <errno.h>
+#include <string.h>
 
 #include "nn/op.h"
 #include "nn/walk.h"
 
-static int infer(struct nn_op_call *call)
+/* --- Where ------------------------------------------------------------------------------ */
+
+static int infer_where(struct nn_op_call *call)
 {
     const struct nn_tensor *in = call->inputs;
     struct nn_shape *to = &call->outputs[0].shape;
@@ -27,7 +31,7 @@ struct state {
     struct nn_walk pick; /* operand 0: the condition, 1: input 1 */
 };
 
-static int prepare(struct nn_op_call *call)
+static int prepare_where(struct nn_op_call *call)
 {
     const struct nn_shape *whole = &call->outputs[0].shape;
     struct state *state = nn_op_alloc(call, sizeof *state);
@@ -80,14 +84,78 @@ static int where(struct nn_op_call *call)
     return 0;
 }
 
+/* --- Trilu ------------------------------------------------------------------------------ */
+
+static int infer_trilu(struct nn_op_call *call)
+{
+    const struct nn_tensor *k = &call->inputs[1];
+    if (call->inputs[0].shape.rank < 2)
+        return nn_op_fail(call, -EINVAL, "the input has %d dimensions; matrices have two",
+                          call->inputs[0].shape.rank);
+    if (nn_op_has_input(call, 1) &&
+        (k->type != NN_TYPE_INT64 || nn_shape_count(&k->shape) != 1))
+        return nn_op_fail(call, -EINVAL, "k must be one int64");
+    call->outputs[0].type = call->inputs[0].type;
+    call->outputs[0].shape = call->inputs[0].shape;
+    return 0;
+}
+
+static int trilu(struct nn_op_call *call)
+{
+    const struct nn_shape *shape = &call->outputs[0].shape;
+    size_t size = nn_type_size(call->outputs[0].type);
+    int64_t columns = shape->dim[shape->rank - 1], height = shape->dim[shape->rank - 2];
+    int64_t rows = nn_shape_extent(shape, 0, shape->rank - 1);
+    int64_t k = nn_op_has_input(call, 1) ? *(const int64_t *)call->inputs[1].data : 0;
+    bool upper = nn_op_int(call, "upper", 1) != 0;
+    const char *from = call->inputs[0].data;
+    char *to = call->outputs[0].data;
+    /* Beyond these diagonals all is on one side. */
+    k = k < -height ? -height : k > columns ? columns : k;
+    for (int64_t row = 0; row < rows && columns > 0; row++) {
+        /* Where the upper part begins, the lower ends one behind the diagonal. */
+        int64_t edge = row % height + k + (upper ? 0 : 1);
+        size_t split = (size_t)(edge < 0 ? 0 : edge > columns ? columns : edge) * size;
+        size_t whole = (size_t)columns * size, begin = upper ? split : 0;
+        memmove(to + begin, from + begin, upper ? whole - split : split);
+        memset(to + (upper ? 0 : split), 0, upper ? split : whole - split);
+        from += whole;
+        to += whole;
+    }
+    return 0;
+}
+
+/* Matrices of one frame stay whole; a diagonal computed from the frames may be another each. */
+static bool trilu_time(const struct nn_op_call *call, const int *in, int *out)
+{
+    out[0] = in[0];
+    return in[0] != NN_TIME_NONE && in[0] < call->inputs[0].shape.rank - 2 &&
+           (call->input_count < 2 || in[1] == NN_TIME_NONE);
+}
+
+static const struct nn_attribute_rule trilu_rules[] = {{"upper", NN_ATTRIBUTE_INT, 14, 0}, {0}};
+
 const struct nn_op nn_op_where = {
     .name = "Where",
     .min_inputs = 3,
     .max_inputs = 3,
     .min_outputs = 1,
     .max_outputs = 1,
-    .infer = infer,
-    .prepare = prepare,
+    .infer = infer_where,
+    .prepare = prepare_where,
     .forward = where,
     .time = nn_op_time_same,
+};
+
+const struct nn_op nn_op_trilu = {
+    .name = "Trilu",
+    .min_inputs = 1,
+    .max_inputs = 2,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .flags = NN_OP_ELEMENTWISE,
+    .attributes = trilu_rules,
+    .infer = infer_trilu,
+    .forward = trilu,
+    .time = trilu_time,
 };
