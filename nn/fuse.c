@@ -12,8 +12,7 @@
 
 struct fuser {
     struct nn_planner *p;
-    int *readers;  /* of each value; graph outputs count as one more */
-    int *producer; /* of each value: index into p->nodes, -1 */
+    int *readers, *producer; /* nn_planner_edges */
 };
 
 /* The node that makes input 0 of `node`, when nobody else reads that value. */
@@ -194,19 +193,7 @@ static void fuse_max_pool(struct fuser *f, int index)
 static int fuse_all(struct fuser *f)
 {
     struct nn_planner *p = f->p;
-    for (int i = 0; i < p->value_capacity; i++)
-        f->producer[i] = -1;
-    for (int i = 0; i < p->model->output_count; i++)
-        f->readers[p->model->outputs[i]]++;
-    for (int i = 0; i < p->node_count; i++) {
-        const struct nn_plan_node *node = p->nodes[i];
-        for (int j = 0; j < node->input_count; j++)
-            if (node->inputs[j] != NN_VALUE_NONE)
-                f->readers[node->inputs[j]]++;
-        for (int j = 0; j < node->output_count; j++)
-            if (node->outputs[j] != NN_VALUE_NONE)
-                f->producer[node->outputs[j]] = i;
-    }
+    nn_planner_edges(p, f->readers, f->producer);
     for (int i = 0; i < p->node_count; i++) {
         int r = 0;
         if (p->nodes[i]->op == &nn_op_batch_normalization)
@@ -218,11 +205,7 @@ static int fuse_all(struct fuser *f)
         if (r < 0)
             return r;
     }
-    int kept = 0;
-    for (int i = 0; i < p->node_count; i++)
-        if (p->nodes[i])
-            p->nodes[kept++] = p->nodes[i];
-    p->node_count = kept;
+    nn_planner_compact(p);
     return 0;
 }
 

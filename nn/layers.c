@@ -83,9 +83,11 @@ void nn_layers_settle(struct nn_planner *p)
         layer->macs /= (double)p->frames;
         layer->shape = nn_planner_frame_tensor(p, first_output(p->nodes[i])).shape;
     }
-    /* Who absorbs stands before what it absorbs, and is itself absorbed by nobody. */
     for (int i = 0; i < p->layer_count; i++) {
         struct nn_plan_layer *layer = &p->layers[i];
+        /* What absorbed it may have been absorbed in turn (parts of a Gelu behind a Conv). */
+        while (layer->fused_into >= 0 && p->layers[layer->fused_into].fused_into >= 0)
+            layer->fused_into = p->layers[layer->fused_into].fused_into;
         if (layer->fused_into < 0 || !p->layers[layer->fused_into].per_frame)
             continue;
         layer->per_frame = true;

@@ -255,7 +255,8 @@ static int trace_plan(struct nn_plan *plan, struct nn_planner *p,
                       const struct nn_plan_options *options, size_t limit)
 {
     const struct nn_model *m = p->model;
-    /* A node adds at most two constants: Conv with BatchNormalization. */
+    /* A node adds at most two values: constants of Conv with BatchNormalization, keys turned for an
+     * attention. */
     p->value_count = m->value_count;
     p->value_capacity = m->value_count + 2 * m->node_count;
     p->values = nn_pool_array(&p->scratch, (size_t)p->value_capacity, sizeof *p->values);
@@ -282,6 +283,8 @@ static int make_plan(struct nn_plan *plan, struct nn_planner *p,
         r = nn_rewindow_check(p->rewindow, p);
     if (r == 0)
         r = nn_layers_list(p);
+    if (r == 0 && p->rewrites)
+        r = nn_recognise(p);
     if (r == 0 && p->rewrites)
         r = nn_fuse(p);
     if (r == 0 && plan->frames > 0)

@@ -2,6 +2,7 @@
  *
  *   nn_trace          shapes of every value, constants folded, dead nodes left out
  *   nn_layers_list    what is left to run, listed for people
+ *   nn_recognise      operators that exporters take apart put together again
  *   nn_fuse           Conv+BatchNormalization and activations merged into the node before
  *   nn_cut_time       which nodes run per frame, which per window, and what crosses
  *   nn_project        the half of recurrent layers that looks at single frames, moved before the
@@ -53,6 +54,8 @@ int nn_trace(struct nn_planner *p);
 
 int nn_layers_list(struct nn_planner *p);
 
+int nn_recognise(struct nn_planner *p);
+
 int nn_fuse(struct nn_planner *p);
 
 /* `input` is the value that is fed frame by frame, `axis` its time axis. */
@@ -73,6 +76,13 @@ int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor
 /* Tensors of a node's inputs, for calls. Written to `tensors`. */
 void nn_planner_inputs(const struct nn_planner *p, const struct nn_plan_node *node,
                        struct nn_tensor *tensors);
+
+/* Of each value up to value_capacity, how many read it (graph outputs count as one more), and the
+ * index of the node that makes it, or -1. */
+void nn_planner_edges(const struct nn_planner *p, int *readers, int *producer);
+
+/* Closes the gaps where nodes were taken out (NULL). */
+void nn_planner_compact(struct nn_planner *p);
 
 /* The most inputs and outputs, together, that any node has; at least 1. */
 size_t nn_planner_widest(const struct nn_planner *p);

@@ -56,6 +56,34 @@ size_t nn_planner_widest(const struct nn_planner *p)
     return widest;
 }
 
+void nn_planner_edges(const struct nn_planner *p, int *readers, int *producer)
+{
+    for (int i = 0; i < p->value_capacity; i++) {
+        readers[i] = 0;
+        producer[i] = -1;
+    }
+    for (int i = 0; i < p->model->output_count; i++)
+        readers[p->model->outputs[i]]++;
+    for (int i = 0; i < p->node_count; i++) {
+        const struct nn_plan_node *node = p->nodes[i];
+        for (int j = 0; j < node->input_count; j++)
+            if (node->inputs[j] != NN_VALUE_NONE)
+                readers[node->inputs[j]]++;
+        for (int j = 0; j < node->output_count; j++)
+            if (node->outputs[j] != NN_VALUE_NONE)
+                producer[node->outputs[j]] = i;
+    }
+}
+
+void nn_planner_compact(struct nn_planner *p)
+{
+    int kept = 0;
+    for (int i = 0; i < p->node_count; i++)
+        if (p->nodes[i])
+            p->nodes[kept++] = p->nodes[i];
+    p->node_count = kept;
+}
+
 /* Nodes that some graph output depends on. */
 static int mark_live(const struct nn_model *m, bool *live)
 {
