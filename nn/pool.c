@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/pages.h"
+
 enum { ALIGNMENT = 64, CHUNK_BYTES = 32 * 1024 };
 
 struct nn_pool_chunk {
@@ -38,6 +40,18 @@ void nn_pool_reset(struct nn_pool *pool)
     pool->full = false;
 }
 
+/* From two huge pages on, a chunk has no others: less than a third of it is then wasted. */
+static void *allocate(size_t bytes)
+{
+    if (bytes < 2 * NN_HUGE_PAGE || bytes > SIZE_MAX - NN_HUGE_PAGE)
+        return aligned_alloc(ALIGNMENT, bytes);
+    bytes = (bytes + NN_HUGE_PAGE - 1) & ~(NN_HUGE_PAGE - 1);
+    void *memory = aligned_alloc(NN_HUGE_PAGE, bytes);
+    if (memory)
+        nn_pages_prefer_huge(memory, bytes);
+    return memory;
+}
+
 void *nn_pool_alloc(struct nn_pool *pool, size_t bytes)
 {
     if (bytes == 0)
@@ -57,7 +71,7 @@ void *nn_pool_alloc(struct nn_pool *pool, size_t bytes)
     struct nn_pool_chunk *chunk = pool->chunks;
     if (!chunk || chunk->size - chunk->used < bytes) {
         size_t size = bytes > CHUNK_BYTES ? bytes : CHUNK_BYTES;
-        struct nn_pool_chunk *fresh = aligned_alloc(ALIGNMENT, sizeof *fresh + size);
+        struct nn_pool_chunk *fresh = allocate(sizeof *fresh + size);
         if (!fresh)
             return NULL;
         *fresh = (struct nn_pool_chunk){.size = size};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/pages.h"
 #include "nn/plan_parts.h"
 #include "nn/run.h"
 
@@ -29,6 +30,7 @@ static int allocate(struct nn_session *s)
     s->outputs = calloc((size_t)plan->output_count, sizeof *s->outputs);
     if (!s->memory || !s->inputs || !s->outputs)
         return -ENOMEM;
+    nn_pages_prefer_huge(s->memory, inputs + plan->arena_bytes + plan->ring_bytes);
     s->input_bytes = (char *)(((uintptr_t)s->memory + 63) & ~(uintptr_t)63);
     s->arena = s->input_bytes + inputs;
     s->rings = s->arena + plan->arena_bytes;
