@@ -115,6 +115,8 @@ struct nn_op_call {
     bool projected;
 
     const struct nn_kernels *kernels; /* the plan's choice */
+    enum nn_precision
+        precision; /* the plan's; weights are float32 while constants are folded */
 
     /* Written by prepare, read by forward. Memory from nn_op_alloc lives as long as the plan.
      */
@@ -128,6 +130,8 @@ struct nn_op_call {
     /* prepare sets bit i when it has packed input i and forward reads those bytes no more. */
     uint32_t packed_inputs;
     const char *method; /* static text, for people: how forward does it; may stay NULL */
+    /* prepare: the largest relative change of an output by how weights are stored, as measured. */
+    double weight_error;
 
     struct nn_pool *pool;
     struct nn_constants

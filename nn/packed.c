@@ -56,6 +56,8 @@ static int check_header(const struct nn_packed_header *h, size_t size, struct nn
     const char *kernels = nn_kernels_best()->name;
     char wanted[sizeof h->kernels] = {0};
     strncpy(wanted, kernels, sizeof wanted - 1);
+    if (h->precision > NN_PRECISION_INT8)
+        return nn_error_set(err, -EINVAL, "packed model: its precision is unknown");
     if (memcmp(h->kernels, wanted, sizeof wanted) != 0)
         return nn_error_set(err, -EINVAL, "the packed model is not for %s, which is used here",
                             kernels);
@@ -152,6 +154,11 @@ void nn_packed_unref(struct nn_packed *packed)
     if (packed->release)
         packed->release(packed->user);
     free(packed);
+}
+
+enum nn_precision nn_packed_precision(const struct nn_packed *packed)
+{
+    return (enum nn_precision)packed->header.precision;
 }
 
 const char *nn_packed_kernels(const struct nn_packed *packed)

@@ -14,7 +14,7 @@
 
 #define NN_PACKED_MAGIC "VIGILPK" /* and a NUL; protobuf never starts with a 'V' tag here */
 
-enum { NN_PACKED_VERSION = 1, NN_PACKED_ALIGNMENT = 64 };
+enum { NN_PACKED_VERSION = 2, NN_PACKED_ALIGNMENT = 64 };
 
 struct nn_packed_part {
     uint64_t offset, bytes;
@@ -24,7 +24,8 @@ struct nn_packed_header {
     char magic[8];
     uint32_t version;
     uint32_t header_bytes;
-    char kernels[16]; /* name of the set, NUL-padded */
+    char kernels[12];   /* name of the set, NUL-padded */
+    uint32_t precision; /* enum nn_precision: another would look for other weights */
     uint64_t file_bytes;
     uint64_t checksum; /* of all before the hole, this field as 0 */
     struct nn_packed_part table, graph, weights, hole;
@@ -50,5 +51,8 @@ int nn_packed_tensor(const struct nn_packed *packed, const Onnx__TensorProto *pr
 
 /* Name of the set of kernels the file is for. */
 const char *nn_packed_kernels(const struct nn_packed *packed);
+
+/* The precision of the plan it was written of. */
+enum nn_precision nn_packed_precision(const struct nn_packed *packed);
 
 #endif

@@ -340,7 +340,8 @@ int nn_packed_write(const struct nn_plan *plan, const void *onnx, size_t size,
                        .inline_bytes = inline_bytes ? inline_bytes : INLINE_BYTES,
                        .header = {.magic = NN_PACKED_MAGIC,
                                   .version = NN_PACKED_VERSION,
-                                  .header_bytes = sizeof w.header}};
+                                  .header_bytes = sizeof w.header,
+                                  .precision = plan->precision}};
     strncpy(w.header.kernels, plan->kernels->name, sizeof w.header.kernels - 1);
     w.entries = calloc(plan->constants.count + 1, sizeof *w.entries);
     r = w.entries ? find_used(&w) : -ENOMEM;

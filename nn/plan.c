@@ -1,6 +1,7 @@
 #include "nn/plan_parts.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +169,7 @@ static int build_program(struct nn_planner *p, bool frame, const struct nn_place
         .source_count = frame ? 0 : p->crossing_count,
         .opset = p->model->opset,
         .kernels = p->kernels,
+        .precision = p->precision,
         .pool = p->pool,
         .constants = p->constants,
         .layers = p->layers,
@@ -355,16 +357,20 @@ static int64_t own_window(const struct nn_model *model, const struct nn_plan_opt
     return own > 0 && own <= INT32_MAX ? own : 0;
 }
 
-/* The weights of a packed model are those of its own kernels and window. */
+/* The weights of a packed model are those of its own kernels, precision and window. */
 static int check_packed(const struct nn_packed *packed, const struct nn_kernels *kernels,
-                        bool other_window, struct nn_error *err)
+                        enum nn_precision precision, bool other_window, struct nn_error *err)
 {
     if (packed && other_window)
         return nn_error_set(err, -ENOTSUP, "a packed model runs with its own window only");
-    if (!packed || strcmp(nn_packed_kernels(packed), kernels->name) == 0)
-        return 0;
-    return nn_error_set(err, -ENOTSUP, "a model packed for %s does not run with %s kernels",
-                        nn_packed_kernels(packed), kernels->name);
+    if (packed && strcmp(nn_packed_kernels(packed), kernels->name) != 0)
+        return nn_error_set(err, -ENOTSUP, "a model packed for %s does not run with %s kernels",
+                            nn_packed_kernels(packed), kernels->name);
+    if (packed && nn_packed_precision(packed) != precision)
+        return nn_error_set(err, -ENOTSUP, "a model packed as %s does not run as %s",
+                            nn_precision_names[nn_packed_precision(packed)],
+                            nn_precision_names[precision]);
+    return 0;
 }
 
 int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options,
@@ -380,15 +386,20 @@ int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options
     struct nn_plan *plan = NULL;
     const struct nn_kernels *kernels =
         options->kernels == NN_KERNELS_REFERENCE ? nn_kernels_scalar() : nn_kernels_best();
-    int r = check_packed(model->packed, kernels, other_window, err);
+    /* The reference kernels are what others are compared with. */
+    enum nn_precision precision =
+        options->kernels == NN_KERNELS_REFERENCE ? NN_PRECISION_FP32 : options->precision;
+    int r = check_packed(model->packed, kernels, precision, other_window, err);
     if (r == 0 && other_window)
         r = survey(model, options, own, limit, &rewindow, err);
     if (r == 0)
         r = start_plan(model, limit, &plan, err);
     if (r == 0) {
         plan->kernels = kernels;
+        plan->precision = precision;
         struct nn_planner planner = {.model = model,
                                      .kernels = plan->kernels,
+                                     .precision = precision,
                                      .rewrites = options->kernels == NN_KERNELS_BEST,
                                      .rewindow = other_window ? &rewindow : NULL,
                                      .pool = &plan->pool,
@@ -432,6 +443,14 @@ const struct nn_value_info *nn_plan_output(const struct nn_plan *plan, size_t in
     return &plan->outputs[index];
 }
 
+static double weight_error(const struct nn_program *program)
+{
+    double worst = 0;
+    for (int s = 0; s < program->step_count; s++)
+        worst = fmax(worst, program->steps[s].call.weight_error);
+    return worst;
+}
+
 void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
 {
     *ret_info = (struct nn_plan_info){
@@ -439,6 +458,7 @@ void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
         .arena_bytes = plan->input_bytes + plan->arena_bytes + plan->ring_bytes +
                        plan->frame.late_bytes + plan->window.late_bytes,
         .weight_bytes = plan->pool.used_bytes,
+        .weight_error = fmax(weight_error(&plan->frame), weight_error(&plan->window)),
         .window = plan->frames,
         .frame_elements = plan->frame_elements,
         .frame_nodes = plan->frame_nodes,

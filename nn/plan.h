@@ -41,6 +41,8 @@ struct nn_plan_options {
      * bytes are copied, and writing the session's input has no effect. */
     const struct nn_tensor *input_values;
     enum nn_kernel_choice kernels;
+    /* The reference kernels always have float32 weights. */
+    enum nn_precision precision;
     /* Axis of input 0 that is time, or -1 for a plan that only runs whole. With an axis, the
      * input's extent there is the window length and its type must be float32. Batch should be
      * 1: where a graph folds time into a larger batch, frames are no longer apart in memory,
@@ -71,11 +73,13 @@ const struct nn_value_info *nn_plan_input(const struct nn_plan *plan, size_t ind
 const struct nn_value_info *nn_plan_output(const struct nn_plan *plan, size_t index);
 
 struct nn_plan_info {
-    const char *kernels;   /* "scalar", "avx2", "avx512": for logs and bench */
-    size_t arena_bytes;    /* memory of one session: inputs, activations, ring */
-    size_t weight_bytes;   /* packed and folded constants, shared by all sessions */
-    int64_t parameters;    /* of all layers: what was learnt, not shapes or indices */
-    int window;            /* frames in one window; 0 without a time axis */
+    const char *kernels; /* "scalar", "avx2", "avx512": for logs and bench */
+    size_t arena_bytes;  /* memory of one session: inputs, activations, ring */
+    size_t weight_bytes; /* packed and folded constants, shared by all sessions */
+    double weight_error; /* the largest relative change of a layer's outputs by how its weights
+                            * are stored, as measured (nn/ops/dense.h); 0: all are float32 */
+    int64_t parameters;  /* of all layers: what was learnt, not shapes or indices */
+    int window;          /* frames in one window; 0 without a time axis */
     size_t frame_elements; /* floats of one input frame; 0 without a time axis */
     int frame_nodes;       /* nodes before the cut */
     int window_nodes;      /* nodes after it (all of them, without a time axis) */

@@ -239,6 +239,7 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, bool la
     step->call = nn_plan_node_call(node, parts->opset, parts->kernels, tensors,
                                    tensors + node->input_count, parts->pool, parts->err);
     step->call.constants = parts->constants;
+    step->call.precision = parts->precision;
     int r = late ? prepare_late(b, node, step) : nn_plan_prepare(&step->call);
     if (node->layer >= 0)
         parts->layers[node->layer].method = step->call.method;

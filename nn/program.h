@@ -80,6 +80,7 @@ struct nn_program_parts {
     int source_count;
     int opset;
     const struct nn_kernels *kernels;
+    enum nn_precision precision;
     struct nn_pool *pool;
     struct nn_constants *constants;
     struct nn_plan_layer *layers; /* told the method of each operator */

@@ -8,7 +8,6 @@
 #include <assert.h>
 
 #include "nn/planner.h"
-#include "nn/ops/rows.h"
 
 /* With fewer, copying the product from the ring costs as much as making it. */
 enum { LEAST_INPUTS = 16 };
@@ -34,7 +33,7 @@ static bool can_project(const struct nn_planner *p, int index)
     const struct nn_shape *w = &p->values[node->inputs[1]].tensor.shape;
     int64_t width = w->dim[0] * w->dim[1];
     return p->axis[x] == steps && in->dim[steps] == p->frames && w->dim[2] >= LEAST_INPUTS &&
-           width <= INT32_MAX / NN_ROWS_DEPTH && in->dim[0] * in->dim[1] <= INT32_MAX / width;
+           in->dim[0] * in->dim[1] <= INT32_MAX / width;
 }
 
 /* The new node, whose output takes the place of the layer's input. NULL without memory. */

@@ -14,6 +14,8 @@ int nn_error_set(struct nn_error *err, int code, const char *format, ...)
     return code;
 }
 
+const char *const nn_precision_names[] = {"fp32", "fast", "int8", NULL};
+
 /* By ONNX's number; bytes 0 where we have no such type. */
 static const struct {
     const char *name;

@@ -34,6 +34,16 @@ enum nn_type {
 /* Data types of ONNX that are float32 here (nn/model.h). */
 enum { NN_ONNX_FLOAT16 = 10, NN_ONNX_DOUBLE = 11 };
 
+/* How a plan may store weights (nn/ops/dense.h); all sums are float32. */
+enum nn_precision {
+    NN_PRECISION_FP32 = 0, /* as they are */
+    NN_PRECISION_FAST, /* large dense ones in 8 or 16 bits, where that changes outputs little */
+    NN_PRECISION_INT8, /* large dense ones in 8 bits, whatever it changes */
+};
+
+/* As options and keys spell them, by number; NULL at the end. */
+extern const char *const nn_precision_names[];
+
 struct nn_shape {
     int rank;
     int64_t dim[NN_MAX_RANK];

@@ -10,6 +10,10 @@
 #define TILE_ROWS    4
 #define TILE_VECTORS 3
 
+/* 6 × 2 sums, 2 weights and 1 input. */
+#define PANEL_ROWS    6
+#define PANEL_VECTORS 2
+
 #define LANES 8
 typedef __m256 vector;
 
@@ -33,6 +37,16 @@ static inline vector v_load(const float *p)
 static inline vector v_load_part(const float *p, size_t n)
 {
     return _mm256_maskload_ps(p, lane_mask(n));
+}
+
+static inline vector v_load_half(const uint16_t *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
+
+static inline vector v_load_int8(const int8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
 
 static inline void v_store(float *p, vector a)

@@ -10,6 +10,10 @@
 #define TILE_ROWS    8
 #define TILE_VECTORS 3
 
+/* 4 × 4 sums, 4 weights and 1 input: enough to hide what a sum takes. */
+#define PANEL_ROWS    4
+#define PANEL_VECTORS 4
+
 #define LANES 16
 typedef __m512 vector;
 
@@ -32,6 +36,16 @@ static inline vector v_load(const float *p)
 static inline vector v_load_part(const float *p, size_t n)
 {
     return _mm512_maskz_loadu_ps(lane_mask(n), p);
+}
+
+static inline vector v_load_half(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+static inline vector v_load_int8(const int8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
 static inline void v_store(float *p, vector a)

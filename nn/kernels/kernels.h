@@ -9,7 +9,7 @@
  * neighbouring outputs read neighbouring inputs for every tap; the loops here then know
  * nothing of pads, strides, dilations or the number of dimensions.
  *
- * Sums over taps, sigmoid and tanh are computed in one order everywhere, each product and sum
+ * Sums over taps and panels, sigmoid and tanh are computed in one order everywhere, each product and sum
  * rounded as one operation, so that these agree to the bit between tables. (The scalar table
  * rounds through double, which differs from that about once in 10^9.)
  *
@@ -88,10 +88,41 @@ struct nn_winograd_output {
     size_t rows, columns; /* of y to write, at most those of n tiles */
 };
 
+/* Weights as products with few rows read them: a matrix (depth, columns) cut into panels of
+ * NN_PANEL_COLUMNS columns, which lie one behind the other, each row-major. The last panel is as
+ * wide as its columns need, rounded up to NN_PANEL_STEP. */
+enum { NN_PANEL_COLUMNS = 64, NN_PANEL_STEP = 16 };
+
+/* Products of longer rows are added up in pieces of this many. */
+enum { NN_PANEL_DEPTH = 128 };
+
+enum nn_weight_format {
+    NN_WEIGHT_FLOAT,
+    NN_WEIGHT_HALF, /* IEEE half precision, times a scale per column */
+    NN_WEIGHT_INT8, /* times a scale per column */
+};
+
+/* One panel and rows that meet it:
+ *     y[r·y_step + j] += Σ_d x[r·x_step + d] · weight[d·width + j]
+ * for `columns` j, width being columns rounded up to NN_PANEL_STEP. With a scale, each piece of
+ * the sum is multiplied by scale[j] before it is added. y overlaps nothing. */
+struct nn_panel {
+    float *y;
+    const float *x;
+    const void *weight;
+    const float *scale; /* NULL for NN_WEIGHT_FLOAT */
+    enum nn_weight_format format;
+    size_t rows, depth, columns;
+    size_t x_step, y_step;
+};
+
 struct nn_kernels {
     const char *name; /* "scalar", "avx2", "avx512" */
 
     void (*gemm)(const struct nn_gemm *g);
+
+    /* Each row gets the same bits in whatever company it stands, and so does each column. */
+    void (*panel)(const struct nn_panel *p);
 
     /* tile_rows outputs (channels) at n positions, sharing what they read:
      *     y[r·y_step + i] += Σ_t weight[t·tile_rows + r] · x[offset[t] + i]

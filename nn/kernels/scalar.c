@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "nn/half.h"
+
 const float nn_sigmoid_upper[SIGMOID_UPPER] = {4.37031012579801e-11f, 1.15627324459942e-07f,
                                                6.08574864600143e-05f, 8.51377133304701e-03f,
                                                2.48287947061529e-01f};
@@ -43,6 +45,35 @@ static void scalar_gemm(const struct nn_gemm *g)
             }
             float *c = &g->c[i * g->c_step + j];
             *c = g->alpha * sum + (g->beta != 0 ? g->beta * *c : 0);
+        }
+    }
+}
+
+static float weight_at(const struct nn_panel *p, size_t index)
+{
+    switch (p->format) {
+    case NN_WEIGHT_HALF:
+        return nn_half_to_float(((const uint16_t *)p->weight)[index]);
+    case NN_WEIGHT_INT8:
+        return ((const int8_t *)p->weight)[index];
+    case NN_WEIGHT_FLOAT:
+        break;
+    }
+    return ((const float *)p->weight)[index];
+}
+
+static void scalar_panel(const struct nn_panel *p)
+{
+    size_t width = (p->columns + NN_PANEL_STEP - 1) / NN_PANEL_STEP * NN_PANEL_STEP;
+    for (size_t r = 0; r < p->rows; r++) {
+        for (size_t j = 0; j < p->columns; j++) {
+            float *y = &p->y[r * p->y_step + j];
+            for (size_t start = 0; start < p->depth; start += NN_PANEL_DEPTH) {
+                float sum = 0;
+                for (size_t d = start; d < p->depth && d < start + NN_PANEL_DEPTH; d++)
+                    sum = fused(p->x[r * p->x_step + d], weight_at(p, d * width + j), sum);
+                *y = p->scale ? fused(p->scale[j], sum, *y) : *y + sum;
+            }
         }
     }
 }
@@ -247,6 +278,7 @@ static void scalar_softmax(float *y, const float *x, size_t n)
 const struct nn_kernels nn_kernels_table_scalar = {
     .name = "scalar",
     .gemm = scalar_gemm,
+    .panel = scalar_panel,
     .tile_rows = SCALAR_TILE_ROWS,
     .tile = scalar_tile,
     .tap_sum = scalar_tap_sum,

@@ -220,6 +220,105 @@ static void multiply_columns(float *y, const float *x, const float *a, size_t a_
         add_rows(1, y, x + p, a + p * a_step, a_step, n);
 }
 
+/* Panels. */
+
+ALWAYS_INLINE vector load_float(const void *weight, size_t index)
+{
+    return v_load((const float *)weight + index);
+}
+
+ALWAYS_INLINE vector load_half(const void *weight, size_t index)
+{
+    return v_load_half((const uint16_t *)weight + index);
+}
+
+ALWAYS_INLINE vector load_int8(const void *weight, size_t index)
+{
+    return v_load_int8((const int8_t *)weight + index);
+}
+
+/* rows × vectors sums in registers over `depth` products, then added to y: of its columns from
+ * `column` on, of which p->columns count. */
+ALWAYS_INLINE void panel_block(const size_t rows, const size_t vectors,
+                               const struct nn_panel *p, float *y, const float *x, size_t width,
+                               size_t first, size_t depth, size_t column,
+                               vector (*load)(const void *weight, size_t index))
+{
+    vector sum[PANEL_ROWS][NN_PANEL_COLUMNS / LANES];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t v = 0; v < vectors; v++)
+            sum[r][v] = v_set(0);
+    for (size_t d = 0; d < depth; d++) {
+        vector w[NN_PANEL_COLUMNS / LANES];
+        for (size_t v = 0; v < vectors; v++)
+            w[v] = load(p->weight, (first + d) * width + column + v * LANES);
+        for (size_t r = 0; r < rows; r++) {
+            vector in = v_set(x[r * p->x_step + d]);
+            for (size_t v = 0; v < vectors; v++)
+                sum[r][v] = v_fma(in, w[v], sum[r][v]);
+        }
+    }
+    for (size_t v = 0; v < vectors; v++) {
+        size_t at = column + v * LANES;
+        if (at >= p->columns)
+            break;
+        size_t n = p->columns - at < LANES ? p->columns - at : LANES;
+        vector scale = p->scale ? v_load_part(p->scale + at, n) : v_set(1);
+        for (size_t r = 0; r < rows; r++) {
+            float *to = y + r * p->y_step + at;
+            vector old = v_load_part(to, n);
+            v_store_part(to, p->scale ? v_fma(scale, sum[r][v], old) : v_add(old, sum[r][v]),
+                         n);
+        }
+    }
+}
+
+/* All columns of `rows` rows from `row` on, `vectors` vectors at once. */
+ALWAYS_INLINE void panel_rows(const size_t rows, const size_t vectors, const struct nn_panel *p,
+                              size_t row, size_t width, size_t first, size_t depth,
+                              vector (*load)(const void *weight, size_t index))
+{
+    float *y = p->y + row * p->y_step;
+    const float *x = p->x + row * p->x_step + first;
+    size_t column = 0;
+    for (; column + vectors * LANES <= width; column += vectors * LANES)
+        panel_block(rows, vectors, p, y, x, width, first, depth, column, load);
+    for (; column < width; column += NN_PANEL_STEP)
+        panel_block(rows, NN_PANEL_STEP / LANES, p, y, x, width, first, depth, column, load);
+}
+
+/* One row takes all columns at once: the panel is walked from end to end, as memory likes. */
+ALWAYS_INLINE void panel_each_row(const struct nn_panel *p, size_t row, size_t width,
+                                  size_t first, size_t depth,
+                                  vector (*load)(const void *weight, size_t index))
+{
+    for (; row < p->rows; row++)
+        panel_rows(1, NN_PANEL_COLUMNS / LANES, p, row, width, first, depth, load);
+}
+
+/* A piece of the weights is in the first cache when the second few rows meet it. */
+static void simd_panel(const struct nn_panel *p)
+{
+    size_t width = (p->columns + NN_PANEL_STEP - 1) / NN_PANEL_STEP * NN_PANEL_STEP;
+    for (size_t first = 0; first < p->depth; first += NN_PANEL_DEPTH) {
+        size_t depth = p->depth - first < NN_PANEL_DEPTH ? p->depth - first : NN_PANEL_DEPTH;
+        size_t r = 0;
+        if (p->format == NN_WEIGHT_HALF) {
+            panel_each_row(p, 0, width, first, depth, load_half);
+            continue;
+        }
+        if (p->format == NN_WEIGHT_INT8) {
+            panel_each_row(p, 0, width, first, depth, load_int8);
+            continue;
+        }
+        for (; r + PANEL_ROWS <= p->rows; r += PANEL_ROWS)
+            panel_rows(PANEL_ROWS, PANEL_VECTORS, p, r, width, first, depth, load_float);
+        for (; r + 2 <= p->rows; r += 2)
+            panel_rows(2, PANEL_VECTORS, p, r, width, first, depth, load_float);
+        panel_each_row(p, r, width, first, depth, load_float);
+    }
+}
+
 static void simd_affine(float *y, const float *x, float scale, float shift, size_t n);
 
 /* A product with a vector: true when it was one. */
@@ -483,6 +582,7 @@ static void simd_softmax(float *y, const float *x, size_t n)
 const struct nn_kernels TABLE = {
     .name = TABLE_NAME,
     .gemm = simd_gemm,
+    .panel = simd_panel,
     .tile_rows = TILE_ROWS,
     .tile = simd_tile,
     .tap_sum = simd_tap_sum,

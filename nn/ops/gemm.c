@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "nn/activation.h"
+#include "nn/ops/dense.h"
 
 /* OpenBLAS counts with 32 bits. */
 static int check_extents(const struct nn_op_call *call, int64_t m, int64_t n, int64_t k)
@@ -23,23 +24,42 @@ static int require_floats(const struct nn_op_call *call)
     return 0;
 }
 
-/* The tables and OpenBLAS take matrices that have rows and columns. */
-static void multiply(const struct nn_kernels *k, const struct nn_gemm *g)
+/* Weights in the form the plan wants them in, if that is another than their own. */
+static int prepare_dense(struct nn_op_call *call, const struct nn_gemm *g,
+                         struct nn_panels *ret_dense)
+{
+    const struct nn_matrix matrix = {.values = call->inputs[1].data,
+                                     .depth = (int64_t)g->k,
+                                     .columns = (int64_t)g->n,
+                                     .depth_step = g->transpose_b ? 1 : (int64_t)g->b_step,
+                                     .column_step = g->transpose_b ? (int64_t)g->b_step : 1};
+    return nn_dense_prepare(call, &matrix, (int64_t)g->m, ret_dense);
+}
+
+/* C = A · B + beta · C, by the stored weights where there are some. The tables and OpenBLAS take
+ * matrices that have rows and columns. */
+static void multiply(const struct nn_kernels *k, const struct nn_panels *dense,
+                     const struct nn_gemm *g)
 {
     if (g->m == 0 || g->n == 0)
         return;
-    if (g->k > 0)
+    if (g->k > 0 && !dense->weight) {
         k->gemm(g);
-    else if (g->beta == 0)
+        return;
+    }
+    if (g->beta == 0)
         memset(g->c, 0, g->m * g->n * sizeof *g->c);
-    else
+    else if (g->beta != 1)
         k->affine(g->c, g->c, g->beta, 0, g->m * g->n);
+    if (dense->weight)
+        nn_panels_multiply(k, dense, g->a, (int64_t)g->m, (int64_t)g->k, g->c, (int64_t)g->n);
 }
 
 /* Gemm. */
 
 struct gemm {
     struct nn_gemm product;      /* without the pointers */
+    struct nn_panels dense;      /* has weights: they stand for input 1 */
     int64_t bias_row, bias_step; /* steps of C between rows and columns; 0: broadcast */
 };
 
@@ -106,7 +126,28 @@ static int gemm_prepare(struct nn_op_call *call)
     if (!g)
         return -ENOMEM;
     call->state = g;
-    return gemm_geometry(call, g);
+    int r = gemm_geometry(call, g);
+    const struct nn_gemm *p = &g->product;
+    /* One row or one column lies the same way transposed. */
+    if (r < 0 || (p->transpose_a && p->m > 1 && p->k > 1) || p->alpha != 1)
+        return r;
+    return prepare_dense(call, p, &g->dense);
+}
+
+static void set_bias(const struct nn_op_call *call, const struct gemm *state, float *c)
+{
+    size_t m = state->product.m, n = state->product.n;
+    if (!nn_op_has_input(call, 2)) {
+        memset(c, 0, m * n * sizeof *c);
+        return;
+    }
+    for (size_t i = 0; i < m; i++, c += n) {
+        const float *bias = (const float *)call->inputs[2].data + (int64_t)i * state->bias_row;
+        if (state->bias_step == 1)
+            memcpy(c, bias, n * sizeof *c);
+        for (size_t j = 0; j < n && state->bias_step == 0; j++)
+            c[j] = *bias;
+    }
 }
 
 static int gemm_forward(struct nn_op_call *call)
@@ -116,17 +157,10 @@ static int gemm_forward(struct nn_op_call *call)
     g.a = call->inputs[0].data;
     g.b = call->inputs[1].data;
     g.c = call->outputs[0].data;
-    if (nn_op_has_input(call, 2)) {
-        const float *bias = call->inputs[2].data;
-        for (size_t i = 0; i < g.m; i++) {
-            for (size_t j = 0; j < g.n; j++)
-                g.c[i * g.n + j] =
-                    bias[(int64_t)i * state->bias_row + (int64_t)j * state->bias_step];
-        }
-    } else {
+    if (!nn_op_has_input(call, 2))
         g.beta = 0;
-    }
-    multiply(call->kernels, &g);
+    set_bias(call, state, g.c);
+    multiply(call->kernels, &state->dense, &g);
     if (call->activation != NN_ACTIVATION_NONE)
         nn_activation_apply(call, g.c, g.c, g.m * g.n);
     return 0;
@@ -157,6 +191,7 @@ static double gemm_macs(const struct nn_op_call *call)
 /* As many products as the leading dimensions, broadcast together, count. */
 struct matmul {
     struct nn_gemm product;
+    struct nn_panels dense; /* as for Gemm */
     int batch_rank;
     int64_t batch[NN_MAX_RANK];
     int64_t a_batch_step[NN_MAX_RANK], b_batch_step[NN_MAX_RANK]; /* 0: broadcast */
@@ -237,7 +272,8 @@ static int matmul_prepare(struct nn_op_call *call)
     if (!mm)
         return -ENOMEM;
     call->state = mm;
-    return matmul_geometry(call, mm, &shape);
+    int r = matmul_geometry(call, mm, &shape);
+    return r < 0 || mm->batch_rank > 0 ? r : prepare_dense(call, &mm->product, &mm->dense);
 }
 
 static int matmul_forward(struct nn_op_call *call)
@@ -259,7 +295,7 @@ static int matmul_forward(struct nn_op_call *call)
             g.a += at * mm->a_batch_step[axis];
             g.b += at * mm->b_batch_step[axis];
         }
-        multiply(call->kernels, &g);
+        multiply(call->kernels, &mm->dense, &g);
     }
     if (call->activation != NN_ACTIVATION_NONE) {
         float *y = call->outputs[0].data;

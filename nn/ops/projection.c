@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "nn/op.h"
-#include "nn/ops/rows.h"
+#include "nn/ops/panels.h"
 
 enum { X, W };
 /* Another one than the layer's own for W, whose layout differs: a packed file made for one kind of
@@ -16,33 +16,31 @@ enum { X, W };
 enum { WEIGHT_SLOT = 2 };
 
 struct projection {
-    int64_t rows, depth, width;
-    const float *weight; /* (depth, width) */
-    int32_t offsets[NN_ROWS_DEPTH];
+    int64_t rows;
+    struct nn_panels panels;
 };
 
 static int prepare(struct nn_op_call *call)
 {
     const struct nn_shape *x = &call->inputs[X].shape, *w = &call->inputs[W].shape;
+    const struct nn_matrix from = {.values = call->inputs[W].data,
+                                   .depth = w->dim[2],
+                                   .columns = w->dim[0] * w->dim[1],
+                                   .depth_step = 1,
+                                   .column_step = w->dim[2]};
     struct projection *p = nn_op_alloc(call, sizeof *p);
-    if (!p)
-        return -ENOMEM;
-    p->rows = nn_shape_extent(x, 0, x->rank - 1);
-    p->depth = w->dim[2];
-    p->width = w->dim[0] * w->dim[1];
-    for (int t = 0; t < NN_ROWS_DEPTH; t++)
-        p->offsets[t] = (int32_t)(t * p->width);
+    int64_t floats = nn_panels_floats(NN_WEIGHT_FLOAT, from.depth, from.columns);
     bool fill;
-    float *weight = nn_op_weights(call, WEIGHT_SLOT, (size_t)(p->depth * p->width), &fill);
+    float *weight =
+        p && floats >= 0 ? nn_op_weights(call, WEIGHT_SLOT, (size_t)floats, &fill) : NULL;
     if (!weight)
         return -ENOMEM;
-    const float *from = call->inputs[W].data;
-    for (int64_t d = 0; fill && d < p->depth; d++)
-        for (int64_t j = 0; j < p->width; j++)
-            weight[d * p->width + j] = from[j * p->depth + d];
-    p->weight = weight;
+    if (fill)
+        nn_panels_pack(&from, NN_WEIGHT_FLOAT, weight, NULL);
+    p->rows = nn_shape_extent(x, 0, x->rank - 1);
+    p->panels =
+        (struct nn_panels){.depth = from.depth, .columns = from.columns, .weight = weight};
     call->packed_inputs = 1u << W;
-    call->workspace_bytes = NN_ROWS_DEPTH * call->kernels->tile_rows * sizeof(float);
     call->state = p;
     return 0;
 }
@@ -50,18 +48,11 @@ static int prepare(struct nn_op_call *call)
 static int forward(struct nn_op_call *call)
 {
     const struct projection *p = call->state;
+    int64_t depth = p->panels.depth, width = p->panels.columns;
     float *y = call->outputs[0].data;
-    memset(y, 0, (size_t)(p->rows * p->width) * sizeof *y);
-    nn_rows_multiply(call->kernels, &(struct nn_rows){.in = call->inputs[X].data,
-                                                      .rows = p->rows,
-                                                      .depth = p->depth,
-                                                      .weight = p->weight,
-                                                      .width = p->width,
-                                                      .columns = p->width,
-                                                      .offsets = p->offsets,
-                                                      .out = y,
-                                                      .out_step = p->width,
-                                                      .panel = call->workspace});
+    memset(y, 0, (size_t)(p->rows * width) * sizeof *y);
+    nn_panels_multiply(call->kernels, &p->panels, call->inputs[X].data, p->rows, depth, y,
+                       width);
     return 0;
 }
 

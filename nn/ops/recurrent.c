@@ -7,7 +7,7 @@
  *
  * Sums are taken in the order of ONNX Runtime, for an LSTM down to which products are rounded
  * before they are added: a network whose state amplifies rounding errors then gives what it
- * gave where it was tested. That is why products run through the tables' tiles and not through
+ * gave where it was tested. That is why products run through the tables' panels and not through
  * OpenBLAS, whose order depends on where in the batch a row stands; they are also faster.
  *
  * Letters as in the ONNX specification: W input weights, R recurrent weights, B biases (Wb,
@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "nn/activation.h"
-#include "nn/ops/rows.h"
+#include "nn/ops/panels.h"
 
 enum { X, W, R, B, SEQUENCE_LENS, INITIAL_H, INITIAL_C, P, INPUTS };
 enum { Y, Y_H, Y_C };
@@ -27,10 +27,11 @@ struct run;
 
 struct cell {
     int gates;
+    int joined;    /* gates whose product with the state is one; the others come after it */
     int functions; /* activations of one direction */
     const char *defaults[MAX_FUNCTIONS];
     /* Adds the state's product to the gates of the whole batch. */
-    void (*multiply)(const struct recurrent *rec, const struct run *run);
+    void (*multiply)(const struct recurrent *rec, const struct run *run, int64_t step);
     /* Gates to the new state, for one sequence. */
     void (*update)(const struct recurrent *rec, const struct run *run, int64_t sequence);
 };
@@ -45,50 +46,40 @@ struct recurrent {
     bool input_forget, linear_before_reset;
     float clip; /* 0: none */
     struct nn_cell_activation functions[2][MAX_FUNCTIONS];
-    /* Wᵀ (directions, inputs, gates·hidden) and Rᵀ (directions, hidden, gates·hidden); NULL
-     * when the weights are computed at run time. */
+    /* Wᵀ and Rᵀ of all directions, packed; NULL when the weights are computed at run time. */
     const float *w, *r;
-    int32_t offsets[NN_ROWS_DEPTH]; /* of the rows of Wᵀ and Rᵀ */
 };
 
 /* One direction at work. Everything but the weights lies in the workspace. */
 struct run {
     const struct nn_kernels *k;
     const struct nn_cell_activation *functions;
-    const float *w, *r;      /* (inputs, gates·hidden), (hidden, gates·hidden) */
-    const float *p;          /* (3·hidden) or NULL */
-    float *bias;             /* (gates·hidden): what is added to the gates */
-    const float *reset_bias; /* (hidden): what the reset gate scales too, or NULL */
+    struct nn_panels w;       /* (inputs, gates·hidden) */
+    struct nn_panels r, rest; /* (hidden, joined·hidden), (hidden, the other gates·hidden) */
+    const float *p;           /* (3·hidden) or NULL */
+    float *bias;              /* (gates·hidden): what is added to the gates */
+    const float *reset_bias;  /* (hidden): what the reset gate scales too, or NULL */
     /* X · Wᵀ (steps · batch, gates·hidden) in the order of X's rows, which lie step apart. */
     const float *projected;
     int64_t projected_step;
     float *gates;         /* (batch, gates·hidden) */
     float *h, *c, *spare; /* (batch, hidden) */
-    float *panel;         /* (NN_ROWS_DEPTH, tile_rows) */
 };
 
 /* Cells. */
 
-/* The state's part of `columns` gate values, from `column` on. */
-static void multiply_state(const struct recurrent *rec, const struct run *run, const float *in,
-                           int64_t column, int64_t columns, float *out, int64_t out_step)
+/* out (batch, ...) += in (batch, hidden) · weights */
+static void multiply_state(const struct recurrent *rec, const struct run *run,
+                           struct nn_panels weights, int64_t step, const float *in, float *out,
+                           int64_t out_step)
 {
-    nn_rows_multiply(run->k, &(struct nn_rows){.in = in,
-                                               .rows = rec->batch,
-                                               .depth = rec->hidden,
-                                               .weight = run->r + column,
-                                               .width = rec->cell->gates * rec->hidden,
-                                               .columns = columns,
-                                               .offsets = rec->offsets,
-                                               .out = out,
-                                               .out_step = out_step,
-                                               .panel = run->panel});
+    weights.backwards = step % 2 != 0;
+    nn_panels_multiply(run->k, &weights, in, rec->batch, rec->hidden, out, out_step);
 }
 
-static void multiply_all(const struct recurrent *rec, const struct run *run)
+static void multiply_all(const struct recurrent *rec, const struct run *run, int64_t step)
 {
-    int64_t width = rec->cell->gates * rec->hidden;
-    multiply_state(rec, run, run->h, 0, width, run->gates, width);
+    multiply_state(rec, run, run->r, step, run->h, run->gates, rec->cell->gates * rec->hidden);
 }
 
 /* x = function(clip(x)) */
@@ -140,12 +131,12 @@ static void update_lstm(const struct recurrent *rec, const struct run *run, int6
 }
 
 /* The reset gate works on the state before (spec's default) or after its product. */
-static void multiply_gru(const struct recurrent *rec, const struct run *run)
+static void multiply_gru(const struct recurrent *rec, const struct run *run, int64_t step)
 {
     const struct nn_kernels *k = run->k;
     size_t n = (size_t)rec->hidden;
     int64_t width = 3 * rec->hidden;
-    multiply_state(rec, run, run->h, 0, 2 * rec->hidden, run->gates, width);
+    multiply_state(rec, run, run->r, step, run->h, run->gates, width);
     for (int64_t s = 0; s < rec->batch; s++) {
         float *z = run->gates + s * width, *r = z + n;
         float *spare = run->spare + s * rec->hidden;
@@ -159,11 +150,10 @@ static void multiply_gru(const struct recurrent *rec, const struct run *run)
             memset(spare, 0, n * sizeof *spare);
     }
     if (!rec->linear_before_reset) {
-        multiply_state(rec, run, run->spare, 2 * rec->hidden, rec->hidden, run->gates + 2 * n,
-                       width);
+        multiply_state(rec, run, run->rest, step, run->spare, run->gates + 2 * n, width);
         return;
     }
-    multiply_state(rec, run, run->h, 2 * rec->hidden, rec->hidden, run->spare, rec->hidden);
+    multiply_state(rec, run, run->rest, step, run->h, run->spare, rec->hidden);
     for (int64_t s = 0; s < rec->batch; s++) {
         float *r = run->gates + s * width + n;
         k->mul_add(r + n, r, run->spare + s * rec->hidden, n);
@@ -185,9 +175,9 @@ static void update_gru(const struct recurrent *rec, const struct run *run, int64
 }
 
 static const struct cell lstm_cell = {
-    4, 3, {"Sigmoid", "Tanh", "Tanh"}, multiply_all, update_lstm};
-static const struct cell gru_cell = {3, 2, {"Sigmoid", "Tanh"}, multiply_gru, update_gru};
-static const struct cell rnn_cell = {1, 1, {"Tanh"}, multiply_all, update_rnn};
+    4, 4, 3, {"Sigmoid", "Tanh", "Tanh"}, multiply_all, update_lstm};
+static const struct cell gru_cell = {3, 2, 2, {"Sigmoid", "Tanh"}, multiply_gru, update_gru};
+static const struct cell rnn_cell = {1, 1, 1, {"Tanh"}, multiply_all, update_rnn};
 
 static const struct cell *cell_of(const struct nn_op_call *call)
 {
@@ -274,21 +264,37 @@ static int check_inputs(const struct nn_op_call *call, const struct recurrent *r
     return r;
 }
 
-/* The weights' shapes were checked, so they exist and this cannot overflow. */
-static int64_t weight_floats(const struct recurrent *rec, int64_t depth)
+static int64_t packed_floats(int64_t depth, int64_t columns)
 {
-    return rec->directions * rec->cell->gates * rec->hidden * depth;
+    return nn_panels_floats(NN_WEIGHT_FLOAT, depth, columns);
 }
 
-/* Floats of the workspace without transposed weights; negative when that overflows. */
-static int64_t workspace_floats(const struct recurrent *rec, int64_t tile_rows)
+/* Of one direction, packed. The weights' shapes were checked, so they exist, and packed they are
+ * but a few columns wider: this cannot overflow. */
+static int64_t w_floats(const struct recurrent *rec)
+{
+    return packed_floats(rec->inputs, rec->cell->gates * rec->hidden);
+}
+
+static int64_t joined_floats(const struct recurrent *rec)
+{
+    return packed_floats(rec->hidden, rec->cell->joined * rec->hidden);
+}
+
+static int64_t r_floats(const struct recurrent *rec)
+{
+    int64_t rest = (rec->cell->gates - rec->cell->joined) * rec->hidden;
+    return joined_floats(rec) + packed_floats(rec->hidden, rest);
+}
+
+/* Floats of the workspace without packed weights; negative when that overflows. */
+static int64_t workspace_floats(const struct recurrent *rec)
 {
     int64_t width = rec->cell->gates * rec->hidden, rows, projected, states;
     if (__builtin_mul_overflow(rec->steps, rec->batch, &rows) ||
         __builtin_mul_overflow(rows, width, &projected) ||
         __builtin_mul_overflow(rec->batch, width + 3 * rec->hidden, &states) ||
-        __builtin_add_overflow(rec->projected ? 0 : projected,
-                               states + width + NN_ROWS_DEPTH * tile_rows, &projected) ||
+        __builtin_add_overflow(rec->projected ? 0 : projected, states + width, &projected) ||
         projected > INT64_MAX / 8)
         return -1;
     return projected;
@@ -313,7 +319,7 @@ static int geometry(const struct nn_op_call *call, struct recurrent *ret_recurre
     rec.projected = call->projected;
     rec.inputs = call->projected ? call->inputs[W].shape.dim[2] : x->dim[2];
     rec.hidden = recurrence->dim[2];
-    if (rec.hidden < 1 || rec.hidden > INT32_MAX / 4 / NN_ROWS_DEPTH ||
+    if (rec.hidden < 1 || rec.hidden > INT32_MAX / 4 ||
         nn_op_int(call, "hidden_size", rec.hidden) != rec.hidden)
         return nn_op_fail(call, -EINVAL, "hidden_size does not fit R with %lld columns",
                           (long long)rec.hidden);
@@ -327,7 +333,7 @@ static int geometry(const struct nn_op_call *call, struct recurrent *ret_recurre
         r = read_functions(call, &rec);
     if (r == 0)
         r = check_inputs(call, &rec);
-    if (r == 0 && workspace_floats(&rec, (int64_t)call->kernels->tile_rows) < 0)
+    if (r == 0 && workspace_floats(&rec) < 0)
         r = nn_op_fail(call, -E2BIG, "its sequence is too long");
     if (r == 0)
         *ret_recurrent = rec;
@@ -360,15 +366,28 @@ static int recurrent_infer(struct nn_op_call *call)
     return 0;
 }
 
-/* weight (directions, width, depth) to (directions, depth, width) */
-static void transpose(const struct recurrent *rec, const float *weight, int64_t depth,
-                      float *out)
+/* weight (directions, gates·hidden, depth) to what w_floats counts, for each direction. */
+static void pack_w(const struct recurrent *rec, const float *weight, float *out)
 {
-    int64_t width = rec->cell->gates * rec->hidden;
-    for (int d = 0; d < rec->directions; d++, weight += width * depth)
-        for (int64_t p = 0; p < depth; p++)
-            for (int64_t j = 0; j < width; j++)
-                *out++ = weight[j * depth + p];
+    int64_t width = rec->cell->gates * rec->hidden, depth = rec->inputs;
+    for (int d = 0; d < rec->directions; d++, weight += width * depth, out += w_floats(rec))
+        nn_panels_pack(&(struct nn_matrix){weight, depth, width, 1, depth}, NN_WEIGHT_FLOAT,
+                       out, NULL);
+}
+
+/* The same to what r_floats counts. */
+static void pack_r(const struct recurrent *rec, const float *weight, float *out)
+{
+    int64_t depth = rec->hidden, joined = rec->cell->joined * depth;
+    int64_t rest = rec->cell->gates * depth - joined;
+    for (int d = 0; d < rec->directions; d++, out += r_floats(rec)) {
+        nn_panels_pack(&(struct nn_matrix){weight, depth, joined, 1, depth}, NN_WEIGHT_FLOAT,
+                       out, NULL);
+        weight += joined * depth;
+        nn_panels_pack(&(struct nn_matrix){weight, depth, rest, 1, depth}, NN_WEIGHT_FLOAT,
+                       out + joined_floats(rec), NULL);
+        weight += rest * depth;
+    }
 }
 
 static int recurrent_prepare(struct nn_op_call *call)
@@ -379,28 +398,25 @@ static int recurrent_prepare(struct nn_op_call *call)
     int r = geometry(call, rec);
     if (r < 0)
         return r;
-    for (int t = 0; t < NN_ROWS_DEPTH; t++)
-        rec->offsets[t] = (int32_t)(t * rec->cell->gates * rec->hidden);
-    int64_t w_floats = weight_floats(rec, rec->inputs),
-            r_floats = weight_floats(rec, rec->hidden);
-    int64_t floats = workspace_floats(rec, (int64_t)call->kernels->tile_rows);
+    int64_t w_all = rec->directions * w_floats(rec), r_all = rec->directions * r_floats(rec);
+    int64_t floats = workspace_floats(rec);
     call->state = rec;
     if (nn_op_is_constant(call, W) && nn_op_is_constant(call, R)) {
         bool fill_w = false, fill_r;
-        float *w = NULL, *recurrence = nn_op_weights(call, 1, (size_t)r_floats, &fill_r);
+        float *w = NULL, *recurrence = nn_op_weights(call, 1, (size_t)r_all, &fill_r);
         if (!rec->projected)
-            w = nn_op_weights(call, 0, (size_t)w_floats, &fill_w);
+            w = nn_op_weights(call, 0, (size_t)w_all, &fill_w);
         if ((!w && !rec->projected) || !recurrence)
             return -ENOMEM;
         if (fill_w)
-            transpose(rec, call->inputs[W].data, rec->inputs, w);
+            pack_w(rec, call->inputs[W].data, w);
         if (fill_r)
-            transpose(rec, call->inputs[R].data, rec->hidden, recurrence);
+            pack_r(rec, call->inputs[R].data, recurrence);
         rec->w = w;
         rec->r = recurrence;
         call->packed_inputs = 1u << W | 1u << R;
     } else {
-        floats += w_floats + r_floats;
+        floats += w_all + r_all;
     }
     call->workspace_bytes = (size_t)floats * sizeof(float);
     return 0;
@@ -478,16 +494,24 @@ static void project(const struct nn_op_call *call, const struct recurrent *rec,
 {
     int64_t width = rec->cell->gates * rec->hidden, rows = rec->steps * rec->batch;
     memset(out, 0, (size_t)(rows * width) * sizeof *out);
-    nn_rows_multiply(run->k, &(struct nn_rows){.in = input(call, X),
-                                               .rows = rows,
-                                               .depth = rec->inputs,
-                                               .weight = run->w,
-                                               .width = width,
-                                               .columns = width,
-                                               .offsets = rec->offsets,
-                                               .out = out,
-                                               .out_step = width,
-                                               .panel = run->panel});
+    nn_panels_multiply(run->k, &run->w, input(call, X), rows, rec->inputs, out, width);
+}
+
+/* The packed weights of a direction. */
+static void find_weights(const struct recurrent *rec, int direction, const float *w,
+                         const float *r, struct run *run)
+{
+    int64_t gates = rec->cell->gates, joined = rec->cell->joined;
+    r += direction * r_floats(rec);
+    run->r =
+        (struct nn_panels){.depth = rec->hidden, .columns = joined * rec->hidden, .weight = r};
+    run->rest = (struct nn_panels){.depth = rec->hidden,
+                                   .columns = (gates - joined) * rec->hidden,
+                                   .weight = r + joined_floats(rec)};
+    if (!rec->projected)
+        run->w = (struct nn_panels){.depth = rec->inputs,
+                                    .columns = gates * rec->hidden,
+                                    .weight = w + direction * w_floats(rec)};
 }
 
 static void load_state(const struct nn_op_call *call, const struct recurrent *rec,
@@ -532,7 +556,7 @@ static void run_direction(const struct nn_op_call *call, const struct recurrent 
             else
                 memset(gates, 0, (size_t)width * sizeof *gates);
         }
-        rec->cell->multiply(rec, run);
+        rec->cell->multiply(rec, run, step);
         for (int64_t s = 0; s < rec->batch; s++) {
             int64_t length = lengths ? lengths[s] : rec->steps;
             int64_t at = reverse ? length - 1 - step : step;
@@ -560,15 +584,14 @@ static int recurrent_forward(struct nn_op_call *call)
     run.c = run.h + states;
     run.spare = run.c + states;
     run.bias = run.spare + states;
-    run.panel = run.bias + width;
     const float *w = rec->w, *recurrence = rec->r;
     if (!recurrence) {
-        float *transposed = run.panel + NN_ROWS_DEPTH * call->kernels->tile_rows;
-        transpose(rec, input(call, W), rec->inputs, transposed);
-        w = transposed;
-        transposed += weight_floats(rec, rec->inputs);
-        transpose(rec, input(call, R), rec->hidden, transposed);
-        recurrence = transposed;
+        float *packed = run.bias + width;
+        pack_w(rec, input(call, W), packed);
+        w = packed;
+        packed += rec->directions * w_floats(rec);
+        pack_r(rec, input(call, R), packed);
+        recurrence = packed;
     }
     float *y = output(call, Y);
     /* Behind the end of a shorter sequence Y is zero. */
@@ -577,14 +600,13 @@ static int recurrent_forward(struct nn_op_call *call)
     for (int direction = 0; direction < rec->directions; direction++) {
         const float *peepholes = input(call, P);
         run.functions = rec->functions[direction];
-        run.r = recurrence + direction * rec->hidden * width;
+        find_weights(rec, direction, w, recurrence, &run);
         run.p = peepholes ? peepholes + direction * 3 * rec->hidden : NULL;
         add_biases(call, rec, direction, &run);
         if (rec->projected) {
             run.projected = input(call, X) + direction * width;
             run.projected_step = rec->directions * width;
         } else {
-            run.w = w + direction * rec->inputs * width;
             project(call, rec, &run, product);
         }
         load_state(call, rec, direction, INITIAL_H, run.h);

@@ -93,6 +93,114 @@ START_TEST(gemm_equals_its_definition_in_every_form)
 }
 END_TEST
 
+/* One row by (DEPTH, COLUMNS), large enough to be stored in fewer bits. */
+enum { DEPTH = 1100, COLUMNS = 300 };
+
+struct stored {
+    float y[COLUMNS];
+    struct nn_plan_info info;
+};
+
+static struct stored run_dense(const float *weight, bool transposed, int64_t rows,
+                               enum nn_precision precision)
+{
+    static float a[4 * DEPTH], bias[COLUMNS];
+    struct stored stored;
+    struct onnx o = onnx_start(13);
+    net_fill(a, 4 * DEPTH, 1);
+    net_fill(bias, COLUMNS, 3);
+    onnx_input(&o, "a", 1, DIMS(rows, DEPTH));
+    onnx_floats(&o, "b", transposed ? DIMS(COLUMNS, DEPTH) : DIMS(DEPTH, COLUMNS), weight);
+    onnx_floats(&o, "c", DIMS(COLUMNS), bias);
+    onnx_node(&o, "Gemm", "a b c", "y");
+    onnx_attribute_int(&o, "transB", transposed);
+    onnx_output(&o, "y", 1, SCALAR);
+    struct net net = net_plan(
+        net_load(&o), &(struct nn_plan_options){.precision = precision, .time_axis = -1});
+    net_set(&net, 0, a);
+    net_run(&net);
+    memcpy(stored.y, net_floats(&net, 0), sizeof stored.y);
+    nn_plan_describe(net.plan, &stored.info);
+    net_free(&net);
+    return stored;
+}
+
+/* |a - b| at most, in units of the largest |b|. */
+static double relative_difference(const struct stored *a, const struct stored *b)
+{
+    double most = 0, largest = 0;
+    for (int i = 0; i < COLUMNS; i++) {
+        most = fmax(most, fabs((double)a->y[i] - b->y[i]));
+        largest = fmax(largest, fabs(b->y[i]));
+    }
+    return most / largest;
+}
+
+static float *random_weights(void)
+{
+    static float weight[DEPTH * COLUMNS];
+    net_fill(weight, DEPTH * COLUMNS, 2);
+    return weight;
+}
+
+START_TEST(fast_weights_take_sixteen_bits_and_change_outputs_by_less_than_a_thousandth)
+{
+    const float *weight = random_weights();
+    struct stored exact = run_dense(weight, _i, 1, NN_PRECISION_FP32);
+    struct stored fast = run_dense(weight, _i, 1, NN_PRECISION_FAST);
+    ck_assert(exact.info.weight_error == 0);
+    ck_assert(fast.info.weight_error > 1e-5 && fast.info.weight_error <= 1e-3);
+    double off = relative_difference(&fast, &exact);
+    ck_assert_msg(off > 0 && off <= 1e-3, "off by %g", off);
+    ck_assert_uint_lt(exact.info.weight_bytes, 8192);
+    ck_assert_uint_gt(fast.info.weight_bytes, 2 * DEPTH * COLUMNS);
+    ck_assert_uint_lt(fast.info.weight_bytes, 2 * DEPTH * (COLUMNS + 20) + 8192);
+}
+END_TEST
+
+START_TEST(int8_weights_take_eight_bits_whatever_that_changes)
+{
+    const float *weight = random_weights();
+    struct stored exact = run_dense(weight, _i, 1, NN_PRECISION_FP32);
+    struct stored int8 = run_dense(weight, _i, 1, NN_PRECISION_INT8);
+    double off = relative_difference(&int8, &exact);
+    ck_assert_msg(off > 1e-3 && off < 2e-2, "off by %g", off);
+    ck_assert(int8.info.weight_error > 1e-3 && int8.info.weight_error < 2e-2);
+    ck_assert_uint_lt(int8.info.weight_bytes, DEPTH * (COLUMNS + 20) + 8192);
+}
+END_TEST
+
+START_TEST(fast_takes_eight_bits_where_they_are_enough)
+{
+    float *weight = random_weights();
+    for (int i = 0; i < DEPTH * COLUMNS; i++)
+        weight[i] = roundf(weight[i] * 127) / 512;
+    for (int j = 0; j < COLUMNS; j++) /* of every column the largest */
+        weight[j] = weight[j * DEPTH] = 127.0f / 512;
+    struct stored exact = run_dense(weight, _i, 1, NN_PRECISION_FP32);
+    struct stored fast = run_dense(weight, _i, 1, NN_PRECISION_FAST);
+    ck_assert(relative_difference(&fast, &exact) < 1e-5);
+    ck_assert_uint_lt(fast.info.weight_bytes, DEPTH * (COLUMNS + 20) + 8192);
+}
+END_TEST
+
+START_TEST(weights_that_are_not_finite_and_products_of_several_rows_stay_float32)
+{
+    float *weight = random_weights();
+    struct stored exact = run_dense(weight, _i, 4, NN_PRECISION_FP32);
+    struct stored fast = run_dense(weight, _i, 4, NN_PRECISION_FAST);
+    ck_assert_mem_eq(exact.y, fast.y, sizeof exact.y);
+    ck_assert(fast.info.weight_error == 0);
+    weight[DEPTH * COLUMNS - 1] = INFINITY;
+    exact = run_dense(weight, _i, 1, NN_PRECISION_FP32);
+    for (int p = NN_PRECISION_FAST; p <= NN_PRECISION_INT8; p++) {
+        fast = run_dense(weight, _i, 1, (enum nn_precision)p);
+        ck_assert_mem_eq(exact.y, fast.y, sizeof exact.y);
+        ck_assert_uint_lt(fast.info.weight_bytes, 8192);
+    }
+}
+END_TEST
+
 START_TEST(a_beta_of_zero_keeps_even_infinity_out)
 {
     struct onnx o = onnx_start(13);
@@ -334,6 +442,12 @@ int main(void)
     TCase *all = tcase_create("gemm");
     tcase_set_timeout(all, 120);
     tcase_add_test(all, gemm_equals_its_definition_in_every_form);
+    tcase_add_loop_test(
+        all, fast_weights_take_sixteen_bits_and_change_outputs_by_less_than_a_thousandth, 0, 2);
+    tcase_add_loop_test(all, int8_weights_take_eight_bits_whatever_that_changes, 0, 2);
+    tcase_add_loop_test(all, fast_takes_eight_bits_where_they_are_enough, 0, 2);
+    tcase_add_loop_test(
+        all, weights_that_are_not_finite_and_products_of_several_rows_stay_float32, 0, 2);
     tcase_add_test(all, a_beta_of_zero_keeps_even_infinity_out);
     tcase_add_test(all, before_opset_7_c_broadcasts_only_when_told);
     tcase_add_test(all, matmul_broadcasts_its_leading_dimensions);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nn/half.h"
 #include "nn/kernels/kernels.h"
 #include "tests/suite.h"
 
@@ -235,6 +236,74 @@ START_TEST(tiles_give_what_their_rows_give_one_by_one)
         release(got, size);
         release(want, size);
     }
+}
+END_TEST
+
+/* Weights of a panel, as many bytes as floats * 4 hold. */
+static float *guarded_weights(enum nn_weight_format format, size_t floats)
+{
+    float *w = guarded_random(floats, 13);
+    for (size_t i = 0; i < 2 * floats && format == NN_WEIGHT_HALF; i++) {
+        uint16_t half = nn_half_from_float((float)i / (float)floats - 1);
+        memcpy((char *)w + i * sizeof half, &half, sizeof half);
+    }
+    for (size_t i = 0; i < 4 * floats && format == NN_WEIGHT_INT8; i++)
+        ((int8_t *)w)[i] = (int8_t)(i * 7 % 255 - 127);
+    return w;
+}
+
+static void check_panel(const struct nn_kernels *k, struct nn_panel p, size_t pad)
+{
+    static const size_t per_float[] = {
+        [NN_WEIGHT_FLOAT] = 1, [NN_WEIGHT_HALF] = 2, [NN_WEIGHT_INT8] = 4};
+    size_t width = (p.columns + NN_PANEL_STEP - 1) / NN_PANEL_STEP * NN_PANEL_STEP;
+    size_t floats = width * p.depth / per_float[p.format];
+    p.x_step = p.depth + pad;
+    p.y_step = p.columns + pad;
+    size_t x_size = p.rows * p.x_step - pad, y_size = p.rows * p.y_step - pad;
+    float *x = guarded_random(x_size, 12), *w = guarded_weights(p.format, floats);
+    float *scale = guarded_random(p.columns, 14);
+    float *got = guarded_random(y_size, 15), *want = guarded_random(y_size, 15);
+    float *alone = guarded_random(y_size, 15);
+    p.x = x;
+    p.weight = w;
+    p.scale = p.format == NN_WEIGHT_FLOAT ? NULL : scale;
+    p.y = want;
+    nn_kernels_scalar()->panel(&p);
+    p.y = got;
+    k->panel(&p);
+    check_close("panel", got, want, y_size, 0);
+    size_t rows = p.rows;
+    p.rows = 1;
+    for (size_t r = 0; r < rows; r++) {
+        p.x = x + r * p.x_step;
+        p.y = alone + r * p.y_step;
+        k->panel(&p);
+    }
+    ck_assert_mem_eq(alone, got, y_size * sizeof *got);
+    release(x, x_size);
+    release(w, floats);
+    release(scale, p.columns);
+    release(got, y_size);
+    release(want, y_size);
+    release(alone, y_size);
+}
+
+START_TEST(panels_agree_with_scalar_and_no_row_depends_on_the_others)
+{
+    static const size_t rows[] = {1, 2, 3, 5, 7, 13};
+    static const size_t depths[] = {1, 2, NN_PANEL_DEPTH - 1, NN_PANEL_DEPTH, 300};
+    static const size_t columns[] = {1, 7, 15, 16, 17, 33, 48, 63, 64};
+    for (int f = NN_WEIGHT_FLOAT; f <= NN_WEIGHT_INT8; f++)
+        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+            for (size_t d = 0; d < sizeof depths / sizeof depths[0]; d++)
+                for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++)
+                    check_panel(table(_i),
+                                (struct nn_panel){.format = (enum nn_weight_format)f,
+                                                  .rows = rows[r],
+                                                  .depth = depths[d],
+                                                  .columns = columns[c]},
+                                (r + d + c) % 3);
 }
 END_TEST
 
@@ -627,6 +696,20 @@ static void bench_tile(struct bench *b)
     b->k->tile(b->y, b->n, b->x, b->offset, b->w, b->taps, b->n);
 }
 
+/* As large a matrix as the squares above, in eight panels. */
+static void bench_panel(struct bench *b)
+{
+    for (size_t first = 0; first < b->n; first += NN_PANEL_COLUMNS)
+        b->k->panel(&(struct nn_panel){.y = b->y + first,
+                                       .x = b->x,
+                                       .weight = b->w + first * b->n,
+                                       .rows = b->taps,
+                                       .depth = b->n,
+                                       .columns = NN_PANEL_COLUMNS,
+                                       .x_step = b->n,
+                                       .y_step = b->n});
+}
+
 static void bench_tap_sum(struct bench *b)
 {
     b->k->tap_sum(b->y, b->x, b->offset, b->w, b->taps, b->n);
@@ -707,10 +790,12 @@ static int bench_all(void)
         bool square, rows;
     } benches[] = {
         {"gemm 512x512x512", "GFLOP/s", bench_gemm, 512, 512, 2, .square = true},
-        {"gemm 8x512x512", "GFLOP/s", bench_gemm, 512, 8, 2, .square = true},
+        {"gemm 16x512x512", "GFLOP/s", bench_gemm, 512, 16, 2, .square = true},
         {"gemm 1x512x512", "GFLOP/s", bench_gemm, 512, 1, 2, .square = true},
         {"gemm 1x512x512 transposed", "GFLOP/s", bench_gemm_transposed, 512, 1, 2,
          .square = true},
+        {"panels 16x512x512", "GFLOP/s", bench_panel, 512, 16, 2, .square = true},
+        {"panels 1x512x512", "GFLOP/s", bench_panel, 512, 1, 2, .square = true},
         {"tile, 256 taps, 192 wide", "GFLOP/s", bench_tile, 192, 256, 2, .rows = true},
         {"tap_sum, 9 taps, 57 wide", "GFLOP/s", bench_tap_sum, 57, 9, 2},
         {"tap_max, 4 taps, 57 wide", "GB/s", bench_tap_max, 57, 4, 4},
@@ -780,6 +865,8 @@ int main(int argc, char **argv)
     tcase_add_loop_test(all, counts_of_zero_touch_nothing, 0, tables);
     tcase_add_loop_test(all, results_do_not_depend_on_alignment, 0, tables);
     tcase_add_loop_test(all, tiles_give_what_their_rows_give_one_by_one, 0, tables);
+    tcase_add_loop_test(all, panels_agree_with_scalar_and_no_row_depends_on_the_others, 0,
+                        tables);
     TCase *fast = tcase_create("fast tables against scalar");
     tcase_set_timeout(fast, 120);
     tcase_add_loop_test(fast, products_agree_with_scalar_for_every_transposition_and_odd_size,

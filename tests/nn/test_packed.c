@@ -1,6 +1,7 @@
 /* Packed files: the same bits as the ONNX file, nothing of it copied, and every damage refused.
  * (That each ONNX test gives the same bits is in test_onnx_suite.) */
 #include <errno.h>
+#include <math.h>
 #include <stddef.h>
 
 #include "nn/packed_file.h"
@@ -334,6 +335,46 @@ START_TEST(another_set_of_kernels_is_refused)
 }
 END_TEST
 
+START_TEST(weights_in_fewer_bits_give_the_same_bits_and_need_the_same_precision)
+{
+    enum { IN = 1100, OUT = 300 };
+    static float weight[IN * OUT], x[IN];
+    struct onnx o = onnx_start(13);
+    net_fill(weight, IN * OUT, 1);
+    net_fill(x, IN, 2);
+    onnx_input(&o, "x", 1, DIMS(1, IN));
+    onnx_floats(&o, "w", DIMS(IN, OUT), weight);
+    onnx_node(&o, "MatMul", "x w", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    struct onnx_bytes onnx = onnx_finish(&o);
+    struct nn_plan_options options = {.precision = NN_PRECISION_FAST, .time_axis = -1};
+    struct nn_model *model = NULL, *packed = NULL;
+    struct nn_error err = {{0}};
+    ck_assert_int_eq(nn_model_load(onnx.data, onnx.size, &model, &err), 0);
+    struct net direct = net_plan(model, &options);
+    ck_assert_int_eq(packing_reload(direct.plan, onnx.data, onnx.size, 0, &packed, &err), 0);
+    struct nn_plan *other = NULL;
+    struct nn_plan_options exact = {.time_axis = -1};
+    ck_assert_int_eq(nn_plan_create(packed, &exact, &other, &err), -ENOTSUP);
+    ck_assert_ptr_nonnull(strstr(err.text, "packed as fast does not run as fp32"));
+    struct net mapped = net_plan(packed, &options);
+    struct nn_plan_info made, found;
+    nn_plan_describe(direct.plan, &made);
+    nn_plan_describe(mapped.plan, &found);
+    ck_assert_uint_gt(made.weight_bytes, 2 * IN * OUT);
+    ck_assert_uint_lt(found.weight_bytes, 8192);
+    ck_assert(fabs(found.weight_error - made.weight_error) < 1e-9 && found.weight_error > 0);
+    net_set(&direct, 0, x);
+    net_set(&mapped, 0, x);
+    net_run(&direct);
+    net_run(&mapped);
+    ck_assert_mem_eq(net_floats(&direct, 0), net_floats(&mapped, 0), OUT * sizeof(float));
+    net_free(&direct);
+    net_free(&mapped);
+    free(onnx.data);
+}
+END_TEST
+
 static void count_release(void *user)
 {
     ++*(int *)user;
@@ -391,6 +432,7 @@ int main(void)
     tcase_add_test(tests, a_table_that_leads_out_of_the_weights_is_refused);
     tcase_add_test(tests, a_tensor_that_lies_elsewhere_is_refused);
     tcase_add_test(tests, another_set_of_kernels_is_refused);
+    tcase_add_test(tests, weights_in_fewer_bits_give_the_same_bits_and_need_the_same_precision);
     tcase_add_test(tests, the_file_is_let_go_with_the_last_plan);
     tcase_add_test(tests, an_onnx_file_is_no_packed_file_and_may_not_point_elsewhere);
     return suite_run("nn/packed", &tests, 1);
