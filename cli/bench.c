@@ -22,7 +22,8 @@ struct bench {
     struct nn_plan_info info;
     gint threads, batch, runs, window, stride, time_axis;
     gboolean stream, as_json;
-    char *precision, **shapes;
+    enum nn_precision precision;
+    char *precision_name, **shapes;
     struct bench_times times;
     struct bench_times frame, part; /* --stream: a frame alone, a window alone */
 };
@@ -35,8 +36,9 @@ static int check_options(const struct bench *b)
         return cli_fail(CLI_USAGE, "--runs is 1 to %d", BENCH_RUNS_MAX);
     if (b->batch < 0 || b->batch > BATCH_MAX)
         return cli_fail(CLI_USAGE, "--batch is 1 to %d", BATCH_MAX);
-    if (b->precision && strcmp(b->precision, "fp32") != 0)
-        return cli_fail(CLI_USAGE, "--precision %s is not supported; fp32 is", b->precision);
+    if (b->precision_name && !g_strv_contains(nn_precision_names, b->precision_name))
+        return cli_fail(CLI_USAGE, "--precision is fp32, fast or int8, not %s",
+                        b->precision_name);
     if (!b->stream && (b->window || b->stride))
         return cli_fail(CLI_USAGE, "--window and --stride go with --stream");
     if (b->window < 0 || b->window > WINDOW_MAX || b->stride < 0 || b->stride > WINDOW_MAX)
@@ -66,13 +68,27 @@ static int find_time_axis(const struct bench *b, int *ret_axis)
     return CLI_OK;
 }
 
+/* What was asked for, else what the model is run with. */
+static enum nn_precision find_precision(const struct bench *b)
+{
+    int precision = 0;
+    if (!b->precision_name)
+        return b->file.info ? b->file.info->precision : NN_PRECISION_FP32;
+    while (strcmp(nn_precision_names[precision], b->precision_name) != 0)
+        precision++;
+    return precision;
+}
+
 static int make_plan(struct bench *b)
 {
     int axis = -1, result = b->stream ? find_time_axis(b, &axis) : CLI_OK;
     if (result != CLI_OK)
         return result;
-    const struct nn_plan_options options = {
-        .input_shapes = b->file.shapes, .time_axis = axis, .window = b->window};
+    b->precision = find_precision(b);
+    const struct nn_plan_options options = {.input_shapes = b->file.shapes,
+                                            .precision = b->precision,
+                                            .time_axis = axis,
+                                            .window = b->window};
     struct nn_error err;
     if (nn_plan_create(b->file.model, &options, &b->plan, &err) < 0)
         return cli_fail(CLI_CONFIG, "%s: %s", b->file.path, err.text);
@@ -149,11 +165,14 @@ static void print_json(const struct bench *b)
     g_autofree char *path = g_utf8_make_valid(b->file.path, -1);
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:I, s:I}", "file", path, "kernels",
-        b->info.kernels, "precision", "fp32", "threads", b->threads, "batch", batch_of(b),
-        "runs", (json_int_t)b->times.runs, "median_ms", rounded_json(b->times.median_ms),
-        "min_ms", rounded_json(b->times.min_ms), "p95_ms", rounded_json(b->times.p95_ms),
-        "per_second", round(per_second(b) * 1e3) / 1e3, "arena_bytes",
-        (json_int_t)b->info.arena_bytes, "weight_bytes", (json_int_t)b->info.weight_bytes);
+        b->info.kernels, "precision", nn_precision_names[b->precision], "threads", b->threads,
+        "batch", batch_of(b), "runs", (json_int_t)b->times.runs, "median_ms",
+        rounded_json(b->times.median_ms), "min_ms", rounded_json(b->times.min_ms), "p95_ms",
+        rounded_json(b->times.p95_ms), "per_second", round(per_second(b) * 1e3) / 1e3,
+        "arena_bytes", (json_int_t)b->info.arena_bytes, "weight_bytes",
+        (json_int_t)b->info.weight_bytes);
+    if (b->precision != NN_PRECISION_FP32)
+        json_object_set_new(object, "weight_error", rounded_json(b->info.weight_error));
     if (b->stream) {
         json_object_set_new(object, "window", json_integer(b->info.window));
         json_object_set_new(object, "stride", json_integer(b->stride));
@@ -175,7 +194,7 @@ static void print_times(const char *what, const struct bench_times *times)
 static void print_text(const struct bench *b)
 {
     g_autofree char *path = output_printable(b->file.path);
-    printf("%s: %s kernels, fp32, ", path, b->info.kernels);
+    printf("%s: %s kernels, %s, ", path, b->info.kernels, nn_precision_names[b->precision]);
     if (b->threads == 1)
         puts("one session on one thread");
     else
@@ -184,6 +203,13 @@ static void print_text(const struct bench *b)
         g_autofree char *line = output_printable(b->file.assumed->pdata[i]);
         printf("%s\n", line);
     }
+    if (b->info.weight_error > 0)
+        printf(
+            "weights are stored in fewer bits: a layer's outputs change by %.1e of the largest "
+            "at most, as measured\n",
+            b->info.weight_error);
+    else if (b->precision != NN_PRECISION_FP32)
+        puts("no weights are stored in fewer bits");
     if (b->stream) {
         printf("windows of %d frames, one every %d\n", b->info.window, b->stride);
         print_times("per frame of a stream", &b->times);
@@ -235,7 +261,10 @@ int cli_bench(int argc, char **argv)
         {"batch", 'b', 0, G_OPTION_ARG_INT, &b.batch, "Examples in one run (1)", "N"},
         {"runs", 'r', 0, G_OPTION_ARG_INT, &b.runs,
          "Runs of each session, with --stream windows (default: what two seconds hold)", "N"},
-        {"precision", 'p', 0, G_OPTION_ARG_STRING, &b.precision, "fp32", "P"},
+        {"precision", 'p', 0, G_OPTION_ARG_STRING, &b.precision_name,
+         "How large dense weights are stored: fp32, fast or int8 (default: the model's, else "
+         "fp32)",
+         "P"},
         {"stream", 0, 0, G_OPTION_ARG_NONE, &b.stream,
          "Frame by frame, as a stream runs it, with a window every --stride frames", NULL},
         {"window", 'w', 0, G_OPTION_ARG_INT, &b.window,
@@ -263,7 +292,7 @@ int cli_bench(int argc, char **argv)
         result = cli_fail(CLI_USAGE, "give one ONNX file (see: vigil bench --help)");
     else if (!over)
         result = run_bench(&b, argv[1]);
-    g_free(b.precision);
+    g_free(b.precision_name);
     g_strfreev(b.shapes);
     return result;
 }

@@ -212,13 +212,15 @@ static int read_pace(struct reader *reader)
     struct modelinfo *info = reader->info;
     struct modelkeys *keys = &reader->keys;
     double stride = MAX(1, info->window / 2);
-    int head = MODELINFO_SCORES, r;
+    int head = MODELINFO_SCORES, precision = NN_PRECISION_FP32, r;
     if ((r = modelkeys_number(keys, MODELKEY_FPS, 0, 240, false, &info->fps)) < 0 ||
         (r = modelkeys_number(keys, MODELKEY_STRIDE, 1, MODELINFO_WINDOW_MAX, true, &stride)) <
             0 ||
+        (r = modelkeys_choice(keys, MODELKEY_PRECISION, nn_precision_names, &precision)) < 0 ||
         (r = modelkeys_choice(keys, MODELKEY_HEAD, head_names, &head)) < 0)
         return r;
     info->stride = (int)stride;
+    info->precision = precision;
     info->head = head;
     if (!modelkeys_text(keys, MODELKEY_FPS))
         modelkeys_assume(keys, MODELKEY_FPS, "every frame");
@@ -497,8 +499,10 @@ int modelinfo_plan(const struct modelinfo *info, struct nn_model *model,
                    enum nn_kernel_choice kernels, struct nn_plan **ret_plan,
                    struct nn_error *err)
 {
-    struct nn_plan_options options = {
-        .input_shapes = &info->input, .kernels = kernels, .time_axis = info->time_axis};
+    struct nn_plan_options options = {.input_shapes = &info->input,
+                                      .kernels = kernels,
+                                      .precision = info->precision,
+                                      .time_axis = info->time_axis};
     struct modelkeys keys = {.err = err};
     struct nn_plan *plan;
     int r = nn_plan_create(model, &options, &plan, err);

@@ -9,6 +9,7 @@
  *   task layout window size     what the input is
  *   pixels mean scale resize    how a picture becomes input: x = (pixel - mean) x scale
  *   fps stride                  which frames, and how often a window
+ *   precision                   how weights may be stored
  *   labels head                 what the output is
  *   enter* exit* min_duration_ms* cooldown_ms* kind* background
  *                               when scores are an event (pipeline/events.h)
@@ -59,6 +60,7 @@ struct modelinfo {
     enum modelinfo_resize resize;
     double fps; /* 0: every frame */
     int stride;
+    enum nn_precision precision;
     enum modelinfo_head head;
     int label_count;
     struct modelinfo_label *labels;

@@ -18,6 +18,7 @@ static const char *const names[MODELKEY_COUNT] = {
     [MODELKEY_RESIZE] = "vigil.resize",
     [MODELKEY_FPS] = "vigil.fps",
     [MODELKEY_STRIDE] = "vigil.stride",
+    [MODELKEY_PRECISION] = "vigil.precision",
     [MODELKEY_HEAD] = "vigil.head",
     [MODELKEY_ENTER] = "vigil.enter",
     [MODELKEY_EXIT] = "vigil.exit",

@@ -97,6 +97,8 @@ static const struct config_key model_keys[] = {
     {"resize", CONFIG_TEXT, .meaning = "`stretch`, `letterbox` or `crop`."},
     {"fps", CONFIG_TEXT, .meaning = "Frames a second the model wants; 0: every frame."},
     {"stride", CONFIG_TEXT, .meaning = "Frames from one window to the next."},
+    {"precision", CONFIG_TEXT,
+     .meaning = "How large dense weights are stored: `fp32`, `fast` or `int8`."},
     {"head", CONFIG_TEXT, .meaning = "`scores`, `softmax` or `sigmoid`."},
     {"enter", CONFIG_TEXT, .meaning = "Score that starts an event; may differ by label."},
     {"exit", CONFIG_TEXT, .meaning = "Score that keeps it going; may differ by label."},

@@ -185,8 +185,10 @@ int nn_dense_prepare(struct nn_op_call *call, const struct nn_matrix *matrix, in
                      struct nn_panels *ret_panels)
 {
     *ret_panels = (struct nn_panels){.format = NN_WEIGHT_FLOAT};
-    if (!nn_op_is_constant(call, 1) || matrix->depth < 1 || matrix->columns < LEAST_COLUMNS ||
-        rows < 1)
+    /* What is computed once, to be a constant itself, is not worth packing. */
+    bool once = !call->constants && !call->kept;
+    if (once || !nn_op_is_constant(call, 1) || matrix->depth < 1 ||
+        matrix->columns < LEAST_COLUMNS || rows < 1)
         return 0;
     enum nn_weight_format format = NN_WEIGHT_FLOAT;
     if (rows > 1 || is_packed_already(call)) {

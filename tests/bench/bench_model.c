@@ -1,6 +1,6 @@
 /* vigil's side of a comparison with another engine: one model, run on request.
  *
- *     bench_model [--stream] FILE.onnx
+ *     bench_model [--stream] [--fast] FILE.onnx
  *
  * Writes a line of JSON about the model, or {"error": ...} and ends. Then reads the bytes of all
  * inputs, in the model's order, and answers requests, a line each:
@@ -10,6 +10,8 @@
  *
  * With --stream a run is one frame of a stream in which every frame completes a window: the frames
  * of the given window come again and again, in order.
+ *
+ * --fast lets the plan store dense weights in fewer bits (NN_PRECISION_FAST).
  *
  * The floor in the first line is what no program could go below on this processor with such
  * arithmetic: for each layer the longer of its arithmetic at the measured peak and its weights at
@@ -34,6 +36,7 @@ struct side {
     size_t inputs, outputs;
     void **given, **taken; /* inputs as they came, outputs of the last run */
     bool stream;
+    enum nn_precision precision;
     size_t frame; /* of the next push, in the given window */
 };
 
@@ -202,7 +205,8 @@ static int prepare(struct side *s, const char *path, struct nn_error *err)
         return nn_error_set(err, -EINVAL, "%s cannot be read", path);
     int r = nn_model_load(data, size, &s->model, err);
     free(data);
-    const struct nn_plan_options options = {.time_axis = s->stream ? 1 : -1};
+    const struct nn_plan_options options = {.time_axis = s->stream ? 1 : -1,
+                                            .precision = s->precision};
     if (r == 0)
         r = nn_plan_create(s->model, &options, &s->plan, err);
     if (r == 0)
@@ -236,10 +240,11 @@ static void describe(const struct side *s)
     json_t *outputs = json_array();
     for (size_t i = 0; i < s->outputs; i++)
         json_array_append_new(outputs, json_string(nn_plan_output(s->plan, i)->name));
-    print_json(json_pack("{s:s, s:o, s:o, s:o, s:I, s:I}", "kernels", s->info.kernels, "inputs",
-                         inputs, "outputs", outputs, "floor", describe_floor(s), "arena_bytes",
-                         (json_int_t)s->info.arena_bytes, "packed_bytes",
-                         (json_int_t)s->info.weight_bytes));
+    print_json(json_pack("{s:s, s:o, s:o, s:o, s:I, s:I, s:f}", "kernels", s->info.kernels,
+                         "inputs", inputs, "outputs", outputs, "floor", describe_floor(s),
+                         "arena_bytes", (json_int_t)s->info.arena_bytes, "packed_bytes",
+                         (json_int_t)s->info.weight_bytes, "weight_error",
+                         s->info.weight_error));
 }
 
 /* Running. */
@@ -340,8 +345,10 @@ int main(int argc, char **argv)
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
         if (strcmp(argv[at], "--stream") == 0)
             s.stream = true;
+        else if (strcmp(argv[at], "--fast") == 0)
+            s.precision = NN_PRECISION_FAST;
         else
-            return fail("the only option is --stream");
+            return fail("the options are --stream and --fast");
     }
     if (at + 1 != argc)
         return fail("give one ONNX file");

@@ -8,7 +8,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 from harness import PATIENCE, VIGIL, expect, need_data, run_tests  # noqa: E402
-from onnxfile import FLOAT, model, node, value  # noqa: E402
+from onnxfile import FLOAT, model, node, tensor, value  # noqa: E402
 
 FOLDER = tempfile.TemporaryDirectory()
 
@@ -102,7 +102,7 @@ def what_cannot_be_measured_is_told_in_one_line():
     frames, plain = write('frames.onnx', 1, 3, 8, 8), write('plain.onnx', 1, 4)
     open_shape = write('open.onnx', 1, 'm', 3)
     for arguments, code, word in (
-            (('--precision', 'int8', 'scene'), 2, 'fp32'), (('--threads', '0', 'scene'), 2, '1 to'),
+            (('--precision', 'half', 'scene'), 2, 'fp32'), (('--threads', '0', 'scene'), 2, '1 to'),
             (('--runs', '-1', 'scene'), 2, '1 to'), (('--batch', '100000', 'scene'), 2, '1 to'),
             (('--window', '4', 'scene'), 2, '--stream'), ((), 2, 'one ONNX file'),
             (('--stream', '--batch', '2', 'scene'), 2, '--threads'),
@@ -116,7 +116,30 @@ def what_cannot_be_measured_is_told_in_one_line():
                f'{arguments}: {status} {output} {error}')
 
 
+def weights_in_fewer_bits_are_measured():
+    """--precision: fewer bytes, and how much outputs change"""
+    rows, columns = 1024, 300
+    weights = [(i * 7919 % 2003 - 1001) / 1001 for i in range(rows * columns)]
+    path = os.path.join(FOLDER.name, 'dense.onnx')
+    with open(path, 'wb') as file:
+        file.write(model([node('MatMul', ['x', 'w'], ['y'], 'dense')],
+                         [value('x', FLOAT, [1, rows])], [value('y', FLOAT, [1, columns])],
+                         [tensor('w', FLOAT, [rows, columns], weights)]))
+    sizes = {}
+    for precision in ('fp32', 'fast', 'int8'):
+        status, output, error = vigil('--json', '--runs', '2', '--precision', precision, path)
+        told = json.loads(output)
+        expect(status == 0 and told['precision'] == precision, (status, error))
+        expect(('weight_error' in told) == (precision != 'fp32'), told)
+        sizes[precision] = told['weight_bytes']
+        if precision == 'fast':
+            expect(0 < told['weight_error'] <= 1e-3, told)
+            text = vigil('--runs', '2', '--precision', precision, path)[1]
+            expect('fewer bits' in text, text)
+    expect(sizes['fp32'] < sizes['int8'] < sizes['fast'] < 4 * rows * columns, sizes)
+
+
 run_tests([every_run_of_every_thread_counts, few_runs_have_quantiles_too,
            a_larger_batch_takes_a_larger_arena, a_stream_is_measured_with_its_parts,
            windows_may_be_longer_than_the_models, people_read_the_same_figures,
-           what_cannot_be_measured_is_told_in_one_line])
+           what_cannot_be_measured_is_told_in_one_line, weights_in_fewer_bits_are_measured])

@@ -269,6 +269,7 @@ static const struct refusal {
     {BARE, {"vigil.fps", ""}, -EINVAL, "vigil.fps \"\""},
     {BARE, {"vigil.fps", "8 per second"}, -EINVAL, "vigil.fps \"8 per second\""},
     {BARE, {"vigil.stride", "0"}, -EINVAL, "vigil.stride \"0\""},
+    {BARE, {"vigil.precision", "half"}, -EINVAL, "vigil.precision \"half\""},
     {BARE, {"vigil.head", "yolo"}, -EINVAL, "should be one of scores, softmax, sigmoid"},
     {BARE,
      {"vigil.enter", "1.5"},
@@ -361,9 +362,10 @@ static void check_invariants(const struct modelinfo *info)
 START_TEST(any_text_is_read_or_refused_in_one_printable_line)
 {
     static const char *const keys[] = {
-        "task",  "layout", "window",      "size", "labels",          "pixels",
-        "mean",  "scale",  "resize",      "fps",  "stride",          "head",
-        "enter", "exit",   "cooldown_ms", "kind", "min_duration_ms", "background"};
+        "task",     "layout", "window",      "size", "labels",          "pixels",
+        "mean",     "scale",  "resize",      "fps",  "stride",          "head",
+        "enter",    "exit",   "cooldown_ms", "kind", "min_duration_ms", "background",
+        "precision"};
     static const char *const parts[] = {
         "0",      "1",    ".5",   "4",        "8",     "6",       "-",
         "e9",     "nan",  "inf",  ",",        ",",     ":",       "x",
