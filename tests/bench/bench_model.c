@@ -1,6 +1,6 @@
 /* vigil's side of a comparison with another engine: one model, run on request.
  *
- *     bench_model [--stream] [--fast] FILE.onnx
+ *     bench_model [--stream] [--fast] [--threads=N] FILE.onnx
  *
  * Writes a line of JSON about the model, or {"error": ...} and ends. Then reads the bytes of all
  * inputs, in the model's order, and answers requests, a line each:
@@ -347,8 +347,10 @@ int main(int argc, char **argv)
             s.stream = true;
         else if (strcmp(argv[at], "--fast") == 0)
             s.precision = NN_PRECISION_FAST;
+        else if (strncmp(argv[at], "--threads=", 10) == 0 && strcmp(argv[at] + 10, "1") != 0)
+            return fail("a run is not split over threads yet");
         else
-            return fail("the options are --stream and --fast");
+            return fail("the options are --stream, --fast and --threads");
     }
     if (at + 1 != argc)
         return fail("give one ONNX file");

@@ -56,6 +56,8 @@ const ROWS = [
     { ...shared('yunet_n_320', 'YuNet 320'), aim: 1.2 },
     { ...own('cnn2-224', 'the first, --precision fast'), fast: true, aim: 2.3 },
     { ...own('cnn3-224', 'the second, --precision fast'), fast: true, aim: 2.4 },
+    { ...own('cnn2-224', 'the first, two threads on both sides'), threads: 2, aim: 1.2 },
+    { ...own('cnn3-224', 'the second, two threads on both sides'), threads: 2, aim: 1.2 },
     { ...own('cnn3-64-lstm', 'the 64×64 CNN + LSTM128, a frame of a stream with a window at each'), stream: true, aim: 12 },
 ];
 
@@ -83,6 +85,8 @@ class Vigil {
     static async start(row) {
         const side = new Vigil();
         const options = ['stream', 'fast'].filter(name => row[name]).map(name => `--${name}`);
+        if (row.threads)
+            options.push(`--threads=${row.threads}`);
         side.child = spawn(join(given.build, 'tests/bench/bench_model'), [...options, row.file],
                            { stdio: ['pipe', 'pipe', 'inherit'] });
         side.lines = createInterface({ input: side.child.stdout })[Symbol.asyncIterator]();
@@ -123,7 +127,7 @@ class OnnxRuntime {
     static async start(ort, row) {
         const side = new OnnxRuntime();
         side.session = await ort.InferenceSession.create(row.file, {
-            intraOpNumThreads: 1,
+            intraOpNumThreads: row.threads ?? 1,
             interOpNumThreads: 1,
             executionMode: 'sequential',
             graphOptimizationLevel: 'all',
@@ -234,10 +238,11 @@ async function runRow(row) {
     console.log(JSON.stringify(result));
 }
 
-/* The last processor: interrupts and what else runs prefer the first. */
+/* The last processors: interrupts and what else runs prefer the first. */
 function pinnedRow(index) {
-    const self = fileURLToPath(import.meta.url);
-    const child = spawnSync('taskset', ['-c', String(cpus().length - 1), process.execPath, self,
+    const self = fileURLToPath(import.meta.url), last = cpus().length - 1;
+    const first = Math.max(0, last + 1 - (ROWS[index].threads ?? 1));
+    const child = spawnSync('taskset', ['-c', `${first}-${last}`, process.execPath, self,
                                         ...process.argv.slice(2), '--row', String(index)],
                             { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
     if (child.status !== 0)
@@ -269,7 +274,7 @@ function page(lines, results) {
     const call = measured.find(r => r.call)?.call;
     const peak = measured.map(r => r.about.floor.peak_gflops).sort((a, b) => a - b);
     const against = version
-        ? `ONNX Runtime ${version} (onnxruntime-node), one thread, all graph optimisations`
+        ? `ONNX Runtime ${version} (onnxruntime-node), all graph optimisations`
         : 'nothing: onnxruntime-node was not there, so vigil was measured alone';
     return `# Benchmarks
 
@@ -277,7 +282,7 @@ Written by \`make bench\` (tests/bench/compare_onnxruntime.mjs); do not edit.
 
 ${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model.trim()}, ${cpus().length} processors, vigil's
 ${measured[0]?.about.kernels ?? '-'} kernels, fp32, against ${against}.
-Both ran pinned to one processor, in turns, on the same random input. Times are wall-clock, median / minimum. ${call
+Both ran pinned to as many processors as threads, one where nothing else is said, in turns, on the same random input. Times are wall-clock, median / minimum. ${call
     ? `A call\nthrough JavaScript costs ${digits(call)} ms by itself, which is taken off ONNX Runtime's times.` : ''}
 
 ${HEAD}

@@ -1,6 +1,6 @@
 /* Writes the networks that the tutorials of this field teach as ONNX files, for measuring:
  *
- *     write_networks FOLDER
+ *     write_networks FOLDER [NAME]
  *
  * Weights are seeded, so every run writes the same bytes. They are uniform and scaled by He's rule
  * (dense and convolution) or by 1/sqrt(hidden) (recurrent), so that values neither die out nor
@@ -194,13 +194,15 @@ static int write_model(struct writer *w, const char *folder, const char *name)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage: write_networks FOLDER\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: write_networks FOLDER [NAME]\n");
         return 2;
     }
     int wrong = 0;
     for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++) {
         const struct network *net = &networks[i];
+        if (argc == 3 && strcmp(net->name, argv[2]) != 0)
+            continue;
         struct writer w = {.onnx = onnx_start(13), .state = 0x9E3779B97F4A7C15u, .last = "x"};
         onnx_input(&w.onnx, "x", 1, net->input);
         add_network(&w, net);
