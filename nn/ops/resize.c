@@ -16,6 +16,7 @@ struct resize {
     struct nn_resample how;
     struct nn_resample_axis axis[NN_MAX_RANK];
     float extrapolation;
+    bool late; /* sizes are computed by each run */
 };
 
 /* --- what the node says ------------------------------------------------------------------- */
@@ -168,7 +169,7 @@ static int size_axes(const struct nn_op_call *call, struct resize *z, const int 
                      int count)
 {
     int64_t sizes[NN_MAX_RANK];
-    int given = nn_op_constant_ints(call, 3, "sizes", sizes, NN_MAX_RANK);
+    int given = nn_op_sizes(call, 3, "sizes", sizes, NN_MAX_RANK, &z->late);
     if (given < 0)
         return given;
     if (given != count)
@@ -278,6 +279,7 @@ static int infer(struct nn_op_call *call)
                           "float32 only",
                           nn_type_name(type));
     call->outputs[0].type = type;
+    call->outputs[0].late = z.late;
     call->outputs[0].shape.rank = call->inputs[0].shape.rank;
     for (int d = 0; d < call->inputs[0].shape.rank; d++)
         call->outputs[0].shape.dim[d] = z.axis[d].out;

@@ -352,6 +352,43 @@ START_TEST(nothing_becomes_nothing)
 }
 END_TEST
 
+/* A picture made as high as a run finds numbers that are not zero. */
+START_TEST(a_size_may_be_decided_by_each_run)
+{
+    static const char *const modes[] = {"nearest", "linear"};
+    for (int m = 0; m < 2; m++) {
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(2, 3));
+        onnx_input(&o, "chosen", 1, DIMS(5));
+        onnx_output(&o, "y", 1, SCALAR);
+        onnx_ints(&o, "one", DIMS(1), (int64_t[]){1});
+        onnx_ints(&o, "three", DIMS(1), (int64_t[]){3});
+        onnx_node(&o, "NonZero", "chosen", "n");
+        onnx_node(&o, "Shape", "n", "shape");
+        onnx_node(&o, "Gather", "shape one", "count");
+        onnx_node(&o, "Concat", "count three", "sizes");
+        onnx_attribute_int(&o, "axis", 0);
+        onnx_node(&o, "Resize", "x - - sizes", "y");
+        onnx_attribute_text(&o, "mode", modes[m]);
+        struct net net = net_make(&o);
+        net_set(&net, 0, (float[]){0, 1, 2, 4, 5, 6});
+        net_set(&net, 1, (float[]){1, 0, 1, 1, 1});
+        net_run(&net);
+        net_expect_floats(&net, 0, DIMS(4, 3),
+                          m == 0 ? (float[]){0, 1, 2, 0, 1, 2, 4, 5, 6, 4, 5, 6}
+                                 : (float[]){0, 1, 2, 1, 2, 3, 3, 4, 5, 4, 5, 6});
+        net_set(&net, 1, (float[]){0, 0, 1, 0, 0});
+        net_run(&net);
+        net_expect_floats(&net, 0, DIMS(1, 3),
+                          m == 0 ? (float[]){0, 1, 2} : (float[]){2, 3, 4});
+        net_set(&net, 1, (float[]){0, 0, 0, 0, 0});
+        net_run(&net);
+        net_expect_shape(&net, 0, DIMS(0, 3));
+        net_free(&net);
+    }
+}
+END_TEST
+
 struct refusal {
     int code;
     const char *text, *inputs;
@@ -462,6 +499,7 @@ int main(void)
     tcase_add_test(all, the_oldest_forms_are_understood);
     tcase_add_test(all, an_aspect_ratio_is_kept_among_the_named_axes);
     tcase_add_test(all, nothing_becomes_nothing);
+    tcase_add_test(all, a_size_may_be_decided_by_each_run);
     tcase_add_test(all, what_cannot_be_is_refused_by_name);
     tcase_add_test(all, a_filter_wider_than_memory_is_refused);
     tcase_add_test(all, frames_are_resized_one_by_one);

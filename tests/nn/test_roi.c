@@ -117,6 +117,44 @@ START_TEST(random_boxes_are_aligned_as_defined)
 }
 END_TEST
 
+/* What a detector of two stages does: the boxes are those that the first stage found. */
+START_TEST(how_many_boxes_there_are_may_be_decided_by_each_run)
+{
+    struct onnx o = onnx_start(16);
+    onnx_input(&o, "x", 1, DIMS(BATCH, CHANNELS, HEIGHT, WIDTH));
+    onnx_input(&o, "chosen", 1, DIMS(BOXES));
+    onnx_floats(&o, "boxes", DIMS(BOXES, 4),
+                (float[]){0, 0, 4, 4, 1, 2, 7, 8, 3, 0, 9, 5, 2, 2, 3, 3, 5, 1, 11, 8});
+    onnx_ints(&o, "images", DIMS(BOXES), (int64_t[]){0, 1, 0, 1, 1});
+    onnx_ints(&o, "zero", DIMS(1), (int64_t[]){0});
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_node(&o, "NonZero", "chosen", "n");
+    onnx_node(&o, "Squeeze", "n zero", "k");
+    onnx_node(&o, "Gather", "boxes k", "b");
+    onnx_node(&o, "Gather", "images k", "i");
+    onnx_node(&o, "RoiAlign", "x b i", "y");
+    onnx_attribute_int(&o, "output_height", 2);
+    onnx_attribute_int(&o, "output_width", 3);
+    struct net net = net_make(&o);
+    enum { ROW = CHANNELS * 2 * 3 };
+    float whole[BOXES * ROW];
+    net_fill(nn_session_input(net.session, 0)->data, BATCH * CHANNELS * SIZE, 1);
+    net_set(&net, 1, (float[]){1, 1, 1, 1, 1});
+    net_run(&net);
+    net_expect_shape(&net, 0, DIMS(BOXES, CHANNELS, 2, 3));
+    memcpy(whole, net_floats(&net, 0), sizeof whole);
+    net_set(&net, 1, (float[]){0, 1, 0, 0, 1});
+    net_run(&net);
+    net_expect_shape(&net, 0, DIMS(2, CHANNELS, 2, 3));
+    ck_assert_mem_eq(net_floats(&net, 0), whole + ROW, ROW * sizeof *whole);
+    ck_assert_mem_eq(net_floats(&net, 0) + ROW, whole + 4 * ROW, ROW * sizeof *whole);
+    net_set(&net, 1, (float[]){0, 0, 0, 0, 0});
+    net_run(&net);
+    net_expect_shape(&net, 0, DIMS(0, CHANNELS, 2, 3));
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(a_box_that_is_none_is_an_error_of_the_run)
 {
     static const struct {
@@ -232,6 +270,7 @@ int main(void)
 {
     TCase *all = tcase_create("roi");
     tcase_add_loop_test(all, random_boxes_are_aligned_as_defined, 0, 8);
+    tcase_add_test(all, how_many_boxes_there_are_may_be_decided_by_each_run);
     tcase_add_test(all, a_box_that_is_none_is_an_error_of_the_run);
     tcase_add_test(all, random_boxes_are_pooled_as_defined);
     tcase_add_test(all, what_does_not_fit_is_refused_by_name);
