@@ -1,4 +1,4 @@
-/* Merges what exporters keep apart: BatchNormalization into the weights of the Conv before it,
+/* Merges what exporters keep apart: BatchNormalization into the weights of the convolution before it,
  * an activation into the node whose result it alone reads, and the usual pooling into Conv. The reference kernels run the
  * graph as it is written, so that a comparison also covers this file. */
 #include <errno.h>
@@ -46,21 +46,57 @@ static const float *constant_floats(const struct fuser *f, const struct nn_plan_
     return t->type == NN_TYPE_FLOAT && nn_shape_count(&t->shape) == count ? t->data : NULL;
 }
 
-/* Conv's output channel c is scaled by s = scale/sqrt(var + epsilon) and shifted by
- * bias - mean·s: the same convolution with weights·s and bias·s + that shift. */
+/* A convolution's weight. Conv has its output channels outermost; ConvTranspose has the input
+ * channels there, group by group, and the output channels of one group behind. */
+struct filters {
+    int64_t channels, groups, taps; /* output channels; taps: what is behind the channel axes */
+    int64_t in_channels;            /* of one group of ConvTranspose; 0: Conv */
+};
+
+/* false: no convolution. */
+static bool find_filters(const struct fuser *f, const struct nn_plan_node *node,
+                         struct filters *ret_filters)
+{
+    const struct nn_tensor *w = &f->p->values[node->inputs[1]].tensor;
+    const struct nn_attribute *group = nn_node_attribute(node->node, "group");
+    struct filters found = {.groups = group ? group->i : 1};
+    if (node->op == &nn_op_conv) {
+        found.channels = w->shape.dim[0];
+        found.taps = nn_shape_extent(&w->shape, 1, w->shape.rank);
+    } else if (node->op == &nn_op_conv_transpose) {
+        found.channels = w->shape.dim[1] * found.groups;
+        found.in_channels = w->shape.dim[0] / found.groups;
+        found.taps = nn_shape_extent(&w->shape, 2, w->shape.rank);
+    } else {
+        return false;
+    }
+    *ret_filters = found;
+    return true;
+}
+
+/* The output channel that a row of `taps` elements of the weight belongs to. */
+static int64_t channel_of(const struct filters *f, int64_t row)
+{
+    int64_t own = f->channels / f->groups;
+    return f->in_channels == 0 ? row : row / own / f->in_channels * own + row % own;
+}
+
+/* Output channel c is scaled by s = scale/sqrt(var + epsilon) and shifted by bias - mean·s: the
+ * same convolution with weights·s and bias·s + that shift. */
 static int fuse_batch_normalization(struct fuser *f, int index)
 {
     struct nn_planner *p = f->p;
     struct nn_plan_node *node = p->nodes[index];
     struct nn_plan_node *conv = sole_producer(f, node);
-    if (!conv || conv->op != &nn_op_conv || conv->pooled ||
+    struct filters filters;
+    if (!conv || !find_filters(f, conv, &filters) || conv->pooled ||
         conv->activation != NN_ACTIVATION_NONE || p->value_capacity - p->value_count < 2)
         return 0;
     for (int j = 1; j < node->output_count; j++)
         if (node->outputs[j] != NN_VALUE_NONE)
             return 0;
     const struct nn_tensor *weight = &p->values[conv->inputs[1]].tensor;
-    int64_t channels = weight->shape.rank > 0 ? weight->shape.dim[0] : 0;
+    const int64_t channels = filters.channels, size = nn_shape_count(&weight->shape);
     const float *scale = constant_floats(f, node, 1, channels);
     const float *shift = constant_floats(f, node, 2, channels);
     const float *mean = constant_floats(f, node, 3, channels);
@@ -73,22 +109,24 @@ static int fuse_batch_normalization(struct fuser *f, int index)
 
     const struct nn_attribute *attribute = nn_node_attribute(node->node, "epsilon");
     double epsilon = attribute ? attribute->f : 1e-5f;
-    int64_t taps = nn_shape_count(&weight->shape) / channels;
     struct nn_tensor w = *weight;
     struct nn_tensor b = {.type = NN_TYPE_FLOAT, .shape = {.rank = 1, .dim = {channels}}};
     bool fill_w, fill_b;
     w.data = nn_constants_take(p->constants, node->node, NN_SLOT_FUSED_WEIGHT,
-                               (size_t)(channels * taps) * sizeof(float), true, &fill_w);
+                               (size_t)size * sizeof(float), true, &fill_w);
     b.data = nn_constants_take(p->constants, node->node, NN_SLOT_FUSED_BIAS,
                                (size_t)channels * sizeof(float), true, &fill_b);
     int *inputs = nn_pool_array(&p->scratch, 3, sizeof *inputs);
     if (!w.data || !b.data || !inputs)
         return nn_planner_no_memory(p);
+    for (int64_t i = 0; i < size && fill_w && fill_b; i += filters.taps) {
+        int64_t c = channel_of(&filters, i / filters.taps);
+        double s = scale[c] / sqrt(variance[c] + epsilon);
+        for (int64_t t = i; t < i + filters.taps; t++)
+            ((float *)w.data)[t] = (float)(s * ((const float *)weight->data)[t]);
+    }
     for (int64_t c = 0; c < channels && fill_w && fill_b; c++) {
         double s = scale[c] / sqrt(variance[c] + epsilon);
-        for (int64_t i = 0; i < taps; i++)
-            ((float *)w.data)[c * taps + i] =
-                (float)(s * ((const float *)weight->data)[c * taps + i]);
         ((float *)b.data)[c] = (float)(((bias ? bias[c] : 0.0) - mean[c]) * s + shift[c]);
     }
     inputs[0] = conv->inputs[0];

@@ -252,6 +252,48 @@ START_TEST(a_following_activation_is_applied_once_and_everywhere)
 }
 END_TEST
 
+/* With BatchNormalization merged into the weights, and kept apart by an output in between. */
+START_TEST(a_following_normalization_becomes_part_of_the_weights)
+{
+    enum { GROUPS = 2, IN = 3, OUT = 2, CHANNELS = GROUPS * OUT };
+    float w[GROUPS * IN * OUT * 9], x[GROUPS * IN * 25], p[4][CHANNELS];
+    net_fill(w, sizeof w / sizeof *w, 6);
+    net_fill(x, sizeof x / sizeof *x, 7);
+    for (int i = 0; i < 4; i++)
+        net_fill(p[i], CHANNELS, 8 + (uint32_t)i);
+    for (int i = 0; i < CHANNELS; i++)
+        p[3][i] = p[3][i] * p[3][i] + 0.1f; /* variance */
+    struct net nets[2];
+    for (int apart = 0; apart < 2; apart++) {
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(1, GROUPS * IN, 5, 5));
+        onnx_floats(&o, "w", DIMS(GROUPS * IN, OUT, 3, 3), w);
+        onnx_floats(&o, "scale", DIMS(CHANNELS), p[0]);
+        onnx_floats(&o, "shift", DIMS(CHANNELS), p[1]);
+        onnx_floats(&o, "mean", DIMS(CHANNELS), p[2]);
+        onnx_floats(&o, "variance", DIMS(CHANNELS), p[3]);
+        onnx_output(&o, "y", 1, SCALAR);
+        if (apart)
+            onnx_output(&o, "c", 1, SCALAR);
+        onnx_node(&o, "ConvTranspose", "x w", "c");
+        onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 2});
+        onnx_attribute_int(&o, "group", GROUPS);
+        onnx_node(&o, "BatchNormalization", "c scale shift mean variance", "n");
+        onnx_node(&o, "Relu", "n", "y");
+        nets[apart] = net_make(&o);
+        net_set(&nets[apart], 0, x);
+        net_run(&nets[apart]);
+        struct nn_plan_info info;
+        nn_plan_describe(nets[apart].plan, &info);
+        ck_assert_int_eq(info.window_nodes, apart ? 2 : 1);
+    }
+    for (int i = 0; i < CHANNELS * 121; i++)
+        ck_assert_float_eq_tol(net_floats(&nets[0], 0)[i], net_floats(&nets[1], 0)[i], 1e-5f);
+    net_free(&nets[0]);
+    net_free(&nets[1]);
+}
+END_TEST
+
 static struct onnx plain(struct onnx_dims x, struct onnx_dims w)
 {
     static const float zeros[1024];
@@ -354,6 +396,7 @@ int main(void)
     tcase_add_loop_test(all, random_transposed_convolutions_equal_their_definition, 0, 8);
     tcase_add_test(all, sizes_beyond_every_block_of_the_loops_are_right);
     tcase_add_test(all, a_following_activation_is_applied_once_and_everywhere);
+    tcase_add_test(all, a_following_normalization_becomes_part_of_the_weights);
     tcase_add_test(all, what_does_not_fit_is_refused_by_name);
     return suite_run("nn/conv_transpose", &all, 1);
 }
