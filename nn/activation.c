@@ -282,6 +282,19 @@ void nn_activation_apply(const struct nn_op_call *call, float *y, const float *x
                     call->activation_beta, y, x, n);
 }
 
+bool nn_activation_clamps(const struct nn_op_call *call, float *ret_low, float *ret_high)
+{
+    bool clip = call->activation == NN_ACTIVATION_CLIP;
+    *ret_low = call->activation == NN_ACTIVATION_RELU ? 0 : -INFINITY;
+    *ret_high = INFINITY;
+    if (clip) {
+        *ret_low = call->activation_alpha;
+        *ret_high = call->activation_beta;
+    }
+    return clip || call->activation == NN_ACTIVATION_NONE ||
+           call->activation == NN_ACTIVATION_RELU;
+}
+
 int nn_cell_activation_find(const char *name, struct nn_cell_parameters *parameters,
                             struct nn_cell_activation *ret_activation)
 {

@@ -1,6 +1,7 @@
-/* Merges what exporters keep apart: BatchNormalization into the weights of the convolution before it,
- * an activation into the node whose result it alone reads, and the usual pooling into Conv. The reference kernels run the
- * graph as it is written, so that a comparison also covers this file. */
+/* Merges what exporters keep apart: BatchNormalization into the weights of the convolution before
+ * it, an activation into the node whose result it alone reads, the usual pooling and the sum with
+ * a residual into Conv. The reference kernels run the graph as it is written, so that a comparison
+ * also covers this file. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -57,18 +58,18 @@ struct filters {
 static bool find_filters(const struct fuser *f, const struct nn_plan_node *node,
                          struct filters *ret_filters)
 {
+    if (node->op != &nn_op_conv && node->op != &nn_op_conv_transpose)
+        return false;
     const struct nn_tensor *w = &f->p->values[node->inputs[1]].tensor;
     const struct nn_attribute *group = nn_node_attribute(node->node, "group");
     struct filters found = {.groups = group ? group->i : 1};
     if (node->op == &nn_op_conv) {
         found.channels = w->shape.dim[0];
         found.taps = nn_shape_extent(&w->shape, 1, w->shape.rank);
-    } else if (node->op == &nn_op_conv_transpose) {
+    } else {
         found.channels = w->shape.dim[1] * found.groups;
         found.in_channels = w->shape.dim[0] / found.groups;
         found.taps = nn_shape_extent(&w->shape, 2, w->shape.rank);
-    } else {
-        return false;
     }
     *ret_filters = found;
     return true;
@@ -89,7 +90,7 @@ static int fuse_batch_normalization(struct fuser *f, int index)
     struct nn_plan_node *node = p->nodes[index];
     struct nn_plan_node *conv = sole_producer(f, node);
     struct filters filters;
-    if (!conv || !find_filters(f, conv, &filters) || conv->pooled ||
+    if (!conv || !find_filters(f, conv, &filters) || conv->pooled || conv->input_count > 3 ||
         conv->activation != NN_ACTIVATION_NONE || p->value_capacity - p->value_count < 2)
         return 0;
     for (int j = 1; j < node->output_count; j++)
@@ -202,7 +203,7 @@ static void fuse_max_pool(struct fuser *f, int index)
 {
     struct nn_plan_node *pool = f->p->nodes[index];
     struct nn_plan_node *conv = sole_producer(f, pool);
-    if (!conv || conv->op != &nn_op_conv || conv->pooled ||
+    if (!conv || conv->op != &nn_op_conv || conv->pooled || conv->input_count > 3 ||
         !grows(conv->activation, conv->activation_alpha))
         return;
     for (int j = 1; j < pool->output_count; j++)
@@ -228,6 +229,37 @@ static void fuse_max_pool(struct fuser *f, int index)
     absorb(f, conv, index);
 }
 
+/* Add of what a Conv made for it alone, and of a value that is there before that Conv runs: the
+ * Conv's fourth input. Of two such Convs the later one takes the sum. Not in a stream: the other
+ * value may be known per window only, and the Conv must not follow it there. */
+static int fuse_residual(struct fuser *f, int index)
+{
+    struct nn_planner *p = f->p;
+    struct nn_plan_node *add = p->nodes[index];
+    for (int side = 0; side < 2 && p->frames == 0; side++) {
+        int value = add->inputs[side], other = add->inputs[1 - side];
+        const struct nn_tensor *a = &p->values[value].tensor, *b = &p->values[other].tensor;
+        int at = f->producer[value];
+        struct nn_plan_node *conv = at >= 0 ? p->nodes[at] : NULL;
+        if (!conv || conv->op != &nn_op_conv || conv->pooled || conv->input_count > 3 ||
+            conv->activation != NN_ACTIVATION_NONE || f->readers[value] != 1 || b->data ||
+            a->late || b->late || !nn_shape_equal(&a->shape, &b->shape) ||
+            f->producer[other] >= at)
+            continue;
+        int *inputs = nn_pool_array(&p->scratch, 4, sizeof *inputs);
+        if (!inputs)
+            return nn_planner_no_memory(p);
+        for (int i = 0; i < 3; i++)
+            inputs[i] = i < conv->input_count ? conv->inputs[i] : NN_VALUE_NONE;
+        inputs[3] = other;
+        conv->inputs = inputs;
+        conv->input_count = 4;
+        absorb(f, conv, index);
+        return 0;
+    }
+    return 0;
+}
+
 static int fuse_all(struct fuser *f)
 {
     struct nn_planner *p = f->p;
@@ -238,6 +270,8 @@ static int fuse_all(struct fuser *f)
             r = fuse_batch_normalization(f, i);
         else if (p->nodes[i]->op->flags & NN_OP_IS_ACTIVATION)
             r = fuse_activation(f, i);
+        else if (p->nodes[i]->op == &nn_op_add)
+            r = fuse_residual(f, i);
         else if (p->nodes[i]->op == &nn_op_max_pool)
             fuse_max_pool(f, i);
         if (r < 0)

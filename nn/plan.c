@@ -285,6 +285,7 @@ static int make_plan(struct nn_plan *plan, struct nn_planner *p,
         r = nn_rewindow_check(p->rewindow, p);
     if (r == 0)
         r = nn_layers_list(p);
+    p->frames = plan->frames;
     if (r == 0 && p->rewrites)
         r = nn_recognise(p);
     if (r == 0 && p->rewrites)

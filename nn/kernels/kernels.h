@@ -40,6 +40,19 @@ struct nn_gemm {
     float alpha, beta;
 };
 
+/* One channel of a depthwise convolution, 3×3 or 5×5, that moves by one or two:
+ *     y[r][i] = min(high, max(low, bias + Σ weight[k][l] · x[r·stride + k - pad_top][...]))
+ * with zeros outside x. Sums are those of the taps, to the bit. */
+struct nn_depthwise {
+    size_t kernel, stride;
+    const float *x; /* (height, width) */
+    ptrdiff_t height, width, pad_top, pad_left;
+    const float *weight; /* (kernel, kernel) */
+    float bias, low, high;
+    float *y; /* (rows, columns) */
+    size_t rows, columns;
+};
+
 /* Winograd's minimal filtering for windows of 3×3 that move by one: F(m×m, 3×3), m = 4 or 2. A
  * tile of (m + 2)² inputs gives m × m outputs:
  *
@@ -48,7 +61,7 @@ struct nn_gemm {
  *     output   Aᵀ p A of every tile and output channel, + bias, clamped, the maximum of 2×2
  *
  * with transformed weights G g Gᵀ (nn/ops/winograd.h). Tiles are numbered row by row; those
- * that are worked on together stand in strips of winograd_tiles floats, one strip for each
+ * that are worked on together stand in strips of tile_width floats, one strip for each
  * element and channel.
  *
  * What a tile gives depends on its inputs and the weights only, not on its place in a strip,
@@ -116,6 +129,13 @@ struct nn_panel {
     size_t x_step, y_step;
 };
 
+/* How a tile ends: its first `rows` rows become min(high, max(low, start + Σ)), NaN stays NaN. */
+struct nn_tile_end {
+    size_t rows;
+    const float *bias; /* (tile_rows): start; NULL: y is */
+    float low, high;
+};
+
 struct nn_kernels {
     const char *name; /* "scalar", "avx2", "avx512" */
 
@@ -130,6 +150,10 @@ struct nn_kernels {
     size_t tile_rows;
     void (*tile)(float *y, size_t y_step, const float *x, const int32_t *offset,
                  const float *weight, size_t taps, size_t n);
+    /* The same, ended as it says. */
+    void (*tile_end)(float *y, size_t y_step, const float *x, const int32_t *offset,
+                     const float *weight, size_t taps, size_t n, const struct nn_tile_end *end);
+    size_t lanes, tile_width; /* floats worked on at once; positions that fill a tile */
     /* One output: y[i] += Σ_t weight[t] · x[offset[t] + i]. */
     void (*tap_sum)(float *y, const float *x, const int32_t *offset, const float *weight,
                     size_t taps, size_t n);
@@ -137,13 +161,12 @@ struct nn_kernels {
     void (*tap_max)(float *y, const float *x, const int32_t *offset, size_t taps, size_t n);
     /* y[i] = max(a[2i], a[2i+1], b[2i], b[2i+1]), as tap_max; not in place. */
     void (*max_2x2)(float *y, const float *a, const float *b, size_t n);
-    size_t lanes; /* floats worked on at once */
-    /* Winograd's transforms; 0 and NULL in the scalar table, which sums over taps. */
-    size_t winograd_tiles;
+    void (*depthwise)(const struct nn_depthwise *d); /* NULL in the scalar table */
+    /* Winograd's transforms; NULL in the scalar table, which sums over taps. */
     void (*winograd_input)(const struct nn_winograd_input *in);
-    /* c[r·c_step + i] = Σ_k a[k·tile_rows + r] · b[k·winograd_tiles + i] for tile_rows rows and
-     * i < n <= winograd_tiles, added to c with `add`. Reads and writes whole vectors, up to
-     * winograd_tiles floats of a row. */
+    /* c[r·c_step + i] = Σ_k a[k·tile_rows + r] · b[k·tile_width + i] for tile_rows rows and
+     * i < n <= tile_width, added to c with `add`. Reads and writes whole vectors, up to
+     * tile_width floats of a row. */
     void (*winograd_product)(float *c, size_t c_step, const float *a, const float *b,
                              size_t depth, size_t n, bool add);
     void (*winograd_output)(const struct nn_winograd_output *out);

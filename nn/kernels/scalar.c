@@ -91,17 +91,31 @@ static void scalar_tap_sum(float *y, const float *x, const int32_t *offset, cons
     }
 }
 
+static float clamped(float x, float low, float high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+static void scalar_tile_end(float *y, size_t y_step, const float *x, const int32_t *offset,
+                            const float *weight, size_t taps, size_t n,
+                            const struct nn_tile_end *end)
+{
+    for (size_t r = 0; r < end->rows; r++) {
+        for (size_t i = 0; i < n; i++) {
+            float sum = 0, *to = &y[r * y_step + i];
+            for (size_t t = 0; t < taps; t++)
+                sum = fused(weight[t * SCALAR_TILE_ROWS + r], x[offset[t] + (ptrdiff_t)i], sum);
+            *to = clamped((end->bias ? end->bias[r] : *to) + sum, end->low, end->high);
+        }
+    }
+}
+
 static void scalar_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
                         const float *weight, size_t taps, size_t n)
 {
-    for (size_t r = 0; r < SCALAR_TILE_ROWS; r++) {
-        for (size_t i = 0; i < n; i++) {
-            float sum = 0;
-            for (size_t t = 0; t < taps; t++)
-                sum = fused(weight[t * SCALAR_TILE_ROWS + r], x[offset[t] + (ptrdiff_t)i], sum);
-            y[r * y_step + i] += sum;
-        }
-    }
+    static const struct nn_tile_end all = {SCALAR_TILE_ROWS, NULL, -INFINITY, INFINITY};
+    scalar_tile_end(y, y_step, x, offset, weight, taps, n, &all);
 }
 
 static void scalar_tap_max(float *y, const float *x, const int32_t *offset, size_t taps,
@@ -201,12 +215,6 @@ static float polynomial(float q, const float *coefficient, size_t count)
     return sum;
 }
 
-static float clamped(float x, float low, float high)
-{
-    x = x < low ? low : x;
-    return x > high ? high : x;
-}
-
 static void scalar_clamp(float *y, const float *x, float low, float high, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -281,10 +289,12 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .panel = scalar_panel,
     .tile_rows = SCALAR_TILE_ROWS,
     .tile = scalar_tile,
+    .tile_end = scalar_tile_end,
     .tap_sum = scalar_tap_sum,
     .tap_max = scalar_tap_max,
     .max_2x2 = scalar_max_2x2,
     .lanes = 1,
+    .tile_width = 32,
     .gather = scalar_gather,
     .pick = scalar_pick,
     .add = scalar_add,

@@ -7,52 +7,89 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+/* Before loops whose arrays are to live in registers. */
+#define UNROLL _Pragma("GCC unroll 16")
+
 /* Taps. */
 
-/* rows × vectors sums in registers over all taps; `last` lanes count in the last vector. */
+/* rows × vectors sums in registers over all taps; `last` lanes count in the last vector. They are
+ * added to y or, with `end`, written as it says. */
 ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t last, float *y,
                              size_t y_step, const float *x, const int32_t *offset,
-                             const float *weight, size_t taps)
+                             const float *weight, size_t taps, const struct nn_tile_end *end)
 {
     vector sum[TILE_ROWS][4];
-    for (size_t r = 0; r < rows; r++)
-        for (size_t v = 0; v < vectors; v++)
-            sum[r][v] = v_set(0);
+    UNROLL for (size_t r = 0; r < rows; r++)
+    {
+        UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = v_set(0);
+    }
     for (size_t t = 0; t < taps; t++) {
         const float *from = x + offset[t];
         vector in[4];
-        for (size_t v = 0; v + 1 < vectors; v++)
-            in[v] = v_load(from + v * LANES);
+        UNROLL for (size_t v = 0; v + 1 < vectors; v++) in[v] = v_load(from + v * LANES);
         in[vectors - 1] = last == LANES ? v_load(from + (vectors - 1) * LANES)
                                         : v_load_part(from + (vectors - 1) * LANES, last);
-        for (size_t r = 0; r < rows; r++) {
+        UNROLL for (size_t r = 0; r < rows; r++)
+        {
             vector w = v_set(weight[t * rows + r]);
-            for (size_t v = 0; v < vectors; v++)
-                sum[r][v] = v_fma(w, in[v], sum[r][v]);
+            UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = v_fma(w, in[v], sum[r][v]);
         }
     }
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t v = 0; v + 1 < vectors; v++) {
+    UNROLL for (size_t r = 0; r < rows; r++)
+    {
+        if (end && r == end->rows)
+            return;
+        UNROLL for (size_t v = 0; v < vectors; v++)
+        {
             float *to = y + r * y_step + v * LANES;
-            v_store(to, v_add(v_load(to), sum[r][v]));
+            const bool full = v + 1 < vectors || last == LANES;
+            vector start;
+            if (end && end->bias)
+                start = v_set(end->bias[r]);
+            else
+                start = full ? v_load(to) : v_load_part(to, last);
+            vector value = v_add(start, sum[r][v]);
+            if (end)
+                value = v_min(v_set(end->high), v_max(v_set(end->low), value));
+            if (full)
+                v_store(to, value);
+            else
+                v_store_part(to, value, last);
         }
-        float *to = y + r * y_step + (vectors - 1) * LANES;
-        v_store_part(to, v_add(v_load_part(to, last), sum[r][vectors - 1]), last);
     }
+}
+
+ALWAYS_INLINE void tiles(float *y, size_t y_step, const float *x, const int32_t *offset,
+                         const float *weight, size_t taps, size_t n,
+                         const struct nn_tile_end *end)
+{
+    const size_t step = TILE_VECTORS * LANES;
+    for (; n >= step && (n <= step || n > step + LANES); n -= step, y += step, x += step)
+        sum_block(TILE_ROWS, TILE_VECTORS, LANES, y, y_step, x, offset, weight, taps, end);
+    /* Two of two vectors do more at a time than one of three and one of one. */
+    if (n > step) {
+        sum_block(TILE_ROWS, 2, LANES, y, y_step, x, offset, weight, taps, end);
+        n -= 2 * LANES, y += 2 * LANES, x += 2 * LANES;
+    }
+    if (n > 2 * LANES)
+        sum_block(TILE_ROWS, 3, n - 2 * LANES, y, y_step, x, offset, weight, taps, end);
+    else if (n > LANES)
+        sum_block(TILE_ROWS, 2, n - LANES, y, y_step, x, offset, weight, taps, end);
+    else if (n > 0)
+        sum_block(TILE_ROWS, 1, n, y, y_step, x, offset, weight, taps, end);
 }
 
 static void simd_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
                       const float *weight, size_t taps, size_t n)
 {
-    const size_t step = TILE_VECTORS * LANES;
-    for (; n >= step; n -= step, y += step, x += step)
-        sum_block(TILE_ROWS, TILE_VECTORS, LANES, y, y_step, x, offset, weight, taps);
-    if (n > 2 * LANES)
-        sum_block(TILE_ROWS, 3, n - 2 * LANES, y, y_step, x, offset, weight, taps);
-    else if (n > LANES)
-        sum_block(TILE_ROWS, 2, n - LANES, y, y_step, x, offset, weight, taps);
-    else if (n > 0)
-        sum_block(TILE_ROWS, 1, n, y, y_step, x, offset, weight, taps);
+    tiles(y, y_step, x, offset, weight, taps, n, NULL);
+}
+
+static void simd_tile_end(float *y, size_t y_step, const float *x, const int32_t *offset,
+                          const float *weight, size_t taps, size_t n,
+                          const struct nn_tile_end *end)
+{
+    tiles(y, y_step, x, offset, weight, taps, n, end);
 }
 
 static void simd_tap_sum(float *y, const float *x, const int32_t *offset, const float *weight,
@@ -60,15 +97,15 @@ static void simd_tap_sum(float *y, const float *x, const int32_t *offset, const 
 {
     const size_t step = 4 * LANES;
     for (; n >= step; n -= step, y += step, x += step)
-        sum_block(1, 4, LANES, y, 0, x, offset, weight, taps);
+        sum_block(1, 4, LANES, y, 0, x, offset, weight, taps, NULL);
     if (n > 3 * LANES)
-        sum_block(1, 4, n - 3 * LANES, y, 0, x, offset, weight, taps);
+        sum_block(1, 4, n - 3 * LANES, y, 0, x, offset, weight, taps, NULL);
     else if (n > 2 * LANES)
-        sum_block(1, 3, n - 2 * LANES, y, 0, x, offset, weight, taps);
+        sum_block(1, 3, n - 2 * LANES, y, 0, x, offset, weight, taps, NULL);
     else if (n > LANES)
-        sum_block(1, 2, n - LANES, y, 0, x, offset, weight, taps);
+        sum_block(1, 2, n - LANES, y, 0, x, offset, weight, taps, NULL);
     else if (n > 0)
-        sum_block(1, 1, n, y, 0, x, offset, weight, taps);
+        sum_block(1, 1, n, y, 0, x, offset, weight, taps, NULL);
 }
 
 ALWAYS_INLINE void max_block(const size_t vectors, size_t last, float *y, const float *x,
@@ -577,6 +614,7 @@ static void simd_softmax(float *y, const float *x, size_t n)
     }
 }
 
+#include "nn/kernels/depthwise_tmpl.c"
 #include "nn/kernels/winograd_tmpl.c"
 
 const struct nn_kernels TABLE = {
@@ -585,11 +623,13 @@ const struct nn_kernels TABLE = {
     .panel = simd_panel,
     .tile_rows = TILE_ROWS,
     .tile = simd_tile,
+    .tile_end = simd_tile_end,
     .tap_sum = simd_tap_sum,
     .tap_max = simd_tap_max,
     .max_2x2 = simd_max_2x2,
     .lanes = LANES,
-    .winograd_tiles = TILE_VECTORS * LANES,
+    .tile_width = TILE_VECTORS * LANES,
+    .depthwise = simd_depthwise,
     .winograd_input = simd_winograd_input,
     .winograd_product = simd_winograd_product,
     .winograd_output = simd_winograd_output,

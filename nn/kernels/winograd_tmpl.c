@@ -10,9 +10,6 @@
 #define SQRT_HALF 0.707106781186547524f
 #define SQRT_TWO  1.41421356237309505f
 
-/* Loops whose arrays are to live in registers. */
-#define UNROLL _Pragma("GCC unroll 8")
-
 /* Elements `which` and, in pairs that share arithmetic, which + 1 of Bᵀd, d the m + 2 values of a
  * row or column of a tile. */
 ALWAYS_INLINE void input_end(const size_t m, const size_t which, const vector *d, vector *to)
@@ -158,22 +155,25 @@ ALWAYS_INLINE void product_block(const size_t vectors, float *c, size_t c_step, 
                                  const float *b, size_t depth, bool add)
 {
     vector sum[TILE_ROWS][TILE_VECTORS];
-    for (size_t r = 0; r < TILE_ROWS; r++)
-        for (size_t v = 0; v < vectors; v++)
-            sum[r][v] = add ? v_load(c + r * c_step + v * LANES) : v_set(0);
+    UNROLL for (size_t r = 0; r < TILE_ROWS; r++)
+    {
+        UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] =
+            add ? v_load(c + r * c_step + v * LANES) : v_set(0);
+    }
     for (size_t k = 0; k < depth; k++, a += TILE_ROWS, b += TILE_VECTORS * LANES) {
         vector in[TILE_VECTORS];
-        for (size_t v = 0; v < vectors; v++)
-            in[v] = v_load(b + v * LANES);
-        for (size_t r = 0; r < TILE_ROWS; r++) {
+        UNROLL for (size_t v = 0; v < vectors; v++) in[v] = v_load(b + v * LANES);
+        UNROLL for (size_t r = 0; r < TILE_ROWS; r++)
+        {
             vector w = v_set(a[r]);
-            for (size_t v = 0; v < vectors; v++)
-                sum[r][v] = v_fma(w, in[v], sum[r][v]);
+            UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = v_fma(w, in[v], sum[r][v]);
         }
     }
-    for (size_t r = 0; r < TILE_ROWS; r++)
-        for (size_t v = 0; v < vectors; v++)
+    UNROLL for (size_t r = 0; r < TILE_ROWS; r++)
+    {
+        UNROLL for (size_t v = 0; v < vectors; v++)
             v_store(c + r * c_step + v * LANES, sum[r][v]);
+    }
 }
 
 static void simd_winograd_product(float *c, size_t c_step, const float *a, const float *b,

@@ -1,9 +1,17 @@
-/* Conv. Windows of 3×3 mostly go to nn/ops/winograd.h. Every other shape, and all with the
- * reference kernels: inputs laid out for taps (nn/ops/spatial.h), weights packed in panels of
- * tile_rows output channels, and the table's tile over positions that are contiguous in the
- * layout. Positions between the end of one output row and the start of the next are computed
- * too and dropped: with the few columns that padding adds, that is cheaper than short rows. */
+/* Conv, in one of three ways that are chosen when it is prepared:
+ *
+ *   Winograd   3×3 windows that move by one, where nn/ops/winograd.h says that it pays
+ *   depthwise  one input channel to a group, 3×3 or 5×5: the table's kernel for whole images
+ *   taps       every other shape, and all with the reference kernels
+ *
+ * Taps: inputs are laid out for them (nn/ops/spatial.h), weights packed in panels of tile_rows
+ * output channels, and the table's tile goes over positions that are contiguous in the layout.
+ * It writes to the output itself where lines are at least a tile long. In smaller images whole
+ * planes are gone over, through sums: positions between the end of one output row and the start
+ * of the next are computed too and dropped, which with the few columns that padding adds is
+ * cheaper than short rows. */
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "nn/activation.h"
@@ -20,6 +28,13 @@
  * second-level cache of 1 MiB. */
 #define BAND_FLOATS 131072
 
+/* The input that the planner gives it besides ONNX's three: added to the output before the
+ * activation (nn/fuse.c). */
+#define RESIDUAL 3
+
+/* The most rows a table's tile has. */
+#define MOST_ROWS 16
+
 /* Floats in a workspace are counted so that each piece starts on a cache line. */
 #define ALIGNED(floats) (((floats) + 15) / 16 * 16)
 
@@ -31,10 +46,13 @@ struct conv {
     int64_t rows, panels;              /* output channels in a panel, panels in a group */
     /* Contiguous runs of outputs in the layout: `lines` per depth, `width` outputs each. */
     int64_t depths, lines, width, line_step, depth_step;
-    int64_t positions; /* of one depth, from the first output to the last */
-    bool pooled;       /* maxima of 2×2 outputs are written */
-    int64_t sums_step; /* positions of a chunk, room for */
-    int64_t written;   /* floats of an output channel */
+    int64_t positions;   /* of one depth, from the first output to the last */
+    bool pooled;         /* maxima of 2×2 outputs are written */
+    int64_t sums_step;   /* positions of a chunk, room for */
+    bool straight;       /* lines are long enough for tiles that write to their place */
+    int64_t written;     /* floats of an output channel */
+    int64_t sums_floats; /* of workspace: group.sums */
+    bool depthwise;      /* nn_kernels.depthwise does it, with weights as they are */
     bool winograd;
     struct nn_winograd fast;
     int32_t *offsets; /* (taps) */
@@ -103,6 +121,8 @@ static int conv_infer(struct nn_op_call *call)
     nn_spatial_output(&c.spatial, c.batch, channels, y);
     for (int i = 2; c.pooled && i < y->rank; i++)
         y->dim[i] /= 2;
+    if (nn_op_has_input(call, RESIDUAL) && !nn_shape_equal(y, &call->inputs[RESIDUAL].shape))
+        return nn_op_fail(call, -EINVAL, "what is added to its output has another shape");
     return 0;
 }
 
@@ -167,6 +187,25 @@ static int prepare_weights(struct nn_op_call *call, struct conv *c, int64_t *wor
     return 0;
 }
 
+/* Whether tiles write to the output or to sums. */
+static void choose_loops(struct nn_op_call *call, struct conv *c)
+{
+    int64_t width = (int64_t)call->kernels->tile_width;
+    c->straight = c->rows > 1 && !c->pooled && (c->lines == 1 || c->width >= width);
+    call->method = c->straight ? "taps" : c->rows > 1 ? "taps, by sums" : "taps, by channel";
+    c->sums_floats = c->straight ? 0 : ALIGNED(c->rows * c->sums_step);
+}
+
+/* Where the weight is read as it is, so that it may be computed at run time. */
+static bool suits_depthwise(const struct nn_op_call *call, const struct conv *c)
+{
+    const struct nn_spatial *s = &c->spatial;
+    return call->kernels->depthwise && s->axes == 2 && c->in_channels == 1 && c->groups > 1 &&
+           !c->pooled && (s->kernel[1] == 3 || s->kernel[1] == 5) &&
+           s->kernel[1] == s->kernel[2] && s->stride[1] == s->stride[2] && s->stride[1] <= 2 &&
+           s->dilation[1] == 1 && s->dilation[2] == 1;
+}
+
 static int conv_prepare(struct nn_op_call *call)
 {
     struct conv *c = nn_op_alloc(call, sizeof *c);
@@ -192,6 +231,11 @@ static int conv_prepare(struct nn_op_call *call)
         call->workspace_bytes = (size_t)workspace * sizeof(float);
         return prepare_weights(call, c, &workspace);
     }
+    c->depthwise = suits_depthwise(call, c);
+    if (c->depthwise) {
+        call->method = "depthwise";
+        return 0;
+    }
     find_runs(c);
     c->taps = c->in_channels * c->spatial.window_size;
     /* A panel mostly of zeros, as depthwise convolution would have, is slower than rows. */
@@ -202,8 +246,8 @@ static int conv_prepare(struct nn_op_call *call)
     if (!c->offsets)
         return -ENOMEM;
     nn_spatial_taps(&c->spatial, c->in_channels, c->offsets);
-    call->method = c->rows > 1 ? "taps" : "taps, channel by channel";
-    workspace = ALIGNED(c->rows * c->sums_step);
+    choose_loops(call, c);
+    workspace = c->sums_floats;
     if (!c->spatial.direct)
         workspace += ALIGNED(c->in_channels * c->spatial.plane_size);
     r = prepare_weights(call, c, &workspace);
@@ -213,72 +257,130 @@ static int conv_prepare(struct nn_op_call *call)
 
 /* What one group of one image needs. */
 struct group {
-    const float *planes; /* (in_channels, plane_size) */
-    const float *packed; /* (panels, taps, rows) */
-    const float *bias;   /* (out_channels) or NULL */
-    float *out;          /* (out_channels, written) */
-    float *sums;         /* (rows, sums_step) */
+    const float *planes;   /* (in_channels, plane_size) */
+    const float *packed;   /* (panels, taps, rows) */
+    const float *bias;     /* (out_channels) or NULL */
+    float *out;            /* (out_channels, written) */
+    const float *residual; /* of `out`, or NULL */
+    float *sums;           /* (rows, sums_step) */
+    bool clamps;           /* the activation is clamping, which tiles do */
+    float low, high;
 };
 
+/* y, a part of g->out, = what x lacks: the residual and the activation, as far as tiles have not
+ * done it. */
+static void finish(const struct nn_op_call *call, const struct group *g, float *y,
+                   const float *x, size_t n)
+{
+    if (g->residual) {
+        call->kernels->add(y, x, g->residual + (y - g->out), n);
+        nn_activation_apply(call, y, y, n);
+    } else if (!g->clamps) {
+        nn_activation_apply(call, y, x, n);
+    } else if (y != x) {
+        memcpy(y, x, n * sizeof *y);
+    }
+}
+
 /* The outputs among positions first..first+count-1, from sums to their place. */
-static void store_chunk(const struct nn_op_call *call, const struct conv *c, const float *sums,
-                        float *out, int64_t first, int64_t count)
+static void store_chunk(const struct nn_op_call *call, const struct conv *c,
+                        const struct group *g, const float *sums, float *out, int64_t first,
+                        int64_t count)
 {
     for (int64_t line = first / c->line_step; line * c->line_step < first + count; line++) {
         int64_t start = line * c->line_step, end = start + c->width;
         start = start < first ? first : start;
         end = end > first + count ? first + count : end;
         if (start < end)
-            nn_activation_apply(call, out + line * c->width + (start - line * c->line_step),
-                                sums + (start - first), (size_t)(end - start));
+            finish(call, g, out + line * c->width + (start - line * c->line_step),
+                   sums + (start - first), (size_t)(end - start));
     }
 }
 
 /* Maxima of the two rows of outputs in sums. */
-static void store_pooled(const struct nn_op_call *call, const struct conv *c, const float *sums,
-                         float *out, int64_t first)
+static void store_pooled(const struct nn_op_call *call, const struct conv *c,
+                         const struct group *g, const float *sums, float *out, int64_t first)
 {
     size_t columns = (size_t)(c->width / 2);
     out += first / c->line_step / 2 * (int64_t)columns;
     call->kernels->max_2x2(out, sums, sums + c->line_step, columns);
-    nn_activation_apply(call, out, out, columns);
+    finish(call, g, out, out, columns);
 }
 
-/* Output channels of a panel. */
-static int64_t panel_channels(const struct conv *c, int64_t panel)
+static size_t block(const struct conv *c, int64_t t)
 {
-    int64_t left = c->out_channels - panel * c->rows;
-    return left < c->rows ? left : c->rows;
+    return (size_t)(c->taps - t < TAP_BLOCK ? c->taps - t : TAP_BLOCK);
+}
+
+/* Sums over the block of taps from t on, of one panel at n positions: started with the bias,
+ * ended with the activation. */
+static void run_tile(const struct nn_op_call *call, const struct conv *c, const struct group *g,
+                     int64_t panel, int64_t t, const float *x, float *y, size_t y_step,
+                     size_t n)
+{
+    static const float zeros[MOST_ROWS];
+    int64_t channels = c->out_channels - panel * c->rows;
+    bool last = t + TAP_BLOCK >= c->taps;
+    struct nn_tile_end end = {
+        .rows = (size_t)(channels < c->rows ? channels : c->rows),
+        .bias = t > 0     ? NULL
+                : g->bias ? g->bias + panel * c->rows
+                          : zeros,
+        .low = last ? g->low : -INFINITY,
+        .high = last ? g->high : INFINITY,
+    };
+    const float *weight = g->packed + (panel * c->taps + t) * c->rows;
+    call->kernels->tile_end(y, y_step, x, c->offsets + t, weight, block(c, t), n, &end);
 }
 
 static void run_chunk(const struct nn_op_call *call, const struct conv *c,
                       const struct group *g, int64_t panel, int64_t depth, int64_t first,
                       int64_t count)
 {
-    int64_t channels = panel_channels(c, panel), step = c->sums_step;
-    for (int64_t r = 0; r < c->rows; r++) {
-        float bias = g->bias && r < channels ? g->bias[panel * c->rows + r] : 0;
-        for (int64_t i = 0; i < count; i++)
-            g->sums[r * step + i] = bias;
-    }
+    int64_t channels = c->out_channels - panel * c->rows, step = c->sums_step;
     const float *from = g->planes + depth * c->depth_step + first;
-    const float *weight = g->packed + panel * c->taps * c->rows;
+    for (int64_t i = 0; c->rows == 1 && i < count; i++)
+        g->sums[i] = g->bias ? g->bias[panel] : 0;
     for (int64_t t = 0; t < c->taps; t += TAP_BLOCK) {
-        size_t taps = (size_t)(c->taps - t < TAP_BLOCK ? c->taps - t : TAP_BLOCK);
         if (c->rows == 1)
-            call->kernels->tap_sum(g->sums, from, c->offsets + t, weight + t, taps,
-                                   (size_t)count);
+            call->kernels->tap_sum(g->sums, from, c->offsets + t,
+                                   g->packed + panel * c->taps + t, block(c, t), (size_t)count);
         else
-            call->kernels->tile(g->sums, (size_t)step, from, c->offsets + t,
-                                weight + t * c->rows, taps, (size_t)count);
+            run_tile(call, c, g, panel, t, from, g->sums, (size_t)step, (size_t)count);
     }
-    for (int64_t r = 0; r < channels; r++) {
+    for (int64_t r = 0; r < c->rows && r < channels; r++) {
         float *out = g->out + (panel * c->rows + r) * c->written;
         if (c->pooled)
-            store_pooled(call, c, g->sums + r * step, out, first);
+            store_pooled(call, c, g, g->sums + r * step, out, first);
         else
-            store_chunk(call, c, g->sums + r * step, out + depth * c->lines * c->width, first,
-                        count);
+            store_chunk(call, c, g, g->sums + r * step, out + depth * c->lines * c->width,
+                        first, count);
+    }
+}
+
+/* n outputs of one line, all channels, straight to their place. */
+static void run_straight(const struct nn_op_call *call, const struct conv *c,
+                         const struct group *g, const float *from, float *out, size_t n)
+{
+    for (int64_t panel = 0; panel < c->panels; panel++)
+        for (int64_t t = 0; t < c->taps; t += TAP_BLOCK)
+            run_tile(call, c, g, panel, t, from, out + panel * c->rows * c->written,
+                     (size_t)c->written, n);
+    for (int64_t channel = 0; channel < c->out_channels; channel++, out += c->written)
+        finish(call, g, out, out, n);
+}
+
+static void run_group_straight(const struct nn_op_call *call, const struct conv *c,
+                               const struct group *g)
+{
+    for (int64_t line = 0; line < c->depths * c->lines; line++) {
+        const float *from =
+            g->planes + line / c->lines * c->depth_step + line % c->lines * c->line_step;
+        for (int64_t first = 0; first < c->width; first += CHUNK) {
+            int64_t left = c->width - first;
+            run_straight(call, c, g, from + first, g->out + line * c->width + first,
+                         (size_t)(left < CHUNK ? left : CHUNK));
+        }
     }
 }
 
@@ -308,19 +410,59 @@ static void run_group(const struct nn_op_call *call, const struct conv *c,
     }
 }
 
+static void run_depthwise(const struct nn_op_call *call, const struct conv *c,
+                          const float *bias, const float *residual)
+{
+    const struct nn_spatial *s = &c->spatial;
+    int64_t channels = c->groups * c->out_channels;
+    struct nn_depthwise d = {
+        .kernel = (size_t)s->kernel[1],
+        .stride = (size_t)s->stride[1],
+        .height = (ptrdiff_t)s->in[1],
+        .width = (ptrdiff_t)s->in[2],
+        .pad_top = (ptrdiff_t)s->pad_before[1],
+        .pad_left = (ptrdiff_t)s->pad_before[2],
+        .y = call->outputs[0].data,
+        .rows = (size_t)s->out[1],
+        .columns = (size_t)s->out[2],
+    };
+    bool clamps = nn_activation_clamps(call, &d.low, &d.high) && !residual;
+    if (!clamps) {
+        d.low = -INFINITY;
+        d.high = INFINITY;
+    }
+    for (int64_t i = 0; i < c->batch * channels; i++, d.y += s->out_size) {
+        int64_t channel = i % channels;
+        d.x = (const float *)call->inputs[0].data + i / c->out_channels * s->in_size;
+        d.weight = (const float *)call->inputs[1].data + channel * s->window_size;
+        d.bias = bias ? bias[channel] : 0;
+        call->kernels->depthwise(&d);
+        if (residual)
+            call->kernels->add(d.y, d.y, residual + i * s->out_size, (size_t)s->out_size);
+        if (!clamps)
+            nn_activation_apply(call, d.y, d.y, (size_t)s->out_size);
+    }
+}
+
 static int conv_forward(struct nn_op_call *call)
 {
     const struct conv *c = call->state;
+    const float *bias = nn_op_has_input(call, 2) ? call->inputs[2].data : NULL;
+    const float *residual =
+        nn_op_has_input(call, RESIDUAL) ? call->inputs[RESIDUAL].data : NULL;
+    if (c->depthwise) {
+        run_depthwise(call, c, bias, residual);
+        return 0;
+    }
     if (c->winograd) {
-        const float *bias = nn_op_has_input(call, 2) ? call->inputs[2].data : NULL;
-        nn_winograd_run(&c->fast, call, call->inputs[0].data, c->packed, bias, NULL,
+        nn_winograd_run(&c->fast, call, call->inputs[0].data, c->packed, bias, residual,
                         call->outputs[0].data, call->workspace);
         return 0;
     }
     const struct nn_spatial *s = &c->spatial;
     float *workspace = call->workspace;
     float *sums = workspace;
-    workspace += ALIGNED(c->rows * c->sums_step);
+    workspace += c->sums_floats;
     float *planes = workspace;
     workspace += s->direct ? 0 : ALIGNED(c->in_channels * s->plane_size);
     const float *packed = c->packed;
@@ -329,7 +471,6 @@ static int conv_forward(struct nn_op_call *call)
         packed = workspace;
     }
     const float *x = call->inputs[0].data;
-    const float *bias = nn_op_has_input(call, 2) ? call->inputs[2].data : NULL;
     float *y = call->outputs[0].data;
     for (int64_t i = 0; i < c->batch * c->groups; i++) {
         int64_t group = i % c->groups;
@@ -344,7 +485,16 @@ static int conv_forward(struct nn_op_call *call)
             .out = y + i * c->out_channels * c->written,
             .sums = sums,
         };
-        if (c->pooled)
+        if (residual)
+            g.residual = residual + (g.out - y);
+        g.clamps = nn_activation_clamps(call, &g.low, &g.high) && c->rows > 1 && !residual;
+        if (!g.clamps) {
+            g.low = -INFINITY;
+            g.high = INFINITY;
+        }
+        if (c->straight)
+            run_group_straight(call, c, &g);
+        else if (c->pooled)
             run_group_pooled(call, c, &g);
         else
             run_group(call, c, &g);
@@ -356,7 +506,7 @@ static bool conv_time(const struct nn_op_call *call, const int *in, int *out)
 {
     struct conv c;
     return geometry(call, &c) == 0 && (in[0] == 0 || !c.pooled) &&
-           nn_spatial_time(call, in, &c.spatial, out);
+           !nn_op_has_input(call, RESIDUAL) && nn_spatial_time(call, in, &c.spatial, out);
 }
 
 static double conv_macs(const struct nn_op_call *call)

@@ -117,7 +117,7 @@ struct nn_winograd nn_winograd_init(size_t m, const struct nn_kernels *k,
  * apart, and keep a strip in the first-level cache. */
 static size_t strip_step(const struct nn_winograd *w, const struct nn_kernels *k)
 {
-    return (size_t)w->channels * k->winograd_tiles + (w->few ? 0 : APART);
+    return (size_t)w->channels * k->tile_width + (w->few ? 0 : APART);
 }
 
 size_t nn_winograd_weight_floats(const struct nn_winograd *w)
@@ -131,7 +131,7 @@ size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn
     size_t strip = w->elements * strip_step(w, k);
     size_t group = (size_t)(w->panels < GROUP ? w->panels : GROUP) * (size_t)w->tile_rows;
     /* A vector more than there is: outputs read whole ones from wherever a row of tiles starts. */
-    return strip + (w->few ? 0 : group * w->elements * k->winograd_tiles) + k->lanes;
+    return strip + (w->few ? 0 : group * w->elements * k->tile_width) + k->lanes;
 }
 
 /* G g Gᵀ */
@@ -188,8 +188,8 @@ struct run {
     const struct nn_op_call *call;
     const float *x, *packed, *bias, *residual;
     float *y;
-    float *strip;    /* (elements, channels, winograd_tiles), strip_step from one to the next */
-    float *products; /* (output channels of a group, elements, winograd_tiles) */
+    float *strip;    /* (elements, channels, tile_width), strip_step from one to the next */
+    float *products; /* (output channels of a group, elements, tile_width) */
     float low, high; /* of the activation, where clamping is all it does */
     bool activates;  /* otherwise */
 };
@@ -234,10 +234,10 @@ static void transform_strip(const struct run *run, int64_t first, size_t count)
         in.n = p.n;
         in.row = (ptrdiff_t)(p.line * (int64_t)w->m - w->pad_top);
         in.column = (ptrdiff_t)(p.column * (int64_t)w->m - w->pad_left);
-        in.room = k->winograd_tiles - at;
+        in.room = k->tile_width - at;
         for (int64_t c = 0; c < w->channels; c++) {
             in.x = run->x + (p.image * w->channels + c) * w->height * w->width;
-            in.v = run->strip + (size_t)c * k->winograd_tiles + at;
+            in.v = run->strip + (size_t)c * k->tile_width + at;
             k->winograd_input(&in);
         }
     }
@@ -247,7 +247,7 @@ static void multiply_group(const struct run *run, int64_t group, int64_t panels,
 {
     const struct nn_winograd *w = run->w;
     const struct nn_kernels *k = run->call->kernels;
-    size_t rows = (size_t)w->tile_rows, tiles = k->winograd_tiles;
+    size_t rows = (size_t)w->tile_rows, tiles = k->tile_width;
     const float *weight =
         run->packed + (size_t)(group * w->channels * w->tile_rows) * w->elements;
     for (size_t e = 0; e < w->elements; e++) {
@@ -304,7 +304,7 @@ static void write_channel(const struct run *run, struct nn_winograd_output *out,
 static void run_strip(const struct run *run, int64_t first, size_t count)
 {
     const struct nn_winograd *w = run->w;
-    size_t tiles = run->call->kernels->winograd_tiles;
+    size_t tiles = run->call->kernels->tile_width;
     struct nn_winograd_output out = {.m = w->m,
                                      .p_step = tiles,
                                      .low = run->low,
@@ -344,21 +344,14 @@ void nn_winograd_run(const struct nn_winograd *w, const struct nn_op_call *call,
         .y = y,
         .strip = workspace,
         .products = workspace + w->elements * strip_step(w, k),
-        .low = -INFINITY,
-        .high = INFINITY,
-        .activates = residual || (call->activation != NN_ACTIVATION_NONE &&
-                                  call->activation != NN_ACTIVATION_RELU &&
-                                  call->activation != NN_ACTIVATION_CLIP),
     };
-    if (!run.activates && call->activation == NN_ACTIVATION_RELU)
-        run.low = 0;
-    if (!run.activates && call->activation == NN_ACTIVATION_CLIP) {
-        run.low = call->activation_alpha;
-        run.high = call->activation_beta;
+    run.activates = !nn_activation_clamps(call, &run.low, &run.high) || residual;
+    if (run.activates) {
+        run.low = -INFINITY;
+        run.high = INFINITY;
     }
-    for (int64_t first = 0; first < w->tiles; first += (int64_t)k->winograd_tiles) {
+    for (int64_t first = 0; first < w->tiles; first += (int64_t)k->tile_width) {
         int64_t left = w->tiles - first;
-        run_strip(&run, first,
-                  left < (int64_t)k->winograd_tiles ? (size_t)left : k->winograd_tiles);
+        run_strip(&run, first, left < (int64_t)k->tile_width ? (size_t)left : k->tile_width);
     }
 }

@@ -132,6 +132,42 @@ START_TEST(sizes_beyond_every_block_of_the_loops_are_right)
 }
 END_TEST
 
+START_TEST(depthwise_convolutions_of_every_size_are_right)
+{
+    for (int64_t size = 1; size <= 40; size++) {
+        for (int64_t kernel = 3; kernel <= 5; kernel += 2) {
+            for (int64_t stride = 1; stride <= 3; stride++) {
+                struct windows w = square(size, kernel, stride, (size + stride) % 3);
+                w.in[1] = 41 - size;
+                w.before[1] = kernel - 1;
+                windows_measure(&w, 1);
+                if (w.out[0] < 1 || w.in[0] + 2 * w.before[0] < kernel)
+                    continue;
+                struct conv c = {
+                    w, 1 + size % 2, 2 + size % 3, 1, 1 + size % 2, size % 4 > 0, size % 5 > 0};
+                check_conv(&c, NN_KERNELS_BEST);
+            }
+        }
+    }
+}
+END_TEST
+
+START_TEST(lines_of_every_length_are_right)
+{
+    /* Written straight to their place, in all widths of a last tile. */
+    for (int64_t width = 40; width <= 120; width++) {
+        struct windows w = square(3, 1, 1, 0);
+        w.in[1] = width;
+        windows_measure(&w, 1);
+        check_conv(&(struct conv){w, 1, 1, 5, 11, true, true}, NN_KERNELS_BEST);
+        w = square(5, 3, 2, 1);
+        w.in[1] = 2 * width;
+        windows_measure(&w, 1);
+        check_conv(&(struct conv){w, 1, 1, 30, 7, width % 2, true}, NN_KERNELS_BEST);
+    }
+}
+END_TEST
+
 START_TEST(a_following_activation_is_applied_once)
 {
     static const char *const activations[] = {"Relu", "LeakyRelu", "Sigmoid", "Tanh"};
@@ -164,17 +200,30 @@ START_TEST(a_following_activation_is_applied_once)
 }
 END_TEST
 
-struct pooling {
+static const struct pooling {
     const char *activation;
     float slope;
     int64_t size, kernel; /* of the image, of Conv */
     const char *auto_pad; /* of MaxPool */
     bool ceils, wide;     /* its ceil_mode, and 3×3 instead of 2×2 */
     int fused;            /* layers that others do: the activation, MaxPool */
+} poolings[] = {
+    {"Relu", 0, 20, 3, "NOTSET", false, false, 2},
+    {"Relu", 0, 21, 3, "VALID", false, false, 2},
+    {"Relu", 0, 21, 5, "NOTSET", false, false, 2},
+    {"Relu", 0, 60, 3, "NOTSET", false, false, 2},
+    {"Relu", 0, 9, 1, "NOTSET", false, false, 1},
+    {"Sigmoid", 0, 21, 3, "NOTSET", false, false, 2},
+    {"LeakyRelu", 0.1f, 22, 3, "NOTSET", false, false, 2},
+    {"LeakyRelu", -0.5f, 22, 3, "NOTSET", false, false, 1},
+    {"Relu", 0, 22, 3, "NOTSET", false, true, 1},
+    {"Relu", 0, 21, 3, "NOTSET", true, false, 1},
+    {"Relu", 0, 21, 3, "SAME_UPPER", false, false, 1},
 };
 
-static struct onnx pooled_conv(const struct pooling *p)
+static struct onnx pooled_conv(int variant)
 {
+    const struct pooling *p = &poolings[variant];
     static float w[12 * 6 * 25];
     net_fill(w, sizeof w / sizeof w[0], 11);
     struct onnx o = onnx_start(13);
@@ -201,43 +250,103 @@ static int fused_layers(const struct nn_plan *plan)
     return fused;
 }
 
+/* Best kernels against the reference, which fuses nothing; says how many layers others do. */
+static int compare_with_reference(struct onnx (*build)(int variant), int variant)
+{
+    struct net nets[2];
+    for (int k = 0; k < 2; k++) {
+        struct onnx o = build(variant);
+        struct nn_plan_options options = {.kernels = k ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST,
+                                          .time_axis = -1};
+        nets[k] = net_plan(net_load(&o), &options);
+        const struct nn_tensor *x = nn_session_input(nets[k].session, 0);
+        net_fill(x->data, (size_t)nn_shape_count(&x->shape), 12);
+        net_run(&nets[k]);
+    }
+    const struct nn_tensor *y = nn_session_output(nets[1].session, 0);
+    ck_assert(nn_shape_equal(&nn_session_output(nets[0].session, 0)->shape, &y->shape));
+    for (int64_t j = 0; j < nn_shape_count(&y->shape); j++)
+        if (!(fabsf(net_floats(&nets[0], 0)[j] - net_floats(&nets[1], 0)[j]) <= 1e-4f))
+            ck_abort_msg("variant %d: [%d] is %.9g, not %.9g", variant, (int)j,
+                         net_floats(&nets[0], 0)[j], net_floats(&nets[1], 0)[j]);
+    int fused = fused_layers(nets[0].plan);
+    net_free(&nets[0]);
+    net_free(&nets[1]);
+    return fused;
+}
+
 START_TEST(pooling_is_folded_into_conv_where_that_changes_nothing)
 {
-    static const struct pooling cases[] = {
-        {"Relu", 0, 20, 3, "NOTSET", false, false, 2},
-        {"Relu", 0, 21, 3, "VALID", false, false, 2},
-        {"Relu", 0, 21, 5, "NOTSET", false, false, 2},
-        {"Relu", 0, 60, 3, "NOTSET", false, false, 2},
-        {"Relu", 0, 9, 1, "NOTSET", false, false, 1},
-        {"Sigmoid", 0, 21, 3, "NOTSET", false, false, 2},
-        {"LeakyRelu", 0.1f, 22, 3, "NOTSET", false, false, 2},
-        {"LeakyRelu", -0.5f, 22, 3, "NOTSET", false, false, 1},
-        {"Relu", 0, 22, 3, "NOTSET", false, true, 1},
-        {"Relu", 0, 21, 3, "NOTSET", true, false, 1},
-        {"Relu", 0, 21, 3, "SAME_UPPER", false, false, 1},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct net nets[2];
-        for (int k = 0; k < 2; k++) {
-            struct onnx o = pooled_conv(&cases[i]);
-            struct nn_plan_options options = {
-                .kernels = k ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST, .time_axis = -1};
-            nets[k] = net_plan(net_load(&o), &options);
-            const struct nn_tensor *x = nn_session_input(nets[k].session, 0);
-            net_fill(x->data, (size_t)nn_shape_count(&x->shape), 12);
-            net_run(&nets[k]);
-        }
-        ck_assert_msg(fused_layers(nets[0].plan) == cases[i].fused, "case %zu: %d fused", i,
-                      fused_layers(nets[0].plan));
-        const struct nn_tensor *y = nn_session_output(nets[1].session, 0);
-        ck_assert(nn_shape_equal(&nn_session_output(nets[0].session, 0)->shape, &y->shape));
-        for (int64_t j = 0; j < nn_shape_count(&y->shape); j++)
-            if (!(fabsf(net_floats(&nets[0], 0)[j] - net_floats(&nets[1], 0)[j]) <= 1e-4f))
-                ck_abort_msg("case %zu: [%d] is %.9g, not %.9g", i, (int)j,
-                             net_floats(&nets[0], 0)[j], net_floats(&nets[1], 0)[j]);
-        net_free(&nets[0]);
-        net_free(&nets[1]);
+    for (int i = 0; i < (int)(sizeof poolings / sizeof poolings[0]); i++) {
+        int fused = compare_with_reference(pooled_conv, i);
+        ck_assert_msg(fused == poolings[i].fused, "variant %d: %d fused", i, fused);
     }
+}
+END_TEST
+
+static const struct residual {
+    int64_t kernel, groups, size;
+    const char *sum, *after;
+    int fused;
+} residuals[] = {
+    {3, 1, 30, "c x", "Relu", 2},      /* Winograd */
+    {3, 1, 4, "x c", "Sigmoid", 2},    /* taps, by sums */
+    {1, 1, 20, "c x", "Clip", 2},      /* taps, straight */
+    {3, 8, 20, "c x", "HardSwish", 2}, /* depthwise */
+    {1, 8, 20, "x c", "Relu", 2},      /* taps, by channel */
+    {3, 1, 20, "c w2", "Relu", 0},     /* a constant is no residual */
+    {3, 1, 20, "c c", "Relu", 0},
+};
+
+static struct onnx residual_net(int variant)
+{
+    const struct residual *r = &residuals[variant];
+    static float w[8 * 8 * 9], constant[8];
+    net_fill(w, sizeof w / sizeof w[0], 11);
+    net_fill(constant, 8, 12);
+    struct onnx o = onnx_start(14);
+    onnx_input(&o, "x", 1, DIMS(2, 8, r->size, r->size + 1));
+    onnx_floats(&o, "w", DIMS(8, 8 / r->groups, r->kernel, r->kernel), w);
+    onnx_floats(&o, "w2", DIMS(8, 1, 1), constant);
+    onnx_node(&o, "Conv", "x w", "c");
+    onnx_attribute_int(&o, "group", r->groups);
+    onnx_attribute_text(&o, "auto_pad", "SAME_UPPER");
+    onnx_node(&o, "Add", r->sum, "s");
+    onnx_node(&o, r->after, "s", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    return o;
+}
+
+START_TEST(a_residual_is_added_by_the_conv_before_it)
+{
+    for (int i = 0; i < (int)(sizeof residuals / sizeof residuals[0]); i++) {
+        int fused = compare_with_reference(residual_net, i);
+        ck_assert_msg(fused == residuals[i].fused, "variant %d: %d fused", i, fused);
+    }
+}
+END_TEST
+
+static struct onnx two_branches(int variant)
+{
+    static float w[8 * 8 * 9];
+    net_fill(w, sizeof w / sizeof w[0], 11);
+    struct onnx o = onnx_start(14);
+    onnx_input(&o, "x", 1, DIMS(1, 8, 18, 18));
+    onnx_floats(&o, "w", DIMS(8, 8, 3, 3), w);
+    onnx_node(&o, "Conv", "x w", "a");
+    onnx_node(&o, "Conv", "x w", "b");
+    onnx_node(&o, "Add", variant ? "b a" : "a b", "s");
+    onnx_node(&o, "MaxPool", "s", "y");
+    onnx_attribute_ints(&o, "kernel_shape", 2, (int64_t[]){2, 2});
+    onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 2});
+    onnx_output(&o, "y", 1, SCALAR);
+    return o;
+}
+
+START_TEST(of_two_convs_the_later_adds_what_the_earlier_made)
+{
+    for (int variant = 0; variant < 2; variant++)
+        ck_assert_int_eq(compare_with_reference(two_branches, variant), 1);
 }
 END_TEST
 
@@ -374,8 +483,12 @@ int main(void)
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, random_convolutions_equal_their_definition, 0, 8);
     tcase_add_test(all, sizes_beyond_every_block_of_the_loops_are_right);
+    tcase_add_test(all, depthwise_convolutions_of_every_size_are_right);
+    tcase_add_test(all, lines_of_every_length_are_right);
     tcase_add_test(all, a_following_activation_is_applied_once);
     tcase_add_test(all, pooling_is_folded_into_conv_where_that_changes_nothing);
+    tcase_add_test(all, a_residual_is_added_by_the_conv_before_it);
+    tcase_add_test(all, of_two_convs_the_later_adds_what_the_earlier_made);
     tcase_add_test(all, a_pooled_convolution_still_runs_once_per_frame);
     tcase_add_test(all, the_best_kernels_repeat_their_bits_in_a_batch_and_alone);
     tcase_add_test(all, what_does_not_fit_is_refused_by_name);

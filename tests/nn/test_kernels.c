@@ -307,6 +307,39 @@ START_TEST(panels_agree_with_scalar_and_no_row_depends_on_the_others)
 }
 END_TEST
 
+START_TEST(tiles_end_with_bias_and_clamping_in_the_rows_asked_for)
+{
+    const struct nn_kernels *k = table(_i);
+    enum { REACH = 37, TAPS = 27 };
+    int32_t offset[TAPS];
+    for (size_t n = 1; n <= 2 * SIZES; n++) {
+        size_t rows = 1 + n % k->tile_rows, step = n + n % 3, size = (rows - 1) * step + n;
+        fill_taps(offset, TAPS, REACH, (uint32_t)n);
+        float *x = guarded_random(n + REACH, 8), *w = guarded_random(TAPS * k->tile_rows, 9);
+        float *got = guarded_random(size, 10), *want = guarded_random(size, 10);
+        float *bias = guarded_random(rows, 11);
+        struct nn_tile_end end = {rows, n % 2 ? bias : NULL, -0.5f, n % 3 ? 0.75f : INFINITY};
+        k->tile_end(got, step, x, offset, w, TAPS, n, &end);
+        for (size_t r = 0; r < rows; r++) {
+            float row[TAPS];
+            for (size_t t = 0; t < TAPS; t++)
+                row[t] = w[t * k->tile_rows + r];
+            float *y = want + r * step;
+            for (size_t i = 0; end.bias && i < n; i++)
+                y[i] = bias[r];
+            nn_kernels_scalar()->tap_sum(y, x, offset, row, TAPS, n);
+            nn_kernels_scalar()->clamp(y, y, end.low, end.high, n);
+        }
+        check_close("tile_end", got, want, size, 0);
+        release(x, n + REACH);
+        release(w, TAPS * k->tile_rows);
+        release(got, size);
+        release(want, size);
+        release(bias, rows);
+    }
+}
+END_TEST
+
 START_TEST(gather_takes_every_stride_th_value_and_reads_no_further)
 {
     const struct nn_kernels *k = table(_i);
@@ -867,6 +900,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(all, tiles_give_what_their_rows_give_one_by_one, 0, tables);
     tcase_add_loop_test(all, panels_agree_with_scalar_and_no_row_depends_on_the_others, 0,
                         tables);
+    tcase_add_loop_test(all, tiles_end_with_bias_and_clamping_in_the_rows_asked_for, 0, tables);
     TCase *fast = tcase_create("fast tables against scalar");
     tcase_set_timeout(fast, 120);
     tcase_add_loop_test(fast, products_agree_with_scalar_for_every_transposition_and_odd_size,
