@@ -1,4 +1,4 @@
-/* Operators that move elements without computing: Concat, Split, Transpose, Slice, Gather. */
+/* Operators that move elements without computing: Concat, Split, Transpose, Slice. */
 #include <errno.h>
 #include <string.h>
 
@@ -391,72 +391,6 @@ static bool slice_time(const struct nn_op_call *call, const int *in, int *out)
            s.shape.dim[in[0]] == call->inputs[0].shape.dim[in[0]];
 }
 
-/* --- Gather ----------------------------------------------------------------------------- */
-
-static int infer_gather(struct nn_op_call *call)
-{
-    const struct nn_tensor *data = &call->inputs[0], *indices = &call->inputs[1];
-    if (indices->type != NN_TYPE_INT64 && indices->type != NN_TYPE_INT32)
-        return nn_op_fail(call, -EINVAL, "indices are %s, not int64 or int32",
-                          nn_type_name(indices->type));
-    int axis = nn_op_axis(call, nn_op_int(call, "axis", 0), data->shape.rank);
-    if (axis < 0)
-        return axis;
-    int rank = data->shape.rank - 1 + indices->shape.rank;
-    if (rank > NN_MAX_RANK)
-        return nn_op_fail(call, -ENOTSUP, "the result has %d dimensions; %d are supported",
-                          rank, NN_MAX_RANK);
-    struct nn_shape *to = &call->outputs[0].shape;
-    *to = (struct nn_shape){0};
-    for (int d = 0; d < axis; d++)
-        to->dim[to->rank++] = data->shape.dim[d];
-    for (int d = 0; d < indices->shape.rank; d++)
-        to->dim[to->rank++] = indices->shape.dim[d];
-    for (int d = axis + 1; d < data->shape.rank; d++)
-        to->dim[to->rank++] = data->shape.dim[d];
-    call->outputs[0].type = data->type;
-    return 0;
-}
-
-static int gather(struct nn_op_call *call)
-{
-    const struct nn_tensor *data = &call->inputs[0], *indices = &call->inputs[1];
-    int rank = data->shape.rank;
-    int64_t given = nn_op_int(call, "axis", 0);
-    int axis = (int)(given < 0 ? given + rank : given);
-    int64_t before = nn_shape_extent(&data->shape, 0, axis), dim = data->shape.dim[axis];
-    int64_t count = nn_shape_count(&indices->shape);
-    size_t piece =
-        (size_t)nn_shape_extent(&data->shape, axis + 1, rank) * nn_type_size(data->type);
-    const char *from = data->data;
-    char *to = call->outputs[0].data;
-    for (int64_t i = 0; i < count; i++) {
-        int64_t index = indices->type == NN_TYPE_INT64 ? ((const int64_t *)indices->data)[i]
-                                                       : ((const int32_t *)indices->data)[i];
-        if (index < -dim || index >= dim)
-            return nn_op_fail(call, -EINVAL, "index %lld is outside an axis of extent %lld",
-                              (long long)index, (long long)dim);
-        index += index < 0 ? dim : 0;
-        for (int64_t b = 0; b < before && piece > 0; b++)
-            memcpy(to + (size_t)(b * count + i) * piece,
-                   from + (size_t)(b * dim + index) * piece, piece);
-    }
-    return 0;
-}
-
-/* Gathering the same places of every frame, or each frame's own places of a constant table. */
-static bool gather_time(const struct nn_op_call *call, const int *in, int *out)
-{
-    int axis = nn_op_axis(call, nn_op_int(call, "axis", 0), call->inputs[0].shape.rank);
-    if (in[0] != NN_TIME_NONE && in[1] != NN_TIME_NONE)
-        return false;
-    if (in[0] == NN_TIME_NONE)
-        out[0] = axis + in[1];
-    else
-        out[0] = in[0] < axis ? in[0] : in[0] + call->inputs[1].shape.rank - 1;
-    return in[0] != axis;
-}
-
 static const struct nn_attribute_rule axis_rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 0}, {0}};
 static const struct nn_attribute_rule split_rules[] = {{"axis", NN_ATTRIBUTE_INT, 1, 0},
                                                        {"split", NN_ATTRIBUTE_INTS, 1, 12},
@@ -519,17 +453,4 @@ const struct nn_op nn_op_slice = {
     .prepare = prepare_slice,
     .forward = slice,
     .time = slice_time,
-};
-
-const struct nn_op nn_op_gather = {
-    .name = "Gather",
-    .min_inputs = 2,
-    .max_inputs = 2,
-    .min_outputs = 1,
-    .max_outputs = 1,
-    .flags = NN_OP_GROWS,
-    .attributes = axis_rules,
-    .infer = infer_gather,
-    .forward = gather,
-    .time = gather_time,
 };

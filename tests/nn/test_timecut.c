@@ -487,6 +487,15 @@ START_TEST(operators_know_whether_they_mix_frames)
     ck_assert_int_eq(ask("Gather", &axis, 1, x, 2, DIMS(5, 6), -1, DIMS(2, 5, 6, 3)), 3);
     ck_assert_int_eq(ask("Gather", &axis, 1, x, -1, DIMS(5, 6), 1, DIMS(2, 5, 6, 3)), 2);
     ck_assert_int_eq(ask("Gather", &axis, 1, x, 0, DIMS(5, 6), 0, DIMS(2, 5, 6, 3)), -1);
+    ck_assert_int_eq(ask("GatherElements", &axis, 1, x, 0, DIMS(2, 4, 3), 0, x), 0);
+    ck_assert_int_eq(ask("GatherElements", &axis, 1, x, 1, DIMS(2, 4, 3), 1, x), -1);
+    ck_assert_int_eq(ask("GatherElements", &axis, 1, x, 0, DIMS(2, 4, 3), -1, x), -1);
+    ck_assert_int_eq(ask("GatherElements", &axis, 1, x, 2, DIMS(2, 4, 1), 2, DIMS(2, 4, 1)),
+                     -1);
+    ck_assert_int_eq(ask("Split", &axis, 1, x, 0, none, -1, DIMS(2, 4, 3)), 0);
+    ck_assert_int_eq(ask("Split", &axis, 1, x, 1, none, -1, DIMS(2, 4, 3)), -1);
+    ck_assert_int_eq(ask("Trilu", NULL, 0, x, 0, none, -1, x), 0);
+    ck_assert_int_eq(ask("Trilu", NULL, 0, x, 1, none, -1, x), -1);
     ck_assert_int_eq(ask("Concat", &axis, 1, x, 0, DIMS(2, 4, 3), 0, DIMS(2, 8, 3)), 0);
     ck_assert_int_eq(ask("Concat", &axis, 1, x, 1, DIMS(2, 4, 3), 1, DIMS(2, 8, 3)), -1);
     ck_assert_int_eq(ask("Concat", &axis, 1, x, 0, DIMS(2, 4, 3), -1, DIMS(2, 8, 3)), -1);
@@ -702,10 +711,19 @@ static void grow_concat_or_gather(struct growth *g, const char *from, struct onn
 {
     int axis = pick(g, shape.rank);
     char inputs[40], constant[16];
-    if (pick(g, 2)) {
+    int how = pick(g, 3);
+    if (how == 0) {
         snprintf(inputs, sizeof inputs, "%s %s", from, from);
         shape.dim[axis] *= 2;
         add_node(g, "Concat", inputs, shape);
+    } else if (how == 1) {
+        const int64_t rows[] = {shape.dim[0] - 1, -1, 0};
+        snprintf(constant, sizeof constant, "c%d", g->constants++);
+        onnx_ints(&g->o, constant, DIMS(3, 1), rows);
+        snprintf(inputs, sizeof inputs, "%s %s", from, constant);
+        shape.dim[0] = 3;
+        add_node(g, "GatherND", inputs, shape);
+        return;
     } else {
         int64_t indices[] = {shape.dim[axis] - 1, 0, -1};
         add_ints(g, constant, 3, indices);
