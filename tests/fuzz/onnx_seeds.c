@@ -113,6 +113,79 @@ static void shapes(void)
     save("shapes", &o);
 }
 
+/* Halves, casts, comparisons, and what chooses by them. */
+static void types(void)
+{
+    struct onnx o = onnx_start(18);
+    const uint16_t halves[] = {0x3c00, 0xc000};
+    const uint32_t words[] = {7, 9};
+    onnx_input(&o, "x", 10, DIMS(2, 2));
+    onnx_initializer(&o, onnx_tensor("h", 10, DIMS(2), halves, sizeof halves));
+    onnx_initializer(&o, onnx_tensor("w", 12, DIMS(2), words, sizeof words));
+    onnx_node(&o, "Pow", "x h", "p");
+    onnx_node(&o, "Less", "p h", "c");
+    onnx_node(&o, "Cast", "p", "i");
+    onnx_attribute_int(&o, "to", 12);
+    onnx_node(&o, "Mod", "i w", "m");
+    onnx_node(&o, "Equal", "m i", "e");
+    onnx_node(&o, "Xor", "c e", "n");
+    onnx_node(&o, "Not", "n", "t");
+    onnx_node(&o, "CastLike", "m h", "f");
+    onnx_node(&o, "Max", "x h f", "g");
+    onnx_node(&o, "Where", "t g h", "s");
+    onnx_node(&o, "Mean", "s x h", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    save("types", &o);
+}
+
+/* Pads, parts and repeats, with sizes that are computed. */
+static void moves(void)
+{
+    struct onnx o = onnx_start(19);
+    onnx_input(&o, "x", 1, DIMS(2, 3));
+    onnx_ints(&o, "pads", DIMS(4), (int64_t[]){1, -1, 0, 2});
+    onnx_ints(&o, "repeats", DIMS(2), (int64_t[]){2, 1});
+    onnx_ints(&o, "parts", DIMS(2), (int64_t[]){1, 3});
+    onnx_ints(&o, "one", SCALAR, (int64_t[]){1});
+    onnx_node(&o, "Pad", "x pads", "p");
+    onnx_attribute_text(&o, "mode", "reflect");
+    onnx_node(&o, "Tile", "p repeats", "t");
+    onnx_node(&o, "Split", "t parts", "a b");
+    onnx_attribute_int(&o, "axis", 1);
+    onnx_node(&o, "Shape", "b", "s");
+    onnx_node(&o, "Expand", "a s", "e");
+    onnx_node(&o, "ConstantOfShape", "s", "z");
+    onnx_node(&o, "Trilu", "e one", "u");
+    onnx_node(&o, "Size", "u", "n");
+    onnx_node(&o, "Range", "one n one", "r");
+    onnx_node(&o, "NonZero", "u", "k");
+    onnx_node(&o, "Sum", "u z b", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_output(&o, "r", 7, SCALAR);
+    onnx_output(&o, "k", 7, SCALAR);
+    save("moves", &o);
+}
+
+static void indices(void)
+{
+    struct onnx o = onnx_start(18);
+    onnx_input(&o, "x", 1, DIMS(2, 3));
+    onnx_ints(&o, "i", DIMS(2, 2), (int64_t[]){0, 1, 1, -1});
+    onnx_node(&o, "GatherElements", "x i", "g");
+    onnx_attribute_int(&o, "axis", -1);
+    onnx_node(&o, "ScatterElements", "x i g", "s");
+    onnx_attribute_int(&o, "axis", 1);
+    onnx_attribute_text(&o, "reduction", "max");
+    onnx_node(&o, "GatherND", "s i", "n");
+    onnx_attribute_int(&o, "batch_dims", 0);
+    onnx_node(&o, "ScatterND", "s i n", "d");
+    onnx_attribute_text(&o, "reduction", "mul");
+    onnx_node(&o, "Einsum", "d x g", "y");
+    onnx_attribute_text(&o, "equation", "ij,ik,...i->j...k");
+    onnx_output(&o, "y", 1, SCALAR);
+    save("indices", &o);
+}
+
 static void old(void)
 {
     struct onnx o = onnx_start(6);
@@ -142,6 +215,9 @@ int main(int argc, char **argv)
     convolution();
     products();
     shapes();
+    types();
+    moves();
+    indices();
     old();
     return 0;
 }
