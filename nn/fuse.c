@@ -1,7 +1,7 @@
 /* Merges what exporters keep apart: BatchNormalization into the weights of the convolution before
- * it, an activation into the node whose result it alone reads, the usual pooling and the sum with
- * a residual into Conv. The reference kernels run the graph as it is written, so that a comparison
- * also covers this file. */
+ * it, a row that is added to a product into MatMul, an activation into the node whose result it
+ * alone reads, the usual pooling and the sum with a residual into Conv. The reference kernels run
+ * the graph as it is written, so that a comparison also covers this file. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -139,6 +139,39 @@ static int fuse_batch_normalization(struct fuser *f, int index)
     return 0;
 }
 
+/* Add of one constant row behind a MatMul: its third input. 1 when it was one. */
+static int fuse_bias(struct fuser *f, int index)
+{
+    struct nn_planner *p = f->p;
+    struct nn_plan_node *node = p->nodes[index];
+    for (int i = 0; i < 2 && p->model->opset >= 7; i++) {
+        int value = node->inputs[i], bias = node->inputs[1 - i];
+        struct nn_plan_node *product =
+            f->producer[value] < 0 ? NULL : p->nodes[f->producer[value]];
+        const struct nn_tensor *y = &p->values[value].tensor, *b = &p->values[bias].tensor;
+        if (!product || product->op != &nn_op_matmul || product->input_count != 2 ||
+            product->activation != NN_ACTIVATION_NONE || f->readers[value] != 1 || !b->data ||
+            y->late || p->values[product->inputs[1]].tensor.shape.rank < 2)
+            continue;
+        int64_t columns = y->shape.dim[y->shape.rank - 1];
+        if (b->shape.rank < 1 || b->shape.dim[b->shape.rank - 1] != columns ||
+            nn_shape_count(&b->shape) != columns ||
+            !nn_shape_equal(&y->shape, &p->values[node->outputs[0]].tensor.shape))
+            continue;
+        int *inputs = nn_pool_array(&p->scratch, 3, sizeof *inputs);
+        if (!inputs)
+            return nn_planner_no_memory(p);
+        inputs[0] = product->inputs[0];
+        inputs[1] = product->inputs[1];
+        inputs[2] = bias;
+        product->inputs = inputs;
+        product->input_count = 3;
+        absorb(f, product, index);
+        return 1;
+    }
+    return 0;
+}
+
 /* Clip's limits, where they are inputs. 1, or 0 when one is computed at run time. */
 static int constant_limits(const struct fuser *f, const struct nn_plan_node *node, float *low,
                            float *high)
@@ -260,6 +293,12 @@ static int fuse_residual(struct fuser *f, int index)
     return 0;
 }
 
+static int fuse_add(struct fuser *f, int index)
+{
+    int r = fuse_bias(f, index);
+    return r == 0 ? fuse_residual(f, index) : r;
+}
+
 static int fuse_all(struct fuser *f)
 {
     struct nn_planner *p = f->p;
@@ -271,7 +310,7 @@ static int fuse_all(struct fuser *f)
         else if (p->nodes[i]->op->flags & NN_OP_IS_ACTIVATION)
             r = fuse_activation(f, i);
         else if (p->nodes[i]->op == &nn_op_add)
-            r = fuse_residual(f, i);
+            r = fuse_add(f, i);
         else if (p->nodes[i]->op == &nn_op_max_pool)
             fuse_max_pool(f, i);
         if (r < 0)

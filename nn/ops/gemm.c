@@ -285,6 +285,12 @@ static int matmul_forward(struct nn_op_call *call)
     for (int i = 0; i < mm->batch_rank; i++)
         count *= mm->batch[i];
     g.c = call->outputs[0].data;
+    /* Not in ONNX: a row to add, which the planner folded in (nn/fuse.c). */
+    if (nn_op_has_input(call, 2)) {
+        for (size_t row = 0; row < (size_t)count * g.m; row++)
+            memcpy(g.c + row * g.n, call->inputs[2].data, g.n * sizeof *g.c);
+        g.beta = 1;
+    }
     for (int64_t i = 0; i < count; i++, g.c += g.m * g.n) {
         g.a = a;
         g.b = b;

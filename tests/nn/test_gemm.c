@@ -380,6 +380,59 @@ START_TEST(a_gemm_over_nothing_is_its_scaled_bias)
 }
 END_TEST
 
+/* relu(x · b + row), folded or, as the product is wanted too, in parts. */
+static struct net with_row(struct onnx_dims b_dims, struct onnx_dims row_dims, bool swapped,
+                           bool apart, int *ret_layers)
+{
+    static float x[2 * 3 * 40], b[2 * 40 * 24], row[24 * 3];
+    net_fill(x, sizeof x / sizeof *x, 11);
+    net_fill(b, sizeof b / sizeof *b, 12);
+    net_fill(row, sizeof row / sizeof *row, 13);
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(2, 3, 40));
+    onnx_floats(&o, "b", b_dims, b);
+    onnx_floats(&o, "row", row_dims, row);
+    onnx_node(&o, "MatMul", "x b", "product");
+    onnx_node(&o, "Add", swapped ? "row product" : "product row", "sum");
+    onnx_node(&o, "Relu", "sum", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    if (apart)
+        onnx_output(&o, "product", 1, SCALAR);
+    struct net net = net_make(&o);
+    net_set(&net, 0, x);
+    net_run(&net);
+    *ret_layers = 0;
+    for (size_t l = 0; l < nn_plan_layer_count(net.plan); l++)
+        *ret_layers += nn_plan_layer(net.plan, l)->fused_into < 0;
+    return net;
+}
+
+START_TEST(a_row_added_to_a_product_is_folded_into_it)
+{
+    const struct {
+        struct onnx_dims b, row;
+        int layers;
+    } cases[] = {{DIMS(40, 24), DIMS(24), 1},    {DIMS(40, 24), DIMS(1, 1, 24), 1},
+                 {DIMS(2, 40, 24), DIMS(24), 1}, {DIMS(40, 24), DIMS(3, 1), 3},
+                 {DIMS(40, 24), DIMS(3, 24), 3}, {DIMS(40, 24), DIMS(1, 1, 1, 24), 3},
+                 {DIMS(40, 24), DIMS(1), 3},     {DIMS(40), DIMS(3), 3}};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        for (int swapped = 0; swapped < 2; swapped++) {
+            int layers, parts;
+            struct net one = with_row(cases[c].b, cases[c].row, swapped, false, &layers);
+            struct net two = with_row(cases[c].b, cases[c].row, swapped, true, &parts);
+            ck_assert_msg(layers == cases[c].layers && parts == 3, "case %zu: %d layers", c,
+                          layers);
+            const struct nn_tensor *y = nn_session_output(one.session, 0);
+            for (int64_t i = 0; i < nn_shape_count(&y->shape); i++)
+                ck_assert_float_eq_tol(net_floats(&one, 0)[i], net_floats(&two, 0)[i], 2e-6f);
+            net_free(&one);
+            net_free(&two);
+        }
+    }
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_refused_by_name)
 {
     static const struct {
@@ -453,6 +506,7 @@ int main(void)
     tcase_add_test(all, matmul_broadcasts_its_leading_dimensions);
     tcase_add_test(all, matmul_treats_lists_as_a_row_on_the_left_and_a_column_on_the_right);
     tcase_add_test(all, a_product_over_nothing_is_zero);
+    tcase_add_test(all, a_row_added_to_a_product_is_folded_into_it);
     tcase_add_test(all, a_gemm_over_nothing_is_its_scaled_bias);
     tcase_add_test(all, what_does_not_fit_is_refused_by_name);
     tcase_add_test(all, rows_may_be_frames_but_summed_values_may_not);
