@@ -188,41 +188,44 @@ static void simd_pick(float *y, const float *x, const int32_t *index, const floa
 
 /* Products. */
 
-/* y[i] += Σ_p a[i·a_step + p] · x[p] for `rows` rows, two running sums each: enough in flight
- * to hide the latency of a product. */
-ALWAYS_INLINE void dot_rows(const size_t rows, float *y, const float *a, size_t a_step,
-                            const float *x, size_t k)
+/* y[i] += Σ_p a[i·a_step + p] · x[p] for `rows` rows, `sums` running sums each: eight in all are
+ * in flight, enough to hide the latency of a product. */
+ALWAYS_INLINE void dot_rows(const size_t rows, const size_t sums, float *y, const float *a,
+                            size_t a_step, const float *x, size_t k)
 {
-    vector even[4], odd[4];
+    vector sum[8][2];
     for (size_t r = 0; r < rows; r++)
-        even[r] = odd[r] = v_set(0);
+        sum[r][0] = sum[r][1] = v_set(0);
     size_t p = 0;
-    for (; p + 2 * LANES <= k; p += 2 * LANES) {
-        vector x0 = v_load(x + p), x1 = v_load(x + p + LANES);
-        for (size_t r = 0; r < rows; r++) {
-            even[r] = v_fma(v_load(a + r * a_step + p), x0, even[r]);
-            odd[r] = v_fma(v_load(a + r * a_step + p + LANES), x1, odd[r]);
+    for (; p + sums * LANES <= k; p += sums * LANES) {
+        for (size_t s = 0; s < sums; s++) {
+            vector in = v_load(x + p + s * LANES);
+            for (size_t r = 0; r < rows; r++)
+                sum[r][s] = v_fma(v_load(a + r * a_step + p + s * LANES), in, sum[r][s]);
         }
     }
     for (; p < k; p += LANES) {
         size_t part = k - p < LANES ? k - p : LANES;
-        vector x0 = v_load_part(x + p, part);
+        vector in = v_load_part(x + p, part);
         for (size_t r = 0; r < rows; r++)
-            even[r] = v_fma(v_load_part(a + r * a_step + p, part), x0, even[r]);
+            sum[r][0] = v_fma(v_load_part(a + r * a_step + p, part), in, sum[r][0]);
     }
     for (size_t r = 0; r < rows; r++)
-        y[r] += v_sum(v_add(even[r], odd[r]));
+        y[r] += v_sum(v_add(sum[r][0], sum[r][1]));
 }
 
-/* y += A · x, A m×k */
+/* y += A · x, A m×k. Eight rows at a time are as many streams from memory as it takes for most of
+ * its bandwidth. */
 static void multiply_rows(float *y, const float *a, size_t a_step, const float *x, size_t m,
                           size_t k)
 {
     size_t i = 0;
+    for (; i + 8 <= m; i += 8)
+        dot_rows(8, 1, y + i, a + i * a_step, a_step, x, k);
     for (; i + 4 <= m; i += 4)
-        dot_rows(4, y + i, a + i * a_step, a_step, x, k);
+        dot_rows(4, 2, y + i, a + i * a_step, a_step, x, k);
     for (; i < m; i++)
-        dot_rows(1, y + i, a + i * a_step, a_step, x, k);
+        dot_rows(1, 2, y + i, a + i * a_step, a_step, x, k);
 }
 
 ALWAYS_INLINE void add_rows(const size_t rows, float *y, const float *x, const float *a,
