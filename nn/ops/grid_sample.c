@@ -143,12 +143,14 @@ static float place_of(const struct grid *g, int axis, float coordinate)
         x = g->axes == 3 ? roundf(x) : rintf(x); /* as PyTorch, which knows these two */
     float low = g->align_corners ? 0 : -0.5f;
     float high = g->align_corners ? extent - 1 : extent - 0.5f;
-    if (g->padding == BORDER && !(x >= low && x <= high))
+    /* The cubic takes its neighbours from around the place itself, and the border for those that
+     * are not there (PyTorch, ONNX Runtime): it may overshoot there as it does elsewhere. */
+    if (g->padding == BORDER && g->mode != CUBIC && !(x >= low && x <= high))
         x = limited(x, 0, extent - 1);
     if (g->padding == REFLECTION)
         x = limited(reflected(x, low, high), -1, extent);
-    /* Whatever it is, so far outside there is nothing; and it fits into an int64_t. */
-    return g->padding == ZEROS ? limited(x, -1e9f, 1e10f) : x;
+    /* So far outside all places are alike, and they fit into an int64_t. */
+    return limited(x, -1e9f, 1e10f);
 }
 
 /* An element's number, or the one that stands for it; -1: nothing does. */

@@ -27,7 +27,8 @@ static double place_of(const struct grid *g, int axis, double coordinate)
     double x = g->align ? (coordinate + 1) / 2 * (in - 1) : ((coordinate + 1) * in - 1) / 2;
     if (strcmp(g->mode, "nearest") == 0)
         x = g->axes == 3 ? round(x) : nearbyint(x);
-    if (x >= low && x <= high)
+    bool cubic_border = strcmp(g->mode, "cubic") == 0 && strcmp(g->padding, "border") == 0;
+    if ((x >= low && x <= high) || cubic_border)
         return x;
     if (strcmp(g->padding, "border") == 0)
         return fmin(fmax(x, 0), in - 1);
