@@ -158,9 +158,10 @@ class OnnxRuntime {
     }
 }
 
-/* |ours - theirs| at most, and that in units of the largest of the output it is in. */
+/* |ours - theirs| at most, in units of the largest of the output it is in where that is over 1: an
+ * output of scores that are all near 0 has no digits to compare. */
 function difference(ours, theirs) {
-    let absolute = 0, relative = 0;
+    let worst = 0;
     for (const [name, values] of ours) {
         const others = theirs.get(name);
         if (others.length !== values.length)
@@ -171,10 +172,9 @@ function difference(ours, theirs) {
             most = Number.isNaN(off) ? Infinity : Math.max(most, off);
             largest = Math.max(largest, Math.abs(others[i]));
         }
-        absolute = Math.max(absolute, most);
-        relative = Math.max(relative, most / (largest || 1));
+        worst = Math.max(worst, most / Math.max(1, largest));
     }
-    return { absolute, relative };
+    return worst;
 }
 
 /* In turns until the time is up. */
@@ -261,7 +261,7 @@ function tableLine(row, r) {
     const ratio = r.other && `**${(r.other.median / r.vigil.median).toFixed(2)}** / ` +
                              `${(r.other.min / r.vigil.min).toFixed(2)}`;
     return `| ${[row.text, pair(r.other), pair(r.vigil), ratio ?? '–', `≥ ${row.aim}`,
-                 r.difference ? r.difference.relative.toExponential(1) : '–', digits(floor.ms),
+                 r.difference?.toExponential(1) ?? '–', digits(floor.ms),
                  (r.vigil.min / floor.ms).toFixed(2)].join(' | ')} |`;
 }
 
@@ -280,17 +280,17 @@ function page(lines, results) {
 
 Written by \`make bench\` (tests/bench/compare_onnxruntime.mjs); do not edit.
 
-${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model.trim()}, ${cpus().length} processors, vigil's
-${measured[0]?.about.kernels ?? '-'} kernels, fp32, against ${against}.
-Both ran pinned to as many processors as threads, one where nothing else is said, in turns, on the same random input. Times are wall-clock, median / minimum. ${call
+${new Date().toISOString().slice(0, 10)}, ${cpus()[0].model.trim()}, ${cpus().length} processors, vigil's ${measured[0]?.about.kernels ?? '-'} kernels, fp32 where nothing else is said,
+against ${against}. Both ran pinned to as many processors as they have threads,
+one where nothing else is said, in turns, on the same random input. Times are wall-clock, median / minimum. ${call
     ? `A call\nthrough JavaScript costs ${digits(call)} ms by itself, which is taken off ONNX Runtime's times.` : ''}
 
 ${HEAD}
 ${lines.join('\n')}
 
 *Ratio* is ONNX Runtime's time divided by vigil's, of the medians / of the minima. *Difference* is the largest difference of an
-output value, in units of the largest value of that output. *Floor* is the arithmetic of each layer at the measured peak
-(${peak.length ? peak[peak.length >> 1].toFixed(0) : '–'} GFLOP/s, the product of two matrices; 3×3 convolutions of stride 1 counted as Winograd's F(4,3)) or its weights
+output value, in units of the largest value of that output where that is over 1. *Floor* is the arithmetic of each layer at the measured peak
+(${peak.length ? peak[peak.length >> 1].toFixed(0) : '–'} GFLOP/s, a product of matrices in the first caches; 3×3 convolutions of stride 1 counted as Winograd's F(4,3)) or its weights
 at the measured bandwidth of reading as many bytes as the model's weights are, whichever is longer, added up.
 
 A frame of a stream is held against ONNX Runtime's whole window, which is what it must run again for every frame.
