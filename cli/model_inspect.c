@@ -142,8 +142,8 @@ static void print_totals(const struct subject *s)
         print_macs("Per run", s->macs[false]);
     }
     printf(
-        "%-12s one MAC is a product that Conv, Gemm, MatMul, LSTM, GRU or RNN adds up; other\n"
-        "%-12s operators are not counted\n",
+        "%-12s one MAC is a product that Conv, Gemm, MatMul, Attention, LSTM, GRU or RNN adds\n"
+        "%-12s up; other operators are not counted\n",
         "", "");
     printf("%-12s %s for each stream, %s of packed weights and plan for all\n", "Memory", arena,
            own);

@@ -204,6 +204,75 @@ static void old(void)
     save("old", &o);
 }
 
+/* A layer norm, an attention and a Gelu as exporters take them apart (nn/recognise.c). */
+static void apart(void)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(4, 3, 2));
+    onnx_floats(&o, "one", SCALAR, (float[]){1});
+    onnx_floats(&o, "two", SCALAR, (float[]){2});
+    onnx_floats(&o, "half", SCALAR, (float[]){0.5f});
+    onnx_floats(&o, "root", SCALAR, (float[]){1.41421356f});
+    onnx_floats(&o, "row", DIMS(2), zeros);
+    onnx_floats(&o, "square", DIMS(2, 2), zeros);
+    onnx_node(&o, "ReduceMean", "x", "m");
+    onnx_attribute_ints(&o, "axes", 1, (int64_t[]){-1});
+    onnx_node(&o, "Sub", "x m", "d");
+    onnx_node(&o, "Pow", "d two", "d2");
+    onnx_node(&o, "ReduceMean", "d2", "v");
+    onnx_attribute_ints(&o, "axes", 1, (int64_t[]){-1});
+    onnx_node(&o, "Add", "v one", "e");
+    onnx_node(&o, "Sqrt", "e", "s");
+    onnx_node(&o, "Div", "d s", "n");
+    onnx_node(&o, "Mul", "n row", "scaled");
+    onnx_node(&o, "Add", "scaled row", "norm");
+    onnx_node(&o, "Transpose", "norm", "k");
+    onnx_attribute_ints(&o, "perm", 3, (int64_t[]){0, 2, 1});
+    onnx_node(&o, "MatMul", "norm k", "qk");
+    onnx_node(&o, "Div", "qk two", "scores");
+    onnx_node(&o, "Softmax", "scores", "shares");
+    onnx_node(&o, "MatMul", "shares norm", "a");
+    onnx_node(&o, "MatMul", "a square", "p");
+    onnx_node(&o, "Add", "p row", "h");
+    onnx_node(&o, "Div", "h root", "i");
+    onnx_node(&o, "Erf", "i", "f");
+    onnx_node(&o, "Add", "f one", "g");
+    onnx_node(&o, "Mul", "h g", "hg");
+    onnx_node(&o, "Mul", "hg half", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    save("apart", &o);
+}
+
+static void attention(void)
+{
+    struct onnx o = onnx_start(24);
+    onnx_input(&o, "q", 1, DIMS(2, 3, 4));
+    onnx_input(&o, "lengths", 7, DIMS(2));
+    onnx_floats(&o, "k", DIMS(2, 3, 2), zeros);
+    onnx_floats(&o, "past", DIMS(2, 1, 2, 2), zeros);
+    onnx_floats(&o, "mask", DIMS(3, 4), zeros);
+    onnx_floats(&o, "scale", DIMS(4), zeros);
+    onnx_node(&o, "Attention", "q k k mask past past lengths", "a present - scores");
+    onnx_attribute_int(&o, "q_num_heads", 2);
+    onnx_attribute_int(&o, "kv_num_heads", 1);
+    onnx_attribute_int(&o, "is_causal", 1);
+    onnx_attribute_float(&o, "softcap", 2);
+    onnx_node(&o, "LayerNormalization", "a scale", "n mean inverse");
+    onnx_node(&o, "GroupNormalization", "n two two", "g");
+    onnx_attribute_int(&o, "num_groups", 3);
+    onnx_floats(&o, "two", DIMS(3), zeros);
+    onnx_ints(&o, "k2", DIMS(1), (int64_t[]){2});
+    onnx_ints(&o, "axis", SCALAR, (int64_t[]){1});
+    onnx_node(&o, "TopK", "g k2", "best where");
+    onnx_node(&o, "CumSum", "best axis", "sum");
+    onnx_node(&o, "ReduceLogSumExp", "sum k2", "r");
+    onnx_node(&o, "ArgMax", "r", "y");
+    onnx_output(&o, "y", 7, SCALAR);
+    onnx_output(&o, "scores", 1, SCALAR);
+    onnx_output(&o, "where", 7, SCALAR);
+    save("attention", &o);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2)
@@ -219,5 +288,7 @@ int main(int argc, char **argv)
     moves();
     indices();
     old();
+    apart();
+    attention();
     return 0;
 }
