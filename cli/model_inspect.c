@@ -117,7 +117,8 @@ static void print_value(const char *what, const struct nn_value_info *value)
 {
     g_autofree char *name = output_printable(value->name);
     g_autofree char *shape = shape_text(&value->shape);
-    printf("%-8s %s  %s %s\n", what, name, nn_type_name(value->type), shape);
+    printf("%-8s %s  %s %s%s\n", what, name, nn_type_name(value->type), shape,
+           value->late ? " at most, each run decides" : "");
 }
 
 static void print_macs(const char *what, double macs)

@@ -31,7 +31,7 @@ static int grow(void **list, size_t count, size_t *capacity, size_t size)
 void *nn_constants_take(struct nn_constants *constants, const struct nn_node *node, int slot,
                         size_t bytes, bool is_value, bool *ret_fill)
 {
-    int index = (int)(node - constants->model->nodes);
+    int index = node->number;
     *ret_fill = false;
     if (constants->packed) {
         /* Nobody writes: *ret_fill says so. */

@@ -27,6 +27,7 @@ struct nn_attribute {
         const float *floats;
         const char *const *strings;
         struct nn_tensor tensor;
+        const struct nn_graph *graph;
     };
 };
 
@@ -35,6 +36,8 @@ struct nn_node {
     const struct nn_op *op;
     int input_count, output_count;
     int *inputs, *outputs; /* values, or NN_VALUE_NONE */
+    int capture_count;     /* values that its graphs read besides, after those in `inputs` */
+    int number;            /* among all nodes of the model */
     int attribute_count;
     struct nn_attribute *attributes;
 };
@@ -46,11 +49,23 @@ struct nn_value {
     struct nn_tensor declared;
 };
 
+/* Values have numbers of their own throughout a model; those of a graph follow each other. */
+struct nn_graph {
+    int first_node, first_value;
+    int node_count, value_count;
+    struct nn_node *nodes;
+    struct nn_value *values;
+    int input_count, output_count;
+    int *inputs, *outputs; /* values */
+};
+
 struct nn_model {
     atomic_int references;
     struct nn_pool pool;
     struct nn_packed *packed; /* the file that holds the weights; NULL: the pool does */
     int opset;
+    int node_total, value_total; /* of all graphs */
+    /* The model's own graph, whose first value is 0. */
     int node_count, value_count;
     struct nn_node *nodes;
     struct nn_value *values;

@@ -31,6 +31,7 @@ static int attribute_type(const Onnx__AttributeProto *proto)
            : proto->has_i     ? NN_ATTRIBUTE_INT
            : proto->has_s     ? NN_ATTRIBUTE_STRING
            : proto->t         ? NN_ATTRIBUTE_TENSOR
+           : proto->has_g     ? NN_ATTRIBUTE_GRAPH
            : proto->n_floats  ? NN_ATTRIBUTE_FLOATS
            : proto->n_ints    ? NN_ATTRIBUTE_INTS
            : proto->n_strings ? NN_ATTRIBUTE_STRINGS
@@ -82,6 +83,8 @@ static int read_attribute_value(struct nn_loader *l, const struct nn_node *node,
             return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): attribute '%s' is empty",
                                 node->name, node->op->name, a->name);
         return nn_loader_tensor(l, proto->t, node->name, &a->tensor);
+    case NN_ATTRIBUTE_GRAPH:
+        return nn_loader_inner_graph(l, node, &proto->g, &a->graph);
     case NN_ATTRIBUTE_FLOATS:
         a->floats = copy_array(l, proto->floats, proto->n_floats, sizeof *a->floats);
         a->count = (int)proto->n_floats;
@@ -110,13 +113,14 @@ static int read_attribute(struct nn_loader *l, struct nn_node *node,
     if (nn_node_attribute(node, name))
         return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): attribute '%.80s' twice",
                             node->name, op, name);
-    if (proto->has_ref_attr_name || proto->has_g || proto->n_graphs > 0)
-        return nn_error_set(l->err, -ENOTSUP,
-                            "node '%.80s' (%s): attribute '%.80s' is a graph or a reference, "
-                            "which are not supported",
-                            node->name, op, name);
     int opset = l->model->opset;
     const struct nn_attribute_rule *rule = find_rule(node->op, name, opset);
+    bool graph = rule && rule->type == NN_ATTRIBUTE_GRAPH;
+    if (proto->has_ref_attr_name || proto->n_graphs > 0 || (proto->has_g && !graph))
+        return nn_error_set(l->err, -ENOTSUP,
+                            "node '%.80s' (%s): attribute '%.80s' is a graph or a reference, "
+                            "which are not supported there",
+                            node->name, op, name);
     if (!rule)
         return nn_error_set(l->err, -ENOTSUP,
                             "node '%.80s' (%s): attribute '%.80s' is not supported", node->name,
@@ -170,7 +174,10 @@ static int read_edges(struct nn_loader *l, struct nn_node *node, const Onnx__Nod
         if (name->len == 0 && required)
             return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s): input %zu is missing",
                                 node->name, node->op->name, i);
-        node->inputs[i] = name->len == 0 ? NN_VALUE_NONE : nn_loader_find(l, name);
+        node->inputs[i] = NN_VALUE_NONE;
+        int r = name->len == 0 ? 0 : nn_loader_find(l, name, &node->inputs[i]);
+        if (r < 0)
+            return r;
         if (name->len > 0 && node->inputs[i] == NN_VALUE_NONE)
             return nn_error_set(l->err, -EINVAL,
                                 "node '%.80s' (%s): nothing produces its input %zu", node->name,
@@ -181,7 +188,10 @@ static int read_edges(struct nn_loader *l, struct nn_node *node, const Onnx__Nod
     bool any = false;
     for (size_t i = 0; i < proto->n_output; i++) {
         const ProtobufCBinaryData *name = &proto->output[i];
-        node->outputs[i] = name->len == 0 ? NN_VALUE_NONE : nn_loader_find(l, name);
+        node->outputs[i] = NN_VALUE_NONE;
+        int r = name->len == 0 ? 0 : nn_loader_find(l, name, &node->outputs[i]);
+        if (r < 0)
+            return r;
         any |= name->len > 0;
     }
     node->output_count = (int)proto->n_output;
@@ -236,14 +246,32 @@ static int refuse_operator(struct nn_loader *l, size_t index, const char *domain
     list_also_missing(l, index, type, also, sizeof also);
     return nn_error_set(l->err, -ENOTSUP,
                         "node '%.80s': operator %.40s%s%.40s is not supported%s",
-                        l->model->nodes[index].name, domain, *domain ? "." : "", type, also);
+                        l->into->nodes[index].name, domain, *domain ? "." : "", type, also);
+}
+
+/* What the node's graphs read, after what it reads itself. */
+static int add_captures(struct nn_loader *l, struct nn_node *node)
+{
+    if (l->within.count == 0)
+        return 0;
+    size_t own = (size_t)node->input_count;
+    int *all = nn_pool_array(&l->model->pool, own + l->within.count, sizeof *all);
+    if (!all)
+        return nn_loader_no_memory(l);
+    if (own > 0)
+        memcpy(all, node->inputs, own * sizeof *all);
+    for (size_t i = 0; i < l->within.count; i++)
+        all[own + i] = l->within.items[i].value;
+    node->inputs = all;
+    node->capture_count = (int)l->within.count;
+    return 0;
 }
 
 static int read_node(struct nn_loader *l, size_t index)
 {
     const Onnx__NodeProto *proto = l->graph->node[index];
     struct nn_model *m = l->model;
-    struct nn_node *node = &m->nodes[index];
+    struct nn_node *node = &l->into->nodes[index];
     int r = 0;
     node->name = nn_loader_name(l, &proto->name, &r);
     if (node->name && !node->name[0]) {
@@ -270,22 +298,32 @@ static int read_node(struct nn_loader *l, size_t index)
     node->attributes = nn_pool_array(&m->pool, proto->n_attribute, sizeof *node->attributes);
     if (!node->attributes)
         return nn_loader_no_memory(l);
+    l->within.count = 0;
     for (size_t i = 0; i < proto->n_attribute && r == 0; i++)
         r = read_attribute(l, node, proto->attribute[i]);
-    return r;
+    return r < 0 ? r : add_captures(l, node);
 }
 
-static int node_producer(const struct nn_loader *l, const struct nn_node *node, int input)
+/* What must be there before the node runs. */
+static int read_count(const struct nn_node *node)
 {
-    int value = node->inputs[input];
-    return value == NN_VALUE_NONE ? -1 : l->producer[value];
+    return node->input_count + node->capture_count;
+}
+
+/* The node of this graph that makes what `node` reads; -1: it is there already. */
+static int node_producer(const struct nn_loader *l, const struct nn_node *node, int read)
+{
+    int own = node->inputs[read] - l->into->first_value;
+    return node->inputs[read] == NN_VALUE_NONE || own < 0 || own >= l->into->value_count
+               ? -1
+               : l->producer[own];
 }
 
 static bool nodes_are_sorted(const struct nn_loader *l)
 {
-    for (int i = 0; i < l->model->node_count; i++)
-        for (int j = 0; j < l->model->nodes[i].input_count; j++)
-            if (node_producer(l, &l->model->nodes[i], j) >= i)
+    for (int i = 0; i < l->into->node_count; i++)
+        for (int j = 0; j < read_count(&l->into->nodes[i]); j++)
+            if (node_producer(l, &l->into->nodes[i], j) >= i)
                 return false;
     return true;
 }
@@ -295,11 +333,11 @@ static bool nodes_are_sorted(const struct nn_loader *l)
  * from node i. Returns how many nodes could be placed. */
 static int kahn(struct nn_loader *l, int *waiting, int *first, int *consumers, int *order)
 {
-    const struct nn_model *m = l->model;
-    int n = m->node_count;
+    const struct nn_graph *g = l->into;
+    int n = g->node_count;
     for (int i = 0; i < n; i++)
-        for (int j = 0; j < m->nodes[i].input_count; j++) {
-            int p = node_producer(l, &m->nodes[i], j);
+        for (int j = 0; j < read_count(&g->nodes[i]); j++) {
+            int p = node_producer(l, &g->nodes[i], j);
             if (p >= 0) {
                 waiting[i]++;
                 first[p]++;
@@ -309,8 +347,8 @@ static int kahn(struct nn_loader *l, int *waiting, int *first, int *consumers, i
     for (int i = 1; i <= n; i++)
         first[i] += first[i - 1];
     for (int i = n - 1; i >= 0; i--)
-        for (int j = 0; j < m->nodes[i].input_count; j++) {
-            int p = node_producer(l, &m->nodes[i], j);
+        for (int j = 0; j < read_count(&g->nodes[i]); j++) {
+            int p = node_producer(l, &g->nodes[i], j);
             if (p >= 0)
                 consumers[--first[p]] = i;
         }
@@ -327,13 +365,13 @@ static int kahn(struct nn_loader *l, int *waiting, int *first, int *consumers, i
 
 static int sort_nodes(struct nn_loader *l)
 {
-    struct nn_model *m = l->model;
+    struct nn_graph *g = l->into;
     if (nodes_are_sorted(l))
         return 0;
-    size_t n = (size_t)m->node_count, edges = 0;
+    size_t n = (size_t)g->node_count, edges = 0;
     for (size_t i = 0; i < n; i++)
-        edges += (size_t)m->nodes[i].input_count;
-    struct nn_node *sorted = nn_pool_array(&m->pool, n, sizeof *sorted);
+        edges += (size_t)read_count(&g->nodes[i]);
+    struct nn_node *sorted = nn_pool_array(&l->model->pool, n, sizeof *sorted);
     int *scratch = calloc(3 * n + 1 + edges, sizeof *scratch);
     if (!sorted || !scratch) {
         free(scratch);
@@ -343,29 +381,32 @@ static int sort_nodes(struct nn_loader *l)
     int *consumers = first + n + 1;
     int placed = kahn(l, waiting, first, consumers, order);
     for (int i = 0; i < placed; i++)
-        sorted[i] = m->nodes[order[i]];
+        sorted[i] = g->nodes[order[i]];
     int stuck = 0;
-    while (stuck < m->node_count && waiting[stuck] == 0)
+    while (stuck < g->node_count && waiting[stuck] == 0)
         stuck++;
     free(scratch);
-    if (placed < m->node_count)
+    if (placed < g->node_count)
         return nn_error_set(l->err, -EINVAL, "node '%.80s' (%s) waits for itself: a cycle",
-                            m->nodes[stuck].name, m->nodes[stuck].op->name);
-    m->nodes = sorted;
+                            g->nodes[stuck].name, g->nodes[stuck].op->name);
+    g->nodes = sorted;
     return 0;
 }
 
 int nn_loader_nodes(struct nn_loader *l)
 {
-    struct nn_model *m = l->model;
-    m->nodes = nn_pool_array(&m->pool, l->graph->n_node, sizeof *m->nodes);
-    if (!m->nodes)
+    struct nn_graph *g = l->into;
+    g->nodes = nn_pool_array(&l->model->pool, l->graph->n_node, sizeof *g->nodes);
+    if (!g->nodes)
         return nn_loader_no_memory(l);
     for (size_t i = 0; i < l->graph->n_node; i++) {
         int r = read_node(l, i);
         if (r < 0)
             return r;
-        m->node_count++;
+        g->node_count++;
     }
-    return sort_nodes(l);
+    int r = sort_nodes(l);
+    for (int i = 0; i < g->node_count && r == 0; i++)
+        g->nodes[i].number = g->first_node + i;
+    return r;
 }

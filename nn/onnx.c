@@ -84,6 +84,21 @@ void nn_onnx_close(struct nn_onnx *onnx)
     onnx->proto = NULL;
 }
 
+int nn_onnx_graph(struct nn_onnx *onnx, const ProtobufCBinaryData *bytes,
+                  Onnx__GraphProto **ret_graph, struct nn_error *err)
+{
+    Onnx__GraphProto *graph =
+        onnx__graph_proto__unpack(&onnx->allocator, bytes->len, bytes->data);
+    if (!graph && onnx->budget.over)
+        return nn_error_set(err, -E2BIG, "the model expands to too much memory");
+    if (!graph && onnx->budget.short_of_memory)
+        return nn_error_set(err, -ENOMEM, "no memory to read the model");
+    if (!graph)
+        return nn_error_set(err, -EINVAL, "a graph within the model is cut short");
+    *ret_graph = graph;
+    return 0;
+}
+
 /* Well-formed UTF-8 (RFC 3629) without NUL; control characters only when allowed. */
 static bool text_valid(const uint8_t *s, size_t length, bool controls)
 {

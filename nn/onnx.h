@@ -27,6 +27,11 @@ struct nn_onnx {
 int nn_onnx_open(struct nn_onnx *onnx, const void *data, size_t size, struct nn_error *err);
 void nn_onnx_close(struct nn_onnx *onnx);
 
+/* A graph that is an attribute, which the schema leaves as bytes; out of the same budget. Free it
+ * with onnx->allocator. */
+int nn_onnx_graph(struct nn_onnx *onnx, const ProtobufCBinaryData *bytes,
+                  Onnx__GraphProto **ret_graph, struct nn_error *err);
+
 /* A NUL-terminated copy of a name. NULL with *ret_error -EINVAL when it is over
  * NN_ONNX_MAX_NAME bytes, not UTF-8, or holds control characters; -ENOMEM or -E2BIG else. */
 const char *nn_onnx_name(const ProtobufCBinaryData *bytes, struct nn_pool *pool,

@@ -133,6 +133,8 @@ struct nn_op_call {
     /* prepare: the largest relative change of an output by how weights are stored, as measured. */
     double weight_error;
 
+    int64_t *rounds; /* forward of Loop: how many all loops of this run may still have */
+
     struct nn_pool *pool;
     struct nn_constants
         *constants;          /* NULL where nothing is kept: nn_op_weights then makes all */
@@ -180,6 +182,7 @@ enum nn_attribute_type {
     NN_ATTRIBUTE_INT = 2,
     NN_ATTRIBUTE_STRING = 3,
     NN_ATTRIBUTE_TENSOR = 4,
+    NN_ATTRIBUTE_GRAPH = 5,
     NN_ATTRIBUTE_FLOATS = 6,
     NN_ATTRIBUTE_INTS = 7,
     NN_ATTRIBUTE_STRINGS = 8,

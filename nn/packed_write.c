@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "nn/body.h"
 #include "nn/kernels/kernels.h"
 #include "nn/packed_file.h"
 #include "nn/plan_parts.h"
@@ -54,10 +55,25 @@ static int order_of_pointers(const void *a, const void *b)
     return ((uintptr_t)x > (uintptr_t)y) - ((uintptr_t)x < (uintptr_t)y);
 }
 
+static void note_program(struct writer *w, const struct nn_program *program);
+
+static void note_bodies(struct writer *w, const struct nn_op_call *call)
+{
+    const struct nn_program *inner;
+    const struct nn_place *place;
+    for (int i = 0; (inner = nn_body_program(call, i)); i++) {
+        note_program(w, inner);
+        for (int j = 0; (place = nn_body_output(call, i, j)); j++)
+            if (place->kind == NN_PLACE_CONSTANT)
+                w->used[w->used_count++] = place->constant;
+    }
+}
+
 static void note_program(struct writer *w, const struct nn_program *program)
 {
     for (int s = 0; s < program->step_count; s++) {
         const struct nn_step *step = &program->steps[s];
+        note_bodies(w, &step->call);
         for (int i = 0; i < step->call.input_count; i++)
             if (step->places[i].kind == NN_PLACE_CONSTANT &&
                 (i >= 32 || !(step->call.packed_inputs & (UINT32_C(1) << i))))
@@ -65,10 +81,26 @@ static void note_program(struct writer *w, const struct nn_program *program)
     }
 }
 
+/* Inputs and outputs of all steps, and of the programs within them. */
+static size_t count_tensors(const struct nn_program *program)
+{
+    const struct nn_program *inner;
+    size_t count = (size_t)program->tensor_count;
+    for (int s = 0; s < program->step_count; s++) {
+        const struct nn_op_call *call = &program->steps[s].call;
+        for (int i = 0; (inner = nn_body_program(call, i)); i++) {
+            count += count_tensors(inner);
+            for (int j = 0; nn_body_output(call, i, j); j++)
+                count++;
+        }
+    }
+    return count;
+}
+
 static int find_used(struct writer *w)
 {
     const struct nn_plan *plan = w->plan;
-    size_t most = (size_t)plan->frame.tensor_count + (size_t)plan->window.tensor_count +
+    size_t most = count_tensors(&plan->frame) + count_tensors(&plan->window) +
                   (size_t)plan->output_count + plan->constants.read_count;
     w->used = calloc(most + 1, sizeof *w->used);
     if (!w->used)

@@ -32,7 +32,10 @@ struct nn_planner {
     struct nn_plan_value *values; /* room for value_capacity */
     int value_count, value_capacity;
     struct nn_plan_node **nodes; /* what is left to run, in order */
-    int node_count;
+    int node_count, node_capacity;
+    int instances; /* nodes of graphs within the model, each time one was traced */
+    int traced;    /* the same, with those that were undone */
+    int bodies;    /* such graphs that were left for runs to decide about */
 
     /* Nodes may be merged and moved. The reference kernels run the graph as it is written, so
      * that a comparison covers this too. */
@@ -50,8 +53,35 @@ struct nn_planner {
     int crossing_count;
 };
 
-/* values[i].tensor of graph inputs is set by the caller; all else is found here. */
+/* The plan values of a graph within a node: values of the model's own graph, where there is no
+ * scope, keep their numbers. */
+struct nn_scope {
+    const struct nn_graph *graph;
+    int *ids; /* of each of its values */
+    const struct nn_scope *outer;
+};
+
+/* values[i].tensor of graph inputs is set by the caller; all else is found here. Each later step
+ * may add NN_PLANNER_ADDS values for each node. */
+enum { NN_PLANNER_ADDS = 2 };
 int nn_trace(struct nn_planner *p);
+
+/* The parts of it that nn/control.c uses: a graph, all nodes that its outputs need; one node over
+ * plan values; a node that is ready; and the end, where nodes from `first` on whose values nobody
+ * reads are left out. */
+int nn_trace_graph(struct nn_planner *p, const struct nn_graph *graph,
+                   const struct nn_scope *scope);
+int nn_trace_node(struct nn_planner *p, const struct nn_node *node);
+int nn_trace_add(struct nn_planner *p, struct nn_plan_node *node);
+int nn_trace_drop_unread(struct nn_planner *p, int first, const int *outputs, int output_count);
+
+/* A node of a graph within a node, over plan values. If and Loop: traced by what is known of
+ * them. */
+int nn_nested_node(struct nn_planner *p, const struct nn_node *node,
+                   const struct nn_scope *scope, const struct nn_node **ret_node);
+bool nn_control_is(const struct nn_op *op);
+int nn_control_node(struct nn_planner *p, const struct nn_node *node,
+                    const struct nn_scope *scope);
 
 int nn_layers_list(struct nn_planner *p);
 
@@ -68,6 +98,9 @@ void nn_layers_settle(struct nn_planner *p);
 
 /* A tensor's shape for one frame: its extent on the time axis divided by the frames. */
 struct nn_tensor nn_planner_frame_tensor(const struct nn_planner *p, int value);
+
+/* Room for `count` more values; p->values may move. */
+int nn_planner_reserve(struct nn_planner *p, int count);
 
 /* A new value of the plan, computed at run time or constant; NN_VALUE_NONE when value_capacity is
  * reached. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/arena.h"
+#include "nn/body.h"
 #include "nn/constants.h"
 #include "nn/plan.h"
 
@@ -77,7 +78,7 @@ static bool try_view(struct builder *b, const struct nn_plan_node *node)
     if (!(node->op->flags & NN_OP_VIEW))
         return false;
     enum nn_place_kind kind = b->parts->values[b->root[node->inputs[0]]].place.kind;
-    if (kind != NN_PLACE_ARENA && kind != NN_PLACE_INPUT)
+    if (kind != NN_PLACE_ARENA && kind != NN_PLACE_INPUT && kind != NN_PLACE_OUTSIDE)
         return false;
     for (int j = 1; j < node->output_count; j++)
         if (node->outputs[j] != NN_VALUE_NONE && b->parts->values[node->outputs[j]].reads > 0)
@@ -193,19 +194,27 @@ static int no_memory(const struct builder *b)
     return nn_error_set(b->parts->err, nn_pool_errno(b->parts->pool), "no memory for the plan");
 }
 
-/* What a late step needs besides: where the shapes of its inputs come from, and the weights that
- * it packs now. What else it prepares now only tells how much that takes. */
-static int prepare_late(struct builder *b, const struct nn_plan_node *node,
-                        struct nn_step *step)
+/* Where the shapes of a late step's inputs come from. */
+static int find_shapes(struct builder *b, const struct nn_plan_node *node, struct nn_step *step)
 {
-    struct nn_pool *pool = b->parts->pool;
-    step->made_by = nn_pool_array(pool, (size_t)node->input_count, sizeof *step->made_by);
-    step->call.kept = nn_pool_array(pool, NN_OP_SLOTS, sizeof *step->call.kept);
-    if (!step->made_by || !step->call.kept)
+    step->made_by =
+        nn_pool_array(b->parts->pool, (size_t)node->input_count, sizeof *step->made_by);
+    if (!step->made_by)
         return no_memory(b);
     for (int i = 0; i < node->input_count; i++)
         step->made_by[i] =
             node->inputs[i] == NN_VALUE_NONE ? -1 : b->parts->values[node->inputs[i]].made_by;
+    return 0;
+}
+
+/* Packs the weights that a late step keeps. What else it prepares now only tells how much that
+ * takes. */
+static int prepare_late(struct builder *b, struct nn_step *step)
+{
+    struct nn_pool *pool = b->parts->pool;
+    step->call.kept = nn_pool_array(pool, NN_OP_SLOTS, sizeof *step->call.kept);
+    if (!step->call.kept)
+        return no_memory(b);
     struct nn_pool once;
     nn_pool_init(&once, pool->limit_bytes);
     step->call.pool = &once;
@@ -240,7 +249,14 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, bool la
                                    tensors + node->input_count, parts->pool, parts->err);
     step->call.constants = parts->constants;
     step->call.precision = parts->precision;
-    int r = late ? prepare_late(b, node, step) : nn_plan_prepare(&step->call);
+    /* What the planner made of a layer knows no other shapes. */
+    if (late && !node->op->infer && !node->bodies)
+        return nn_op_fail(&step->call, -ENOTSUP, "each run would decide its shape");
+    int r = late ? find_shapes(b, node, step) : 0;
+    if (r == 0)
+        r = node->bodies ? nn_body_prepare(parts, node, &step->call)
+            : late       ? prepare_late(b, step)
+                         : nn_plan_prepare(&step->call);
     if (node->layer >= 0)
         parts->layers[node->layer].method = step->call.method;
     step->call.pool = NULL;
@@ -292,7 +308,9 @@ static int build_all(struct builder *b, struct nn_program *program)
     for (int i = 0; i < parts->value_count; i++) {
         b->root[i] = i;
         b->left[i] = parts->values[i].reads;
-        parts->values[i].made_by = -1;
+        const struct nn_plan_value *value = &parts->values[i];
+        bool given = value->place.kind == NN_PLACE_OUTSIDE && value->tensor.late;
+        parts->values[i].made_by = given ? -2 - (int)value->place.offset : -1;
     }
     for (int i = 0; i < parts->source_count; i++) {
         int r = place_in_arena(b, parts->sources[i]);
@@ -333,7 +351,8 @@ int nn_program_build(const struct nn_program_parts *parts, struct nn_program *re
     return r;
 }
 
-void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs)
+void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs,
+                       const struct nn_tensor *outside)
 {
     switch (place->kind) {
     case NN_PLACE_CONSTANT:
@@ -342,6 +361,8 @@ void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs)
         return (char *)arena + place->offset;
     case NN_PLACE_INPUT:
         return (char *)inputs + place->offset;
+    case NN_PLACE_OUTSIDE:
+        return outside[place->offset].data;
     case NN_PLACE_NOWHERE:
         break;
     }

@@ -19,6 +19,7 @@ enum nn_place_kind {
     NN_PLACE_CONSTANT,    /* bytes in the plan or the model */
     NN_PLACE_ARENA,       /* offset in the arena that the session's programs share */
     NN_PLACE_INPUT,       /* offset in the session's input buffer; never written by a program */
+    NN_PLACE_OUTSIDE,     /* of a body: tensor number `offset` of what it is given */
 };
 
 struct nn_place {
@@ -32,8 +33,9 @@ struct nn_plan_value {
     struct nn_tensor tensor; /* data: constants only */
     int reads;               /* by nodes of this program, and by whoever wants it at the end */
     struct nn_place place;
-    int made_by; /* after building, of a late value: the program's tensor that a run gives its
-                  * shape; else -1 */
+    /* After building, of a late value: the program's tensor that a run gives its shape; less than
+     * -1: a body is given it, as tensor -2 - made_by. -1: neither. */
+    int made_by;
 };
 
 /* A node as planned: the model's, or several fused into one. */
@@ -46,6 +48,24 @@ struct nn_plan_node {
     float activation_alpha, activation_beta;
     bool pooled, projected; /* see nn_op_call */
     int layer; /* which of the plan's layers it is; -1: none, the planner made it */
+
+    /* Of the planner's own control nodes (nn/control.c), else none. */
+    int body_count;
+    struct nn_plan_body *bodies;
+};
+
+/* A graph within a node, to run when and as often as a run decides. Its values have numbers of
+ * their own; those it is given, inputs first, have places outside. */
+struct nn_plan_body {
+    int node_count;
+    struct nn_plan_node **nodes;
+    int value_count;
+    struct nn_plan_value *values;
+    int input_count;
+    int capture_count; /* what it reads of the graphs around it */
+    int output_count;
+    int *outputs;        /* values */
+    int64_t most_rounds; /* of a loop's; INT64_MAX: nothing bounds them */
 };
 
 struct nn_step {
@@ -91,8 +111,9 @@ struct nn_program_parts {
 /* Places values, prepares every step. 0 or negative errno with err written. */
 int nn_program_build(const struct nn_program_parts *parts, struct nn_program *ret_program);
 
-/* Where a place is in a session. */
-void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs);
+/* Where a place is in a session. `outside`: what a body is given, else NULL. */
+void *nn_place_resolve(const struct nn_place *place, void *arena, void *inputs,
+                       const struct nn_tensor *outside);
 
 /* Fills a call for one node over tensors given by the caller; infer, prepare, time and forward
  * of constant folding start from it. */

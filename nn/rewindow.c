@@ -24,13 +24,13 @@ static void note_target(struct nn_rewindow *rw, const struct nn_planner *p,
                         const struct nn_plan_node *node)
 {
     struct nn_shape target;
-    if (!read_target(p, node, &target))
+    if (node->node->number >= p->model->node_count || !read_target(p, node, &target))
         return;
     int axis = p->axis[node->outputs[0]];
     if (target.dim[axis] <= 0 || target.dim[axis] % rw->own != 0)
         return;
     target.dim[axis] = target.dim[axis] / rw->own * rw->frames;
-    rw->targets[node->node - p->model->nodes] = target;
+    rw->targets[node->node->number] = target;
 }
 
 int nn_rewindow_init(struct nn_rewindow *rewindow, int64_t frames, struct nn_planner *survey)
@@ -67,8 +67,10 @@ void nn_rewindow_finish(struct nn_rewindow *rewindow)
 int nn_rewindow_apply(const struct nn_rewindow *rewindow, struct nn_planner *p,
                       struct nn_plan_node *node)
 {
-    const struct nn_shape *target = &rewindow->targets[node->node - p->model->nodes];
-    if (target->rank == 0)
+    const struct nn_shape *target = node->node->number < p->model->node_count
+                                        ? &rewindow->targets[node->node->number]
+                                        : NULL;
+    if (!target || target->rank == 0)
         return 0;
     struct nn_tensor constant = {.type = NN_TYPE_INT64,
                                  .shape = {.rank = 1, .dim = {target->rank}}};

@@ -29,13 +29,14 @@ size_t nn_run_bytes(const struct nn_program *program)
 }
 
 static void bind_step(const struct nn_step *step, struct nn_op_call *call,
-                      struct nn_tensor *tensors, void *arena, void *inputs)
+                      struct nn_tensor *tensors, void *arena, void *inputs,
+                      const struct nn_tensor *outside)
 {
     *call = step->call;
     for (int i = 0; i < call->input_count + call->output_count; i++) {
         tensors[i] = i < call->input_count ? step->call.inputs[i]
                                            : step->call.outputs[i - call->input_count];
-        tensors[i].data = nn_place_resolve(&step->places[i], arena, inputs);
+        tensors[i].data = nn_place_resolve(&step->places[i], arena, inputs, outside);
         /* In a run every shape is known before it is read. */
         tensors[i].late = false;
         tensors[i].most = NULL;
@@ -47,10 +48,12 @@ static void bind_step(const struct nn_step *step, struct nn_op_call *call,
 }
 
 void nn_run_bind(struct nn_run *run, const struct nn_program *program, void *memory,
-                 void *arena, void *inputs)
+                 void *arena, void *inputs, const struct nn_tensor *outside)
 {
     char *at = memory;
     run->program = program;
+    run->outside = outside;
+    run->rounds = NULL;
     run->calls = (void *)at;
     at += calls_bytes(program);
     run->tensors = (void *)at;
@@ -60,7 +63,7 @@ void nn_run_bind(struct nn_run *run, const struct nn_program *program, void *mem
     nn_pool_init_fixed(&run->late, at, program->late_bytes);
     struct nn_tensor *tensors = run->tensors;
     for (int s = 0; s < program->step_count; s++) {
-        bind_step(&program->steps[s], &run->calls[s], tensors, arena, inputs);
+        bind_step(&program->steps[s], &run->calls[s], tensors, arena, inputs, outside);
         tensors += run->calls[s].input_count + run->calls[s].output_count;
     }
 }
@@ -122,6 +125,11 @@ static bool is_shared_view(const struct nn_op_call *call)
     return true;
 }
 
+struct nn_shape nn_run_shape(const struct nn_run *run, int made_by)
+{
+    return made_by >= 0 ? run->tensors[made_by].shape : run->outside[-2 - made_by].shape;
+}
+
 static int run_late(struct nn_run *run, int index)
 {
     const struct nn_step *step = &run->program->steps[index];
@@ -129,10 +137,11 @@ static int run_late(struct nn_run *run, int index)
     /* call->inputs is a part of run->tensors. */
     struct nn_tensor *inputs = run->tensors + (call->inputs - run->tensors);
     for (int i = 0; i < call->input_count; i++)
-        if (step->made_by[i] >= 0)
-            inputs[i].shape = run->tensors[step->made_by[i]].shape;
-    int r = infer_late(run, step, call);
-    if (r == 0)
+        if (step->made_by[i] != -1)
+            inputs[i].shape = nn_run_shape(run, step->made_by[i]);
+    /* What runs bodies has its shapes from them. */
+    int r = call->op->infer ? infer_late(run, step, call) : 0;
+    if (r == 0 && call->op->infer)
         r = prepare_late(run, step, call);
     if (r < 0 || is_shared_view(call))
         return r;
@@ -145,11 +154,14 @@ static int run_late(struct nn_run *run, int index)
 
 int nn_run_all(struct nn_run *run, struct nn_error *err)
 {
+    int64_t rounds = NN_RUN_ROUNDS;
     for (int i = 0; i < run->program->step_count; i++) {
         struct nn_op_call *call = &run->calls[i];
         call->err = err;
+        call->rounds = run->rounds ? run->rounds : &rounds;
         int r = run->program->steps[i].made_by ? run_late(run, i) : call->op->forward(call);
         call->err = NULL;
+        call->rounds = NULL;
         if (r < 0)
             return r;
     }

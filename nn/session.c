@@ -43,7 +43,7 @@ static struct nn_tensor view(const struct nn_session *s, const struct nn_value_i
 {
     return (struct nn_tensor){.type = info->type,
                               .shape = info->shape,
-                              .data = nn_place_resolve(place, s->arena, s->input_bytes)};
+                              .data = nn_place_resolve(place, s->arena, s->input_bytes, NULL)};
 }
 
 int nn_session_create(struct nn_plan *plan, struct nn_session **ret_session,
@@ -57,9 +57,9 @@ int nn_session_create(struct nn_plan *plan, struct nn_session **ret_session,
         nn_session_destroy(s);
         return nn_error_set(err, -ENOMEM, "no memory for a session");
     }
-    nn_run_bind(&s->window, &plan->window, s->runs, s->arena, s->input_bytes);
+    nn_run_bind(&s->window, &plan->window, s->runs, s->arena, s->input_bytes, NULL);
     nn_run_bind(&s->frame, &plan->frame, s->runs + nn_run_bytes(&plan->window), s->arena,
-                s->input_bytes);
+                s->input_bytes, NULL);
     for (int i = 0; i < plan->input_count; i++)
         s->inputs[i] = view(s, &plan->inputs[i], &plan->input_places[i]);
     for (int i = 0; i < plan->output_count; i++)
@@ -95,8 +95,8 @@ static int run_window(struct nn_session *s, struct nn_error *err)
     const struct nn_plan *plan = s->plan;
     int r = nn_run_all(&s->window, err);
     for (int i = 0; i < plan->output_count && r == 0; i++)
-        if (plan->output_made_by[i] >= 0)
-            s->outputs[i].shape = s->window.tensors[plan->output_made_by[i]].shape;
+        if (plan->output_made_by[i] != -1)
+            s->outputs[i].shape = nn_run_shape(&s->window, plan->output_made_by[i]);
     return r;
 }
 
@@ -107,7 +107,7 @@ static char *ring_slot(const struct nn_session *s, const struct nn_ring *ring, i
 
 static const char *place_bytes(const struct nn_session *s, const struct nn_place *place)
 {
-    return nn_place_resolve(place, s->arena, s->input_bytes);
+    return nn_place_resolve(place, s->arena, s->input_bytes, NULL);
 }
 
 float *nn_session_frame_buffer(struct nn_session *session)
@@ -144,7 +144,7 @@ int nn_session_frames(const struct nn_session *session)
 /* Slots, oldest first, to [before, frames, piece]. */
 static void unroll(const struct nn_session *s, const struct nn_ring *ring)
 {
-    char *to = nn_place_resolve(&ring->to, s->arena, s->input_bytes);
+    char *to = nn_place_resolve(&ring->to, s->arena, s->input_bytes, NULL);
     size_t frames = (size_t)s->plan->frames;
     for (size_t t = 0; t < frames; t++) {
         const char *slot = ring_slot(s, ring, (int)(((size_t)s->next + t) % frames));

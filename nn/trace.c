@@ -11,6 +11,8 @@
 #include "nn/constants.h"
 #include "nn/rewindow.h"
 
+enum { MAX_VALUES = 1 << 21 };
+
 int nn_planner_no_memory(struct nn_planner *p)
 {
     if (p->constants->missing)
@@ -27,6 +29,27 @@ int nn_planner_add_value(struct nn_planner *p, const struct nn_tensor *tensor)
         return NN_VALUE_NONE;
     p->values[p->value_count] = (struct nn_plan_value){.tensor = *tensor};
     return p->value_count++;
+}
+
+int nn_planner_reserve(struct nn_planner *p, int count)
+{
+    if (count <= p->value_capacity - p->value_count)
+        return 0;
+    if (count > MAX_VALUES - p->value_count)
+        return nn_error_set(p->err, -E2BIG,
+                            "the graphs within the model unfold to too many "
+                            "values");
+    int capacity = 2 * p->value_capacity;
+    if (capacity < p->value_count + count)
+        capacity = p->value_count + count;
+    struct nn_plan_value *values = nn_pool_array(&p->scratch, (size_t)capacity, sizeof *values);
+    if (!values)
+        return nn_planner_no_memory(p);
+    if (p->value_count > 0)
+        memcpy(values, p->values, (size_t)p->value_count * sizeof *values);
+    p->values = values;
+    p->value_capacity = capacity;
+    return 0;
 }
 
 int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor)
@@ -84,21 +107,23 @@ void nn_planner_compact(struct nn_planner *p)
     p->node_count = kept;
 }
 
-/* Nodes that some graph output depends on. */
-static int mark_live(const struct nn_model *m, bool *live)
+/* Nodes of a graph that some output of it depends on. */
+static int mark_live(const struct nn_graph *g, bool *live)
 {
-    bool *wanted = calloc((size_t)m->value_count + 1, sizeof *wanted);
+    bool *wanted = calloc((size_t)g->value_count + 1, sizeof *wanted);
     if (!wanted)
         return -ENOMEM;
-    for (int i = 0; i < m->output_count; i++)
-        wanted[m->outputs[i]] = true;
-    for (int i = m->node_count - 1; i >= 0; i--) {
-        const struct nn_node *node = &m->nodes[i];
+    int first = g->first_value, end = first + g->value_count;
+    for (int i = 0; i < g->output_count; i++)
+        if (g->outputs[i] >= first && g->outputs[i] < end)
+            wanted[g->outputs[i] - first] = true;
+    for (int i = g->node_count - 1; i >= 0; i--) {
+        const struct nn_node *node = &g->nodes[i];
         for (int j = 0; j < node->output_count; j++)
-            live[i] |= node->outputs[j] != NN_VALUE_NONE && wanted[node->outputs[j]];
-        for (int j = 0; live[i] && j < node->input_count; j++)
-            if (node->inputs[j] != NN_VALUE_NONE)
-                wanted[node->inputs[j]] = true;
+            live[i] |= node->outputs[j] != NN_VALUE_NONE && wanted[node->outputs[j] - first];
+        for (int j = 0; live[i] && j < node->input_count + node->capture_count; j++)
+            if (node->inputs[j] >= first && node->inputs[j] < end)
+                wanted[node->inputs[j] - first] = true;
     }
     free(wanted);
     return 0;
@@ -258,7 +283,24 @@ static int check_outputs(const struct nn_op_call *call, const struct nn_plan_nod
     return 0;
 }
 
-static int trace_node(struct nn_planner *p, const struct nn_node *model_node)
+int nn_trace_add(struct nn_planner *p, struct nn_plan_node *node)
+{
+    if (p->node_count == p->node_capacity) {
+        int capacity = p->node_capacity ? 2 * p->node_capacity : 64;
+        struct nn_plan_node **nodes =
+            nn_pool_array(&p->scratch, (size_t)capacity, sizeof *nodes);
+        if (!nodes)
+            return nn_planner_no_memory(p);
+        if (p->node_count > 0)
+            memcpy(nodes, p->nodes, (size_t)p->node_count * sizeof *nodes);
+        p->nodes = nodes;
+        p->node_capacity = capacity;
+    }
+    p->nodes[p->node_count++] = node;
+    return 0;
+}
+
+int nn_trace_node(struct nn_planner *p, const struct nn_node *model_node)
 {
     struct nn_plan_node *node = nn_pool_alloc(&p->scratch, sizeof *node);
     size_t count = (size_t)(model_node->input_count + model_node->output_count);
@@ -306,21 +348,18 @@ static int trace_node(struct nn_planner *p, const struct nn_node *model_node)
             value->place =
                 (struct nn_place){.kind = NN_PLACE_CONSTANT, .constant = call.outputs[j].data};
     }
-    if (!constant)
-        p->nodes[p->node_count++] = node;
-    return 0;
+    return constant ? 0 : nn_trace_add(p, node);
 }
 
-/* After folding, nodes that only fed folded ones (Shape of a computed value) are dead too. */
-static int drop_unread(struct nn_planner *p)
+int nn_trace_drop_unread(struct nn_planner *p, int first, const int *outputs, int output_count)
 {
     bool *wanted = calloc((size_t)p->value_count + 1, sizeof *wanted);
     if (!wanted)
         return nn_planner_no_memory(p);
-    for (int i = 0; i < p->model->output_count; i++)
-        wanted[p->model->outputs[i]] = true;
+    for (int i = 0; i < output_count; i++)
+        wanted[outputs[i]] = true;
     int kept = p->node_count;
-    for (int i = p->node_count - 1; i >= 0; i--) {
+    for (int i = p->node_count - 1; i >= first; i--) {
         struct nn_plan_node *node = p->nodes[i];
         bool live = false;
         for (int j = 0; j < node->output_count; j++)
@@ -331,21 +370,48 @@ static int drop_unread(struct nn_planner *p)
         if (live)
             p->nodes[--kept] = node;
     }
-    memmove(p->nodes, p->nodes + kept, (size_t)(p->node_count - kept) * sizeof *p->nodes);
-    p->node_count -= kept;
+    if (kept < p->node_count)
+        memmove(p->nodes + first, p->nodes + kept,
+                (size_t)(p->node_count - kept) * sizeof *p->nodes);
+    p->node_count -= kept - first;
     free(wanted);
     return 0;
+}
+
+/* A node as the plan has it: of the model's own graph it is the model's. */
+static int trace_any(struct nn_planner *p, const struct nn_node *node,
+                     const struct nn_scope *scope)
+{
+    int r = scope ? nn_nested_node(p, node, scope, &node) : 0;
+    if (r < 0)
+        return r;
+    return nn_control_is(node->op) ? nn_control_node(p, node, scope) : nn_trace_node(p, node);
+}
+
+int nn_trace_graph(struct nn_planner *p, const struct nn_graph *graph,
+                   const struct nn_scope *scope)
+{
+    bool *live = calloc((size_t)graph->node_count + 1, sizeof *live);
+    int r = live && mark_live(graph, live) == 0 ? 0 : nn_planner_no_memory(p);
+    for (int i = 0; i < graph->node_count && r == 0; i++)
+        if (live[i])
+            r = trace_any(p, &graph->nodes[i], scope);
+    free(live);
+    return r;
 }
 
 int nn_trace(struct nn_planner *p)
 {
     const struct nn_model *m = p->model;
-    bool *live = calloc((size_t)m->node_count + 1, sizeof *live);
-    p->nodes = nn_pool_array(&p->scratch, (size_t)m->node_count, sizeof *p->nodes);
-    int r = live && p->nodes && mark_live(m, live) == 0 ? 0 : nn_planner_no_memory(p);
-    for (int i = 0; i < m->node_count && r == 0; i++)
-        if (live[i])
-            r = trace_node(p, &m->nodes[i]);
-    free(live);
-    return r < 0 ? r : drop_unread(p);
+    struct nn_graph graph = {.node_count = m->node_count,
+                             .nodes = m->nodes,
+                             .value_count = m->value_count,
+                             .values = m->values,
+                             .output_count = m->output_count,
+                             .outputs = m->outputs};
+    int r = nn_trace_graph(p, &graph, NULL);
+    /* After folding, nodes that only fed folded ones (Shape of a computed value) are dead too. */
+    if (r == 0)
+        r = nn_trace_drop_unread(p, 0, m->outputs, m->output_count);
+    return r < 0 ? r : nn_planner_reserve(p, NN_PLANNER_ADDS * p->node_count);
 }

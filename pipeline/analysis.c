@@ -171,6 +171,16 @@ bool analysis_wants(struct analysis *analysis, int64_t pts_ns)
     return true;
 }
 
+/* A model may leave it to each run how many numbers it gives; what was planned is the most. */
+static int check_scores(const struct analysis *analysis, struct nn_error *err)
+{
+    int64_t count = nn_shape_count(&nn_session_output(analysis->session, 0)->shape);
+    if (count == analysis->info->label_count)
+        return 0;
+    return nn_error_set(err, -EINVAL, "the model gave %d scores in this run, not %d",
+                        (int)count, analysis->info->label_count);
+}
+
 static void finish_window(struct analysis *analysis, int64_t last_pts_ns)
 {
     const struct modelinfo *info = analysis->info;
@@ -203,6 +213,8 @@ int analysis_push(struct analysis *analysis, const GstVideoFrame *frame, int64_t
     int r = streaming ? nn_session_push_frame(session, err) : 0;
     if (r == 0 && due)
         r = streaming ? nn_session_run_window(session, err) : nn_session_run(session, err);
+    if (r == 0 && due)
+        r = check_scores(analysis, err);
     if (r < 0)
         return r;
     analysis->counters.convert_ns += converted - start;

@@ -196,16 +196,25 @@ static bool is_before(const struct candidate *a, const struct candidate *b)
     return a->key != b->key ? a->key > b->key : a->index < b->index;
 }
 
-/* The largest k of the axis: an attribute of the first version, an input since. */
-static int topk_count(const struct nn_op_call *call, int64_t axis_count, int64_t *ret_k)
+/* The largest k of the axis: an attribute of the first version, an input since. One that a run
+ * computes is bounded by the axis at least. */
+static int topk_count(const struct nn_op_call *call, int64_t axis_count, int64_t *ret_k,
+                      bool *ret_late)
 {
     int64_t k = nn_op_int(call, "k", -1);
+    *ret_late = false;
     if (call->opset >= 10) {
         if (!nn_op_has_input(call, 1))
             return nn_op_fail(call, -EINVAL, "input K is missing");
-        int r = nn_op_constant_ints(call, 1, "K", &k, 1);
+        const struct nn_tensor *given = &call->inputs[1];
+        *ret_late = !given->data;
+        k = axis_count;
+        int r = given->data || given->most ? nn_op_sizes(call, 1, "K", &k, 1, ret_late)
+                                           : (int)nn_shape_count(&given->shape);
         if (r != 1)
-            return r < 0 ? r : nn_op_fail(call, -EINVAL, "K has no element");
+            return r < 0 ? r : nn_op_fail(call, -EINVAL, "K is not one number");
+        if (*ret_late && k > axis_count)
+            k = axis_count;
     } else if (nn_op_has_input(call, 1)) {
         return nn_op_fail(call, -EINVAL, "opset %d has no input K", call->opset);
     }
@@ -220,17 +229,19 @@ static int topk_infer(struct nn_op_call *call)
 {
     struct axis a = {0};
     int64_t k = 0;
+    bool late = false;
     int r = require_numbers(call), axis = 0;
     if (r == 0)
         r = axis = read_axis(call, nn_op_int(call, "axis", -1), &a);
     if (r >= 0)
-        r = topk_count(call, a.count, &k);
+        r = topk_count(call, a.count, &k, &late);
     if (r < 0)
         return r;
     for (int j = 0; j < 2 && j < call->output_count; j++) {
         call->outputs[j].type = j == 0 ? call->inputs[0].type : NN_TYPE_INT64;
         call->outputs[j].shape = call->inputs[0].shape;
         call->outputs[j].shape.dim[axis] = k;
+        call->outputs[j].late = late;
     }
     return 0;
 }
@@ -248,8 +259,9 @@ static int topk_prepare(struct nn_op_call *call)
     if (!t)
         return -ENOMEM;
     int r = read_axis(call, nn_op_int(call, "axis", -1), &t->axis);
+    bool late;
     if (r >= 0)
-        r = topk_count(call, t->axis.count, &t->k);
+        r = topk_count(call, t->axis.count, &t->k, &late);
     if (r < 0)
         return r;
     t->read = keys_of(call->inputs[0].type);

@@ -186,6 +186,70 @@ static void indices(void)
     save("indices", &o);
 }
 
+/* Shapes that a run decides, and what is computed from them. */
+static void late(void)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(4, 3));
+    onnx_input(&o, "p", 9, DIMS(4));
+    onnx_input(&o, "n", 7, DIMS(1));
+    onnx_ints(&o, "zero", DIMS(1), (int64_t[]){0});
+    onnx_ints(&o, "rest", DIMS(1), (int64_t[]){-1});
+    onnx_floats(&o, "w", DIMS(3, 2), zeros);
+    onnx_node(&o, "NonZero", "x", "z");
+    onnx_node(&o, "Gather", "z zero", "rows");
+    onnx_node(&o, "Squeeze", "rows zero", "i");
+    onnx_node(&o, "Gather", "x i", "g");
+    onnx_node(&o, "MatMul", "g w", "m");
+    onnx_node(&o, "Shape", "m", "s");
+    onnx_node(&o, "Gather", "s zero", "first");
+    onnx_node(&o, "Concat", "first rest", "target");
+    onnx_attribute_int(&o, "axis", 0);
+    onnx_node(&o, "Reshape", "m target", "a");
+    onnx_node(&o, "Transpose", "a", "b");
+    onnx_node(&o, "Slice", "b zero n", "t");
+    onnx_node(&o, "Compress", "x p", "c");
+    onnx_attribute_int(&o, "axis", 0);
+    onnx_node(&o, "Add", "c c", "d");
+    onnx_node(&o, "Softmax", "d", "y");
+    onnx_output(&o, "t", 1, SCALAR);
+    onnx_output(&o, "y", 1, SCALAR);
+    save("late", &o);
+}
+
+/* A loop of a run whose body branches; with `rounds`, one that is laid out. */
+static void control(const char *name, bool laid_out)
+{
+    struct onnx yes = onnx_start(13), no = onnx_start(13), body = onnx_start(13);
+    onnx_node(&yes, "Relu", "a", "r");
+    onnx_output(&yes, "r", 1, SCALAR);
+    onnx_floats(&no, "k", DIMS(2), (float[]){1, 2});
+    onnx_node(&no, "Sub", "k x", "s");
+    onnx_output(&no, "s", 1, SCALAR);
+    onnx_input(&body, "i", 7, SCALAR);
+    onnx_input(&body, "c", 9, SCALAR);
+    onnx_input(&body, "a", 1, DIMS(2));
+    onnx_node(&body, "Cast", "i", "q");
+    onnx_attribute_int(&body, "to", 9);
+    onnx_node(&body, "If", "q", "b");
+    onnx_attribute_graph(&body, "then_branch", &yes);
+    onnx_attribute_graph(&body, "else_branch", &no);
+    onnx_node(&body, "Concat", "b x", "d");
+    onnx_attribute_int(&body, "axis", 0);
+    onnx_output(&body, "c", 9, SCALAR);
+    onnx_output(&body, "b", 1, SCALAR);
+    onnx_output(&body, "d", 1, SCALAR);
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(2));
+    onnx_input(&o, "p", 9, SCALAR);
+    onnx_ints(&o, "n", SCALAR, (int64_t[]){laid_out ? 3 : 90});
+    onnx_node(&o, "Loop", laid_out ? "n - x" : "n p x", "y z");
+    onnx_attribute_graph(&o, "body", &body);
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_output(&o, "z", 1, SCALAR);
+    save(name, &o);
+}
+
 static void old(void)
 {
     struct onnx o = onnx_start(6);
@@ -287,6 +351,9 @@ int main(int argc, char **argv)
     types();
     moves();
     indices();
+    late();
+    control("loop", false);
+    control("rounds", true);
     old();
     apart();
     attention();

@@ -259,6 +259,16 @@ static inline void onnx_attribute_tensor(struct onnx *o, const char *name,
     onnx_attribute(o, name, 4, v);
 }
 
+/* A graph built like a model, without its opset and metadata. Takes it. */
+static inline void onnx_attribute_graph(struct onnx *o, const char *name, struct onnx *graph)
+{
+    struct onnx_bytes v = {0};
+    onnx_end_node(graph);
+    onnx_put_message(&v, 6, &graph->graph);
+    *graph = (struct onnx){0};
+    onnx_attribute(o, name, 5, v);
+}
+
 static inline void onnx_metadata(struct onnx *o, const char *key, const char *value)
 {
     struct onnx_bytes entry = {0};

@@ -146,6 +146,52 @@ static struct nn_model *late_model(void)
     return net_load(&o);
 }
 
+/* The same chosen by a branch, three times over. */
+static struct nn_model *control_model(void)
+{
+    struct onnx yes = onnx_start(13), no = onnx_start(13), g = onnx_start(13);
+    onnx_node(&yes, "Relu", "a", "r");
+    onnx_output(&yes, "r", 1, SCALAR);
+    onnx_node(&no, "Sub", "a x", "s");
+    onnx_output(&no, "s", 1, SCALAR);
+    onnx_input(&g, "i", 7, SCALAR);
+    onnx_input(&g, "c", 9, SCALAR);
+    onnx_input(&g, "a", 1, DIMS(6, 1, 5, 5));
+    onnx_node(&g, "Cast", "i", "p");
+    onnx_attribute_int(&g, "to", 9);
+    onnx_node(&g, "If", "p", "b");
+    onnx_attribute_graph(&g, "then_branch", &yes);
+    onnx_attribute_graph(&g, "else_branch", &no);
+    onnx_node(&g, "NonZero", "b", "z");
+    onnx_output(&g, "c", 9, SCALAR);
+    onnx_output(&g, "b", 1, SCALAR);
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(6, 1, 5, 5));
+    onnx_input(&o, "n", 7, SCALAR);
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_node(&o, "Loop", "n - x", "y");
+    onnx_attribute_graph(&o, "body", &g);
+    return net_load(&o);
+}
+
+START_TEST(branches_and_loops_allocate_nothing)
+{
+    struct net net = net_plan(control_model(), NULL);
+    float x[6 * 25];
+    net_fill(x, 6 * 25, 1);
+    net_set(&net, 0, x);
+    for (int64_t rounds = 0; rounds < 4; rounds++) {
+        net_set(&net, 1, &rounds);
+        long before = allocations;
+        int r = nn_session_run(net.session, NULL);
+        long after = allocations;
+        ck_assert_int_eq(r, 0);
+        ck_assert_int_eq(after, before);
+    }
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(a_run_that_decides_shapes_allocates_nothing)
 {
     struct net net = net_plan(late_model(), NULL);
@@ -254,6 +300,7 @@ static TCase *memory_case(void)
     tcase_set_timeout(c, 120);
     tcase_add_test(c, running_a_session_allocates_nothing);
     tcase_add_test(c, a_run_that_decides_shapes_allocates_nothing);
+    tcase_add_test(c, branches_and_loops_allocate_nothing);
     tcase_add_loop_test(c, streaming_the_shared_networks_allocates_nothing, 0, 3);
     tcase_add_test(c, every_allocation_may_fail);
     tcase_add_test(c, every_allocation_of_packing_may_fail);
