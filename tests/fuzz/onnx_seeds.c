@@ -250,6 +250,70 @@ static void control(const char *name, bool laid_out)
     save(name, &o);
 }
 
+/* Pictures made larger, smaller, and taken apart. */
+static void images(void)
+{
+    struct onnx o = onnx_start(20);
+    onnx_input(&o, "x", 1, DIMS(1, 4, 3, 3));
+    onnx_floats(&o, "w", DIMS(4, 1, 2, 3), zeros);
+    onnx_floats(&o, "scales", DIMS(4), (float[]){1, 1, 1.5f, 0.6f});
+    onnx_ints(&o, "sizes", DIMS(2), (int64_t[]){5, 4});
+    onnx_floats(&o, "theta", DIMS(1, 2, 3), (float[]){1, 0, 0.5f, 0, -1, 0});
+    onnx_ints(&o, "size", DIMS(4), (int64_t[]){1, 1, 4, 4});
+    onnx_node(&o, "ConvTranspose", "x w", "c");
+    onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 1});
+    onnx_attribute_ints(&o, "dilations", 2, (int64_t[]){1, 2});
+    onnx_attribute_int(&o, "group", 4);
+    onnx_attribute_text(&o, "auto_pad", "SAME_LOWER");
+    onnx_node(&o, "Resize", "c - scales", "a");
+    onnx_attribute_text(&o, "mode", "linear");
+    onnx_attribute_int(&o, "antialias", 1);
+    onnx_node(&o, "Resize", "a - - sizes", "b");
+    onnx_attribute_text(&o, "mode", "cubic");
+    onnx_attribute_ints(&o, "axes", 2, (int64_t[]){2, 3});
+    onnx_attribute_text(&o, "keep_aspect_ratio_policy", "not_smaller");
+    onnx_node(&o, "AffineGrid", "theta size", "g");
+    onnx_node(&o, "GridSample", "b g", "d");
+    onnx_attribute_text(&o, "padding_mode", "reflection");
+    onnx_node(&o, "SpaceToDepth", "d", "e");
+    onnx_attribute_int(&o, "blocksize", 2);
+    onnx_node(&o, "DepthToSpace", "e", "f");
+    onnx_attribute_int(&o, "blocksize", 4);
+    onnx_attribute_text(&o, "mode", "CRD");
+    onnx_node(&o, "LpPool", "f", "y");
+    onnx_attribute_ints(&o, "kernel_shape", 2, (int64_t[]){3, 2});
+    onnx_attribute_int(&o, "p", 3);
+    onnx_output(&o, "y", 1, SCALAR);
+    save("images", &o);
+}
+
+/* Boxes chosen by a run, and what is in them. */
+static void boxes(void)
+{
+    struct onnx o = onnx_start(16);
+    onnx_input(&o, "b", 1, DIMS(1, 4, 4));
+    onnx_input(&o, "s", 1, DIMS(1, 2, 4));
+    onnx_floats(&o, "x", DIMS(1, 1, 5, 6), zeros);
+    onnx_ints(&o, "most", SCALAR, (int64_t[]){3});
+    onnx_ints(&o, "zero", DIMS(1), (int64_t[]){0});
+    onnx_ints(&o, "two", SCALAR, (int64_t[]){2});
+    onnx_ints(&o, "first", SCALAR, (int64_t[]){0});
+    onnx_floats(&o, "iou", DIMS(1), (float[]){0.5f});
+    onnx_node(&o, "NonMaxSuppression", "b s most iou", "n");
+    onnx_node(&o, "Gather", "n two", "k");
+    onnx_attribute_int(&o, "axis", 1);
+    onnx_node(&o, "Gather", "n first", "i");
+    onnx_attribute_int(&o, "axis", 1);
+    onnx_node(&o, "Squeeze", "b zero", "all");
+    onnx_node(&o, "Gather", "all k", "c");
+    onnx_node(&o, "RoiAlign", "x c i", "r");
+    onnx_attribute_int(&o, "output_height", 2);
+    onnx_attribute_int(&o, "sampling_ratio", 0);
+    onnx_node(&o, "GlobalMaxPool", "r", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    save("boxes", &o);
+}
+
 static void old(void)
 {
     struct onnx o = onnx_start(6);
@@ -354,6 +418,8 @@ int main(int argc, char **argv)
     late();
     control("loop", false);
     control("rounds", true);
+    images();
+    boxes();
     old();
     apart();
     attention();
