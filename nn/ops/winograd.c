@@ -34,18 +34,20 @@ static int64_t ceiling(int64_t count, int64_t of)
     return (count + of - 1) / of;
 }
 
-/* What a way costs, in products of a vector: measured at 140 shapes of 3 to 112 pixels and 1 to
- * 512 channels (AVX-512), which it puts in the right order but where they are within a fifth.
- * Half a product goes to the memory that a weight for each lane comes from; it keeps the large
- * transformed weights from small images. */
+/* What a way costs, in products of a vector: measured at 120 shapes of 3 to 112 pixels and 1 to
+ * 512 channels (AVX-512), which this puts in the right order but where they are within a fifth.
+ * READ is for the memory that weights come from: it keeps the large transformed ones from small
+ * images. */
+#define READ 0.35
+
 static double cost_of_taps(const struct nn_kernels *k, const struct nn_spatial *s,
                            int64_t channels, int64_t outputs)
 {
     int64_t positions = (s->out[1] - 1) * s->extent[2] + s->out[2];
-    double vectors = (double)ceiling(positions, (int64_t)k->lanes);
+    double vectors = (double)ceiling(positions, (int64_t)k->lanes), in = (double)channels;
     double rows = (double)(ceiling(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
-    double lay_out = s->direct ? 0 : 6 * vectors * (double)channels;
-    return rows * (9 * (double)channels * (1.15 * vectors + 0.5) + 10 * vectors) + lay_out;
+    double lay_out = s->direct ? 0 : 6 * vectors * in;
+    return rows * (9 * in * (1.15 * vectors + READ) + 4 * vectors) + lay_out;
 }
 
 static double cost_of(int64_t m, const struct nn_kernels *k, const struct nn_spatial *s,
@@ -55,13 +57,12 @@ static double cost_of(int64_t m, const struct nn_kernels *k, const struct nn_spa
     int64_t lanes = (int64_t)k->lanes;
     double pieces = (double)(lines * ceiling(line_tiles, lanes));
     double elements = (double)((m + 2) * (m + 2)), in = (double)channels, out = (double)outputs;
-    double input = in * pieces * (m == 4 ? 350 : 120);
-    double output = out * pieces * (m == 4 ? 210 : 90);
     if (channels <= FEW)
-        return input + output + out * pieces * 1.4 * elements * in;
+        return pieces * (400 * in + out * (240 + 1.6 * elements * in));
+    double transforms = m == 4 ? 270 * in + 160 * out : 110 * in + 80 * out;
     double rows = (double)(ceiling(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
     double vectors = (double)ceiling(lines * line_tiles, lanes);
-    return input + output + elements * in * rows * (vectors + 0.5);
+    return pieces * transforms + elements * in * rows * (vectors + READ);
 }
 
 size_t nn_winograd_choose(const struct nn_kernels *k, const struct nn_spatial *s,
