@@ -570,8 +570,8 @@ static bool is_last_axis(const struct recogniser *r, const struct nn_plan_node *
     return wanted == -1 || wanted == rank - 1;
 }
 
-/* What the operator takes: one batch and as many heads everywhere, and a mask of all keys. With
- * three dimensions the batch is of heads. */
+/* What the operator takes: one batch and as many heads everywhere, and a mask of all keys that adds
+ * neither queries nor keys. With three dimensions the batch is of heads. */
 static bool fits(const struct recogniser *r, const struct attention *a, int scores)
 {
     const struct nn_shape *s = &tensor(r, scores)->shape;
@@ -582,11 +582,13 @@ static bool fits(const struct recogniser *r, const struct attention *a, int scor
         k->shape.rank != rank || tensor(r, a->v)->type != NN_TYPE_FLOAT || k->late ||
         tensor(r, a->v)->late)
         return false;
-    int k_heads = a->transpose >= 0 ? 2 : 1;
+    int k_heads = a->transpose >= 0 ? 2 : 1, k_rows = a->transpose >= 0 ? 1 : rank - 2;
     for (int d = 0; d < rank - 2; d++)
         if (q->dim[d] != s->dim[d] || v->dim[d] != s->dim[d] ||
             k->shape.dim[d == 1 ? k_heads : d] != s->dim[d])
             return false;
+    if (q->dim[rank - 2] != s->dim[rank - 2] || k->shape.dim[k_rows] != s->dim[rank - 1])
+        return false;
     if (s->dim[rank - 1] < 1 || q->dim[rank - 1] < 1 || v->dim[rank - 1] < 1)
         return false;
     if (a->mask == NN_VALUE_NONE)

@@ -430,6 +430,21 @@ START_TEST(what_is_only_like_attention_is_left_alone)
     onnx_node(&o, "Softmax", "scores", "shares");
     onnx_node(&o, "MatMul", "shares v", "y");
     check(&o, "Attention", 0);
+
+    /* A mask that makes more queries, or more keys, of one. */
+    for (int keys = 0; keys < 2; keys++) {
+        o = start(13);
+        onnx_floats(&o, "mask", DIMS(S, S), x);
+        onnx_node(&o, "ReduceMean", "x", "one");
+        onnx_attribute_ints(&o, "axes", 1, (int64_t[]){1});
+        onnx_node(&o, "Transpose", keys ? "one" : "x", "k");
+        onnx_attribute_ints(&o, "perm", 3, (int64_t[]){0, 2, 1});
+        onnx_node(&o, "MatMul", keys ? "x k" : "one k", "scores");
+        onnx_node(&o, "Add", "scores mask", "masked");
+        onnx_node(&o, "Softmax", "masked", "shares");
+        onnx_node(&o, "MatMul", "shares x", "y");
+        check(&o, "Attention", 0);
+    }
 }
 END_TEST
 
