@@ -179,13 +179,6 @@ static const struct cell lstm_cell = {
 static const struct cell gru_cell = {3, 2, 2, {"Sigmoid", "Tanh"}, multiply_gru, update_gru};
 static const struct cell rnn_cell = {1, 1, 1, {"Tanh"}, multiply_all, update_rnn};
 
-static const struct cell *cell_of(const struct nn_op_call *call)
-{
-    if (call->op == &nn_op_lstm)
-        return &lstm_cell;
-    return call->op == &nn_op_gru ? &gru_cell : &rnn_cell;
-}
-
 /* What the node says. */
 
 static int require_shape(const struct nn_op_call *call, int input, const char *name, int rank,
@@ -302,7 +295,7 @@ static int64_t workspace_floats(const struct recurrent *rec)
 
 static int geometry(const struct nn_op_call *call, struct recurrent *ret_recurrent)
 {
-    struct recurrent rec = {.cell = cell_of(call)};
+    struct recurrent rec = {.cell = call->op->variant};
     int r = nn_op_require_type(call, X, NN_TYPE_FLOAT);
     if (r < 0)
         return r;
@@ -647,38 +640,20 @@ static const struct nn_attribute_rule gru_attributes[] = {
     COMMON_RULES, {"linear_before_reset", NN_ATTRIBUTE_INT, 3, 0}, {0}};
 static const struct nn_attribute_rule rnn_attributes[] = {COMMON_RULES, {0}};
 
-const struct nn_op nn_op_lstm = {
-    .name = "LSTM",
-    .min_inputs = 3,
-    .max_inputs = INPUTS,
-    .max_outputs = 3,
-    .attributes = lstm_attributes,
-    .infer = recurrent_infer,
-    .prepare = recurrent_prepare,
-    .forward = recurrent_forward,
-    .macs = recurrent_macs,
-};
+#define RECURRENT(row, op_type, cell, rules, inputs, outputs)                                   \
+    const struct nn_op row = {                                                                 \
+        .name = op_type,                                                                       \
+        .variant = &cell,                                                                      \
+        .min_inputs = 3,                                                                       \
+        .max_inputs = inputs,                                                                  \
+        .max_outputs = outputs,                                                                \
+        .attributes = rules,                                                                   \
+        .infer = recurrent_infer,                                                              \
+        .prepare = recurrent_prepare,                                                          \
+        .forward = recurrent_forward,                                                          \
+        .macs = recurrent_macs,                                                                \
+    }
 
-const struct nn_op nn_op_gru = {
-    .name = "GRU",
-    .min_inputs = 3,
-    .max_inputs = INITIAL_H + 1,
-    .max_outputs = 2,
-    .attributes = gru_attributes,
-    .infer = recurrent_infer,
-    .prepare = recurrent_prepare,
-    .forward = recurrent_forward,
-    .macs = recurrent_macs,
-};
-
-const struct nn_op nn_op_rnn = {
-    .name = "RNN",
-    .min_inputs = 3,
-    .max_inputs = INITIAL_H + 1,
-    .max_outputs = 2,
-    .attributes = rnn_attributes,
-    .infer = recurrent_infer,
-    .prepare = recurrent_prepare,
-    .forward = recurrent_forward,
-    .macs = recurrent_macs,
-};
+RECURRENT(nn_op_gru, "GRU", gru_cell, gru_attributes, INITIAL_H + 1, 2);
+RECURRENT(nn_op_lstm, "LSTM", lstm_cell, lstm_attributes, INPUTS, 3);
+RECURRENT(nn_op_rnn, "RNN", rnn_cell, rnn_attributes, INITIAL_H + 1, 2);

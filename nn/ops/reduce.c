@@ -265,8 +265,6 @@ static void add_exponentials(const struct nn_kernels *k, const struct nn_walk *w
     } while (nn_walk_next(w, &c));
 }
 
-static const struct reduction maximum;
-
 static void run_floats(struct nn_op_call *call)
 {
     const struct reduction *kind = call->op->variant;
@@ -281,7 +279,7 @@ static void run_floats(struct nn_op_call *call)
             kind->finish(k, y, results, (float)s->count);
         return;
     }
-    reduce_floats(&maximum, k, &s->walk, y, results, x);
+    reduce_floats(nn_op_reduce_max.variant, k, &s->walk, y, results, x);
     memset(sums, 0, results * sizeof *sums);
     add_exponentials(k, &s->walk, sums, y, x);
     for (size_t i = 0; i < results; i++)
@@ -426,8 +424,6 @@ static const struct nn_attribute_rule rules_18[] = {
     {"keepdims", NN_ATTRIBUTE_INT, 1, 0},
     {"noop_with_empty_axes", NN_ATTRIBUTE_INT, 18, 0},
     {0}};
-
-static const struct reduction maximum = {MAX, 18, -INFINITY, fold_max, larger, NULL};
 
 #define REDUCTION(row, op_type, rules, ...)                                                    \
     const struct nn_op row = {                                                                 \
