@@ -1,5 +1,5 @@
-/* Elementwise functions of one float: what Relu, Exp and their like compute, what a planner folds
- * into the node before, and what recurrent cells name. One table for all three.
+/* Elementwise functions of one float: what Relu, Exp and their like compute, what a planner
+ * folds into the node before, and what recurrent cells name. One table for all three.
  *
  * Source: ONNX operators of the same names.
  *
@@ -35,8 +35,8 @@ enum nn_activation nn_activation_of(const struct nn_op *op, const struct nn_node
 /* y = the call's folded activation of x; a copy without one. y may be x. */
 void nn_activation_apply(const struct nn_op_call *call, float *y, const float *x, size_t n);
 
-/* Whether the call's activation is no more than min(high, max(low, x)), as those kernels can do that
- * write results; the limits are infinite where there is none. */
+/* Whether the call's activation is no more than min(high, max(low, x)), as those kernels can do
+ * that write results; the limits are infinite where there is none. */
 bool nn_activation_clamps(const struct nn_op_call *call, float *ret_low, float *ret_high);
 
 /* An activation that LSTM, GRU and RNN name, with its parameters. */

@@ -1,7 +1,7 @@
-/* If and Loop. What is known when the plan is made is decided then: the chosen branch stands where
- * the If was, and a loop's rounds stand one after the other, so that everything else of the
- * planner sees a plain graph. What only a run can tell becomes a node of the planner's own that
- * runs bodies (nn/body.h).
+/* If and Loop. What is known when the plan is made is decided then: the chosen branch stands
+ * where the If was, and a loop's rounds stand one after the other, so that everything else of
+ * the planner sees a plain graph. What only a run can tell becomes a node of the planner's own
+ * that runs bodies (nn/body.h).
  *
  * A graph within a node is traced with values of its own each time; its scope says which plan
  * value each of its values is. */
@@ -212,8 +212,8 @@ static int open_round(struct nn_planner *p, const struct loop *l, int64_t round,
 }
 
 /* Lays rounds out one after the other. 1 when that is done; 0 when only a run can tell how many
- * there are, or there are many. carried: plan values, at the end those of the last round. pieces:
- * of each stacked output, a plan value for each round. */
+ * there are, or there are many. carried: plan values, at the end those of the last round.
+ * pieces: of each stacked output, a plan value for each round. */
 static int unroll(struct nn_planner *p, const struct loop *l, int *carried, int *pieces,
                   int *ret_rounds)
 {
@@ -288,8 +288,8 @@ static int loop_now(struct nn_planner *p, const struct loop *l)
     return r < 0 ? r : 1;
 }
 
-/* Traces the body once, for any round; `most` are what goes round, as large as it was seen. 1: no
- * round makes it larger. 0: `most` has grown. */
+/* Traces the body once, for any round; `most` are what goes round, as large as it was seen. 1:
+ * no round makes it larger. 0: `most` has grown. */
 static int trace_any_round(struct nn_planner *p, const struct loop *l, struct nn_tensor *most,
                            struct nn_scope *scope, const struct nn_nested_mark *before)
 {

@@ -1,7 +1,7 @@
-/* Merges what exporters keep apart: BatchNormalization into the weights of the convolution before
- * it, a row that is added to a product into MatMul, an activation into the node whose result it
- * alone reads, the usual pooling and the sum with a residual into Conv. The reference kernels run
- * the graph as it is written, so that a comparison also covers this file. */
+/* Merges what exporters keep apart: BatchNormalization into the weights of the convolution
+ * before it, a row that is added to a product into MatMul, an activation into the node whose
+ * result it alone reads, the usual pooling and the sum with a residual into Conv. The reference
+ * kernels run the graph as it is written, so that a comparison also covers this file. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -263,8 +263,8 @@ static void fuse_max_pool(struct fuser *f, int index)
 }
 
 /* Add of what a Conv made for it alone, and of a value that is there before that Conv runs: the
- * Conv's fourth input. Of two such Convs the later one takes the sum. Not in a stream: the other
- * value may be known per window only, and the Conv must not follow it there. */
+ * Conv's fourth input. Of two such Convs the later one takes the sum. Not in a stream: the
+ * other value may be known per window only, and the Conv must not follow it there. */
 static int fuse_residual(struct fuser *f, int index)
 {
     struct nn_planner *p = f->p;

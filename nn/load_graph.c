@@ -1,4 +1,5 @@
-/* One graph, the model's own or an attribute of a node: its names, initializers, inputs and outputs.
+/* One graph, the model's own or an attribute of a node: its names, initializers, inputs and
+ * outputs.
  *
  * The loader reads in the order that lets each step trust the one before: names of everything
  * that is defined (inputs, initializers, node outputs) are collected and sorted, so duplicates
@@ -6,9 +7,9 @@
  * then nodes are read against the operator table and put in topological order
  * (load_nodes.c); then the outputs find their values.
  *
- * A graph that is an attribute may read what the graphs around it define. Values have numbers of
- * their own throughout the model, and a node says which of the values around it its graphs read,
- * as if they were inputs: what comes before what is then clear.
+ * A graph that is an attribute may read what the graphs around it define. Values have numbers
+ * of their own throughout the model, and a node says which of the values around it its graphs
+ * read, as if they were inputs: what comes before what is then clear.
  *
  * Shapes are not looked at here: they depend on the input size, which the plan knows. */
 #include <errno.h>
@@ -40,8 +41,9 @@ static void sift_down(struct nn_definition *heap, size_t at, size_t count)
     heap[at] = sinking;
 }
 
-/* A heap sort rather than qsort: glibc's allocates beyond 1 KiB, asks the kernel how much memory
- * there is (sysinfo, which ends a sandboxed worker), and is quadratic where it cannot. */
+/* A heap sort rather than qsort: glibc's allocates beyond 1 KiB, asks the kernel how much
+ * memory there is (sysinfo, which ends a sandboxed worker), and is quadratic where it
+ * cannot. */
 static void sort_definitions(struct nn_definition *definitions, size_t count)
 {
     for (size_t i = count / 2; i > 0; i--)

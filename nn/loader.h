@@ -1,8 +1,8 @@
 /* What the parts of the loader share while a model is read. Private to nn/.
  *
- * model.c reads what belongs to the file; load_graph.c the names, initializers, inputs and outputs
- * of a graph; load_nodes.c its nodes, against the operator table, and sorts them. A graph that is
- * an attribute has a loader of its own, whose `outer` is that of the graph around it. */
+ * model.c reads what belongs to the file; load_graph.c the names, initializers, inputs and
+ * outputs of a graph; load_nodes.c its nodes, against the operator table, and sorts them. A
+ * graph that is an attribute has a loader of its own; `outer` is that of the graph around. */
 #ifndef NN_LOADER_H
 #define NN_LOADER_H
 

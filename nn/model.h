@@ -2,11 +2,11 @@
  *
  * Source: ONNX IR (ModelProto, GraphProto, NodeProto, TensorProto), opsets 1-25.
  *
- * Element types: float32, the integers of 8 to 64 bits and bool. float16 and float64 tensors are
- * converted when they are loaded, and a value that the file declares as either is float32: the
- * engine computes in nothing else. Inputs are fed and outputs read that way, too. Any other type
- * (bfloat16, float8, 4 and 2 bits, strings, complex numbers; sequences, maps, optionals) is
- * refused by its name.
+ * Element types: float32, the integers of 8 to 64 bits and bool. float16 and float64 tensors
+ * are converted when they are loaded, and a value that the file declares as either is float32:
+ * the engine computes in nothing else. Inputs are fed and outputs read that way, too. Any other
+ * type (bfloat16, float8, 4 and 2 bits, strings, complex numbers; sequences, maps, optionals)
+ * is refused by its name.
  *
  * The bytes are hostile input. Every count, size, name, edge and attribute is checked before
  * anything is allocated by it; weights in external files are refused. Limits: file

@@ -1,5 +1,5 @@
-/* Graphs within nodes as plan values and plan nodes: traced into the plan, or taken out of it again
- * as bodies. */
+/* Graphs within nodes as plan values and plan nodes: traced into the plan, or taken out of it
+ * again as bodies. */
 #include "nn/nested.h"
 
 #include <errno.h>

@@ -27,8 +27,8 @@ struct nn_onnx {
 int nn_onnx_open(struct nn_onnx *onnx, const void *data, size_t size, struct nn_error *err);
 void nn_onnx_close(struct nn_onnx *onnx);
 
-/* A graph that is an attribute, which the schema leaves as bytes; out of the same budget. Free it
- * with onnx->allocator. */
+/* A graph that is an attribute, which the schema leaves as bytes; out of the same budget. Free
+ * it with onnx->allocator. */
 int nn_onnx_graph(struct nn_onnx *onnx, const ProtobufCBinaryData *bytes,
                   Onnx__GraphProto **ret_graph, struct nn_error *err);
 

@@ -1,7 +1,7 @@
 /* Operators: one table row each, and what a row's callbacks see of the node they serve.
  *
- * A row is `const struct nn_op nn_op_conv = {...}` in a file of nn/ops/, named in nn/ops/list.inc.
- * The planner calls, in this order:
+ * A row is `const struct nn_op nn_op_conv = {...}` in a file of nn/ops/, named in
+ * nn/ops/list.inc. The planner calls, in this order:
  *
  *   infer    from input types and shapes (and the bytes of constant inputs) to output types and
  *            shapes; checks everything that forward relies on. May run several times, with
@@ -14,13 +14,14 @@
  * (constant folding); operators need not know.
  *
  * Shapes that only a run can tell (how many boxes are left, a size that was computed): when the
- * plan is made, infer gives the most that an output can be in each dimension and sets its `late`;
- * an output of a node with a late input is late, too. For such a node the session calls infer,
- * prepare and forward in every run, with the shapes of that run and with the bytes of every
- * input in place. So a row that reads sizes through nn_op_sizes needs no more than that, and most
- * rows nothing at all. Where infer cannot know the shape even then (NonZero), forward writes
- * call->outputs[j].shape, each dimension at most what infer gave. What would be larger than the
- * plan has room for is refused by the session. infer without a bound to give says -ENOTSUP.
+ * plan is made, infer gives the most that an output can be in each dimension and sets its
+ * `late`; an output of a node with a late input is late, too. For such a node the session calls
+ * infer, prepare and forward in every run, with the shapes of that run and with the bytes of
+ * every input in place. So a row that reads sizes through nn_op_sizes needs no more than that,
+ * and most rows nothing at all. Where infer cannot know the shape even then (NonZero), forward
+ * writes call->outputs[j].shape, each dimension at most what infer gave. What would be larger
+ * than the plan has room for is refused by the session. infer without a bound to give says
+ * -ENOTSUP.
  *
  * Thread: infer, time and prepare run in the thread that makes the plan. forward runs in any
  * number of sessions at once on one shared `state`, which it must only read. */
@@ -37,8 +38,8 @@ struct nn_node;      /* nn/graph.h */
 struct nn_op;
 struct nn_pool;
 
-/* The functions of one element (nn/activation.h), any of which the planner may fold into the node
- * before it. */
+/* The functions of one element (nn/activation.h), any of which the planner may fold into the
+ * node before it. */
 enum nn_activation {
     NN_ACTIVATION_NONE = 0,
     NN_ACTIVATION_ABS,
@@ -106,8 +107,8 @@ struct nn_op_call {
         activation; /* only rows with NN_OP_FUSES_ACTIVATION see another than NONE */
     float activation_alpha, activation_beta; /* LeakyRelu: alpha is the slope below zero */
 
-    /* Conv: the planner folded a MaxPool of 2×2 that moves by two into the node. Output 0 is the
-     * maxima; `activation` never falls where its input grows, so its order with them is free. */
+    /* Conv: the planner folded a MaxPool of 2×2 that moves by two into the node. Output 0 is
+     * the maxima; `activation` never falls where its input grows: its order with them is free. */
     bool pooled;
 
     /* LSTM, GRU, RNN: the planner took the product with W out of the node (nn/project.c). Input
@@ -130,7 +131,7 @@ struct nn_op_call {
     /* prepare sets bit i when it has packed input i and forward reads those bytes no more. */
     uint32_t packed_inputs;
     const char *method; /* static text, for people: how forward does it; may stay NULL */
-    /* prepare: the largest relative change of an output by how weights are stored, as measured. */
+    /* prepare: the largest relative change of an output by how weights are stored, measured. */
     double weight_error;
 
     int64_t *rounds; /* forward of Loop: how many all loops of this run may still have */
@@ -188,9 +189,9 @@ enum nn_attribute_type {
     NN_ATTRIBUTE_STRINGS = 8,
 };
 
-/* An attribute the row understands, in opsets since..until (0: no bound); one whose type changed
- * has a rule for each. A node with any other attribute, or one of another type, is refused by
- * name when the model is loaded. */
+/* An attribute the row understands, in opsets since..until (0: no bound); one whose type
+ * changed has a rule for each. A node with any other attribute, or one of another type, is
+ * refused by name when the model is loaded. */
 struct nn_attribute_rule {
     const char *name;
     enum nn_attribute_type type;
@@ -274,9 +275,9 @@ void *nn_op_alloc(struct nn_op_call *call, size_t bytes);
 
 /* The same for weights in the operator's own layout, a function of the node's constant inputs:
  * float32, `slot` below NN_OP_SLOTS. *ret_fill: fill it. Otherwise it is there already, mapped
- * from a packed file (nn/packed.h; the inputs it is made of hold no values then) or from when the
- * plan was made (late nodes), and must not be written. A slot is one layout, whatever the shapes
- * of other inputs. Set packed_inputs. Only in prepare. */
+ * from a packed file (nn/packed.h; the inputs it is made of hold no values then) or from when
+ * the plan was made (late nodes), and must not be written. A slot is one layout, whatever the
+ * shapes of other inputs. Set packed_inputs. Only in prepare. */
 float *nn_op_weights(struct nn_op_call *call, int slot, size_t floats, bool *ret_fill);
 
 /* Axis attribute or input in -rank..rank-1 to 0..rank-1; -EINVAL by name otherwise. */

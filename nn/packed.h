@@ -7,15 +7,15 @@
  *
  * The file holds the ONNX model without its weights, a table, and the weights: those that
  * operators read as they are, and those they packed. The reader parses and plans the graph with
- * the code that reads any ONNX file, so every shape, offset and index is computed and checked by
- * itself; from the file come floats only. Whoever wrote it can make the scores wrong and
+ * the code that reads any ONNX file, so every shape, offset and index is computed and checked
+ * by itself; from the file come floats only. Whoever wrote it can make the scores wrong and
  * nothing else. Results are bit-identical to those of the ONNX file.
  *
- * A packed file belongs to one set of kernels (nn_kernels_best), one precision and one version of
- * this program; it is refused elsewhere. It is a cache, not a format to keep.
+ * A packed file belongs to one set of kernels (nn_kernels_best), one precision and one version
+ * of this program; it is refused elsewhere. It is a cache, not a format to keep.
  *
- * The bytes are hostile input and must not change while anything made of them lives: a file that
- * is sealed against writing and shrinking.
+ * The bytes are hostile input and must not change while anything made of them lives: a file
+ * that is sealed against writing and shrinking.
  *
  * Limits: 2 GiB; those of nn_model_load for what is parsed.
  *
@@ -41,8 +41,8 @@ struct nn_packed *nn_packed_ref(struct nn_packed *packed);
 void nn_packed_unref(struct nn_packed *packed); /* NULL is fine */
 
 /* As nn_model_load. The model holds a reference to the file, its plans to the model. Plans can
- * only be made with the best kernels and the writer's precision (else -ENOTSUP); with options other than the writer's they
- * may lack a weight (-EINVAL). */
+ * only be made with the best kernels and the writer's precision (else -ENOTSUP); with options
+ * other than the writer's they may lack a weight (-EINVAL). */
 int nn_model_load_packed(struct nn_packed *packed, struct nn_model **ret_model,
                          struct nn_error *err);
 

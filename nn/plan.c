@@ -257,8 +257,8 @@ static int trace_plan(struct nn_plan *plan, struct nn_planner *p,
                       const struct nn_plan_options *options, size_t limit)
 {
     const struct nn_model *m = p->model;
-    /* A node adds at most two values: constants of Conv with BatchNormalization, keys turned for an
-     * attention. */
+    /* A node adds at most two values: constants of Conv with BatchNormalization, keys turned
+     * for an attention. */
     p->value_count = m->value_count;
     p->value_capacity = m->value_count + 2 * m->node_count;
     p->values = nn_pool_array(&p->scratch, (size_t)p->value_capacity, sizeof *p->values);

@@ -61,14 +61,14 @@ struct nn_scope {
     const struct nn_scope *outer;
 };
 
-/* values[i].tensor of graph inputs is set by the caller; all else is found here. Each later step
- * may add NN_PLANNER_ADDS values for each node. */
+/* values[i].tensor of graph inputs is set by the caller; all else is found here. Each later
+ * step may add NN_PLANNER_ADDS values for each node. */
 enum { NN_PLANNER_ADDS = 2 };
 int nn_trace(struct nn_planner *p);
 
-/* The parts of it that nn/control.c uses: a graph, all nodes that its outputs need; one node over
- * plan values; a node that is ready; and the end, where nodes from `first` on whose values nobody
- * reads are left out. */
+/* The parts of it that nn/control.c uses: a graph, all nodes that its outputs need; one node
+ * over plan values; a node that is ready; and the end, where nodes from `first` on whose values
+ * nobody reads are left out. */
 int nn_trace_graph(struct nn_planner *p, const struct nn_graph *graph,
                    const struct nn_scope *scope);
 int nn_trace_node(struct nn_planner *p, const struct nn_node *node);
@@ -102,8 +102,8 @@ struct nn_tensor nn_planner_frame_tensor(const struct nn_planner *p, int value);
 /* Room for `count` more values; p->values may move. */
 int nn_planner_reserve(struct nn_planner *p, int count);
 
-/* A new value of the plan, computed at run time or constant; NN_VALUE_NONE when value_capacity is
- * reached. */
+/* A new value of the plan, computed at run time or constant; NN_VALUE_NONE when value_capacity
+ * is reached. */
 int nn_planner_add_value(struct nn_planner *p, const struct nn_tensor *tensor);
 int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor);
 
@@ -111,8 +111,8 @@ int nn_planner_add_constant(struct nn_planner *p, const struct nn_tensor *tensor
 void nn_planner_inputs(const struct nn_planner *p, const struct nn_plan_node *node,
                        struct nn_tensor *tensors);
 
-/* Of each value up to value_capacity, how many read it (graph outputs count as one more), and the
- * index of the node that makes it, or -1. */
+/* Of each value up to value_capacity, how many read it (graph outputs count as one more), and
+ * the index of the node that makes it, or -1. */
 void nn_planner_edges(const struct nn_planner *p, int *readers, int *producer);
 
 /* Closes the gaps where nodes were taken out (NULL). */

@@ -33,8 +33,8 @@ struct nn_plan_value {
     struct nn_tensor tensor; /* data: constants only */
     int reads;               /* by nodes of this program, and by whoever wants it at the end */
     struct nn_place place;
-    /* After building, of a late value: the program's tensor that a run gives its shape; less than
-     * -1: a body is given it, as tensor -2 - made_by. -1: neither. */
+    /* After building, of a late value: the program's tensor that a run gives its shape; less
+     * than -1: a body is given it, as tensor -2 - made_by. -1: neither. */
     int made_by;
 };
 

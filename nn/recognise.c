@@ -1,13 +1,13 @@
-/* Finds in the graph what exporters take apart, because the opset they write for has no operator
- * for it, and puts the operator back:
+/* Finds in the graph what exporters take apart, because the opset they write for has no
+ * operator for it, and puts the operator back:
  *
  *   layer norm   d / sqrt(mean(d²) + ε), d = x - mean(x), then · scale + bias
  *   RMS norm     the same with d = x
  *   gates        c · x · g(x): Swish, HardSwish, Mish, Gelu in both forms
  *   attention    softmax(scale · Q · Kᵀ + mask) · V
  *
- * One pass over memory then does the work of up to nine. What lies inside such a pattern must be
- * read by nobody else. The new node stands where the last of the old ones stood.
+ * One pass over memory then does the work of up to nine. What lies inside such a pattern must
+ * be read by nobody else. The new node stands where the last of the old ones stood.
  *
  * Sources: what torch.onnx, tf2onnx and Keras write. */
 #include <errno.h>
@@ -167,8 +167,8 @@ static void set_float(struct replacement *n, const char *name, float value)
         (struct nn_attribute){.name = name, .type = NN_ATTRIBUTE_FLOAT, .f = value};
 }
 
-/* A node of the plan with a node of the model's kind to read attributes from, both of which live
- * as long as the plan. It is called as `old` is. NULL: no memory. */
+/* A node of the plan with a node of the model's kind to read attributes from, both of which
+ * live as long as the plan. It is called as `old` is. NULL: no memory. */
 static struct nn_plan_node *make_node(struct nn_planner *p, const struct replacement *n,
                                       const struct nn_plan_node *old, int output)
 {
@@ -218,8 +218,8 @@ static int replace(struct recogniser *r, int index, const struct replacement *n)
 
 /* Layer and RMS norm. */
 
-/* The first axis that a mean with dimensions kept was taken over, when it ran over all from there
- * on; -1 otherwise. An axis of extent 1 is as good as any: its mean is itself. */
+/* The first axis that a mean with dimensions kept was taken over, when it ran over all from
+ * there on; -1 otherwise. An axis of extent 1 is as good as any: its mean is itself. */
 static int mean_axis(const struct recogniser *r, int x, int mean)
 {
     const struct nn_shape *from = &tensor(r, x)->shape, *to = &tensor(r, mean)->shape;
@@ -249,8 +249,9 @@ static int strip_mean(struct recogniser *r, int d, int readers, int axis)
     return d;
 }
 
-/* The one node that reads `value`, behind `index`, when it is of that kind and its other operand
- * is a constant that changes no shape. Its index, and the constant; -1 when there is none. */
+/* The one node that reads `value`, behind `index`, when it is of that kind and its other
+ * operand is a constant that changes no shape. Its index, and the constant; -1 when there is
+ * none. */
 static int constant_behind(const struct recogniser *r, int index, int value,
                            const struct nn_op *op, int *ret_constant)
 {
@@ -273,7 +274,7 @@ static int constant_behind(const struct recogniser *r, int index, int value,
     return -1;
 }
 
-/* Takes in the scale, and for a layer norm the bias, that follow. Returns where the last was. */
+/* Takes in the scale that follows, and for a layer norm the bias. Returns where the last was. */
 static int take_parameters(struct recogniser *r, int index, struct replacement *n)
 {
     const struct nn_op *const ops[] = {&nn_op_mul, &nn_op_add};
@@ -570,8 +571,8 @@ static bool is_last_axis(const struct recogniser *r, const struct nn_plan_node *
     return wanted == -1 || wanted == rank - 1;
 }
 
-/* What the operator takes: one batch and as many heads everywhere, and a mask of all keys that adds
- * neither queries nor keys. With three dimensions the batch is of heads. */
+/* What the operator takes: one batch and as many heads everywhere, and a mask of all keys that
+ * adds neither queries nor keys. With three dimensions the batch is of heads. */
 static bool fits(const struct recogniser *r, const struct attention *a, int scores)
 {
     const struct nn_shape *s = &tensor(r, scores)->shape;

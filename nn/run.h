@@ -1,7 +1,7 @@
 /* Running a program: its calls over the memory of one session. Private to nn/.
  *
- * Steps whose shapes are known are called as they were prepared. A late step is inferred with the
- * shapes of this run, held against the room the plan gave it, prepared with memory from the
+ * Steps whose shapes are known are called as they were prepared. A late step is inferred with
+ * the shapes of this run, held against the room the plan gave it, prepared with memory from the
  * session, and then called.
  *
  * Nothing here allocates, locks or logs. Thread: one at a time. */
@@ -26,17 +26,17 @@ struct nn_run {
 /* Memory that nn_run_bind wants, 64-byte aligned, beside the arena and the inputs. */
 size_t nn_run_bytes(const struct nn_program *program);
 
-/* Resolves every place. The memory is borrowed for as long as the run is used, and so is `outside`,
- * what a body is given: its data must not move, its shapes may change between runs as far as they
- * are late. NULL for others. */
+/* Resolves every place. The memory is borrowed for as long as the run is used, and so is
+ * `outside`, what a body is given: its data must not move, its shapes may change between runs
+ * as far as they are late. NULL for others. */
 void nn_run_bind(struct nn_run *run, const struct nn_program *program, void *memory,
                  void *arena, void *inputs, const struct nn_tensor *outside);
 
 /* The shape that the last run gave a late value (nn_plan_value.made_by, not -1). */
 struct nn_shape nn_run_shape(const struct nn_run *run, int made_by);
 
-/* All steps in order. 0, or -EINVAL with err written: a value computed on the way is impossible,
- * or larger than the plan has room for. */
+/* All steps in order. 0, or -EINVAL with err written: a value computed on the way is
+ * impossible, or larger than the plan has room for. */
 int nn_run_all(struct nn_run *run, struct nn_error *err);
 
 #endif

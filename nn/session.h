@@ -33,8 +33,8 @@ const struct nn_tensor *nn_session_input(struct nn_session *session, size_t inde
 const struct nn_tensor *nn_session_output(const struct nn_session *session, size_t index);
 
 /* The whole graph over the inputs. 0, or -EINVAL when a value computed at run time cannot be
- * honoured (a Gather index out of range, a size beyond what was planned); err may be NULL. A plan with a time axis runs input 0
- * frame by frame, and forgets the frames pushed before. */
+ * honoured (a Gather index out of range, a size beyond what was planned); err may be NULL. A
+ * plan with a time axis runs input 0 frame by frame, and forgets the frames pushed before. */
 int nn_session_run(struct nn_session *session, struct nn_error *err);
 
 /* Where the caller writes the next frame: frame_elements floats, in the model's order of the

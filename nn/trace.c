@@ -2,8 +2,8 @@
  * are all constants is run on the spot and its outputs become constants, so that what exporters
  * compute with Shape, Gather, Concat and the like is gone before anything is planned.
  *
- * Where a run decides a shape, such chains remain. Of them it is found out what they give for the
- * largest shapes: the sizes that are computed from sizes are planned by that. */
+ * Where a run decides a shape, such chains remain. Of them it is found out what they give for
+ * the largest shapes: the sizes that are computed from sizes are planned by that. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -410,7 +410,7 @@ int nn_trace(struct nn_planner *p)
                              .output_count = m->output_count,
                              .outputs = m->outputs};
     int r = nn_trace_graph(p, &graph, NULL);
-    /* After folding, nodes that only fed folded ones (Shape of a computed value) are dead too. */
+    /* After folding, nodes that only fed folded ones (Shape of a value) are dead, too. */
     if (r == 0)
         r = nn_trace_drop_unread(p, 0, m->outputs, m->output_count);
     return r < 0 ? r : nn_planner_reserve(p, NN_PLANNER_ADDS * p->node_count);

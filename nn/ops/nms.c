@@ -119,8 +119,8 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
     return a->score > b->score || (a->score == b->score && a->box < b->box);
 }
 
-/* A heap of candidates has the best at its top: most are suppressed or left over, so only as many
- * are put in order as are looked at. */
+/* A heap of candidates has the best at its top: most are suppressed or left over, so only as
+ * many are put in order as are looked at. */
 static void sift_down(struct candidate *heap, int64_t at, int64_t count)
 {
     struct candidate sinking = heap[at];

@@ -1,4 +1,4 @@
-/* Pad: constant, edge, reflect and wrap. A negative pad crops, before what is left is padded. */
+/* Pad: constant, edge, reflect and wrap. A negative pad crops, before the rest is padded. */
 #include <errno.h>
 #include <string.h>
 
@@ -163,7 +163,7 @@ static char *fill(const struct cells *c, char *to, int64_t count)
     return to + bytes;
 }
 
-/* One row along the last padded axis; from: its first cell, NULL where another axis is outside. */
+/* One row along the last padded axis; from: its first cell, NULL: another axis is outside. */
 static char *pad_row(const struct pads *p, const struct cells *c, const char *from, char *to)
 {
     int axis = c->axis;

@@ -5,8 +5,8 @@
 
 #include "nn/half.h"
 
-/* The largest weight of a column, as stored: halves keep their full precision down to 2^-24 of it,
- * and their sums of products stay far from the end of their range. */
+/* The largest weight of a column, as stored: halves keep their full precision down to 2^-24 of
+ * it, and their sums of products stay far from the end of their range. */
 enum { HALF_LARGEST = 1024, INT8_LARGEST = 127 };
 
 enum { PACK_DEPTH = 32 };

@@ -1,6 +1,6 @@
-/* A matrix of weights packed for products with few rows (nn/kernels/kernels.h): what recurrent and
- * dense layers multiply with. OpenBLAS would pack it anew in every run, which for few rows costs
- * more than the product. Private to nn/.
+/* A matrix of weights packed for products with few rows (nn/kernels/kernels.h): what recurrent
+ * and dense layers multiply with. OpenBLAS would pack it anew in every run, which for few rows
+ * costs more than the product. Private to nn/.
  *
  * Every row of a product gets the same bits in whatever company it stands.
  *
@@ -15,8 +15,8 @@ struct nn_panels {
     int64_t depth, columns;
     const void *weight;
     const float *scale; /* (columns); NULL for NN_WEIGHT_FLOAT */
-    /* Panels from the last to the first, which changes no result: the steps of a recurrence take
-     * turns, so that each begins with what the one before has left in the first cache. */
+    /* Panels from the last to the first, which changes no result: the steps of a recurrence
+     * take turns, so that each begins with what the one before has left in the first cache. */
     bool backwards;
 };
 
@@ -30,8 +30,8 @@ struct nn_matrix {
 /* Floats that the packed weights take, whatever their format; negative when that overflows. */
 int64_t nn_panels_floats(enum nn_weight_format format, int64_t depth, int64_t columns);
 
-/* Packs the matrix into `weight`, which has nn_panels_floats of room. `scale` (columns) is written
- * for the formats that have one. */
+/* Packs the matrix into `weight`, which has nn_panels_floats of room. `scale` (columns) is
+ * written for the formats that have one. */
 void nn_panels_pack(const struct nn_matrix *from, enum nn_weight_format format, void *weight,
                     float *scale);
 

@@ -1,4 +1,4 @@
-/* Pow, with broadcasting. The base gives the result its type; the exponent may be of another. */
+/* Pow, with broadcasting. The base gives the result its type; the exponent may have its own. */
 #include <errno.h>
 #include <math.h>
 
@@ -35,7 +35,7 @@ static struct number number_at(const struct nn_tensor *t, int64_t i)
     }
 }
 
-/* base^exponent modulo 2^64; of a negative exponent, what is left of the fraction 1 / base^n. */
+/* base^exponent modulo 2^64; of a negative exponent, what is left of the fraction. */
 static uint64_t integer_power(struct number base, struct number exponent)
 {
     if (exponent.negative) {

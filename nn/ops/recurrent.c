@@ -262,8 +262,8 @@ static int64_t packed_floats(int64_t depth, int64_t columns)
     return nn_panels_floats(NN_WEIGHT_FLOAT, depth, columns);
 }
 
-/* Of one direction, packed. The weights' shapes were checked, so they exist, and packed they are
- * but a few columns wider: this cannot overflow. */
+/* Of one direction, packed. The weights' shapes were checked, so they exist, and packed they
+ * are but a few columns wider: this cannot overflow. */
 static int64_t w_floats(const struct recurrent *rec)
 {
     return packed_floats(rec->inputs, rec->cell->gates * rec->hidden);
@@ -640,7 +640,7 @@ static const struct nn_attribute_rule gru_attributes[] = {
     COMMON_RULES, {"linear_before_reset", NN_ATTRIBUTE_INT, 3, 0}, {0}};
 static const struct nn_attribute_rule rnn_attributes[] = {COMMON_RULES, {0}};
 
-#define RECURRENT(row, op_type, cell, rules, inputs, outputs)                                   \
+#define RECURRENT(row, op_type, cell, rules, inputs, outputs)                                  \
     const struct nn_op row = {                                                                 \
         .name = op_type,                                                                       \
         .variant = &cell,                                                                      \

@@ -1,8 +1,8 @@
 /* ReduceSum and the other reductions, one row each.
  *
- * Floats are read in the order they lie in memory. A stretch of the input whose axis goes becomes
- * one number that is joined to its result; one whose axis stays is folded into as many results.
- * Integers are rare (shape arithmetic) and gathered result by result, in plain C. */
+ * Floats are read in the order they lie in memory. A stretch of the input whose axis goes
+ * becomes one number that is joined to its result; one whose axis stays is folded into as many
+ * results. Integers are rare (shape arithmetic) and gathered result by result, in plain C. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -286,8 +286,8 @@ static void run_floats(struct nn_op_call *call)
         y[i] = logf(sums[i]) + (isfinite(y[i]) ? y[i] : 0);
 }
 
-/* Integers: sums and products wrap; what is no integer is rounded towards zero, and stays within
- * the type. */
+/* Integers: sums and products wrap; what is no integer is rounded towards zero, and stays
+ * within the type. */
 
 struct tally {
     uint64_t sum, product, squares, magnitude;

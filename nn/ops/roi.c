@@ -12,8 +12,8 @@
 #include "nn/kernels/kernels.h"
 #include "nn/op.h"
 
-/* Pixels of one place; places of every part at a time; most places of one part along an axis, far
- * beyond any box within an image. */
+/* Pixels of one place; places of every part at a time; most places of one part along an axis,
+ * far beyond any box within an image. */
 enum { CORNERS = 4, PLACES = 8, MAX_GRID = 1024 };
 
 struct align {

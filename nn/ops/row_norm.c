@@ -1,5 +1,5 @@
-/* LayerNormalization, RMSNormalization, InstanceNormalization and GroupNormalization: stretches of
- * neighbours in memory (rows) are brought to mean 0 and variance 1, then scaled and shifted.
+/* LayerNormalization, RMSNormalization, InstanceNormalization and GroupNormalization: stretches
+ * of neighbours in memory (rows) are brought to mean 0 and variance 1, then scaled and shifted.
  *
  * The variance is summed up around the mean: the difference of two large sums would lose it.
  * Everything is float32, whatever stash_type says. */
@@ -119,8 +119,8 @@ static void apply_broadcast(const struct nn_op_call *call, int input)
     } while (nn_walk_next(w, &c));
 }
 
-/* What is multiplied or added row by row; NULL: finish_layer does it. A bias that is a row's cannot
- * be added before a scale that is not one. */
+/* What is multiplied or added row by row; NULL: finish_layer does it. A bias that is a row's
+ * cannot be added before a scale that is not one. */
 static const float *row_parameter(const struct nn_op_call *call, int i)
 {
     const struct layer *l = call->state;

@@ -1,5 +1,5 @@
-/* Operators that keep as many elements as their values say: NonZero, Compress. How many those are
- * each run decides; forward writes the shape. */
+/* Operators that keep as many elements as their values say: NonZero, Compress. How many those
+ * are each run decides; forward writes the shape. */
 #include <errno.h>
 #include <string.h>
 

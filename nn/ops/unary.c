@@ -1,5 +1,5 @@
-/* Operators that compute a function of each element: the floats' are in nn/activation.c, here are
- * their rows, the few that integers have too, IsNaN and IsInf. */
+/* Operators that compute a function of each element: the floats' are in nn/activation.c, here
+ * are their rows, the few that integers have too, IsNaN and IsInf. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>

@@ -53,8 +53,8 @@ static int infer(struct nn_op_call *call)
         given.rank = nn_op_constant_ints(call, 2, "output_shape", given.dim, NN_MAX_RANK);
         if (given.rank < 0)
             return given.rank;
-        /* The specification's example counts the indices through the shape that follows from the
-         * node, PyTorch and ONNX Runtime through the shape given. */
+        /* The specification's example counts the indices through the shape that follows from
+         * the node, PyTorch and ONNX Runtime through the shape given. */
         if (!nn_shape_equal(&given, &shape))
             return nn_op_fail(call, -ENOTSUP,
                               "indices into an output_shape that does not follow from strides, "

@@ -1,7 +1,7 @@
 /* How fast convolutions run, one line for each shape: the method the plan chose, time, and
  * GFLOP/s in two ways. "direct" counts what the definition takes, two operations for each tap:
- * a comparison between methods. "done" counts what the method really multiplies and adds, and is
- * shown as a share of this core's measured peak: how good the kernel is.
+ * a comparison between methods. "done" counts what the method really multiplies and adds, and
+ * is shown as a share of this core's measured peak: how good the kernel is.
  *
  *     bench_kernels [SECONDS] [PART]     SECONDS for all shapes (4); names that hold PART only
  *

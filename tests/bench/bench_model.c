@@ -2,21 +2,21 @@
  *
  *     bench_model [--stream] [--fast] [--threads=N] FILE.onnx
  *
- * Writes a line of JSON about the model, or {"error": ...} and ends. Then reads the bytes of all
- * inputs, in the model's order, and answers requests, a line each:
+ * Writes a line of JSON about the model, or {"error": ...} and ends. Then reads the bytes of
+ * all inputs, in the model's order, and answers requests, a line each:
  *
  *     runs N      N runs, each with its input copied in and its outputs copied out: [ms, ...]
  *     outputs     the outputs of the last run: [[...], ...]
  *
- * With --stream a run is one frame of a stream in which every frame completes a window: the frames
- * of the given window come again and again, in order.
+ * With --stream a run is one frame of a stream in which every frame completes a window: the
+ * frames of the given window come again and again, in order.
  *
  * --fast lets the plan store dense weights in fewer bits (NN_PRECISION_FAST).
  *
  * The floor in the first line is what no program could go below on this processor with such
- * arithmetic: for each layer the longer of its arithmetic at the measured peak and its weights at
- * the measured bandwidth. A 3x3 convolution of stride 1 is counted as Winograd's F(4,3), a quarter
- * of the products; what transforms cost, and all that is no product, is left out. */
+ * arithmetic: for each layer the longer of its arithmetic at the measured peak and its weights
+ * at the measured bandwidth. A 3x3 convolution of stride 1 is counted as Winograd's F(4,3), a
+ * quarter of the products; what transforms cost, and all that is no product, is left out. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -77,8 +77,8 @@ static int fail(const char *text)
 
 /* The floor. */
 
-/* Of our own product of matrices in the first two caches. Short pieces and many, here and below:
- * on a busy machine some are left in peace. */
+/* Of our own product of matrices in the first two caches. Short pieces and many, here and
+ * below: on a busy machine some are left in peace. */
 static double peak_flops(const struct nn_kernels *k)
 {
     enum { ROWS = 64, DEPTH = 2 * NN_PANEL_DEPTH, RUNS = 2000 };
@@ -104,8 +104,8 @@ static double peak_flops(const struct nn_kernels *k)
     return 2.0 * ROWS * DEPTH * NN_PANEL_COLUMNS / (best / 1e3);
 }
 
-/* Bytes a second of reading what has the size of the model's weights over and over, so that they
- * come from the cache they fit into. */
+/* Bytes a second of reading what has the size of the model's weights over and over, so that
+ * they come from the cache they fit into. */
 static double read_bandwidth(const struct nn_kernels *k, size_t bytes)
 {
     enum { RUNS = 20, PIECE = 1 << 20 };

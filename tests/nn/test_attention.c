@@ -1,5 +1,5 @@
-/* Attention against its definition in double precision: layouts, shared heads, masks, the past, and
- * more keys than a block of scores holds. */
+/* Attention against its definition in double precision: layouts, shared heads, masks, the past,
+ * and more keys than a block of scores holds. */
 #include <errno.h>
 #include <math.h>
 

@@ -1,5 +1,5 @@
-/* Cast, comparisons, logic, Where, Max and its kin, Mod, Pow: what the ONNX suite does not reach.
- * Every type, the edges of types, old opsets, and what is refused. */
+/* Cast, comparisons, logic, Where, Max and its kin, Mod, Pow: what the ONNX suite does not
+ * reach. Every type, the edges of types, old opsets, and what is refused. */
 #include <errno.h>
 #include <math.h>
 

@@ -1,5 +1,5 @@
-/* GatherElements, GatherND, ScatterElements, ScatterND against their definitions written as plain
- * loops, over types and reductions, and indices that lead nowhere. */
+/* GatherElements, GatherND, ScatterElements, ScatterND against their definitions written as
+ * plain loops, over types and reductions, and indices that lead nowhere. */
 #include <errno.h>
 #include <math.h>
 

@@ -298,7 +298,7 @@ END_TEST
 
 /* Normalizations over any axes. */
 
-/* Of "x" (LAYERS), over the axes of the mask: kind 0 the mean and deviation, else the p-norm. */
+/* Of "x" (LAYERS), over the axes of the mask: kind 0 mean and deviation, else the p-norm. */
 static void check_axes(int mask, int kind)
 {
     static float values[LAYERS];

@@ -1,5 +1,5 @@
-/* Operators that exporters take apart are put together again: every form that is known gives one
- * layer and what its parts give; near misses are left alone and give the same as well. */
+/* Operators that exporters take apart are put together again: every form that is known gives
+ * one layer and what its parts give; near misses are left alone and give the same as well. */
 #include <math.h>
 
 #include "tests/nn/net.h"

@@ -1,5 +1,5 @@
-/* Reductions, ArgMax, ArgMin, TopK and CumSum: against their definitions in double precision, on
- * what the ONNX tests leave out. */
+/* Reductions, ArgMax, ArgMin, TopK and CumSum: against their definitions in double precision,
+ * on what the ONNX tests leave out. */
 #include <errno.h>
 #include <math.h>
 

@@ -1,5 +1,5 @@
-/* Size, ConstantOfShape, Range, Expand, Tile, Pad, Split, Trilu: against plain loops, over opsets,
- * with sizes that a run decides, and what is refused. */
+/* Size, ConstantOfShape, Range, Expand, Tile, Pad, Split, Trilu: against plain loops, over
+ * opsets, with sizes that a run decides, and what is refused. */
 #include <errno.h>
 #include <math.h>
 

@@ -1,5 +1,5 @@
-/* Functions of one element, Clip and PRelu: against the C library in double precision, folded into
- * the node before, on integers, and with limits of every opset. */
+/* Functions of one element, Clip and PRelu: against the C library in double precision, folded
+ * into the node before, on integers, and with limits of every opset. */
 #include <errno.h>
 #include <math.h>
 

@@ -2,11 +2,11 @@
  *
  *     write_networks FOLDER [NAME]
  *
- * Weights are seeded, so every run writes the same bytes. They are uniform and scaled by He's rule
- * (dense and convolution) or by 1/sqrt(hidden) (recurrent), so that values neither die out nor
- * explode from layer to layer. Convolutions are 3x3 without padding, each followed by ReLU and 2x2
- * max pooling unless the table says otherwise. call.onnx hands one number on: what calling a
- * network costs by itself. */
+ * Weights are seeded, so every run writes the same bytes. They are uniform and scaled by He's
+ * rule (dense and convolution) or by 1/sqrt(hidden) (recurrent), so that values neither die out
+ * nor explode from layer to layer. Convolutions are 3x3 without padding, each followed by ReLU
+ * and 2x2 max pooling unless the table says otherwise. call.onnx hands one number on: what
+ * calling a network costs by itself. */
 #include <math.h>
 #include <stdio.h>
 
@@ -130,8 +130,8 @@ static int64_t add_cnn(struct writer *w, const struct network *net, const int64_
     return net->dense;
 }
 
-/* Layers over (steps, 1, inputs), each behind the last's whole sequence; of the last one only the
- * state it ends with goes on. Returns its units. */
+/* Layers over (steps, 1, inputs), each behind the last's whole sequence; of the last one only
+ * the state it ends with goes on. Returns its units. */
 static int64_t add_lstms(struct writer *w, const struct network *net, int64_t inputs)
 {
     for (int i = 0; i < 4 && net->lstm[i]; i++) {
