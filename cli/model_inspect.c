@@ -8,6 +8,7 @@
 #include "cli/model_verbs.h"
 #include "cli/output.h"
 #include "cli/shape.h"
+#include "nn/op.h"
 
 enum { COLUMNS = 5 };
 
@@ -127,6 +128,25 @@ static void print_macs(const char *what, double macs)
     printf("%-12s %s MACs, %s floating-point operations\n", what, count, operations);
 }
 
+/* What MACs are counted of, as the operators themselves say. */
+static void print_counted_operators(void)
+{
+    enum { WIDTH = 80 };
+    int column = printf("%-12s one MAC is a product that one of these adds up:", "");
+    const char *separator = "";
+    for (size_t i = 0; i < nn_op_count(); i++) {
+        const struct nn_op *op = nn_op_at(i);
+        if (!op->macs)
+            continue;
+        column += printf("%s", separator);
+        if (column + (int)strlen(op->name) + 2 > WIDTH)
+            column = printf("\n%-12s", "") - 1;
+        column += printf(" %s", op->name);
+        separator = ",";
+    }
+    putchar('\n');
+}
+
 static void print_totals(const struct subject *s)
 {
     const struct nn_plan_info *info = &s->info;
@@ -142,10 +162,7 @@ static void print_totals(const struct subject *s)
     } else {
         print_macs("Per run", s->macs[false]);
     }
-    printf(
-        "%-12s one MAC is a product that Conv, Gemm, MatMul, Attention, LSTM, GRU or RNN adds\n"
-        "%-12s up; other operators are not counted\n",
-        "", "");
+    print_counted_operators();
     printf("%-12s %s for each stream, %s of packed weights and plan for all\n", "Memory", arena,
            own);
     printf("%-12s %s\n%-12s", "Kernels", info->kernels, "Operators");
@@ -213,8 +230,11 @@ static json_t *shape_json(const struct nn_shape *shape)
 
 static json_t *value_json(const struct nn_value_info *value)
 {
-    return json_pack("{s:s, s:s, s:o}", "name", value->name, "type", nn_type_name(value->type),
-                     "shape", shape_json(&value->shape));
+    json_t *object = json_pack("{s:s, s:s, s:o}", "name", value->name, "type",
+                               nn_type_name(value->type), "shape", shape_json(&value->shape));
+    if (value->late)
+        json_object_set_new(object, "late", json_true());
+    return object;
 }
 
 static json_t *layers_json(const struct nn_plan *plan)

@@ -314,6 +314,21 @@ def inspect_shows_the_cut_of_the_model_that_comes_with_vigil():
            told['file'].endswith('/models/scene.onnx'), told['file'])
 
 
+def inspect_says_what_each_run_decides():
+    """inspect: a shape that only a run can tell is the most it can be, and told as such"""
+    path = os.path.join(FOLDER.name, 'late.onnx')
+    write(path, model([node('NonZero', ['x'], ['y'], 'find')], [value('x', FLOAT, [2, 3])],
+                      [value('y', INT64, ['rank', 'n'])]))
+    status, lines, _ = vigil('inspect', path)
+    text = '\n'.join(lines)
+    expect(status == 0 and 'int64 [2, 6] at most, each run decides' in text, text)
+    status, lines, _ = vigil('inspect', '--json', path)
+    told = json.loads(lines[0])
+    expect(status == 0 and 'late' not in told['inputs'][0], told)
+    expect(told['outputs'] == [{'name': 'y', 'type': 'int64', 'shape': [2, 6], 'late': True}],
+           told)
+
+
 def inspect_says_what_it_assumed():
     """inspect: open dimensions are taken as 1 and told; --shape says otherwise"""
     path = os.path.join(FOLDER.name, 'open.onnx')
@@ -368,6 +383,7 @@ TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_err
          nothing_to_verify_is_no_success, hostile_names_do_not_reach_the_terminal,
          the_shared_tests_pass, the_shared_models_pass, inspect_counts_what_a_model_costs,
          inspect_shows_the_cut_of_the_model_that_comes_with_vigil, inspect_says_what_it_assumed,
+         inspect_says_what_each_run_decides,
          names_that_are_no_text_are_told_as_json_can, inspect_names_what_stands_in_the_way]
 
 
