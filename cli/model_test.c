@@ -177,7 +177,7 @@ static int run_model(struct model_test *test, const struct data_set *set,
         r = nn_session_create(plan, &session, &test->err);
     nn_plan_unref(plan);
     for (size_t i = 0; r == 0 && i < count; i++) {
-        size_t bytes = (size_t)nn_shape_count(&inputs[i].shape) * nn_type_size(inputs[i].type);
+        size_t bytes = nn_tensor_bytes(&inputs[i]);
         if (bytes > 0)
             memcpy(nn_session_input(session, i)->data, inputs[i].data, bytes);
     }

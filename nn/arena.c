@@ -20,7 +20,7 @@ void nn_arena_finish(struct nn_arena *arena)
 static size_t rounded(size_t bytes)
 {
     size_t least = bytes ? bytes : 1;
-    return (least + NN_ARENA_ALIGNMENT - 1) & ~(size_t)(NN_ARENA_ALIGNMENT - 1);
+    return nn_arena_aligned(least);
 }
 
 static void remove_hole(struct nn_arena *arena, size_t index)

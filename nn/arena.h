@@ -21,6 +21,12 @@ struct nn_arena {
     size_t peak; /* bytes a session must have */
 };
 
+/* Where a piece may begin at or behind `offset`. */
+static inline size_t nn_arena_aligned(size_t offset)
+{
+    return (offset + NN_ARENA_ALIGNMENT - 1) & ~(size_t)(NN_ARENA_ALIGNMENT - 1);
+}
+
 void nn_arena_init(struct nn_arena *arena, size_t limit_bytes);
 void nn_arena_finish(struct nn_arena *arena);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nn/arena.h"
 #include "nn/graph.h"
 #include "nn/ops/control.h"
 #include "nn/run.h"
@@ -32,16 +33,6 @@ struct control {
     size_t *buffers; /* of each input of the body, then of each value in `next` */
     int64_t most;    /* rounds that are planned */
 };
-
-static size_t aligned(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
-
-static size_t tensor_bytes(const struct nn_tensor *t)
-{
-    return (size_t)nn_shape_count(&t->shape) * nn_type_size(t->type);
-}
 
 /* --- Planning --------------------------------------------------------------------------- */
 
@@ -91,7 +82,7 @@ static int build_body(const struct nn_program_parts *parts, const struct nn_plan
 static size_t take(size_t *used, size_t bytes)
 {
     size_t at = *used;
-    *used = aligned(at + bytes);
+    *used = nn_arena_aligned(at + bytes);
     return at;
 }
 
@@ -110,10 +101,10 @@ static int lay_out_loop(struct control *c, const struct nn_plan_body *from,
     c->outside = take(used, given * sizeof(struct nn_tensor));
     c->next = take(used, (size_t)c->carried * sizeof(struct nn_tensor));
     for (int i = 0; i < from->input_count; i++)
-        c->buffers[i] = take(used, tensor_bytes(&from->values[i].tensor));
+        c->buffers[i] = take(used, nn_tensor_bytes(&from->values[i].tensor));
     for (int i = 0; i < c->carried; i++)
         c->buffers[from->input_count + i] =
-            take(used, tensor_bytes(&from->values[NN_LOOP_CARRIED + i].tensor));
+            take(used, nn_tensor_bytes(&from->values[NN_LOOP_CARRIED + i].tensor));
     c->most = from->most_rounds;
     if (*used > parts->arena_limit_bytes)
         return nn_op_fail(call, -E2BIG, "what goes round needs too much memory");
@@ -185,7 +176,7 @@ static struct nn_tensor result(const struct nn_op_call *call, const struct body 
 
 static void copy(struct nn_tensor *to, const struct nn_tensor *from)
 {
-    size_t bytes = tensor_bytes(from);
+    size_t bytes = nn_tensor_bytes(from);
     to->shape = from->shape;
     if (bytes > 0)
         memcpy(to->data, from->data, bytes);
@@ -246,7 +237,7 @@ static int stack(struct nn_op_call *call, int index, int64_t round,
             return nn_op_fail(call, -EINVAL, "output %d has another shape in round %lld", index,
                               (long long)round);
     to->shape = whole;
-    size_t bytes = tensor_bytes(piece);
+    size_t bytes = nn_tensor_bytes(piece);
     if (bytes > 0)
         memcpy((char *)to->data + (size_t)round * bytes, piece->data, bytes);
     return 0;

@@ -5,16 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/arena.h"
 #include "nn/kernels/kernels.h"
 #include "nn/packed_file.h"
 #include "nn/rewindow.h"
 
 #define DEFAULT_LIMIT_BYTES ((size_t)1 << 30)
-
-static size_t aligned(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
 
 /* `time`: an axis whose extent is `window`, whatever the model declares; -1: none. */
 static int input_shape(const struct nn_value_info *info, const struct nn_shape *given, int time,
@@ -52,7 +48,7 @@ static int fix_input(struct nn_planner *p, int value, const struct nn_value_info
     if (given->type != info->type || !nn_shape_equal(&given->shape, &info->shape))
         return nn_error_set(p->err, -EINVAL, "the value of input '%.80s' has another shape",
                             info->name);
-    size_t bytes = (size_t)nn_shape_count(&info->shape) * nn_type_size(info->type);
+    size_t bytes = nn_tensor_bytes(given);
     void *copy = nn_pool_alloc(p->pool, bytes);
     if (!copy)
         return nn_planner_no_memory(p);
@@ -83,7 +79,7 @@ static int plan_inputs(struct nn_plan *plan, struct nn_planner *p,
         if (r < 0)
             return r;
         int64_t count = nn_shape_count(&info->shape);
-        size_t bytes = aligned((size_t)count * nn_type_size(info->type));
+        size_t bytes = nn_arena_aligned((size_t)count * nn_type_size(info->type));
         if (count < 0 || count > INT32_MAX || bytes > limit - plan->input_bytes)
             return nn_error_set(p->err, -E2BIG, "input '%.80s' is too large", info->name);
         plan->input_places[i] =
@@ -122,7 +118,7 @@ static int check_time_axis(struct nn_plan *plan, const struct nn_plan_options *o
     plan->frames = (int)input->shape.dim[axis];
     plan->frame_elements = (size_t)(nn_shape_count(&input->shape) / plan->frames);
     plan->frame_offset = plan->input_bytes;
-    plan->input_bytes += aligned(plan->frame_elements * sizeof(float));
+    plan->input_bytes += nn_arena_aligned(plan->frame_elements * sizeof(float));
     return 0;
 }
 
@@ -201,7 +197,8 @@ static int plan_rings(struct nn_plan *plan, struct nn_planner *p, size_t limit,
             .offset = plan->ring_bytes,
         };
         /* Fits: the whole value is in the arena of the window program. */
-        plan->ring_bytes += aligned(ring->before * ring->piece_bytes * (size_t)plan->frames);
+        plan->ring_bytes +=
+            nn_arena_aligned(ring->before * ring->piece_bytes * (size_t)plan->frames);
         if (plan->ring_bytes > limit)
             return nn_error_set(p->err, -E2BIG, "one window of features needs over %zu MiB",
                                 limit >> 20);
@@ -257,10 +254,7 @@ static int trace_plan(struct nn_plan *plan, struct nn_planner *p,
                       const struct nn_plan_options *options, size_t limit)
 {
     const struct nn_model *m = p->model;
-    /* A node adds at most two values: constants of Conv with BatchNormalization, keys turned
-     * for an attention. */
-    p->value_count = m->value_count;
-    p->value_capacity = m->value_count + 2 * m->node_count;
+    p->value_count = p->value_capacity = m->value_count;
     p->values = nn_pool_array(&p->scratch, (size_t)p->value_capacity, sizeof *p->values);
     if (!p->values)
         return nn_planner_no_memory(p);

@@ -61,8 +61,9 @@ struct nn_scope {
     const struct nn_scope *outer;
 };
 
-/* values[i].tensor of graph inputs is set by the caller; all else is found here. Each later
- * step may add NN_PLANNER_ADDS values for each node. */
+/* values[i].tensor of graph inputs is set by the caller; all else is found here. Behind it there
+ * is room for NN_PLANNER_ADDS values for each node, which the later steps may add: the constants
+ * of a Conv with BatchNormalization, the keys turned for an attention. */
 enum { NN_PLANNER_ADDS = 2 };
 int nn_trace(struct nn_planner *p);
 

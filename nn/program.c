@@ -33,8 +33,7 @@ static int fail_arena(const struct builder *b, int code)
 
 static size_t value_bytes(const struct builder *b, int value)
 {
-    const struct nn_tensor *t = &b->parts->values[value].tensor;
-    return (size_t)nn_shape_count(&t->shape) * nn_type_size(t->type);
+    return nn_tensor_bytes(&b->parts->values[value].tensor);
 }
 
 static int place_in_arena(struct builder *b, int value)

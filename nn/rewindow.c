@@ -74,6 +74,9 @@ int nn_rewindow_apply(const struct nn_rewindow *rewindow, struct nn_planner *p,
         return 0;
     struct nn_tensor constant = {.type = NN_TYPE_INT64,
                                  .shape = {.rank = 1, .dim = {target->rank}}};
+    int r = nn_planner_reserve(p, 1);
+    if (r < 0)
+        return r;
     constant.data = nn_pool_array(p->pool, (size_t)target->rank, sizeof *target->dim);
     if (!constant.data)
         return nn_planner_no_memory(p);

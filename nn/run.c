@@ -2,30 +2,27 @@
 
 #include <errno.h>
 
-static size_t aligned(size_t bytes)
-{
-    return (bytes + 63) & ~(size_t)63;
-}
+#include "nn/arena.h"
 
 static size_t calls_bytes(const struct nn_program *program)
 {
-    return aligned((size_t)program->step_count * sizeof(struct nn_op_call));
+    return nn_arena_aligned((size_t)program->step_count * sizeof(struct nn_op_call));
 }
 
 static size_t tensors_bytes(const struct nn_program *program)
 {
-    return aligned((size_t)program->tensor_count * sizeof(struct nn_tensor));
+    return nn_arena_aligned((size_t)program->tensor_count * sizeof(struct nn_tensor));
 }
 
 static size_t inferred_bytes(const struct nn_program *program)
 {
-    return aligned((size_t)program->late_outputs * sizeof(struct nn_tensor));
+    return nn_arena_aligned((size_t)program->late_outputs * sizeof(struct nn_tensor));
 }
 
 size_t nn_run_bytes(const struct nn_program *program)
 {
     return calls_bytes(program) + tensors_bytes(program) + inferred_bytes(program) +
-           aligned(program->late_bytes);
+           nn_arena_aligned(program->late_bytes);
 }
 
 static void bind_step(const struct nn_step *step, struct nn_op_call *call,

@@ -72,6 +72,11 @@ int64_t nn_shape_count(const struct nn_shape *shape)
     return count;
 }
 
+size_t nn_tensor_bytes(const struct nn_tensor *tensor)
+{
+    return (size_t)nn_shape_count(&tensor->shape) * nn_type_size(tensor->type);
+}
+
 int64_t nn_shape_extent(const struct nn_shape *shape, int first, int end)
 {
     int64_t count = 1;

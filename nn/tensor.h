@@ -88,6 +88,9 @@ const char *nn_type_onnx_name(int64_t data_type);
  * product overflows, or, of an empty shape, the product of the others is over INT32_MAX. */
 int64_t nn_shape_count(const struct nn_shape *shape);
 
+/* Bytes of all elements, of a tensor whose count is known. */
+size_t nn_tensor_bytes(const struct nn_tensor *tensor);
+
 /* Product of dimensions first..end-1 of a shape whose count is known. */
 int64_t nn_shape_extent(const struct nn_shape *shape, int first, int end);
 

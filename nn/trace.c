@@ -175,9 +175,8 @@ static int make_outputs(struct nn_planner *p, struct nn_op_call *call,
         struct nn_tensor *out = &call->outputs[j];
         if (node->outputs[j] == NN_VALUE_NONE)
             continue;
-        size_t bytes = (size_t)nn_shape_count(&out->shape) * nn_type_size(out->type);
         bool fill;
-        out->data = fold_output(p, node, j, bytes, kept, &fill);
+        out->data = fold_output(p, node, j, nn_tensor_bytes(out), kept, &fill);
         if (!out->data)
             return nn_planner_no_memory(p);
         there &= !fill;

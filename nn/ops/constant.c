@@ -64,7 +64,7 @@ static int constant(struct nn_op_call *call)
     int r = constant_value(call, &value, &scalar);
     if (r < 0)
         return r;
-    size_t bytes = (size_t)nn_shape_count(&value.shape) * nn_type_size(value.type);
+    size_t bytes = nn_tensor_bytes(&value);
     if (bytes > 0)
         memcpy(call->outputs[0].data, value.data, bytes);
     return 0;

@@ -25,7 +25,7 @@ static int infer_stack(struct nn_op_call *call)
 static int stack(struct nn_op_call *call)
 {
     const struct nn_tensor *first = &call->inputs[0];
-    size_t bytes = (size_t)nn_shape_count(&first->shape) * nn_type_size(first->type);
+    size_t bytes = nn_tensor_bytes(first);
     char *to = call->outputs[0].data;
     for (int i = 0; i < call->input_count && bytes > 0; i++, to += bytes)
         memcpy(to, call->inputs[i].data, bytes);

@@ -251,7 +251,7 @@ static int infer_scatter(struct nn_op_call *call)
 static void copy_data(const struct nn_op_call *call)
 {
     const struct nn_tensor *out = &call->outputs[0];
-    size_t bytes = (size_t)nn_shape_count(&out->shape) * nn_type_size(out->type);
+    size_t bytes = nn_tensor_bytes(out);
     if (bytes > 0)
         memcpy(out->data, call->inputs[0].data, bytes);
 }

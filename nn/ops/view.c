@@ -9,8 +9,7 @@
 static int copy(struct nn_op_call *call)
 {
     const struct nn_tensor *out = &call->outputs[0];
-    size_t bytes = (size_t)nn_shape_count(&out->shape) * nn_type_size(out->type);
-    memmove(out->data, call->inputs[0].data, bytes);
+    memmove(out->data, call->inputs[0].data, nn_tensor_bytes(out));
     return 0;
 }
 

@@ -166,8 +166,7 @@ static int run_once(struct nn_plan *plan, const struct nn_model *model,
     int r = nn_session_create(plan, &session, err);
     for (size_t i = 0; r == 0 && i < nn_model_input_count(model); i++) {
         const struct nn_tensor *from = input_for(set, model, i);
-        memcpy(nn_session_input(session, i)->data, from->data,
-               (size_t)nn_shape_count(&from->shape) * nn_type_size(from->type));
+        memcpy(nn_session_input(session, i)->data, from->data, nn_tensor_bytes(from));
     }
     if (r == 0)
         r = nn_session_run(session, err);
@@ -199,7 +198,7 @@ static bool same_bits(const struct nn_session *a, const struct nn_session *b, si
     bool same = true;
     for (size_t i = 0; i < outputs; i++) {
         const struct nn_tensor *x = nn_session_output(a, i), *y = nn_session_output(b, i);
-        size_t bytes = (size_t)nn_shape_count(&x->shape) * nn_type_size(x->type);
+        size_t bytes = nn_tensor_bytes(x);
         same = same && nn_shape_equal(&x->shape, &y->shape) &&
                memcmp(x->data, y->data, bytes) == 0;
     }
