@@ -4,6 +4,7 @@
 #ifndef NN_OPS_LP_H
 #define NN_OPS_LP_H
 
+#include <errno.h>
 #include <math.h>
 #include <stddef.h>
 
@@ -14,6 +15,13 @@
 static inline float nn_lp_power(const struct nn_op_call *call)
 {
     return call->opset < 2 ? nn_op_float(call, "p", 2) : (float)nn_op_int(call, "p", 2);
+}
+
+/* 0, or -EINVAL by name when p is not positive. */
+static inline int nn_lp_check(const struct nn_op_call *call)
+{
+    float p = nn_lp_power(call);
+    return p > 0 ? 0 : nn_op_fail(call, -EINVAL, "p is %g", (double)p);
 }
 
 /* y = |x|^p. y may be x. */

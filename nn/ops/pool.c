@@ -297,9 +297,8 @@ static bool pool_time(const struct nn_op_call *call, const int *in, int *out)
 
 static int lp_infer(struct nn_op_call *call)
 {
-    if (!(nn_lp_power(call) > 0))
-        return nn_op_fail(call, -EINVAL, "p is %g", (double)nn_lp_power(call));
-    return pool_infer(call);
+    int r = nn_lp_check(call);
+    return r < 0 ? r : pool_infer(call);
 }
 
 static int lp_prepare(struct nn_op_call *call)

@@ -82,9 +82,8 @@ static int max(struct nn_op_call *call)
 
 static int lp_infer(struct nn_op_call *call)
 {
-    if (!(nn_lp_power(call) > 0))
-        return nn_op_fail(call, -EINVAL, "p is %g", (double)nn_lp_power(call));
-    return infer(call);
+    int r = nn_lp_check(call);
+    return r < 0 ? r : infer(call);
 }
 
 static int lp_prepare(struct nn_op_call *call)
