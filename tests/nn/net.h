@@ -3,6 +3,8 @@
 #ifndef TESTS_NN_NET_H
 #define TESTS_NN_NET_H
 
+#include <errno.h>
+
 #include "nn/session.h"
 #include "tests/nn/onnx_builder.h"
 #include "tests/suite.h"
@@ -49,15 +51,10 @@ static inline void net_free(struct net *net)
     *net = (struct net){0};
 }
 
-static inline size_t net_bytes(const struct nn_tensor *t)
-{
-    return (size_t)nn_shape_count(&t->shape) * nn_type_size(t->type);
-}
-
 static inline void net_set(struct net *net, size_t input, const void *values)
 {
     const struct nn_tensor *t = nn_session_input(net->session, input);
-    memcpy(t->data, values, net_bytes(t));
+    memcpy(t->data, values, nn_tensor_bytes(t));
 }
 
 static inline void net_run(struct net *net)
@@ -65,6 +62,14 @@ static inline void net_run(struct net *net)
     struct nn_error err = {{0}};
     int r = nn_session_run(net->session, &err);
     ck_assert_msg(r == 0, "run: %s", err.text);
+}
+
+/* A run must fail, with a message that holds `text`. */
+static inline void net_expect_run_fails(struct net *net, const char *text)
+{
+    struct nn_error err = {{0}};
+    ck_assert_int_eq(nn_session_run(net->session, &err), -EINVAL);
+    ck_assert_msg(strstr(err.text, text) != NULL, "'%s' does not say '%s'", err.text, text);
 }
 
 static inline const float *net_floats(const struct net *net, size_t output)
@@ -120,6 +125,15 @@ static inline void net_fill(float *values, size_t count, uint32_t seed)
 {
     for (size_t i = 0; i < count; i++)
         values[i] = net_random(&seed);
+}
+
+/* The same in memory of their own, for free(). */
+static inline float *net_draw(size_t count, uint32_t seed)
+{
+    float *values = malloc(count * sizeof *values);
+    ck_assert_ptr_nonnull(values);
+    net_fill(values, count, seed);
+    return values;
 }
 
 #endif

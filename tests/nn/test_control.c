@@ -14,13 +14,6 @@ static void declare(struct onnx *g, const char *output)
     onnx_output(g, output, 1, SCALAR);
 }
 
-static void expect_run_fails(struct net *net, const char *text)
-{
-    struct nn_error err = {{0}};
-    ck_assert_int_eq(nn_session_run(net->session, &err), -EINVAL);
-    ck_assert_msg(strstr(err.text, text) != NULL, "'%s' does not say '%s'", err.text, text);
-}
-
 static int window_nodes(const struct net *net)
 {
     struct nn_plan_info info;
@@ -314,7 +307,7 @@ START_TEST(weights_within_branches_are_packed_once)
         const struct nn_tensor *b = nn_session_output(again.session, 0);
         ck_assert(nn_shape_equal(&a->shape, &b->shape));
         ck_assert_float_ne(((const float *)a->data)[0], 0);
-        ck_assert_mem_eq(a->data, b->data, net_bytes(a));
+        ck_assert_mem_eq(a->data, b->data, nn_tensor_bytes(a));
     }
     net_free(&direct);
     net_free(&again);
@@ -434,7 +427,8 @@ START_TEST(a_number_of_rounds_may_come_with_the_run)
                           (float[]){1 + (float)(rounds[i] > 0 ? rounds[i] : 0), 2});
     }
     net_set(&net, 2, (int64_t[]){INT64_MAX});
-    expect_run_fails(&net, "node 'last' (Loop): round 1048576 is one more than a run may have");
+    net_expect_run_fails(&net,
+                         "node 'last' (Loop): round 1048576 is one more than a run may have");
     net_free(&net);
 
     o = adding_loop(13);

@@ -28,22 +28,14 @@ static double expected(const struct conv *c, const float *x, const float *w, con
     return sum;
 }
 
-static float *draw_floats(size_t count, uint32_t seed)
-{
-    float *values = malloc(count * sizeof *values);
-    ck_assert_ptr_nonnull(values);
-    net_fill(values, count, seed);
-    return values;
-}
-
 static void check_conv(const struct conv *c, enum nn_kernel_choice kernels)
 {
     int64_t channels = c->groups * c->out;
     struct onnx_dims x_dims = windows_dims(c->batch, c->groups * c->in, c->w.axes, c->w.in);
     struct onnx_dims w_dims = windows_dims(channels, c->in, c->w.axes, c->w.kernel);
-    float *x = draw_floats(onnx_dims_count(x_dims), 1);
-    float *w = draw_floats(onnx_dims_count(w_dims), 2);
-    float *b = draw_floats((size_t)channels, 3);
+    float *x = net_draw(onnx_dims_count(x_dims), 1);
+    float *w = net_draw(onnx_dims_count(w_dims), 2);
+    float *b = net_draw((size_t)channels, 3);
 
     struct onnx o = onnx_start(13);
     onnx_input(&o, "x", 1, x_dims);

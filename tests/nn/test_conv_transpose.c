@@ -127,14 +127,6 @@ static void put_attributes(struct onnx *o, const struct transpose *t)
         onnx_attribute_ints(o, "pads", 2 * t->axes, pads);
 }
 
-static float *draw_floats(struct onnx_dims dims, uint32_t seed)
-{
-    float *values = malloc(onnx_dims_count(dims) * sizeof *values);
-    ck_assert_ptr_nonnull(values);
-    net_fill(values, onnx_dims_count(dims), seed);
-    return values;
-}
-
 static void check(const struct transpose *t, enum nn_kernel_choice kernels)
 {
     int64_t channels = t->groups * t->out_channels;
@@ -142,8 +134,8 @@ static void check(const struct transpose *t, enum nn_kernel_choice kernels)
         windows_dims(t->batch, t->groups * t->in_channels, t->axes, t->in);
     struct onnx_dims w_dims =
         windows_dims(t->groups * t->in_channels, t->out_channels, t->axes, t->kernel);
-    float *x = draw_floats(x_dims, 1), *w = draw_floats(w_dims, 2);
-    float *b = draw_floats(DIMS(channels), 3);
+    float *x = net_draw(onnx_dims_count(x_dims), 1), *w = net_draw(onnx_dims_count(w_dims), 2);
+    float *b = net_draw((size_t)channels, 3);
     struct onnx o = onnx_start(13);
     onnx_input(&o, "x", 1, x_dims);
     if (t->constant)

@@ -6,13 +6,6 @@
 #include "tests/nn/net.h"
 #include "tests/nn/windows.h"
 
-static void expect_run_fails(struct net *net, const char *text)
-{
-    struct nn_error err = {{0}};
-    ck_assert_int_eq(nn_session_run(net->session, &err), -EINVAL);
-    ck_assert_msg(strstr(err.text, text) != NULL, "'%s' does not say '%s'", err.text, text);
-}
-
 /* Row-major place of an index. */
 static int64_t place_of(struct onnx_dims dims, const int64_t *index)
 {
@@ -292,7 +285,7 @@ START_TEST(an_index_outside_ends_the_run)
             net_run(&net);
             net_set(&net, 1, (int64_t[]){0, wrong});
             snprintf(text, sizeof text, "index %d is outside an axis of extent 3", (int)wrong);
-            expect_run_fails(&net, text);
+            net_expect_run_fails(&net, text);
             net_free(&net);
         }
 }

@@ -13,13 +13,6 @@ static void expect_ints(const struct net *net, size_t output, struct onnx_dims d
         ck_assert_int_eq(((const int64_t *)t->data)[i], want[i]);
 }
 
-static void expect_run_fails(struct net *net, const char *text)
-{
-    struct nn_error err = {{0}};
-    ck_assert_int_eq(nn_session_run(net->session, &err), -EINVAL);
-    ck_assert_msg(strstr(err.text, text) != NULL, "'%s' does not say '%s'", err.text, text);
-}
-
 START_TEST(nonzero_has_as_many_columns_as_the_run_finds)
 {
     struct onnx o = onnx_start(13);
@@ -181,7 +174,7 @@ START_TEST(shapes_that_do_not_fit_in_a_run_are_an_error_of_that_run)
     net_set(&net, 0, (float[]){1, 2, 3, 4});
     net_set(&net, 1, (uint8_t[]){0, 1, 1, 0});
     net_set(&net, 2, (uint8_t[]){1, 1, 1, 0});
-    expect_run_fails(&net, "node 'y' (Sub): operand shapes do not broadcast");
+    net_expect_run_fails(&net, "node 'y' (Sub): operand shapes do not broadcast");
     net_set(&net, 2, (uint8_t[]){1, 0, 1, 0});
     net_run(&net);
     net_expect_floats(&net, 0, DIMS(2), (float[]){1, 0});
@@ -212,7 +205,7 @@ START_TEST(compress_takes_an_axis_and_short_conditions)
     net = net_make(&o);
     net_set(&net, 0, (float[]){1, 2});
     net_set(&net, 1, (uint8_t[]){0, 1, 1});
-    expect_run_fails(&net, "condition keeps element 2 of 2");
+    net_expect_run_fails(&net, "condition keeps element 2 of 2");
     net_set(&net, 1, (uint8_t[]){0, 1, 0});
     net_run(&net);
     net_expect_floats(&net, 0, DIMS(1), (float[]){2});
@@ -268,8 +261,9 @@ START_TEST(a_run_beyond_what_was_planned_is_refused)
     net_run(&net);
     net_expect_floats(&net, 0, DIMS(1), (float[]){3.5f});
     net_set(&net, 0, (float[]){1, 1, 0, 0, 0, 0});
-    expect_run_fails(&net, "node 'y' (ReduceMean): output 0 has 3 elements in this run; it was "
-                           "planned for 1");
+    net_expect_run_fails(&net,
+                         "node 'y' (ReduceMean): output 0 has 3 elements in this run; it was "
+                         "planned for 1");
     net_free(&net);
 }
 END_TEST
@@ -317,7 +311,7 @@ START_TEST(frames_run_apart_up_to_where_a_run_decides_a_shape)
     ck_assert(nn_shape_equal(&a->shape, &b->shape));
     ck_assert_int_gt(a->shape.dim[1], 0);
     ck_assert_int_lt(a->shape.dim[1], 15);
-    ck_assert_mem_eq(a->data, b->data, net_bytes(a));
+    ck_assert_mem_eq(a->data, b->data, nn_tensor_bytes(a));
     net_free(&whole);
     net_free(&cut);
 }

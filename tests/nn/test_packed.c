@@ -96,7 +96,7 @@ START_TEST(a_stream_of_frames_gives_the_same_bits)
         ck_assert_int_eq(nn_session_run_window(a, NULL), 0);
         ck_assert_int_eq(nn_session_run_window(b, NULL), 0);
         const struct nn_tensor *x = nn_session_output(a, 0), *y = nn_session_output(b, 0);
-        ck_assert_mem_eq(x->data, y->data, net_bytes(x));
+        ck_assert_mem_eq(x->data, y->data, nn_tensor_bytes(x));
         windows++;
     }
     ck_assert_int_gt(windows, 30);

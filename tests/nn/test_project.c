@@ -78,7 +78,7 @@ static void expect_same_bits(const struct net *a, const struct net *b)
         const struct nn_tensor *x = nn_session_output(a->session, i);
         const struct nn_tensor *y = nn_session_output(b->session, i);
         ck_assert(nn_shape_equal(&x->shape, &y->shape));
-        ck_assert_mem_eq(x->data, y->data, net_bytes(x));
+        ck_assert_mem_eq(x->data, y->data, nn_tensor_bytes(x));
     }
 }
 

@@ -441,7 +441,7 @@ START_TEST(every_element_size_is_transposed)
         net_run(&net);
         const struct nn_tensor *y = nn_session_output(net.session, 0);
         ck_assert_int_eq(y->type, types[i]);
-        ck_assert_mem_eq(y->data, want[i], net_bytes(y));
+        ck_assert_mem_eq(y->data, want[i], nn_tensor_bytes(y));
         net_free(&net);
     }
 }

@@ -21,13 +21,6 @@ static void add_list(struct onnx *o, const char *name, int count, const int64_t 
     onnx_ints(o, name, DIMS(count), values);
 }
 
-static void expect_run_fails(struct net *net, const char *text)
-{
-    struct nn_error err = {{0}};
-    ck_assert_int_eq(nn_session_run(net->session, &err), -EINVAL);
-    ck_assert_msg(strstr(err.text, text) != NULL, "'%s' does not say '%s'", err.text, text);
-}
-
 /* --- Size, ConstantOfShape, Range ------------------------------------------------------- */
 
 START_TEST(size_counts_and_is_folded)
@@ -559,7 +552,7 @@ START_TEST(a_size_that_nothing_bounds_is_refused_and_one_that_is_wrong_ends_the_
     onnx_node(&o, "Expand", "v lesser", "y");
     struct net net = net_make(&o);
     net_set(&net, 0, (float[]){1, 0, 0, 0, 0, 0});
-    expect_run_fails(&net, "shape has a negative dimension");
+    net_expect_run_fails(&net, "shape has a negative dimension");
     net_free(&net);
 }
 END_TEST

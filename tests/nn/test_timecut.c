@@ -70,7 +70,7 @@ static void expect_same_outputs(const struct net *a, const struct net *b, const 
         ck_assert_msg(nn_shape_equal(&x->shape, &y->shape), "%s: output %zu", what, i);
         ck_assert_int_eq(x->type, y->type);
         if (x->type != NN_TYPE_FLOAT) {
-            ck_assert_mem_eq(x->data, y->data, net_bytes(x));
+            ck_assert_mem_eq(x->data, y->data, nn_tensor_bytes(x));
             continue;
         }
         for (int64_t e = 0; e < nn_shape_count(&x->shape); e++) {

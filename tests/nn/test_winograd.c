@@ -33,24 +33,16 @@ struct data {
     int64_t rows, columns; /* of y */
 };
 
-static float *floats(size_t count, uint32_t seed)
-{
-    float *values = malloc(count * sizeof *values);
-    ck_assert_ptr_nonnull(values);
-    net_fill(values, count, seed);
-    return values;
-}
-
 static struct data make_data(const struct shape *c)
 {
     struct nn_spatial s = geometry(c);
     struct data d = {.rows = c->pool ? s.out[1] / 2 : s.out[1],
                      .columns = c->pool ? s.out[2] / 2 : s.out[2]};
     d.outputs = (size_t)(c->images * c->out * d.rows * d.columns);
-    d.x = floats((size_t)(c->images * c->in * c->height * c->width), 1);
-    d.w = floats((size_t)(c->out * c->in * 9), 2);
-    d.bias = floats((size_t)c->out, 3);
-    d.residual = floats(d.outputs, 4);
+    d.x = net_draw((size_t)(c->images * c->in * c->height * c->width), 1);
+    d.w = net_draw((size_t)(c->out * c->in * 9), 2);
+    d.bias = net_draw((size_t)c->out, 3);
+    d.residual = net_draw(d.outputs, 4);
     d.y = malloc((d.outputs + 1) * sizeof *d.y);
     ck_assert_ptr_nonnull(d.y);
     return d;
