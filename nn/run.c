@@ -136,10 +136,12 @@ static int run_late(struct nn_run *run, int index)
     for (int i = 0; i < call->input_count; i++)
         if (step->made_by[i] != -1)
             inputs[i].shape = nn_run_shape(run, step->made_by[i]);
-    /* What runs bodies has its shapes from them. */
     int r = call->op->infer ? infer_late(run, step, call) : 0;
     if (r == 0 && call->op->infer)
         r = prepare_late(run, step, call);
+    /* What runs bodies has its shapes from them; where none runs, they are the plan's. */
+    for (int j = 0; j < call->output_count && !call->op->infer; j++)
+        call->outputs[j].shape = step->call.outputs[j].shape;
     if (r < 0 || is_shared_view(call))
         return r;
     r = call->op->forward(call);

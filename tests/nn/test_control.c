@@ -628,6 +628,32 @@ START_TEST(shapes_that_a_run_decides_work_within_a_body)
 }
 END_TEST
 
+/* What a round would have stacked is then not known, and no earlier run's. */
+START_TEST(no_round_stacks_nothing_of_the_same_shape_in_every_run)
+{
+    struct onnx o = onnx_start(13), g = body(0, NULL, SCALAR);
+    onnx_input(&o, "x", 1, DIMS(2));
+    onnx_input(&o, "p", 9, SCALAR);
+    onnx_output(&o, "y", 7, SCALAR);
+    onnx_ints(&o, "three", SCALAR, (int64_t[]){3});
+    onnx_node(&g, "NonZero", "x", "z");
+    declare(&g, "c");
+    declare(&g, "z");
+    add_loop(&o, "three p", "y", &g);
+    struct net net = net_make(&o);
+    net_set(&net, 0, (float[]){0, 1});
+    for (int round = 0; round < 2; round++) {
+        net_set(&net, 1, (uint8_t[]){0});
+        net_run(&net);
+        net_expect_shape(&net, 0, DIMS(0, 1, 2));
+        net_set(&net, 1, (uint8_t[]){1});
+        net_run(&net);
+        net_expect_shape(&net, 0, DIMS(3, 1, 1));
+    }
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(impossible_loops_are_refused)
 {
     struct onnx o = adding_loop(13), g = adding_body();
@@ -727,6 +753,7 @@ int main(void)
     tcase_add_test(loops, what_goes_round_may_grow_only_for_a_known_number_of_rounds);
     tcase_add_test(loops, loops_run_within_loops);
     tcase_add_test(loops, shapes_that_a_run_decides_work_within_a_body);
+    tcase_add_test(loops, no_round_stacks_nothing_of_the_same_shape_in_every_run);
     tcase_add_test(loops, impossible_loops_are_refused);
     tcase_add_test(loops, loops_that_unfold_without_end_are_refused);
     TCase *cases[] = {branches, loops};
