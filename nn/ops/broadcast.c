@@ -16,7 +16,7 @@ static int legacy_shape(const struct nn_op_call *call, struct nn_shape *ret_shap
     int64_t axis = nn_op_int(call, "axis", a->rank - b->rank);
     if (axis < 0)
         axis += a->rank;
-    if (axis < 0 || axis + b->rank > a->rank)
+    if (axis < 0 || axis > a->rank - b->rank)
         return nn_op_fail(call, -EINVAL, "axis %lld does not fit the shapes", (long long)axis);
     struct nn_shape shape = {.rank = a->rank - (int)axis};
     for (int d = 0; d < shape.rank; d++)

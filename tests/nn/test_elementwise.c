@@ -287,6 +287,22 @@ START_TEST(old_opsets_align_the_second_operand_at_axis)
 }
 END_TEST
 
+START_TEST(an_axis_that_no_operand_fits_is_refused)
+{
+    static const int64_t axes[] = {INT64_MAX, INT64_MAX - 3, INT64_MIN, 8, -9};
+    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
+        struct onnx o = onnx_start(6);
+        onnx_input(&o, "a", 1, DIMS(1, 1, 1, 1, 1, 1, 1, 2));
+        onnx_input(&o, "b", 1, DIMS(2));
+        onnx_node(&o, "Add", "a b", "y");
+        onnx_attribute_int(&o, "broadcast", 1);
+        onnx_attribute_int(&o, "axis", axes[i]);
+        onnx_output(&o, "y", 1, SCALAR);
+        net_expect_refused(&o, -EINVAL, "does not fit the shapes");
+    }
+}
+END_TEST
+
 START_TEST(operands_that_do_not_belong_together_are_refused)
 {
     static const struct {
@@ -549,6 +565,7 @@ static TCase *logic_case(void)
     tcase_add_test(c, a_nan_is_in_no_order);
     tcase_add_test(c, logic_broadcasts_and_works_in_place);
     tcase_add_test(c, old_opsets_align_the_second_operand_at_axis);
+    tcase_add_test(c, an_axis_that_no_operand_fits_is_refused);
     tcase_add_test(c, operands_that_do_not_belong_together_are_refused);
     tcase_add_test(c, where_picks_elements_of_every_size_with_broadcasting);
     tcase_add_test(c, where_leaves_its_operands_to_whoever_reads_them);
