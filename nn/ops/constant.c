@@ -221,9 +221,13 @@ static int infer_range(struct nn_op_call *call)
     int r = read_range(call, &range);
     if (r < 0)
         return r;
+    bool late = !call->inputs[1].data;
+    if (late && (range.real[2] < 0 || range.integer[2] < 0))
+        return nn_op_fail(call, -ENOTSUP,
+                          "limit is computed at run time and nothing bounds it from below");
     call->outputs[0].type = call->inputs[0].type;
     call->outputs[0].shape = (struct nn_shape){.rank = 1, .dim = {range.count}};
-    call->outputs[0].late = !call->inputs[1].data;
+    call->outputs[0].late = late;
     return 0;
 }
 

@@ -546,6 +546,14 @@ START_TEST(a_size_that_nothing_bounds_is_refused_and_one_that_is_wrong_ends_the_
     onnx_output(&o, "y", 1, SCALAR);
     net_expect_refused(&o, -ENOTSUP, "shape is computed at run time and nothing bounds it");
     o = counted();
+    onnx_ints(&o, "five", SCALAR, (int64_t[]){5});
+    onnx_ints(&o, "step", SCALAR, (int64_t[]){-1});
+    onnx_node(&o, "Squeeze", "n", "limit");
+    onnx_node(&o, "Range", "five limit step", "r");
+    onnx_node(&o, "Cast", "r", "y");
+    onnx_attribute_int(&o, "to", 1);
+    net_expect_refused(&o, -ENOTSUP, "nothing bounds it from below");
+    o = counted();
     onnx_floats(&o, "v", DIMS(1), (float[]){4});
     onnx_node(&o, "Sub", "n one", "less");
     onnx_node(&o, "Sub", "less one", "lesser");
