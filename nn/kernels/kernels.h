@@ -129,10 +129,10 @@ struct nn_panel {
     size_t x_step, y_step;
 };
 
-/* How a tile ends: its first `rows` rows become min(high, max(low, start + Σ)), NaN stays NaN. */
+/* How a tile ends: its first `rows` rows become min(high, max(low, start + Σ)); NaN stays NaN. */
 struct nn_tile_end {
     size_t rows;
-    const float *bias; /* (tile_rows): start; NULL: y is */
+    const float *bias; /* (rows): start; NULL: y is */
     float low, high;
 };
 
@@ -144,15 +144,12 @@ struct nn_kernels {
     /* Each row gets the same bits in whatever company it stands, and so does each column. */
     void (*panel)(const struct nn_panel *p);
 
-    /* tile_rows outputs (channels) at n positions, sharing what they read:
-     *     y[r·y_step + i] += Σ_t weight[t·tile_rows + r] · x[offset[t] + i]
-     * y overlaps nothing. */
+    /* tile_rows outputs (channels) at n positions, sharing what they read; row r is
+     *     Σ_t weight[t·tile_rows + r] · x[offset[t] + i]
+     * at y[r·y_step + i], ended as `end` says. y overlaps nothing. */
     size_t tile_rows;
     void (*tile)(float *y, size_t y_step, const float *x, const int32_t *offset,
-                 const float *weight, size_t taps, size_t n);
-    /* The same, ended as it says. */
-    void (*tile_end)(float *y, size_t y_step, const float *x, const int32_t *offset,
-                     const float *weight, size_t taps, size_t n, const struct nn_tile_end *end);
+                 const float *weight, size_t taps, size_t n, const struct nn_tile_end *end);
     size_t lanes, tile_width; /* floats worked on at once; positions that fill a tile */
     /* One output: y[i] += Σ_t weight[t] · x[offset[t] + i]. */
     void (*tap_sum)(float *y, const float *x, const int32_t *offset, const float *weight,

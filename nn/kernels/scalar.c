@@ -97,9 +97,9 @@ static float clamped(float x, float low, float high)
     return x > high ? high : x;
 }
 
-static void scalar_tile_end(float *y, size_t y_step, const float *x, const int32_t *offset,
-                            const float *weight, size_t taps, size_t n,
-                            const struct nn_tile_end *end)
+static void scalar_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
+                        const float *weight, size_t taps, size_t n,
+                        const struct nn_tile_end *end)
 {
     for (size_t r = 0; r < end->rows; r++) {
         for (size_t i = 0; i < n; i++) {
@@ -109,13 +109,6 @@ static void scalar_tile_end(float *y, size_t y_step, const float *x, const int32
             *to = clamped((end->bias ? end->bias[r] : *to) + sum, end->low, end->high);
         }
     }
-}
-
-static void scalar_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
-                        const float *weight, size_t taps, size_t n)
-{
-    static const struct nn_tile_end all = {SCALAR_TILE_ROWS, NULL, -INFINITY, INFINITY};
-    scalar_tile_end(y, y_step, x, offset, weight, taps, n, &all);
 }
 
 static void scalar_tap_max(float *y, const float *x, const int32_t *offset, size_t taps,
@@ -289,7 +282,6 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .panel = scalar_panel,
     .tile_rows = SCALAR_TILE_ROWS,
     .tile = scalar_tile,
-    .tile_end = scalar_tile_end,
     .tap_sum = scalar_tap_sum,
     .tap_max = scalar_tap_max,
     .max_2x2 = scalar_max_2x2,

@@ -59,9 +59,8 @@ ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t las
     }
 }
 
-ALWAYS_INLINE void tiles(float *y, size_t y_step, const float *x, const int32_t *offset,
-                         const float *weight, size_t taps, size_t n,
-                         const struct nn_tile_end *end)
+static void simd_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
+                      const float *weight, size_t taps, size_t n, const struct nn_tile_end *end)
 {
     const size_t step = TILE_VECTORS * LANES;
     for (; n >= step && (n <= step || n > step + LANES); n -= step, y += step, x += step)
@@ -77,19 +76,6 @@ ALWAYS_INLINE void tiles(float *y, size_t y_step, const float *x, const int32_t 
         sum_block(TILE_ROWS, 2, n - LANES, y, y_step, x, offset, weight, taps, end);
     else if (n > 0)
         sum_block(TILE_ROWS, 1, n, y, y_step, x, offset, weight, taps, end);
-}
-
-static void simd_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
-                      const float *weight, size_t taps, size_t n)
-{
-    tiles(y, y_step, x, offset, weight, taps, n, NULL);
-}
-
-static void simd_tile_end(float *y, size_t y_step, const float *x, const int32_t *offset,
-                          const float *weight, size_t taps, size_t n,
-                          const struct nn_tile_end *end)
-{
-    tiles(y, y_step, x, offset, weight, taps, n, end);
 }
 
 static void simd_tap_sum(float *y, const float *x, const int32_t *offset, const float *weight,
@@ -626,7 +612,6 @@ const struct nn_kernels TABLE = {
     .panel = simd_panel,
     .tile_rows = TILE_ROWS,
     .tile = simd_tile,
-    .tile_end = simd_tile_end,
     .tap_sum = simd_tap_sum,
     .tap_max = simd_tap_max,
     .max_2x2 = simd_max_2x2,

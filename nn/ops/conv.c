@@ -16,34 +16,18 @@
 
 #include "nn/activation.h"
 #include "nn/ops/spatial.h"
+#include "nn/ops/taps.h"
 #include "nn/ops/winograd.h"
-
-/* Positions of one chunk: a multiple of every table's tile width, small enough that its sums
- * stay in the first-level cache. */
-#define CHUNK 192
-/* Taps summed at a time: their weights and input rows stay in the first-level cache, and
- * partial sums keep rounding errors of deep convolutions apart. */
-#define TAP_BLOCK 256
-/* Floats of input that all panels go over before the next ones are read: half of a
- * second-level cache of 1 MiB. */
-#define BAND_FLOATS 131072
 
 /* The input that the planner gives it besides ONNX's three: added to the output before the
  * activation (nn/fuse.c). */
 #define RESIDUAL 3
 
-/* The most rows a table's tile has. */
-#define MOST_ROWS 16
-
-/* Floats in a workspace are counted so that each piece starts on a cache line. */
-#define ALIGNED(floats) (((floats) + 15) / 16 * 16)
-
 struct conv {
     struct nn_spatial spatial;
     int64_t batch, groups;
     int64_t in_channels, out_channels; /* of one group */
-    int64_t taps;                      /* in_channels × window */
-    int64_t rows, panels;              /* output channels in a panel, panels in a group */
+    struct nn_taps taps;               /* of a group; without its weight and bias */
     /* Contiguous runs of outputs in the layout: `lines` per depth, `width` outputs each. */
     int64_t depths, lines, width, line_step, depth_step;
     int64_t positions;   /* of one depth, from the first output to the last */
@@ -55,10 +39,8 @@ struct conv {
     bool depthwise;      /* nn_kernels.depthwise does it, with weights as they are */
     bool winograd;
     struct nn_winograd fast;
-    int32_t *offsets; /* (taps) */
-    const float
-        *packed; /* (groups, panels, taps, rows) or nn_winograd_pack's, NULL when the weight is
-                  * not constant */
+    /* (groups: nn_taps.weight) or nn_winograd_pack's, NULL when the weight is not constant. */
+    const float *packed;
 };
 
 static int geometry(const struct nn_op_call *call, struct conv *ret_conv)
@@ -130,12 +112,12 @@ static int conv_infer(struct nn_op_call *call)
 static void pack(const struct conv *c, const float *w, float *packed)
 {
     for (int64_t g = 0; g < c->groups; g++) {
-        for (int64_t p = 0; p < c->panels; p++) {
-            for (int64_t t = 0; t < c->taps; t++) {
-                for (int64_t r = 0; r < c->rows; r++) {
-                    int64_t channel = p * c->rows + r;
+        for (int64_t p = 0; p < c->taps.panels; p++) {
+            for (int64_t t = 0; t < c->taps.count; t++) {
+                for (int64_t r = 0; r < c->taps.rows; r++) {
+                    int64_t channel = p * c->taps.rows + r;
                     *packed++ = channel < c->out_channels
-                                    ? w[(g * c->out_channels + channel) * c->taps + t]
+                                    ? w[(g * c->out_channels + channel) * c->taps.count + t]
                                     : 0;
                 }
             }
@@ -143,9 +125,10 @@ static void pack(const struct conv *c, const float *w, float *packed)
     }
 }
 
-static int64_t packed_floats(const struct conv *c)
+/* Of the packed weights of a group. */
+static int64_t group_floats(const struct conv *c)
 {
-    return c->groups * c->panels * c->rows * c->taps;
+    return c->taps.panels * c->taps.rows * c->taps.count;
 }
 
 static void find_runs(struct conv *c)
@@ -162,16 +145,16 @@ static void find_runs(struct conv *c)
         c->line_step = c->width;
     }
     c->positions = (c->lines - 1) * c->line_step + c->width;
-    c->sums_step = c->pooled ? ALIGNED(2 * c->line_step) : CHUNK;
+    c->sums_step = c->pooled ? NN_TAPS_ALIGNED(2 * c->line_step) : NN_TAPS_CHUNK;
 }
 
 /* Packed weights; the plan's when they are constant. */
 static int prepare_weights(struct nn_op_call *call, struct conv *c, int64_t *workspace)
 {
-    int64_t floats =
-        c->winograd ? (int64_t)nn_winograd_weight_floats(&c->fast) : packed_floats(c);
+    int64_t floats = c->winograd ? (int64_t)nn_winograd_weight_floats(&c->fast)
+                                 : c->groups * group_floats(c);
     if (!nn_op_is_constant(call, 1)) {
-        *workspace += ALIGNED(floats);
+        *workspace += NN_TAPS_ALIGNED(floats);
         return 0;
     }
     bool fill;
@@ -191,9 +174,11 @@ static int prepare_weights(struct nn_op_call *call, struct conv *c, int64_t *wor
 static void choose_loops(struct nn_op_call *call, struct conv *c)
 {
     int64_t width = (int64_t)call->kernels->tile_width;
-    c->straight = c->rows > 1 && !c->pooled && (c->lines == 1 || c->width >= width);
-    call->method = c->straight ? "taps" : c->rows > 1 ? "taps, by sums" : "taps, by channel";
-    c->sums_floats = c->straight ? 0 : ALIGNED(c->rows * c->sums_step);
+    c->straight = c->taps.rows > 1 && !c->pooled && (c->lines == 1 || c->width >= width);
+    call->method = c->straight        ? "taps"
+                   : c->taps.rows > 1 ? "taps, by sums"
+                                      : "taps, by channel";
+    c->sums_floats = c->straight ? 0 : NN_TAPS_ALIGNED(c->taps.rows * c->sums_step);
 }
 
 /* Where the weight is read as it is, so that it may be computed at run time. */
@@ -237,19 +222,17 @@ static int conv_prepare(struct nn_op_call *call)
         return 0;
     }
     find_runs(c);
-    c->taps = c->in_channels * c->spatial.window_size;
-    /* A panel mostly of zeros, as depthwise convolution would have, is slower than rows. */
-    int64_t tile_rows = (int64_t)call->kernels->tile_rows;
-    c->rows = 2 * c->out_channels >= tile_rows ? tile_rows : 1;
-    c->panels = (c->out_channels + c->rows - 1) / c->rows;
-    c->offsets = nn_op_alloc(call, (size_t)c->taps * sizeof *c->offsets);
-    if (!c->offsets)
+    c->taps = nn_taps_init(call->kernels, c->out_channels);
+    c->taps.count = c->in_channels * c->spatial.window_size;
+    int32_t *offsets = nn_op_alloc(call, (size_t)c->taps.count * sizeof *offsets);
+    if (!offsets)
         return -ENOMEM;
-    nn_spatial_taps(&c->spatial, c->in_channels, c->offsets);
+    nn_spatial_taps(&c->spatial, c->in_channels, offsets);
+    c->taps.offsets = offsets;
     choose_loops(call, c);
     workspace = c->sums_floats;
     if (!c->spatial.direct)
-        workspace += ALIGNED(c->in_channels * c->spatial.plane_size);
+        workspace += NN_TAPS_ALIGNED(c->in_channels * c->spatial.plane_size);
     r = prepare_weights(call, c, &workspace);
     call->workspace_bytes = (size_t)workspace * sizeof(float);
     return r;
@@ -257,14 +240,12 @@ static int conv_prepare(struct nn_op_call *call)
 
 /* What one group of one image needs. */
 struct group {
-    const float *planes;   /* (in_channels, plane_size) */
-    const float *packed;   /* (panels, taps, rows) */
-    const float *bias;     /* (out_channels) or NULL */
+    const float *planes; /* (in_channels, plane_size) */
+    struct nn_taps taps;
     float *out;            /* (out_channels, written) */
     const float *residual; /* of `out`, or NULL */
     float *sums;           /* (rows, sums_step) */
     bool clamps;           /* the activation is clamping, which tiles do */
-    float low, high;
 };
 
 /* y, a part of g->out, = what x lacks: the residual and the activation, as far as tiles have not
@@ -307,49 +288,15 @@ static void store_pooled(const struct nn_op_call *call, const struct conv *c,
     finish(call, g, out, out, columns);
 }
 
-static size_t block(const struct conv *c, int64_t t)
-{
-    return (size_t)(c->taps - t < TAP_BLOCK ? c->taps - t : TAP_BLOCK);
-}
-
-/* Sums over the block of taps from t on, of one panel at n positions: started with the bias,
- * ended with the activation. */
-static void run_tile(const struct nn_op_call *call, const struct conv *c, const struct group *g,
-                     int64_t panel, int64_t t, const float *x, float *y, size_t y_step,
-                     size_t n)
-{
-    static const float zeros[MOST_ROWS];
-    int64_t channels = c->out_channels - panel * c->rows;
-    bool last = t + TAP_BLOCK >= c->taps;
-    struct nn_tile_end end = {
-        .rows = (size_t)(channels < c->rows ? channels : c->rows),
-        .bias = t > 0     ? NULL
-                : g->bias ? g->bias + panel * c->rows
-                          : zeros,
-        .low = last ? g->low : -INFINITY,
-        .high = last ? g->high : INFINITY,
-    };
-    const float *weight = g->packed + (panel * c->taps + t) * c->rows;
-    call->kernels->tile_end(y, y_step, x, c->offsets + t, weight, block(c, t), n, &end);
-}
-
 static void run_chunk(const struct nn_op_call *call, const struct conv *c,
                       const struct group *g, int64_t panel, int64_t depth, int64_t first,
                       int64_t count)
 {
-    int64_t channels = c->out_channels - panel * c->rows, step = c->sums_step;
+    int64_t channels = c->out_channels - panel * c->taps.rows, step = c->sums_step;
     const float *from = g->planes + depth * c->depth_step + first;
-    for (int64_t i = 0; c->rows == 1 && i < count; i++)
-        g->sums[i] = g->bias ? g->bias[panel] : 0;
-    for (int64_t t = 0; t < c->taps; t += TAP_BLOCK) {
-        if (c->rows == 1)
-            call->kernels->tap_sum(g->sums, from, c->offsets + t,
-                                   g->packed + panel * c->taps + t, block(c, t), (size_t)count);
-        else
-            run_tile(call, c, g, panel, t, from, g->sums, (size_t)step, (size_t)count);
-    }
-    for (int64_t r = 0; r < c->rows && r < channels; r++) {
-        float *out = g->out + (panel * c->rows + r) * c->written;
+    nn_taps_sum(call->kernels, &g->taps, panel, from, g->sums, (size_t)step, (size_t)count);
+    for (int64_t r = 0; r < c->taps.rows && r < channels; r++) {
+        float *out = g->out + (panel * c->taps.rows + r) * c->written;
         if (c->pooled)
             store_pooled(call, c, g, g->sums + r * step, out, first);
         else
@@ -362,10 +309,9 @@ static void run_chunk(const struct nn_op_call *call, const struct conv *c,
 static void run_straight(const struct nn_op_call *call, const struct conv *c,
                          const struct group *g, const float *from, float *out, size_t n)
 {
-    for (int64_t panel = 0; panel < c->panels; panel++)
-        for (int64_t t = 0; t < c->taps; t += TAP_BLOCK)
-            run_tile(call, c, g, panel, t, from, out + panel * c->rows * c->written,
-                     (size_t)c->written, n);
+    for (int64_t panel = 0; panel < c->taps.panels; panel++)
+        nn_taps_sum(call->kernels, &g->taps, panel, from,
+                    out + panel * c->taps.rows * c->written, (size_t)c->written, n);
     for (int64_t channel = 0; channel < c->out_channels; channel++, out += c->written)
         finish(call, g, out, out, n);
 }
@@ -376,10 +322,10 @@ static void run_group_straight(const struct nn_op_call *call, const struct conv 
     for (int64_t line = 0; line < c->depths * c->lines; line++) {
         const float *from =
             g->planes + line / c->lines * c->depth_step + line % c->lines * c->line_step;
-        for (int64_t first = 0; first < c->width; first += CHUNK) {
+        for (int64_t first = 0; first < c->width; first += NN_TAPS_CHUNK) {
             int64_t left = c->width - first;
             run_straight(call, c, g, from + first, g->out + line * c->width + first,
-                         (size_t)(left < CHUNK ? left : CHUNK));
+                         (size_t)(left < NN_TAPS_CHUNK ? left : NN_TAPS_CHUNK));
         }
     }
 }
@@ -389,22 +335,21 @@ static void run_group_pooled(const struct nn_op_call *call, const struct conv *c
                              const struct group *g)
 {
     for (int64_t line = 0; line + 2 <= c->lines; line += 2)
-        for (int64_t panel = 0; panel < c->panels; panel++)
+        for (int64_t panel = 0; panel < c->taps.panels; panel++)
             run_chunk(call, c, g, panel, 0, line * c->line_step, c->line_step + c->width);
 }
 
 static void run_group(const struct nn_op_call *call, const struct conv *c,
                       const struct group *g)
 {
-    int64_t band = BAND_FLOATS / c->in_channels / CHUNK * CHUNK;
-    band = band < CHUNK ? CHUNK : band;
+    int64_t band = nn_taps_band(c->in_channels);
     for (int64_t depth = 0; depth < c->depths; depth++) {
         for (int64_t start = 0; start < c->positions; start += band) {
             int64_t end = start + band < c->positions ? start + band : c->positions;
-            for (int64_t panel = 0; panel < c->panels; panel++) {
-                for (int64_t first = start; first < end; first += CHUNK)
+            for (int64_t panel = 0; panel < c->taps.panels; panel++) {
+                for (int64_t first = start; first < end; first += NN_TAPS_CHUNK)
                     run_chunk(call, c, g, panel, depth, first,
-                              end - first < CHUNK ? end - first : CHUNK);
+                              end - first < NN_TAPS_CHUNK ? end - first : NN_TAPS_CHUNK);
             }
         }
     }
@@ -464,7 +409,7 @@ static int conv_forward(struct nn_op_call *call)
     float *sums = workspace;
     workspace += c->sums_floats;
     float *planes = workspace;
-    workspace += s->direct ? 0 : ALIGNED(c->in_channels * s->plane_size);
+    workspace += s->direct ? 0 : NN_TAPS_ALIGNED(c->in_channels * s->plane_size);
     const float *packed = c->packed;
     if (!packed) {
         pack(c, call->inputs[1].data, workspace);
@@ -480,18 +425,16 @@ static int conv_forward(struct nn_op_call *call)
                                planes + channel * s->plane_size);
         struct group g = {
             .planes = s->direct ? image : planes,
-            .packed = packed + group * c->panels * c->rows * c->taps,
-            .bias = bias ? bias + group * c->out_channels : NULL,
+            .taps = c->taps,
             .out = y + i * c->out_channels * c->written,
             .sums = sums,
         };
+        g.taps.weight = packed + group * group_floats(c);
+        g.taps.bias = bias ? bias + group * c->out_channels : NULL;
         if (residual)
             g.residual = residual + (g.out - y);
-        g.clamps = nn_activation_clamps(call, &g.low, &g.high) && c->rows > 1 && !residual;
-        if (!g.clamps) {
-            g.low = -INFINITY;
-            g.high = INFINITY;
-        }
+        g.clamps = c->taps.rows > 1 && !residual &&
+                   nn_activation_clamps(call, &g.taps.low, &g.taps.high);
         if (c->straight)
             run_group_straight(call, c, &g);
         else if (c->pooled)

@@ -1,18 +1,13 @@
 /* ConvTranspose. With stride s, outputs whose places differ by a multiple of s are made by the
  * same taps: each such phase is a convolution of stride 1 with a few of the weights, over an
  * input padded once for all phases. So nothing is multiplied that does not count, nothing is
- * scattered and added up, and the inner loops are those of Conv (nn/ops/conv.c). */
+ * scattered and added up, and the inner loops are those of Conv (nn/ops/taps.h). */
 #include <errno.h>
 #include <string.h>
 
 #include "nn/activation.h"
 #include "nn/ops/spatial.h"
-
-/* As in nn/ops/conv.c. */
-#define CHUNK          192
-#define TAP_BLOCK      256
-#define BAND_FLOATS    131072
-#define ALIGNED(count) (((count) + 15) / 16 * 16)
+#include "nn/ops/taps.h"
 
 struct transpose {
     /* The input as laid out: one phase, stride 1. extent and pad_before say which inputs, with
@@ -26,7 +21,7 @@ struct transpose {
     int64_t out_size, window_size;
     bool covers; /* every output is in a phase; others have no tap */
 
-    int64_t rows, panels; /* output channels in a panel, panels in a group */
+    struct nn_taps taps; /* of a group; without what each phase has of its own, and the bias */
     int64_t phase_count;
     struct phase *phases;
     const float *packed; /* (groups, phases: (panels, taps, rows)); NULL: not constant */
@@ -297,7 +292,7 @@ static int64_t taps_of(const struct transpose *c, const struct phase *p)
 
 static int64_t group_floats(const struct transpose *c)
 {
-    return c->panels * c->rows * c->in_channels * c->window_size;
+    return c->taps.panels * c->taps.rows * c->in_channels * c->window_size;
 }
 
 /* One phase of one group: w (in_channels, out_channels, window) to panels (taps, rows), with
@@ -305,11 +300,11 @@ static int64_t group_floats(const struct transpose *c)
 static float *pack_phase(const struct transpose *c, const struct phase *p, const float *w,
                          float *packed)
 {
-    for (int64_t panel = 0; panel < c->panels; panel++)
+    for (int64_t panel = 0; panel < c->taps.panels; panel++)
         for (int64_t i = 0; i < c->in_channels; i++)
             for (int64_t t = 0; t < p->window; t++)
-                for (int64_t r = 0; r < c->rows; r++) {
-                    int64_t channel = panel * c->rows + r;
+                for (int64_t r = 0; r < c->taps.rows; r++) {
+                    int64_t channel = panel * c->taps.rows + r;
                     int64_t from =
                         (i * c->out_channels + channel) * c->window_size + p->numbers[t];
                     *packed++ = channel < c->out_channels ? w[from] : 0;
@@ -335,13 +330,11 @@ static int prepare(struct nn_op_call *call)
         r = make_phases(call, c);
     if (r < 0)
         return r;
-    /* Panels mostly of zeros are slower than single rows. */
-    int64_t tile_rows = (int64_t)call->kernels->tile_rows;
-    c->rows = 2 * c->out_channels >= tile_rows ? tile_rows : 1;
-    c->panels = (c->out_channels + c->rows - 1) / c->rows;
-    int64_t workspace = ALIGNED(c->rows * CHUNK), packed_floats = c->groups * group_floats(c);
+    c->taps = nn_taps_init(call->kernels, c->out_channels);
+    int64_t workspace = NN_TAPS_ALIGNED(c->taps.rows * NN_TAPS_CHUNK),
+            packed_floats = c->groups * group_floats(c);
     if (!c->plane.direct)
-        workspace += ALIGNED(c->in_channels * c->plane.plane_size);
+        workspace += NN_TAPS_ALIGNED(c->in_channels * c->plane.plane_size);
     if (nn_op_is_constant(call, 1)) {
         bool fill;
         float *packed = nn_op_weights(call, 0, (size_t)packed_floats, &fill);
@@ -361,22 +354,23 @@ static int prepare(struct nn_op_call *call)
 
 /* --- running ------------------------------------------------------------------------------ */
 
-/* What one group of one image needs. */
+/* What one phase of one group of one image needs. */
 struct group {
     const float *planes; /* (in_channels, plane_size) */
-    const float *packed; /* (phases: (panels, taps, rows)) */
-    const float *bias;   /* (out_channels) or NULL */
-    float *out;          /* (out_channels, out_size) */
-    float *sums;         /* (rows, CHUNK) */
+    struct nn_taps taps;
+    float *out;  /* (out_channels, out_size) */
+    float *sums; /* (rows, NN_TAPS_CHUNK) */
+    bool clamps; /* the activation is clamping, which tiles do */
 };
 
 /* The outputs among positions first..first+count-1 of a depth, from sums to their places. */
 static void store_chunk(const struct nn_op_call *call, const struct transpose *c,
-                        const struct phase *p, float *sums, float *out, int64_t first,
-                        int64_t count)
+                        const struct phase *p, const struct group *g, float *sums, float *out,
+                        int64_t first, int64_t count)
 {
     const int64_t line_step = c->plane.extent[2], stride = c->stride[2];
-    nn_activation_apply(call, sums, sums, (size_t)count);
+    if (!g->clamps)
+        nn_activation_apply(call, sums, sums, (size_t)count);
     for (int64_t line = first / line_step; line * line_step < first + count; line++) {
         int64_t start = line * line_step > first ? line * line_step : first;
         int64_t end = least(line * line_step + p->count[2], first + count);
@@ -391,28 +385,13 @@ static void run_chunk(const struct nn_op_call *call, const struct transpose *c,
                       const struct phase *p, const struct group *g, int64_t panel,
                       int64_t depth, int64_t first, int64_t count)
 {
-    const int64_t channels = least(c->out_channels - panel * c->rows, c->rows);
-    const int64_t taps = taps_of(c, p);
-    for (int64_t r = 0; r < c->rows; r++) {
-        float bias = g->bias && r < channels ? g->bias[panel * c->rows + r] : 0;
-        for (int64_t i = 0; i < count; i++)
-            g->sums[r * CHUNK + i] = bias;
-    }
+    const int64_t channels = least(c->out_channels - panel * c->taps.rows, c->taps.rows);
     const float *from = g->planes + depth * c->plane.extent[1] * c->plane.extent[2] + first;
-    const float *weight = g->packed + (p->weight * c->panels + panel * taps) * c->rows;
-    for (int64_t t = 0; t < taps; t += TAP_BLOCK) {
-        size_t block = (size_t)least(taps - t, TAP_BLOCK);
-        if (c->rows == 1)
-            call->kernels->tap_sum(g->sums, from, p->offsets + t, weight + t, block,
-                                   (size_t)count);
-        else
-            call->kernels->tile(g->sums, CHUNK, from, p->offsets + t, weight + t * c->rows,
-                                block, (size_t)count);
-    }
+    nn_taps_sum(call->kernels, &g->taps, panel, from, g->sums, NN_TAPS_CHUNK, (size_t)count);
     int64_t slice = (p->first[0] + depth * c->stride[0]) * c->out[1] * c->out[2];
     for (int64_t r = 0; r < channels; r++)
-        store_chunk(call, c, p, g->sums + r * CHUNK,
-                    g->out + (panel * c->rows + r) * c->out_size + slice, first, count);
+        store_chunk(call, c, p, g, g->sums + r * NN_TAPS_CHUNK,
+                    g->out + (panel * c->taps.rows + r) * c->out_size + slice, first, count);
 }
 
 static void run_phase(const struct nn_op_call *call, const struct transpose *c,
@@ -420,15 +399,15 @@ static void run_phase(const struct nn_op_call *call, const struct transpose *c,
 {
     if (p->count[0] == 0 || p->count[1] == 0 || p->count[2] == 0)
         return;
-    int64_t band = BAND_FLOATS / c->in_channels / CHUNK * CHUNK;
-    band = band < CHUNK ? CHUNK : band;
+    int64_t band = nn_taps_band(c->in_channels);
     int64_t positions = (p->count[1] - 1) * c->plane.extent[2] + p->count[2];
     for (int64_t depth = 0; depth < p->count[0]; depth++)
         for (int64_t start = 0; start < positions; start += band) {
             int64_t end = least(start + band, positions);
-            for (int64_t panel = 0; panel < c->panels; panel++)
-                for (int64_t first = start; first < end; first += CHUNK)
-                    run_chunk(call, c, p, g, panel, depth, first, least(end - first, CHUNK));
+            for (int64_t panel = 0; panel < c->taps.panels; panel++)
+                for (int64_t first = start; first < end; first += NN_TAPS_CHUNK)
+                    run_chunk(call, c, p, g, panel, depth, first,
+                              least(end - first, NN_TAPS_CHUNK));
         }
 }
 
@@ -439,7 +418,7 @@ static void fill_channels(const struct nn_op_call *call, const struct transpose 
     for (int64_t m = 0; m < c->out_channels; m++) {
         float *y = g->out + m * c->out_size;
         for (int64_t i = 0; i < c->out_size; i++)
-            y[i] = g->bias ? g->bias[m] : 0;
+            y[i] = g->taps.bias ? g->taps.bias[m] : 0;
         nn_activation_apply(call, y, y, (size_t)c->out_size);
     }
 }
@@ -450,9 +429,9 @@ static int forward(struct nn_op_call *call)
     const struct nn_spatial *s = &c->plane;
     float *workspace = call->workspace;
     float *sums = workspace;
-    workspace += ALIGNED(c->rows * CHUNK);
+    workspace += NN_TAPS_ALIGNED(c->taps.rows * NN_TAPS_CHUNK);
     float *planes = workspace;
-    workspace += s->direct ? 0 : ALIGNED(c->in_channels * s->plane_size);
+    workspace += s->direct ? 0 : NN_TAPS_ALIGNED(c->in_channels * s->plane_size);
     const float *packed = c->packed;
     if (!packed) {
         pack(c, call->inputs[1].data, workspace);
@@ -468,15 +447,22 @@ static int forward(struct nn_op_call *call)
                                planes + channel * s->plane_size);
         struct group g = {
             .planes = s->direct ? image : planes,
-            .packed = packed + group * group_floats(c),
-            .bias = bias ? bias + group * c->out_channels : NULL,
+            .taps = c->taps,
             .out = (float *)call->outputs[0].data + i * c->out_channels * c->out_size,
             .sums = sums,
         };
+        g.taps.bias = bias ? bias + group * c->out_channels : NULL;
+        g.clamps = c->taps.rows > 1 && nn_activation_clamps(call, &g.taps.low, &g.taps.high);
         if (!c->covers)
             fill_channels(call, c, &g);
-        for (int64_t p = 0; p < c->phase_count; p++)
-            run_phase(call, c, &c->phases[p], &g);
+        for (int64_t p = 0; p < c->phase_count; p++) {
+            const struct phase *phase = &c->phases[p];
+            g.taps.count = taps_of(c, phase);
+            g.taps.offsets = phase->offsets;
+            g.taps.weight = packed + group * group_floats(c) +
+                            phase->weight * c->taps.panels * c->taps.rows;
+            run_phase(call, c, phase, &g);
+        }
     }
     return 0;
 }
