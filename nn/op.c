@@ -194,6 +194,15 @@ int nn_op_require_type(const struct nn_op_call *call, int index, enum nn_type ty
                       nn_type_name(call->inputs[index].type), nn_type_name(type));
 }
 
+int nn_op_require_floats(const struct nn_op_call *call)
+{
+    int r = 0;
+    for (int i = 0; i < call->input_count && r == 0; i++)
+        if (nn_op_has_input(call, i))
+            r = nn_op_require_type(call, i, NN_TYPE_FLOAT);
+    return r;
+}
+
 bool nn_op_time_same(const struct nn_op_call *call, const int *in, int *out)
 {
     const struct nn_shape *whole = &call->outputs[0].shape;

@@ -27,9 +27,6 @@ static int norm_geometry(const struct nn_op_call *call, struct batch_norm *ret_n
     }
     static const char *const names[] = {"scale", "B", "mean", "var"};
     for (int i = 1; i <= 4; i++) {
-        int r = nn_op_require_type(call, i, NN_TYPE_FLOAT);
-        if (r < 0)
-            return r;
         if (nn_shape_count(&call->inputs[i].shape) != n.count)
             return nn_op_fail(call, -EINVAL, "%s must have %lld values", names[i - 1],
                               (long long)n.count);
@@ -49,7 +46,7 @@ static int norm_infer(struct nn_op_call *call)
         if (nn_op_wants_output(call, i))
             return nn_op_fail(call, -ENOTSUP, "output %d exists in training only", i);
     }
-    int r = nn_op_require_type(call, 0, NN_TYPE_FLOAT);
+    int r = nn_op_require_floats(call);
     if (r == 0)
         r = norm_geometry(call, &n);
     if (r < 0)

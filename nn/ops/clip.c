@@ -112,9 +112,7 @@ static int slope_shape(const struct nn_op_call *call, struct nn_shape *ret_shape
 static int prelu_infer(struct nn_op_call *call)
 {
     struct nn_shape slope;
-    int r = nn_op_require_type(call, 0, NN_TYPE_FLOAT);
-    if (r == 0)
-        r = nn_op_require_type(call, 1, NN_TYPE_FLOAT);
+    int r = nn_op_require_floats(call);
     if (r == 0)
         r = slope_shape(call, &slope);
     if (r < 0)

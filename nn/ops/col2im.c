@@ -35,21 +35,15 @@ static int read_extents(const struct nn_op_call *call, int index, const char *wh
 /* How many columns there are along each axis: places of the block in the padded image. */
 static int count_columns(const struct nn_op_call *call, struct col2im *c)
 {
-    int count;
-    const int64_t *pads = nn_op_ints(call, "pads", &count);
-    if (pads && count != 2 * c->axes)
-        return nn_op_fail(call, -EINVAL, "pads has %d values for %d spatial dimensions", count,
-                          c->axes);
-    for (int i = 0; i < count; i++)
-        if (pads[i] < 0 || pads[i] > INT32_MAX)
-            return nn_op_fail(call, -EINVAL, "pads has the value %lld", (long long)pads[i]);
+    int64_t after[NN_SPATIAL_AXES];
+    int r = nn_spatial_pads(call, c->axes, c->pad, after);
+    if (r < 0)
+        return r;
     c->image_size = c->block_size = c->column_count = 1;
     bool fits = true;
     for (int i = 0; i < NN_SPATIAL_AXES; i++) {
-        int own = i - (NN_SPATIAL_AXES - c->axes);
-        c->pad[i] = pads && own >= 0 ? pads[own] : 0;
-        int64_t after = pads && own >= 0 ? pads[c->axes + own] : 0;
-        int64_t room = c->image[i] + c->pad[i] + after - (c->block[i] - 1) * c->dilation[i] - 1;
+        int64_t room =
+            c->image[i] + c->pad[i] + after[i] - (c->block[i] - 1) * c->dilation[i] - 1;
         if (room < 0)
             return nn_op_fail(call, -EINVAL, "a block of %lld does not fit into %lld",
                               (long long)c->block[i], (long long)c->image[i]);

@@ -63,11 +63,6 @@ static int geometry(const struct nn_op_call *call, struct conv *ret_conv)
             (long long)c.groups, (long long)w->dim[1], (long long)w->dim[0],
             (long long)x->dim[1]);
     c.out_channels = w->dim[0] / c.groups;
-    int count;
-    const int64_t *kernel = nn_op_ints(call, "kernel_shape", &count);
-    if (kernel && (count != w->rank - 2 ||
-                   memcmp(kernel, w->dim + 2, (size_t)count * sizeof *kernel) != 0))
-        return nn_op_fail(call, -EINVAL, "kernel_shape differs from the shape of the weight");
     int r = nn_spatial_infer(call, w->dim + 2, w->rank - 2, c.in_channels, &c.spatial);
     if (r < 0)
         return r;
@@ -82,15 +77,10 @@ static int geometry(const struct nn_op_call *call, struct conv *ret_conv)
 
 static int conv_infer(struct nn_op_call *call)
 {
-    struct conv c;
-    for (int i = 0; i < call->input_count; i++) {
-        if (!nn_op_has_input(call, i))
-            continue;
-        int r = nn_op_require_type(call, i, NN_TYPE_FLOAT);
-        if (r < 0)
-            return r;
-    }
-    int r = geometry(call, &c);
+    struct conv c = {0};
+    int r = nn_op_require_floats(call);
+    if (r == 0)
+        r = geometry(call, &c);
     if (r < 0)
         return r;
     int64_t channels = c.groups * c.out_channels;

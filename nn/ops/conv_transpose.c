@@ -10,16 +10,14 @@
 #include "nn/ops/taps.h"
 
 struct transpose {
+    struct nn_spatial window; /* as the node has it; no phases, planes or layout */
     /* The input as laid out: one phase, stride 1. extent and pad_before say which inputs, with
      * how much of nothing around them, the outputs are made of. */
     struct nn_spatial plane;
-    int64_t out[NN_SPATIAL_AXES], kernel[NN_SPATIAL_AXES], stride[NN_SPATIAL_AXES],
-        dilation[NN_SPATIAL_AXES], pad_before[NN_SPATIAL_AXES];
     int64_t period[NN_SPATIAL_AXES]; /* taps this far apart are in one phase */
     int64_t batch, groups;
     int64_t in_channels, out_channels; /* of one group */
-    int64_t out_size, window_size;
-    bool covers; /* every output is in a phase; others have no tap */
+    bool covers;                       /* every output is in a phase; others have no tap */
 
     struct nn_taps taps; /* of a group; without what each phase has of its own, and the bias */
     int64_t phase_count;
@@ -38,98 +36,59 @@ struct phase {
 
 /* --- geometry ----------------------------------------------------------------------------- */
 
-/* Splits the padding that an output of the wanted extent leaves. */
-static void distribute(struct transpose *c, int axis, int64_t total, bool upper,
-                       int64_t *ret_after)
-{
-    total = total > 0 ? total : 0;
-    c->pad_before[axis] = upper ? total / 2 : total - total / 2;
-    *ret_after = total - c->pad_before[axis];
-}
-
-static int read_pads(const struct nn_op_call *call, struct transpose *c, int64_t *after)
-{
-    int64_t both[2 * NN_SPATIAL_AXES];
-    int axes = c->plane.axes, count;
-    const int64_t *pads = nn_op_ints(call, "pads", &count);
-    memset(both, 0, sizeof both);
-    if (pads && count != 2 * axes)
-        return nn_op_fail(call, -EINVAL, "pads has %d values for %d spatial dimensions", count,
-                          axes);
-    for (int i = 0; i < count; i++) {
-        if (pads[i] < 0 || pads[i] > INT32_MAX)
-            return nn_op_fail(call, -EINVAL, "pads has the value %lld", (long long)pads[i]);
-        both[i] = pads[i];
-    }
-    for (int i = 0; i < axes; i++) {
-        c->pad_before[NN_SPATIAL_AXES - axes + i] = both[i];
-        after[NN_SPATIAL_AXES - axes + i] = both[axes + i];
-    }
-    return 0;
-}
-
 /* Extents and pads of the output, in the order in which they follow from each other. */
-static int infer_output(const struct nn_op_call *call, struct transpose *c)
+static int infer_output(const struct nn_op_call *call, struct nn_spatial *s)
 {
-    int64_t wanted[NN_SPATIAL_AXES], extra[NN_SPATIAL_AXES], after[NN_SPATIAL_AXES] = {0};
+    int64_t wanted[NN_SPATIAL_AXES], extra[NN_SPATIAL_AXES];
     const char *mode = nn_op_string(call, "auto_pad", "NOTSET");
     bool upper = strcmp(mode, "SAME_UPPER") == 0;
     bool same = upper || strcmp(mode, "SAME_LOWER") == 0, given = strcmp(mode, "NOTSET") == 0;
     if (!same && !given && strcmp(mode, "VALID") != 0)
         return nn_op_fail(call, -EINVAL, "auto_pad is '%.40s'", mode);
-    int axes = c->plane.axes;
-    int r = nn_spatial_list(call, "output_padding", axes, 0, 0, extra);
+    int r = nn_spatial_list(call, "output_padding", s->axes, 0, 0, extra);
     if (r == 0)
-        r = nn_spatial_list(call, "output_shape", axes, 1, 0, wanted);
+        r = nn_spatial_list(call, "output_shape", s->axes, 1, 0, wanted);
     if (r == 0 && given)
-        r = read_pads(call, c, after);
+        r = nn_spatial_pads(call, s->axes, s->pad_before, s->pad_after);
     for (int i = 0; i < NN_SPATIAL_AXES && r == 0; i++) {
-        int64_t full = c->stride[i] * (c->plane.in[i] - 1) + extra[i] +
-                       (c->kernel[i] - 1) * c->dilation[i] + 1;
+        int64_t full =
+            s->stride[i] * (s->in[i] - 1) + extra[i] + (s->kernel[i] - 1) * s->dilation[i] + 1;
         if (wanted[i] > 0)
-            distribute(c, i, full - wanted[i], upper, &after[i]);
+            nn_spatial_pad_evenly(s, i, full - wanted[i], upper);
         else if (same)
-            distribute(c, i, full - c->stride[i] * c->plane.in[i], upper, &after[i]);
-        c->out[i] = wanted[i] > 0 ? wanted[i] : full - c->pad_before[i] - after[i];
-        if (c->out[i] < 1 || c->out[i] > INT32_MAX)
-            return nn_op_fail(call, c->out[i] < 1 ? -EINVAL : -E2BIG,
+            nn_spatial_pad_evenly(s, i, full - s->stride[i] * s->in[i], upper);
+        s->out[i] = wanted[i] > 0 ? wanted[i] : full - s->pad_before[i] - s->pad_after[i];
+        if (s->out[i] < 1 || s->out[i] > INT32_MAX)
+            return nn_op_fail(call, s->out[i] < 1 ? -EINVAL : -E2BIG,
                               "spatial dimension %d of its output would be %lld",
-                              i - NN_SPATIAL_AXES + axes, (long long)c->out[i]);
+                              i - NN_SPATIAL_AXES + s->axes, (long long)s->out[i]);
     }
     return r;
-}
-
-static int64_t gcd(int64_t a, int64_t b)
-{
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
 }
 
 /* Output o and tap k meet at input (o + pad_before - k·dilation) / stride, where that divides.
  * The plane holds every input so found, and nothing where there is none. */
 static int lay_out(const struct nn_op_call *call, struct transpose *c)
 {
-    struct nn_spatial *s = &c->plane;
-    s->in_size = s->plane_size = c->out_size = c->window_size = 1;
-    s->direct = c->covers = true;
+    struct nn_spatial *w = &c->window, *s = &c->plane;
+    *s = (struct nn_spatial){.in_size = 1, .plane_size = 1, .direct = true};
+    memcpy(s->in, w->in, sizeof s->in);
+    w->out_size = w->window_size = 1;
+    c->covers = true;
     bool fits = true;
     for (int i = 0; i < NN_SPATIAL_AXES; i++) {
-        int64_t reach = (c->kernel[i] - 1) * c->dilation[i] / c->stride[i];
-        int64_t lowest = c->pad_before[i] / c->stride[i] - reach;
+        int64_t reach = (w->kernel[i] - 1) * w->dilation[i] / w->stride[i];
+        int64_t lowest = w->pad_before[i] / w->stride[i] - reach;
         s->stride[i] = s->dilation[i] = s->phases[i] = 1;
         s->pad_before[i] = -lowest;
-        s->extent[i] = (c->pad_before[i] + c->out[i] - 1) / c->stride[i] - lowest + 1;
+        s->extent[i] = (w->pad_before[i] + w->out[i] - 1) / w->stride[i] - lowest + 1;
         s->direct &= lowest == 0 && s->extent[i] == s->in[i];
-        c->period[i] = c->stride[i] / gcd(c->stride[i], c->dilation[i]);
-        c->covers &= c->period[i] == c->stride[i] && c->kernel[i] >= c->stride[i];
+        c->period[i] = nn_spatial_period(w, i);
+        c->covers &= c->period[i] == w->stride[i] && w->kernel[i] >= w->stride[i];
         fits &= !__builtin_mul_overflow(s->in_size, s->in[i], &s->in_size) &&
                 !__builtin_mul_overflow(s->plane_size, s->extent[i], &s->plane_size) &&
-                !__builtin_mul_overflow(c->out_size, c->out[i], &c->out_size) &&
-                !__builtin_mul_overflow(c->window_size, c->kernel[i], &c->window_size);
+                !__builtin_mul_overflow(w->out_size, w->out[i], &w->out_size) &&
+                !__builtin_mul_overflow(w->window_size, w->kernel[i], &w->window_size);
     }
     int64_t floats;
     if (!fits || __builtin_mul_overflow(s->plane_size, c->in_channels, &floats) ||
@@ -138,41 +97,13 @@ static int lay_out(const struct nn_op_call *call, struct transpose *c)
     return 0;
 }
 
-static int read_window(const struct nn_op_call *call, struct transpose *c)
-{
-    const struct nn_shape *x = &call->inputs[0].shape, *w = &call->inputs[1].shape;
-    int axes = c->plane.axes, count;
-    const int64_t *kernel = nn_op_ints(call, "kernel_shape", &count);
-    if (kernel && (count != axes || memcmp(kernel, w->dim + 2, (size_t)axes * sizeof *kernel)))
-        return nn_op_fail(call, -EINVAL, "kernel_shape differs from the shape of the weight");
-    for (int i = 0; i < NN_SPATIAL_AXES; i++)
-        c->plane.in[i] = c->kernel[i] = 1;
-    for (int i = 0; i < axes; i++) {
-        int to = NN_SPATIAL_AXES - axes + i;
-        c->plane.in[to] = x->dim[2 + i];
-        c->kernel[to] = w->dim[2 + i];
-        if (x->dim[2 + i] < 1 || w->dim[2 + i] < 1 || x->dim[2 + i] > INT32_MAX ||
-            w->dim[2 + i] > INT32_MAX)
-            return nn_op_fail(call, -EINVAL,
-                              "dimension %d is %lld of its input and %lld of "
-                              "its weight",
-                              2 + i, (long long)x->dim[2 + i], (long long)w->dim[2 + i]);
-    }
-    int r = nn_spatial_list(call, "strides", axes, 1, 1, c->stride);
-    return r < 0 ? r : nn_spatial_list(call, "dilations", axes, 1, 1, c->dilation);
-}
-
 static int geometry(const struct nn_op_call *call, struct transpose *ret_transpose)
 {
     struct transpose c = {0};
     const struct nn_shape *x = &call->inputs[0].shape, *w = &call->inputs[1].shape;
-    c.plane.axes = x->rank - 2;
-    if (x->rank < 3 || x->rank != w->rank)
+    if (w->rank < 3 || x->rank != w->rank)
         return nn_op_fail(call, -EINVAL, "its input has rank %d and its weight rank %d",
                           x->rank, w->rank);
-    if (c.plane.axes > NN_SPATIAL_AXES)
-        return nn_op_fail(call, -ENOTSUP, "%d spatial dimensions; at most 3 are supported",
-                          c.plane.axes);
     c.batch = x->dim[0];
     c.groups = nn_op_int(call, "group", 1);
     if (c.groups < 1 || w->dim[0] < 1 || w->dim[1] < 1 || x->dim[1] != w->dim[0] ||
@@ -183,9 +114,9 @@ static int geometry(const struct nn_op_call *call, struct transpose *ret_transpo
                           (long long)c.groups, (long long)w->dim[0], (long long)x->dim[1]);
     c.in_channels = w->dim[0] / c.groups;
     c.out_channels = w->dim[1];
-    int r = read_window(call, &c);
+    int r = nn_spatial_window(call, w->dim + 2, w->rank - 2, &c.window);
     if (r == 0)
-        r = infer_output(call, &c);
+        r = infer_output(call, &c.window);
     if (r == 0)
         r = lay_out(call, &c);
     if (r == 0)
@@ -195,13 +126,10 @@ static int geometry(const struct nn_op_call *call, struct transpose *ret_transpo
 
 static int infer(struct nn_op_call *call)
 {
-    struct transpose c;
-    for (int i = 0; i < call->input_count; i++) {
-        int r = nn_op_has_input(call, i) ? nn_op_require_type(call, i, NN_TYPE_FLOAT) : 0;
-        if (r < 0)
-            return r;
-    }
-    int r = geometry(call, &c);
+    struct transpose c = {0};
+    int r = nn_op_require_floats(call);
+    if (r == 0)
+        r = geometry(call, &c);
     if (r < 0)
         return r;
     int64_t channels = c.groups * c.out_channels;
@@ -210,27 +138,27 @@ static int infer(struct nn_op_call *call)
         return nn_op_fail(call, -EINVAL, "its bias must be a list of %lld numbers",
                           (long long)channels);
     call->outputs[0].type = NN_TYPE_FLOAT;
-    memcpy(c.plane.out, c.out, sizeof c.out);
-    nn_spatial_output(&c.plane, c.batch, channels, &call->outputs[0].shape);
+    nn_spatial_output(&c.window, c.batch, channels, &call->outputs[0].shape);
     return 0;
 }
 
 /* --- planning ----------------------------------------------------------------------------- */
 
 /* Where the outputs of an axis' taps k, k + period, ... begin, and how many there are. */
-static void find_outputs(const struct transpose *c, int axis, int64_t k, struct phase *p)
+static void find_outputs(const struct nn_spatial *w, int axis, int64_t k, struct phase *p)
 {
-    int64_t stride = c->stride[axis];
-    int64_t first = (k * c->dilation[axis] - c->pad_before[axis]) % stride;
-    p->first[axis] = first < 0 ? first + stride : first;
-    p->count[axis] =
-        p->first[axis] < c->out[axis] ? (c->out[axis] - 1 - p->first[axis]) / stride + 1 : 0;
+    int64_t stride = w->stride[axis], out = w->out[axis];
+    int64_t first = (k * w->dilation[axis] - w->pad_before[axis]) % stride;
+    first = first < 0 ? first + stride : first;
+    p->first[axis] = first;
+    p->count[axis] = first < out ? (out - 1 - first) / stride + 1 : 0;
 }
 
 /* What the first outputs read through tap k of an axis, counted in the plane. */
 static int64_t read_at(const struct transpose *c, int axis, int64_t first, int64_t k)
 {
-    return (first + c->pad_before[axis] - k * c->dilation[axis]) / c->stride[axis] +
+    const struct nn_spatial *w = &c->window;
+    return (first + w->pad_before[axis] - k * w->dilation[axis]) / w->stride[axis] +
            c->plane.pad_before[axis];
 }
 
@@ -238,12 +166,12 @@ static int64_t read_at(const struct transpose *c, int axis, int64_t first, int64
 static void list_taps(const struct transpose *c, const int64_t *k, struct phase *p)
 {
     int64_t tap[NN_SPATIAL_AXES];
-    for (tap[0] = k[0]; tap[0] < c->kernel[0]; tap[0] += c->period[0])
-        for (tap[1] = k[1]; tap[1] < c->kernel[1]; tap[1] += c->period[1])
-            for (tap[2] = k[2]; tap[2] < c->kernel[2]; tap[2] += c->period[2]) {
+    for (tap[0] = k[0]; tap[0] < c->window.kernel[0]; tap[0] += c->period[0])
+        for (tap[1] = k[1]; tap[1] < c->window.kernel[1]; tap[1] += c->period[1])
+            for (tap[2] = k[2]; tap[2] < c->window.kernel[2]; tap[2] += c->period[2]) {
                 int64_t number = 0, offset = 0;
                 for (int i = 0; i < NN_SPATIAL_AXES; i++) {
-                    number = number * c->kernel[i] + tap[i];
+                    number = number * c->window.kernel[i] + tap[i];
                     offset = offset * c->plane.extent[i] + read_at(c, i, p->first[i], tap[i]);
                 }
                 p->numbers[p->window] = (int32_t)number;
@@ -260,12 +188,12 @@ static int make_phases(struct nn_op_call *call, struct transpose *c)
 {
     int64_t period[NN_SPATIAL_AXES], k[NN_SPATIAL_AXES], taps = 0;
     for (int i = 0; i < NN_SPATIAL_AXES; i++)
-        period[i] = least(c->period[i], c->kernel[i]);
+        period[i] = least(c->period[i], c->window.kernel[i]);
     int64_t most = period[0] * period[1] * period[2];
     c->phases = nn_op_alloc(call, (size_t)most * sizeof *c->phases);
-    int32_t *numbers = nn_op_alloc(call, (size_t)c->window_size * sizeof *numbers);
+    int32_t *numbers = nn_op_alloc(call, (size_t)c->window.window_size * sizeof *numbers);
     int32_t *offsets =
-        nn_op_alloc(call, (size_t)(c->window_size * c->in_channels) * sizeof *offsets);
+        nn_op_alloc(call, (size_t)(c->window.window_size * c->in_channels) * sizeof *offsets);
     if (!c->phases || !numbers || !offsets)
         return -ENOMEM;
     for (k[0] = 0; k[0] < period[0]; k[0]++)
@@ -276,7 +204,7 @@ static int make_phases(struct nn_op_call *call, struct transpose *c)
                                     .offsets = offsets + taps * c->in_channels,
                                     .weight = taps * c->in_channels};
                 for (int i = 0; i < NN_SPATIAL_AXES; i++)
-                    find_outputs(c, i, k[i], p);
+                    find_outputs(&c->window, i, k[i], p);
                 list_taps(c, k, p);
                 for (int64_t t = p->window; t < p->window * c->in_channels; t++)
                     p->offsets[t] = p->offsets[t - p->window] + (int32_t)c->plane.plane_size;
@@ -292,7 +220,7 @@ static int64_t taps_of(const struct transpose *c, const struct phase *p)
 
 static int64_t group_floats(const struct transpose *c)
 {
-    return c->taps.panels * c->taps.rows * c->in_channels * c->window_size;
+    return c->taps.panels * c->taps.rows * c->in_channels * c->window.window_size;
 }
 
 /* One phase of one group: w (in_channels, out_channels, window) to panels (taps, rows), with
@@ -306,7 +234,7 @@ static float *pack_phase(const struct transpose *c, const struct phase *p, const
                 for (int64_t r = 0; r < c->taps.rows; r++) {
                     int64_t channel = panel * c->taps.rows + r;
                     int64_t from =
-                        (i * c->out_channels + channel) * c->window_size + p->numbers[t];
+                        (i * c->out_channels + channel) * c->window.window_size + p->numbers[t];
                     *packed++ = channel < c->out_channels ? w[from] : 0;
                 }
     return packed;
@@ -314,7 +242,7 @@ static float *pack_phase(const struct transpose *c, const struct phase *p, const
 
 static void pack(const struct transpose *c, const float *w, float *packed)
 {
-    int64_t group = c->in_channels * c->out_channels * c->window_size;
+    int64_t group = c->in_channels * c->out_channels * c->window.window_size;
     for (int64_t g = 0; g < c->groups; g++, w += group)
         for (int64_t i = 0; i < c->phase_count; i++)
             packed = pack_phase(c, &c->phases[i], w, packed);
@@ -368,13 +296,14 @@ static void store_chunk(const struct nn_op_call *call, const struct transpose *c
                         const struct phase *p, const struct group *g, float *sums, float *out,
                         int64_t first, int64_t count)
 {
-    const int64_t line_step = c->plane.extent[2], stride = c->stride[2];
+    const int64_t line_step = c->plane.extent[2], stride = c->window.stride[2];
     if (!g->clamps)
         nn_activation_apply(call, sums, sums, (size_t)count);
     for (int64_t line = first / line_step; line * line_step < first + count; line++) {
         int64_t start = line * line_step > first ? line * line_step : first;
         int64_t end = least(line * line_step + p->count[2], first + count);
-        float *to = out + (p->first[1] + line * c->stride[1]) * c->out[2] + p->first[2];
+        float *to =
+            out + (p->first[1] + line * c->window.stride[1]) * c->window.out[2] + p->first[2];
         to += (start - line * line_step) * stride;
         for (int64_t i = start; i < end; i++, to += stride)
             *to = sums[i - first];
@@ -388,10 +317,12 @@ static void run_chunk(const struct nn_op_call *call, const struct transpose *c,
     const int64_t channels = least(c->out_channels - panel * c->taps.rows, c->taps.rows);
     const float *from = g->planes + depth * c->plane.extent[1] * c->plane.extent[2] + first;
     nn_taps_sum(call->kernels, &g->taps, panel, from, g->sums, NN_TAPS_CHUNK, (size_t)count);
-    int64_t slice = (p->first[0] + depth * c->stride[0]) * c->out[1] * c->out[2];
+    int64_t slice =
+        (p->first[0] + depth * c->window.stride[0]) * c->window.out[1] * c->window.out[2];
     for (int64_t r = 0; r < channels; r++)
         store_chunk(call, c, p, g, g->sums + r * NN_TAPS_CHUNK,
-                    g->out + (panel * c->taps.rows + r) * c->out_size + slice, first, count);
+                    g->out + (panel * c->taps.rows + r) * c->window.out_size + slice, first,
+                    count);
 }
 
 static void run_phase(const struct nn_op_call *call, const struct transpose *c,
@@ -416,10 +347,10 @@ static void fill_channels(const struct nn_op_call *call, const struct transpose 
                           const struct group *g)
 {
     for (int64_t m = 0; m < c->out_channels; m++) {
-        float *y = g->out + m * c->out_size;
-        for (int64_t i = 0; i < c->out_size; i++)
+        float *y = g->out + m * c->window.out_size;
+        for (int64_t i = 0; i < c->window.out_size; i++)
             y[i] = g->taps.bias ? g->taps.bias[m] : 0;
-        nn_activation_apply(call, y, y, (size_t)c->out_size);
+        nn_activation_apply(call, y, y, (size_t)c->window.out_size);
     }
 }
 
@@ -448,7 +379,7 @@ static int forward(struct nn_op_call *call)
         struct group g = {
             .planes = s->direct ? image : planes,
             .taps = c->taps,
-            .out = (float *)call->outputs[0].data + i * c->out_channels * c->out_size,
+            .out = (float *)call->outputs[0].data + i * c->out_channels * c->window.out_size,
             .sums = sums,
         };
         g.taps.bias = bias ? bias + group * c->out_channels : NULL;

@@ -160,9 +160,7 @@ static int read_equation(const struct nn_op_call *call, struct equation *e, stru
 static int infer(struct nn_op_call *call)
 {
     struct equation e;
-    int r = 0;
-    for (int i = 0; i < call->input_count && r == 0; i++)
-        r = nn_op_require_type(call, i, NN_TYPE_FLOAT);
+    int r = nn_op_require_floats(call);
     if (r == 0)
         r = read_equation(call, &e, NULL);
     if (r < 0)

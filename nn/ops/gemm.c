@@ -14,16 +14,6 @@ static int check_extents(const struct nn_op_call *call, int64_t m, int64_t n, in
     return 0;
 }
 
-static int require_floats(const struct nn_op_call *call)
-{
-    for (int i = 0; i < call->input_count; i++) {
-        int r = nn_op_has_input(call, i) ? nn_op_require_type(call, i, NN_TYPE_FLOAT) : 0;
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 /* Weights in the form the plan wants them in, if that is another than their own. */
 static int prepare_dense(struct nn_op_call *call, const struct nn_gemm *g,
                          struct nn_panels *ret_dense)
@@ -109,7 +99,7 @@ static int gemm_geometry(const struct nn_op_call *call, struct gemm *ret_gemm)
 static int gemm_infer(struct nn_op_call *call)
 {
     struct gemm g = {0};
-    int r = require_floats(call);
+    int r = nn_op_require_floats(call);
     if (r == 0)
         r = gemm_geometry(call, &g);
     if (r < 0)
@@ -255,7 +245,7 @@ static int matmul_infer(struct nn_op_call *call)
 {
     struct matmul mm = {0};
     struct nn_shape shape;
-    int r = require_floats(call);
+    int r = nn_op_require_floats(call);
     if (r == 0)
         r = matmul_geometry(call, &mm, &shape);
     if (r < 0)

@@ -85,9 +85,7 @@ static int geometry(const struct nn_op_call *call, struct grid *ret_grid)
 static int infer(struct nn_op_call *call)
 {
     struct grid g = {0};
-    int r = nn_op_require_type(call, 0, NN_TYPE_FLOAT);
-    if (r == 0)
-        r = nn_op_require_type(call, 1, NN_TYPE_FLOAT);
+    int r = nn_op_require_floats(call);
     if (r == 0)
         r = geometry(call, &g);
     if (r < 0)

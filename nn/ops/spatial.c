@@ -26,24 +26,31 @@ int nn_spatial_list(const struct nn_op_call *call, const char *name, int axes, i
     return 0;
 }
 
-static int read_pads(const struct nn_op_call *call, struct nn_spatial *s)
+int nn_spatial_pads(const struct nn_op_call *call, int axes, int64_t *before, int64_t *after)
 {
     int count;
     const int64_t *pads = nn_op_ints(call, "pads", &count);
+    for (int i = 0; i < NN_SPATIAL_AXES; i++)
+        before[i] = after[i] = 0;
     if (!pads)
         return 0;
-    if (count != 2 * s->axes)
+    if (count != 2 * axes)
         return nn_op_fail(call, -EINVAL, "pads has %d values for %d spatial dimensions", count,
-                          s->axes);
+                          axes);
     for (int i = 0; i < count; i++) {
         if (pads[i] < 0 || pads[i] > MAX_STEP)
             return nn_op_fail(call, -EINVAL, "pads has the value %lld", (long long)pads[i]);
-    }
-    for (int i = 0; i < s->axes; i++) {
-        s->pad_before[NN_SPATIAL_AXES - s->axes + i] = pads[i];
-        s->pad_after[NN_SPATIAL_AXES - s->axes + i] = pads[s->axes + i];
+        int to = NN_SPATIAL_AXES - axes + i % axes;
+        *(i < axes ? &before[to] : &after[to]) = pads[i];
     }
     return 0;
+}
+
+void nn_spatial_pad_evenly(struct nn_spatial *s, int axis, int64_t total, bool upper)
+{
+    total = total > 0 ? total : 0;
+    s->pad_before[axis] = upper ? total / 2 : total - total / 2;
+    s->pad_after[axis] = total - s->pad_before[axis];
 }
 
 /* Inputs one window spans along an axis. */
@@ -56,11 +63,7 @@ static void pad_to_same(struct nn_spatial *s, bool upper)
 {
     for (int i = 0; i < NN_SPATIAL_AXES; i++) {
         int64_t out = (s->in[i] + s->stride[i] - 1) / s->stride[i];
-        int64_t total = (out - 1) * s->stride[i] + span(s, i) - s->in[i];
-        if (total < 0)
-            total = 0;
-        s->pad_before[i] = upper ? total / 2 : total - total / 2;
-        s->pad_after[i] = total - s->pad_before[i];
+        nn_spatial_pad_evenly(s, i, (out - 1) * s->stride[i] + span(s, i) - s->in[i], upper);
     }
 }
 
@@ -68,7 +71,7 @@ static int resolve_pads(const struct nn_op_call *call, struct nn_spatial *s)
 {
     const char *mode = nn_op_string(call, "auto_pad", "NOTSET");
     if (strcmp(mode, "NOTSET") == 0)
-        return read_pads(call, s);
+        return nn_spatial_pads(call, s->axes, s->pad_before, s->pad_after);
     /* pads beside another mode means nothing; exporters write zeros there. */
     if (strcmp(mode, "SAME_UPPER") == 0)
         pad_to_same(s, true);
@@ -89,8 +92,7 @@ static int64_t gcd(int64_t a, int64_t b)
     return a;
 }
 
-/* Taps cycle through this many phases. */
-static int64_t period(const struct nn_spatial *s, int axis)
+int64_t nn_spatial_period(const struct nn_spatial *s, int axis)
 {
     return s->stride[axis] / gcd(s->stride[axis], s->dilation[axis]);
 }
@@ -110,7 +112,7 @@ static int infer_extents(const struct nn_op_call *call, int64_t channels, struct
         /* Rounding up must not add a window that starts behind the input. */
         if (ceil_mode && (s->out[i] - 1) * s->stride[i] >= s->in[i] + s->pad_before[i])
             s->out[i]--;
-        int64_t cycle = period(s, i);
+        int64_t cycle = nn_spatial_period(s, i);
         s->phases[i] = cycle < s->kernel[i] ? cycle : s->kernel[i];
         s->extent[i] = s->out[i] + (s->kernel[i] - 1) * s->dilation[i] / s->stride[i];
         s->direct &= s->stride[i] == 1 && s->pad_before[i] == 0 && s->extent[i] == s->in[i];
@@ -128,8 +130,8 @@ static int infer_extents(const struct nn_op_call *call, int64_t channels, struct
     return 0;
 }
 
-int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int axes,
-                     int64_t channels, struct nn_spatial *ret_spatial)
+int nn_spatial_window(const struct nn_op_call *call, const int64_t *kernel, int axes,
+                      struct nn_spatial *ret_spatial)
 {
     struct nn_spatial s = {.axes = axes};
     const struct nn_shape *in = &call->inputs[0].shape;
@@ -139,6 +141,10 @@ int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int a
     if (axes < 1 || in->rank != axes + 2)
         return nn_op_fail(call, -EINVAL, "a kernel of %d dimensions on an input of rank %d",
                           axes, in->rank);
+    int count;
+    const int64_t *given = nn_op_ints(call, "kernel_shape", &count);
+    if (given && (count != axes || memcmp(given, kernel, (size_t)axes * sizeof *kernel) != 0))
+        return nn_op_fail(call, -EINVAL, "kernel_shape differs from the shape of the weight");
     for (int i = 0; i < NN_SPATIAL_AXES; i++)
         s.in[i] = s.kernel[i] = 1;
     for (int i = 0; i < axes; i++) {
@@ -155,6 +161,16 @@ int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int a
     int r = nn_spatial_list(call, "strides", axes, 1, 1, s.stride);
     if (r == 0)
         r = nn_spatial_list(call, "dilations", axes, 1, 1, s.dilation);
+    if (r == 0)
+        *ret_spatial = s;
+    return r;
+}
+
+int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int axes,
+                     int64_t channels, struct nn_spatial *ret_spatial)
+{
+    struct nn_spatial s;
+    int r = nn_spatial_window(call, kernel, axes, &s);
     if (r == 0)
         r = resolve_pads(call, &s);
     if (r == 0)
@@ -245,7 +261,7 @@ void nn_spatial_taps(const struct nn_spatial *s, int64_t channels, int32_t *offs
                 for (tap[2] = 0; tap[2] < s->kernel[2]; tap[2]++) {
                     int64_t phase = 0, place = 0;
                     for (int i = 0; i < NN_SPATIAL_AXES; i++) {
-                        phase = phase * s->phases[i] + tap[i] % period(s, i);
+                        phase = phase * s->phases[i] + tap[i] % nn_spatial_period(s, i);
                         place = place * s->extent[i] + tap[i] * s->dilation[i] / s->stride[i];
                     }
                     int64_t volume = s->extent[0] * s->extent[1] * s->extent[2];

@@ -33,9 +33,14 @@ struct nn_spatial {
     bool direct;                     /* the input is its own layout */
 };
 
-/* Reads strides, dilations, pads, auto_pad and, for pooling, ceil_mode of the node, for input 0
- * (N, C, spatial...) and a kernel of `axes` extents. 0, -EINVAL or -ENOTSUP by name, -E2BIG for
- * a layout of more than INT32_MAX floats in `channels` channels. */
+/* The node's window over input 0 (N, C, spatial...): in, kernel, stride and dilation, for a kernel
+ * of `axes` extents, which kernel_shape must be where it is given. All else is 0.
+ * 0, -EINVAL or -ENOTSUP by name. */
+int nn_spatial_window(const struct nn_op_call *call, const int64_t *kernel, int axes,
+                      struct nn_spatial *ret_spatial);
+
+/* The same, with pads, auto_pad and, for pooling, ceil_mode, and all that follows. -E2BIG for a
+ * layout of more than INT32_MAX floats in `channels` channels. */
 int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int axes,
                      int64_t channels, struct nn_spatial *ret_spatial);
 
@@ -43,6 +48,16 @@ int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int a
  * the last `axes` of NN_SPATIAL_AXES values; `otherwise` in the others, and when absent. */
 int nn_spatial_list(const struct nn_op_call *call, const char *name, int axes, int64_t low,
                     int64_t otherwise, int64_t *values);
+
+/* The attribute pads, likewise; 0 when absent. */
+int nn_spatial_pads(const struct nn_op_call *call, int axes, int64_t *before, int64_t *after);
+
+/* Pads an axis with `total` in all, half of it on each side; the odd one behind it (SAME_UPPER) or
+ * before it. */
+void nn_spatial_pad_evenly(struct nn_spatial *s, int axis, int64_t total, bool upper);
+
+/* Taps of an axis that are this far apart read one phase. */
+int64_t nn_spatial_period(const struct nn_spatial *s, int axis);
 
 /* The shape of output 0: batch, channels, and out. */
 void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channels,

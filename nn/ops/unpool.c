@@ -8,7 +8,7 @@
 static int infer_extents(const struct nn_op_call *call, struct nn_shape *shape)
 {
     int axes = shape->rank - 2, count;
-    int64_t stride[NN_SPATIAL_AXES];
+    int64_t stride[NN_SPATIAL_AXES], before[NN_SPATIAL_AXES], after[NN_SPATIAL_AXES];
     const int64_t *kernel = nn_op_ints(call, "kernel_shape", &count);
     if (axes < 1 || axes > NN_SPATIAL_AXES)
         return nn_op_fail(call, -ENOTSUP, "%d spatial dimensions; 1 to 3 are supported", axes);
@@ -16,19 +16,16 @@ static int infer_extents(const struct nn_op_call *call, struct nn_shape *shape)
         return nn_op_fail(call, -EINVAL, "kernel_shape has %d values for %d spatial dimensions",
                           count, axes);
     int r = nn_spatial_list(call, "strides", axes, 1, 1, stride);
+    if (r == 0)
+        r = nn_spatial_pads(call, axes, before, after);
     if (r < 0)
         return r;
-    const int64_t *pads = nn_op_ints(call, "pads", &count);
-    if (pads && count != 2 * axes)
-        return nn_op_fail(call, -EINVAL, "pads has %d values for %d spatial dimensions", count,
-                          axes);
     for (int i = 0; i < axes; i++) {
         int64_t *dim = &shape->dim[2 + i];
-        int64_t before = pads ? pads[i] : 0, after = pads ? pads[axes + i] : 0;
-        if (kernel[i] < 1 || kernel[i] > INT32_MAX || before < 0 || before > INT32_MAX ||
-            after < 0 || after > INT32_MAX || *dim < 1 || *dim > INT32_MAX)
+        int to = NN_SPATIAL_AXES - axes + i;
+        if (kernel[i] < 1 || kernel[i] > INT32_MAX || *dim < 1 || *dim > INT32_MAX)
             return nn_op_fail(call, -EINVAL, "spatial dimension %d makes no sense", i);
-        *dim = (*dim - 1) * stride[NN_SPATIAL_AXES - axes + i] + kernel[i] - before - after;
+        *dim = (*dim - 1) * stride[to] + kernel[i] - before[to] - after[to];
         if (*dim < 1)
             return nn_op_fail(call, -EINVAL, "spatial dimension %d of its output would be %lld",
                               i, (long long)*dim);
