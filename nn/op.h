@@ -298,7 +298,7 @@ int nn_op_sizes(const struct nn_op_call *call, int index, const char *what, int6
  * twice is refused. */
 int nn_op_axes(const struct nn_op_call *call, int rank, int input_since, bool *ret_chosen);
 
-/* Refuses, by name, an input whose type is not the wanted one; any input that is not float32. */
+/* Refuses, by name, an input whose type is not the wanted one; any that is not float32. */
 int nn_op_require_type(const struct nn_op_call *call, int index, enum nn_type type);
 int nn_op_require_floats(const struct nn_op_call *call);
 

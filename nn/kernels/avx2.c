@@ -113,8 +113,8 @@ static inline vector v_round(vector a)
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-/* a · 2^e for whole numbers e in -252..254, in two steps: floats have no 2^128, and 2^-130 has lost
- * digits. */
+/* a · 2^e for whole numbers e in -252..254, in two steps: floats have no 2^128, and 2^-130 has
+ * lost digits. */
 static inline vector v_scale(vector a, vector e)
 {
     const __m256i bias = _mm256_set1_epi32(127);
@@ -140,14 +140,19 @@ static inline float v_largest(vector a)
     return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
 }
 
+/* The quarters of what a shuffle of two vectors made, as they follow each other. */
+static inline vector in_order(__m256 quarters)
+{
+    return _mm256_castpd_ps(
+        _mm256_permute4x64_pd(_mm256_castps_pd(quarters), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
 /* p[0], p[2], ... p[14]; reads nothing behind p[14]. */
 static inline vector v_load_even(const float *p)
 {
     /* The second half is read one float early, so that it ends at p[14]: its odd lanes. */
     __m256 low = _mm256_loadu_ps(p), high = _mm256_loadu_ps(p + 7);
-    __m256 mixed = _mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 2, 0));
-    return _mm256_castpd_ps(
-        _mm256_permute4x64_pd(_mm256_castps_pd(mixed), _MM_SHUFFLE(3, 1, 2, 0)));
+    return in_order(_mm256_shuffle_ps(low, high, _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
 /* x[at[0]], x[at[1]], ... */
@@ -179,12 +184,6 @@ static inline lanes v_lanes(ptrdiff_t from, ptrdiff_t end)
 static inline vector v_load_lanes(const float *p, lanes there)
 {
     return _mm256_maskload_ps(p, there);
-}
-
-static inline vector in_order(__m256 quarters)
-{
-    return _mm256_castpd_ps(
-        _mm256_permute4x64_pd(_mm256_castps_pd(quarters), _MM_SHUFFLE(3, 1, 2, 0)));
 }
 
 /* a[0], a[2], ... b[0], b[2], ... */

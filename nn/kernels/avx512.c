@@ -128,13 +128,23 @@ static inline float v_largest(vector a)
     return _mm512_reduce_max_ps(a);
 }
 
+/* a[0], a[2], ... b[0], b[2], ... */
+static inline vector v_even(vector a, vector b)
+{
+    return _mm512_permutex2var_ps(
+        a, _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), b);
+}
+
+static inline vector v_odd(vector a, vector b)
+{
+    return _mm512_permutex2var_ps(
+        a, _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b);
+}
+
 /* p[0], p[2], ... p[30]; reads nothing behind p[30]. */
 static inline vector v_load_even(const float *p)
 {
-    const __m512i even =
-        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    return _mm512_permutex2var_ps(_mm512_loadu_ps(p), even,
-                                  _mm512_maskz_loadu_ps(lane_mask(15), p + 16));
+    return v_even(v_load(p), v_load_part(p + LANES, LANES - 1));
 }
 
 /* x[at[0]], x[at[1]], ... */
@@ -163,19 +173,6 @@ static inline lanes v_lanes(ptrdiff_t from, ptrdiff_t end)
 static inline vector v_load_lanes(const float *p, lanes there)
 {
     return _mm512_maskz_loadu_ps(there, p);
-}
-
-/* a[0], a[2], ... b[0], b[2], ... */
-static inline vector v_even(vector a, vector b)
-{
-    return _mm512_permutex2var_ps(
-        a, _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30), b);
-}
-
-static inline vector v_odd(vector a, vector b)
-{
-    return _mm512_permutex2var_ps(
-        a, _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31), b);
 }
 
 /* a[0], b[0], a[1], b[1], ... and the second half of that. */

@@ -68,8 +68,8 @@ ALWAYS_INLINE void depthwise_plane(const size_t kernel, const size_t stride,
             depthwise_block(kernel, stride, d, weight, there,
                             (ptrdiff_t)(r * stride) - d->pad_top, column, sum);
             float *y = d->y + r * d->columns + i;
-            /* Stores that depend on nothing: a condition would draw the sums behind it, and what
-             * they read out of the registers. */
+            /* Stores that depend on nothing: a condition would draw the sums behind it, and
+             * what they read out of the registers. */
             UNROLL for (size_t j = 0; j < DEPTHWISE_ROWS; j++)
                 v_store_part(r + j < d->rows ? y + j * d->columns : nowhere,
                              v_min(high, v_max(low, v_add(bias, sum[j]))), count);

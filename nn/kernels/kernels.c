@@ -14,8 +14,8 @@ static void find_tables(void)
 {
     available[available_count++] = &nn_kernels_table_scalar;
 #if defined(__x86_64__)
-    /* The compiler's check also asks the operating system whether it saves the registers. */
-    /* Every processor with AVX2 has F16C, which clang 14 cannot ask for. */
+    /* The compiler's check also asks the operating system whether it saves the registers. Every
+     * processor with AVX2 has F16C, which clang 14 cannot ask for. */
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         available[available_count++] = &nn_kernels_table_avx2;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&

@@ -5,13 +5,13 @@
  * measures it.
  *
  * Convolution and pooling share one idea, the tap: an output is a sum (or maximum) over a few
- * inputs at fixed distances from it. nn/ops/spatial.h lays padded and strided inputs out so that
- * neighbouring outputs read neighbouring inputs for every tap; the loops here then know
+ * inputs at fixed distances from it. nn/ops/spatial.h lays padded and strided inputs out so
+ * that neighbouring outputs read neighbouring inputs for every tap; the loops here then know
  * nothing of pads, strides, dilations or the number of dimensions.
  *
- * Sums over taps and panels, sigmoid and tanh are computed in one order everywhere, each product and sum
- * rounded as one operation, so that these agree to the bit between tables. (The scalar table
- * rounds through double, which differs from that about once in 10^9.)
+ * Sums over taps and panels, sigmoid and tanh are computed in one order everywhere, each
+ * product and sum rounded as one operation, so that these agree to the bit between tables. (The
+ * scalar table rounds through double, which differs from that about once in 10^9.)
  *
  * Determinism: a result depends on the values and the counts only, never on the alignment of
  * a pointer or on the number of threads. NaN goes in, NaN comes out, except in tap_max.
@@ -102,8 +102,8 @@ struct nn_winograd_output {
 };
 
 /* Weights as products with few rows read them: a matrix (depth, columns) cut into panels of
- * NN_PANEL_COLUMNS columns, which lie one behind the other, each row-major. The last panel is as
- * wide as its columns need, rounded up to NN_PANEL_STEP. */
+ * NN_PANEL_COLUMNS columns, which lie one behind the other, each row-major. The last panel is
+ * as wide as its columns need, rounded up to NN_PANEL_STEP. */
 enum { NN_PANEL_COLUMNS = 64, NN_PANEL_STEP = 16 };
 
 /* Products of longer rows are added up in pieces of this many. */
@@ -129,7 +129,7 @@ struct nn_panel {
     size_t x_step, y_step;
 };
 
-/* How a tile ends: its first `rows` rows become min(high, max(low, start + Σ)); NaN stays NaN. */
+/* How a tile ends: its first `rows` rows are min(high, max(low, start + Σ)); NaN stays NaN. */
 struct nn_tile_end {
     size_t rows;
     const float *bias; /* (rows): start; NULL: y is */

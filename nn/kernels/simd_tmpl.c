@@ -12,8 +12,8 @@
 
 /* Taps. */
 
-/* rows × vectors sums in registers over all taps; `last` lanes count in the last vector. They are
- * added to y or, with `end`, written as it says. */
+/* rows × vectors sums in registers over all taps; `last` lanes count in the last vector. They
+ * are added to y or, with `end`, written as it says. */
 ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t last, float *y,
                              size_t y_step, const float *x, const int32_t *offset,
                              const float *weight, size_t taps, const struct nn_tile_end *end)
@@ -174,8 +174,8 @@ static void simd_pick(float *y, const float *x, const int32_t *index, const floa
 
 /* Products. */
 
-/* y[i] += Σ_p a[i·a_step + p] · x[p] for `rows` rows, `sums` running sums each: eight in all are
- * in flight, enough to hide the latency of a product. */
+/* y[i] += Σ_p a[i·a_step + p] · x[p] for `rows` rows, `sums` running sums each: eight in all
+ * are in flight, enough to hide the latency of a product. */
 ALWAYS_INLINE void dot_rows(const size_t rows, const size_t sums, float *y, const float *a,
                             size_t a_step, const float *x, size_t k)
 {
@@ -200,8 +200,8 @@ ALWAYS_INLINE void dot_rows(const size_t rows, const size_t sums, float *y, cons
         y[r] += v_sum(v_add(sum[r][0], sum[r][1]));
 }
 
-/* y += A · x, A m×k. Eight rows at a time are as many streams from memory as it takes for most of
- * its bandwidth. */
+/* y += A · x, A m×k. Eight rows at a time are as many streams from memory as it takes for most
+ * of its bandwidth. */
 static void multiply_rows(float *y, const float *a, size_t a_step, const float *x, size_t m,
                           size_t k)
 {
@@ -468,8 +468,8 @@ static void simd_leaky_relu(float *y, const float *x, float slope, size_t n)
 }
 
 /* exp(x), 0 below `lowest`: no result between is smaller than floats hold with all their
- * digits when that is NORMAL, none is lost when it is SUBNORMAL. At 89 and above it is infinite.
- * x = e·ln 2 + r, the polynomial of Cephes' expf for r, and 2^e by the exponent. */
+ * digits when that is NORMAL, none is lost when it is SUBNORMAL. At 89 and above it is
+ * infinite. x = e·ln 2 + r, the polynomial of Cephes' expf for r, and 2^e by the exponent. */
 #define NORMAL    (-87.3f)
 #define SUBNORMAL (-104.0f)
 

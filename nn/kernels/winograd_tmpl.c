@@ -10,8 +10,8 @@
 #define SQRT_HALF 0.707106781186547524f
 #define SQRT_TWO  1.41421356237309505f
 
-/* Elements `which` and, in pairs that share arithmetic, which + 1 of Bᵀd, d the m + 2 values of a
- * row or column of a tile. */
+/* Elements `which` and, in pairs that share arithmetic, which + 1 of Bᵀd, d the m + 2 values of
+ * a row or column of a tile. */
 ALWAYS_INLINE void input_end(const size_t m, const size_t which, const vector *d, vector *to)
 {
     if (m == 2)

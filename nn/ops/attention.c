@@ -1,11 +1,11 @@
 /* Attention: Y = softmax(scale · Q · Kᵀ + mask) · V, head by head.
  *
- * Queries are taken in blocks whose scores stay in the cache. Past keys and values are multiplied
- * where they are, beside the new ones: nothing is joined but what the model wants joined (present).
- * Several query heads may share a head of keys and values (grouped queries).
+ * Queries are taken in blocks whose scores stay in the cache. Past keys and values are
+ * multiplied where they are, beside the new ones: nothing is joined but what the model wants
+ * joined (present). Several query heads may share a head of keys and values (grouped queries).
  *
- * Source: ONNX operator Attention (opsets 23 and 24); scores are capped before the mask is added,
- * and a query that may look at nothing gets zeros. */
+ * Source: ONNX operator Attention (opsets 23 and 24); scores are capped before the mask is
+ * added, and a query that may look at nothing gets zeros. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>

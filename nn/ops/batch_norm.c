@@ -1,5 +1,5 @@
-/* BatchNormalization (inference): y = x · factor + shift, one pair for each channel (or, with the
- * old spatial = 0, for each value of a channel). */
+/* BatchNormalization (inference): y = x · factor + shift, one pair for each channel (or, with
+ * the old spatial = 0, for each value of a channel). */
 #include <errno.h>
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* What operators of two operands that broadcast share. Private to nn/ops/.
  *
  * Since opset 7 shapes are aligned at the right (NumPy's rule). Before, broadcasting had to be
- * asked for (broadcast=1), and the second operand was aligned at `axis` of the first, which alone
- * gave the result its shape.
+ * asked for (broadcast=1), and the second operand was aligned at `axis` of the first, which
+ * alone gave the result its shape.
  *
  * Source: ONNX, docs/Broadcasting.md; Changelog of Add-1, Add-6, Add-7. */
 #ifndef NN_OPS_BROADCAST_H

@@ -43,8 +43,8 @@ static int infer(struct nn_op_call *call)
     return 0;
 }
 
-/* One axis: `kept` elements from `from` of the input to `to` of the output. Of what is cut off or
- * added, the odd one is at the end. */
+/* One axis: `kept` elements from `from` of the input to `to` of the output. Of what is cut off
+ * or added, the odd one is at the end. */
 struct middle {
     int64_t from, to, kept;
 };

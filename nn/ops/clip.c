@@ -7,8 +7,8 @@
 #include "nn/ops/integers.h"
 #include "nn/walk.h"
 
-/* Clip. Attributes before opset 11, inputs that may be computed at run time since; an upper limit
- * below the lower one wins. */
+/* Clip. Attributes before opset 11, inputs that may be computed at run time since; an upper
+ * limit below the lower one wins. */
 
 static int clip_infer(struct nn_op_call *call)
 {

@@ -1,5 +1,5 @@
-/* Col2Im: columns of patches added up to the image they were cut from; what turns the product of
- * a transposed convolution into its output. */
+/* Col2Im: columns of patches added up to the image they were cut from; what turns the product
+ * of a transposed convolution into its output. */
 #include <errno.h>
 #include <string.h>
 

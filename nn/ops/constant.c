@@ -1,5 +1,5 @@
-/* Values that are known when the plan is made, or as soon as sizes are: Constant, Shape and Size of
- * anything, ConstantOfShape, Range. */
+/* Values that are known when the plan is made, or as soon as sizes are: Constant, Shape and
+ * Size of anything, ConstantOfShape, Range. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>

@@ -191,8 +191,8 @@ static int conv_prepare(struct nn_op_call *call)
         return r;
     call->state = c;
     int64_t workspace;
-    /* Weights of run time would have to be transformed in every run; those of a late node have one
-     * layout for all shapes, and this choice depends on them. */
+    /* Weights of run time would have to be transformed in every run; those of a late node have
+     * one layout for all shapes, and this choice depends on them. */
     size_t m =
         nn_op_is_constant(call, 1) && !call->kept && c->groups == 1
             ? nn_winograd_choose(call->kernels, &c->spatial, c->in_channels, c->out_channels)
@@ -238,8 +238,8 @@ struct group {
     bool clamps;           /* the activation is clamping, which tiles do */
 };
 
-/* y, a part of g->out, = what x lacks: the residual and the activation, as far as tiles have not
- * done it. */
+/* y, a part of g->out, = what x lacks: the residual and the activation, as far as tiles have
+ * not done it. */
 static void finish(const struct nn_op_call *call, const struct group *g, float *y,
                    const float *x, size_t n)
 {

@@ -174,8 +174,8 @@ static int store(struct nn_op_call *call, const struct nn_matrix *matrix,
     return 0;
 }
 
-/* A run prepares a node whose shapes it alone knows: packed, for more rows, are the weights then,
- * even if this run has one. */
+/* A run prepares a node whose shapes it alone knows: packed, for more rows, are the weights
+ * then, even if this run has one. */
 static bool is_packed_already(const struct nn_op_call *call)
 {
     return !call->constants && call->kept && call->kept[SLOT_FLOAT].data;

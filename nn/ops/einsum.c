@@ -3,9 +3,9 @@
  * Operands are combined two at a time, from the left. For each pair a dimension is one of four
  * things: in both and needed later (batch), in both and not (summed over), in the first only
  * (rows), in the second only (columns). So a pair is a batch of matrix products, once each
- * operand lies as [batch, rows, summed] or [batch, summed, columns], straight or transposed; one
- * that does not is packed first. A dimension of one operand that nobody needs is summed over
- * while packing.
+ * operand lies as [batch, rows, summed] or [batch, summed, columns], straight or transposed;
+ * one that does not is packed first. A dimension of one operand that nobody needs is summed
+ * over while packing.
  *
  * Source: ONNX Einsum-12; NumPy's einsum for ellipses, the output that is left out, and
  * dimensions of 1 that repeat. */

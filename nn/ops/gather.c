@@ -1,5 +1,6 @@
-/* Operators that take indices: Gather, GatherElements, GatherND, ScatterElements (before opset 11:
- * Scatter), ScatterND. A negative index counts from the end; one outside its axis ends the run. */
+/* Operators that take indices: Gather, GatherElements, GatherND, ScatterElements (before opset
+ * 11: Scatter), ScatterND. A negative index counts from the end; one outside its axis ends the
+ * run. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>

@@ -26,8 +26,8 @@ static int prepare_dense(struct nn_op_call *call, const struct nn_gemm *g,
     return nn_dense_prepare(call, &matrix, (int64_t)g->m, ret_dense);
 }
 
-/* C = A · B + beta · C, by the stored weights where there are some. The tables and OpenBLAS take
- * matrices that have rows and columns. */
+/* C = A · B + beta · C, by the stored weights where there are some. The tables and OpenBLAS
+ * take matrices that have rows and columns. */
 static void multiply(const struct nn_kernels *k, const struct nn_panels *dense,
                      const struct nn_gemm *g)
 {

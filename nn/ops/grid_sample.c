@@ -1,6 +1,6 @@
 /* GridSample and AffineGrid. Which elements of an image a place of the grid is made of, and in
- * what shares, is the same for all channels: it is worked out once for a block of places and then
- * applied to one channel after the other.
+ * what shares, is the same for all channels: it is worked out once for a block of places and
+ * then applied to one channel after the other.
  *
  * Source: ONNX operators GridSample, opsets 16 to 22, and AffineGrid; the cubic is Keys' with
  * a = -0.75. */
@@ -141,8 +141,8 @@ static float place_of(const struct grid *g, int axis, float coordinate)
         x = g->axes == 3 ? roundf(x) : rintf(x); /* as PyTorch, which knows these two */
     float low = g->align_corners ? 0 : -0.5f;
     float high = g->align_corners ? extent - 1 : extent - 0.5f;
-    /* The cubic takes its neighbours from around the place itself, and the border for those that
-     * are not there (PyTorch, ONNX Runtime): it may overshoot there as it does elsewhere. */
+    /* The cubic takes its neighbours from around the place itself, and the border for those
+     * that are not there (PyTorch, ONNX Runtime): it may overshoot as it does elsewhere. */
     if (g->padding == BORDER && g->mode != CUBIC && !(x >= low && x <= high))
         x = limited(x, 0, extent - 1);
     if (g->padding == REFLECTION)

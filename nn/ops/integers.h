@@ -1,4 +1,4 @@
-/* The integer types, for loops that are written once and compiled for each. Private to nn/ops/. */
+/* The integer types, for loops written once and compiled for each. Private to nn/ops/. */
 #ifndef NN_OPS_INTEGERS_H
 #define NN_OPS_INTEGERS_H
 
@@ -31,8 +31,8 @@ static inline bool nn_type_is_integer(enum nn_type type)
     }
 }
 
-/* The integer part of a number, modulo 2^64: what a cast cuts to its type. All that is beyond the
- * 64-bit integers, and NaN, becomes -2^63 (what x86 gives). */
+/* The integer part of a number, modulo 2^64: what a cast cuts to its type. All that is beyond
+ * the 64-bit integers, and NaN, becomes -2^63 (what x86 gives). */
 static inline uint64_t nn_integer_part(double value)
 {
     if (value >= -0x1p63 && value < 0x1p63)

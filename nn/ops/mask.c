@@ -1,5 +1,5 @@
-/* Elements that are taken or left where they stand: Where, of two operands, with broadcasting, by
- * a condition; Trilu, of matrices, by the side of a diagonal. */
+/* Elements that are taken or left where they stand: Where, of two operands, with broadcasting,
+ * by a condition; Trilu, of matrices, by the side of a diagonal. */
 #include <errno.h>
 #include <string.h>
 
@@ -25,7 +25,7 @@ static int infer_where(struct nn_op_call *call)
     return 0;
 }
 
-/* The result is filled with one operand, then the other is written over it where it is wanted. */
+/* The result is filled with one operand, then the other is written where it is wanted. */
 struct state {
     struct nn_walk fill; /* operand 0: input 2 */
     struct nn_walk pick; /* operand 0: the condition, 1: input 1 */

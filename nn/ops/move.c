@@ -39,9 +39,7 @@ static int infer_concat(struct nn_op_call *call)
 static int concat(struct nn_op_call *call)
 {
     const struct nn_tensor *out = &call->outputs[0];
-    int rank = out->shape.rank;
-    int64_t given = nn_op_int(call, "axis", 1);
-    int axis = (int)(given < 0 ? given + rank : given);
+    int rank = out->shape.rank, axis = concat_axis(call);
     size_t size = nn_type_size(out->type);
     size_t row = (size_t)nn_shape_extent(&out->shape, axis, rank) * size;
     size_t rows = (size_t)nn_shape_extent(&out->shape, 0, axis);
@@ -69,8 +67,8 @@ static bool concat_time(const struct nn_op_call *call, const int *in, int *out)
 
 /* --- Split ------------------------------------------------------------------------------ */
 
-/* The extents of the parts, where they are given: an attribute in opsets 2 to 12, an input in the
- * others. Returns how many, 0 for equal parts. */
+/* The extents of the parts, where they are given: an attribute in opsets 2 to 12, an input in
+ * the others. Returns how many, 0 for equal parts. */
 static int split_list(const struct nn_op_call *call, const int64_t **ret_extents)
 {
     int count;

@@ -33,9 +33,9 @@ struct nn_spatial {
     bool direct;                     /* the input is its own layout */
 };
 
-/* The node's window over input 0 (N, C, spatial...): in, kernel, stride and dilation, for a kernel
- * of `axes` extents, which kernel_shape must be where it is given. All else is 0.
- * 0, -EINVAL or -ENOTSUP by name. */
+/* The node's window over input 0 (N, C, spatial...): in, kernel, stride and dilation, for a
+ * kernel of `axes` extents, which kernel_shape must be where it is given; all else is 0. Returns
+ * 0, or -EINVAL or -ENOTSUP by name. */
 int nn_spatial_window(const struct nn_op_call *call, const int64_t *kernel, int axes,
                       struct nn_spatial *ret_spatial);
 
@@ -52,8 +52,8 @@ int nn_spatial_list(const struct nn_op_call *call, const char *name, int axes, i
 /* The attribute pads, likewise; 0 when absent. */
 int nn_spatial_pads(const struct nn_op_call *call, int axes, int64_t *before, int64_t *after);
 
-/* Pads an axis with `total` in all, half of it on each side; the odd one behind it (SAME_UPPER) or
- * before it. */
+/* Pads an axis with `total` in all, half of it on each side; the odd one behind it (SAME_UPPER)
+ * or before it. */
 void nn_spatial_pad_evenly(struct nn_spatial *s, int axis, int64_t total, bool upper);
 
 /* Taps of an axis that are this far apart read one phase. */

@@ -1,5 +1,5 @@
-/* Sums over taps (nn/kernels/kernels.h) by panels of output channels, which share the inputs they
- * read: the inner loops of Conv and ConvTranspose.
+/* Sums over taps (nn/kernels/kernels.h) by panels of output channels, which share the inputs
+ * they read: the inner loops of Conv and ConvTranspose.
  *
  * Thread: plain data; functions are pure. */
 #ifndef NN_OPS_TAPS_H
@@ -24,15 +24,15 @@ struct nn_taps {
     float low, high;        /* what sums are clamped to; panels of one row are not */
 };
 
-/* For so many output channels: how they are put into panels. No taps yet, no bias, no limits. */
+/* How so many output channels are put into panels; without taps, bias and limits yet. */
 struct nn_taps nn_taps_init(const struct nn_kernels *k, int64_t outputs);
 
 /* Positions of so many input channels that all panels go over before the next ones are read:
  * whole chunks. */
 int64_t nn_taps_band(int64_t channels);
 
-/* One panel at n positions: y[r·y_step + i] = bias + Σ over the taps of x[offset + i]. Of a last
- * panel only the rows that are channels are written. */
+/* One panel at n positions: y[r·y_step + i] = bias + Σ over the taps of x[offset + i]. Of a
+ * last panel only the rows that are channels are written. */
 void nn_taps_sum(const struct nn_kernels *k, const struct nn_taps *taps, int64_t panel,
                  const float *x, float *y, size_t y_step, size_t n);
 

@@ -102,15 +102,15 @@ struct nn_winograd nn_winograd_init(size_t m, const struct nn_kernels *k,
         .pad_left = s->pad_before[2],
         .rows = pool ? s->out[1] / 2 : s->out[1],
         .columns = pool ? s->out[2] / 2 : s->out[2],
-        .lines = (s->out[1] + side - 1) / side,
-        .line_tiles = (s->out[2] + side - 1) / side,
+        .lines = ceiling(s->out[1], side),
+        .line_tiles = ceiling(s->out[2], side),
         .pool = pool,
         .few = channels <= FEW,
         .tile_rows = (int64_t)k->tile_rows,
         .lanes = (int64_t)k->lanes,
     };
     w.tiles = images * w.lines * w.line_tiles;
-    w.panels = (outputs + w.tile_rows - 1) / w.tile_rows;
+    w.panels = ceiling(outputs, w.tile_rows);
     return w;
 }
 
@@ -131,7 +131,7 @@ size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn
 {
     size_t strip = w->elements * strip_step(w, k);
     size_t group = (size_t)(w->panels < GROUP ? w->panels : GROUP) * (size_t)w->tile_rows;
-    /* A vector more than there is: outputs read whole ones from wherever a row of tiles starts. */
+    /* A vector more than there is: outputs read whole ones from where a row of tiles starts. */
     return strip + (w->few ? 0 : group * w->elements * k->tile_width) + k->lanes;
 }
 
@@ -195,8 +195,8 @@ struct run {
     bool activates;  /* otherwise */
 };
 
-/* Tiles of one strip that are neighbours in one row of tiles. Tiles are numbered through columns
- * of `lanes` tiles, row by row in each, so that most pieces fill one vector. */
+/* Tiles of one strip that are neighbours in one row of tiles. Tiles are numbered through
+ * columns of `lanes` tiles, row by row in each, so that most pieces fill one vector. */
 struct piece {
     int64_t image, line, column; /* of tiles */
     size_t at, n;                /* in the strip */

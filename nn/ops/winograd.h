@@ -17,12 +17,13 @@ struct nn_winograd {
     int64_t images, channels, outputs; /* batch, input and output channels */
     int64_t height, width;             /* of an input */
     int64_t pad_top, pad_left;
-    int64_t rows, columns;            /* of an output, as it is written */
-    int64_t lines, line_tiles;        /* rows of tiles in an image, tiles in a row */
-    int64_t tiles;                    /* of all images */
-    bool pool;                        /* maxima of 2×2 outputs are written */
-    bool few;                         /* so few channels that products are not stored */
-    int64_t tile_rows, panels, lanes; /* output channels in a panel of weights, panels */
+    int64_t rows, columns;     /* of an output, as it is written */
+    int64_t lines, line_tiles; /* rows of tiles in an image, tiles in a row */
+    int64_t tiles;             /* of all images */
+    bool pool;                 /* maxima of 2×2 outputs are written */
+    bool few;                  /* so few channels that products are not stored */
+    int64_t tile_rows, panels; /* output channels in a panel of weights, panels */
+    int64_t lanes;             /* tiles that are transformed at once */
 };
 
 /* The m that does a convolution in one group fastest, and is exact enough; 0: none, taps are
