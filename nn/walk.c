@@ -48,15 +48,20 @@ bool nn_walk_next(const struct nn_walk *walk, struct nn_walk_cursor *cursor)
     return false;
 }
 
-void nn_walk_broadcast(const struct nn_shape *shape, const struct nn_shape *whole,
-                       int64_t *strides)
+void nn_walk_broadcast(struct nn_walk *walk, const struct nn_shape *whole,
+                       const struct nn_shape *a, const struct nn_shape *b)
 {
-    int64_t stride = 1;
-    for (int d = whole->rank - 1, own = shape->rank - 1; d >= 0; d--, own--) {
-        int64_t dim = own >= 0 ? shape->dim[own] : 1;
-        strides[d] = dim == 1 ? 0 : stride;
-        stride *= dim;
+    const struct nn_shape *shapes[] = {a, b};
+    int64_t step[NN_MAX_RANK][2] = {{0}};
+    for (int i = 0; i < (b ? 2 : 1); i++) {
+        int64_t stride = 1;
+        for (int d = whole->rank - 1, own = shapes[i]->rank - 1; own >= 0; d--, own--) {
+            int64_t dim = shapes[i]->dim[own];
+            step[d][i] = dim == 1 ? 0 : stride;
+            stride *= dim;
+        }
     }
+    nn_walk_make(walk, whole, step);
 }
 
 /* Four-byte elements are copied as integers: copying a float must not quiet a NaN. */

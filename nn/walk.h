@@ -32,10 +32,10 @@ void nn_walk_make(struct nn_walk *walk, const struct nn_shape *shape, const int6
 /* To the next inner loop; false, with the cursor back at the start, when all are done. */
 bool nn_walk_next(const struct nn_walk *walk, struct nn_walk_cursor *cursor);
 
-/* Row-major strides of `shape` as an operand of `whole` (NumPy's alignment at the right);
- * 0 where it is broadcast. strides has whole->rank entries. */
-void nn_walk_broadcast(const struct nn_shape *shape, const struct nn_shape *whole,
-                       int64_t *strides);
+/* A walk over `whole` with operands of shapes that broadcast to it (NumPy's alignment at the
+ * right). Without b, operand 1 stays where it is. */
+void nn_walk_broadcast(struct nn_walk *walk, const struct nn_shape *whole,
+                       const struct nn_shape *a, const struct nn_shape *b);
 
 /* y[i] = x at operand 0 of the walk, for elements of 1, 2, 4 or 8 bytes. y is dense. */
 void nn_walk_copy(const struct nn_walk *walk, void *y, const void *x, size_t element_bytes);

@@ -59,7 +59,6 @@ int nn_broadcast_infer_alike(struct nn_op_call *call)
 
 int nn_broadcast_prepare(struct nn_op_call *call)
 {
-    const struct nn_shape *whole = &call->outputs[0].shape;
     struct nn_shape second;
     struct nn_walk *walk = nn_op_alloc(call, sizeof *walk);
     if (!walk)
@@ -67,14 +66,7 @@ int nn_broadcast_prepare(struct nn_op_call *call)
     int r = second_shape(call, &second);
     if (r < 0)
         return r;
-    int64_t a[NN_MAX_RANK], b[NN_MAX_RANK], step[NN_MAX_RANK][2];
-    nn_walk_broadcast(&call->inputs[0].shape, whole, a);
-    nn_walk_broadcast(&second, whole, b);
-    for (int d = 0; d < whole->rank; d++) {
-        step[d][0] = a[d];
-        step[d][1] = b[d];
-    }
-    nn_walk_make(walk, whole, step);
+    nn_walk_broadcast(walk, &call->outputs[0].shape, &call->inputs[0].shape, &second);
     call->state = walk;
     return 0;
 }

@@ -132,14 +132,7 @@ static int prelu_prepare(struct nn_op_call *call)
     int r = slope_shape(call, &slope);
     if (r < 0)
         return r;
-    int64_t strides[NN_MAX_RANK], step[NN_MAX_RANK][2], stride = 1;
-    nn_walk_broadcast(&slope, x, strides);
-    for (int d = x->rank - 1; d >= 0; d--) {
-        step[d][0] = stride;
-        step[d][1] = strides[d];
-        stride *= x->dim[d];
-    }
-    nn_walk_make(walk, x, step);
+    nn_walk_broadcast(walk, x, x, &slope);
     call->state = walk;
     return 0;
 }

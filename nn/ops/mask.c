@@ -37,16 +37,8 @@ static int prepare_where(struct nn_op_call *call)
     struct state *state = nn_op_alloc(call, sizeof *state);
     if (!state)
         return -ENOMEM;
-    int64_t stride[3][NN_MAX_RANK], fill[NN_MAX_RANK][2] = {{0}}, pick[NN_MAX_RANK][2];
-    for (int i = 0; i < 3; i++)
-        nn_walk_broadcast(&call->inputs[i].shape, whole, stride[i]);
-    for (int d = 0; d < whole->rank; d++) {
-        fill[d][0] = stride[2][d];
-        pick[d][0] = stride[0][d];
-        pick[d][1] = stride[1][d];
-    }
-    nn_walk_make(&state->fill, whole, fill);
-    nn_walk_make(&state->pick, whole, pick);
+    nn_walk_broadcast(&state->fill, whole, &call->inputs[2].shape, NULL);
+    nn_walk_broadcast(&state->pick, whole, &call->inputs[0].shape, &call->inputs[1].shape);
     call->state = state;
     return 0;
 }

@@ -26,15 +26,10 @@ static int infer_expand(struct nn_op_call *call)
 
 static int prepare_expand(struct nn_op_call *call)
 {
-    const struct nn_shape *whole = &call->outputs[0].shape;
-    int64_t stride[NN_MAX_RANK], step[NN_MAX_RANK][2] = {{0}};
     struct nn_walk *walk = nn_op_alloc(call, sizeof *walk);
     if (!walk)
         return -ENOMEM;
-    nn_walk_broadcast(&call->inputs[0].shape, whole, stride);
-    for (int d = 0; d < whole->rank; d++)
-        step[d][0] = stride[d];
-    nn_walk_make(walk, whole, step);
+    nn_walk_broadcast(walk, &call->outputs[0].shape, &call->inputs[0].shape, NULL);
     call->state = walk;
     return 0;
 }

@@ -87,14 +87,7 @@ static int layer_prepare(struct nn_op_call *call)
         if (!nn_op_has_input(call, i))
             continue;
         l->whole[i] = is_whole(x, &call->inputs[i].shape, l->axis);
-        int64_t strides[NN_MAX_RANK], step[NN_MAX_RANK][2], stride = 1;
-        nn_walk_broadcast(&call->inputs[i].shape, x, strides);
-        for (int d = x->rank - 1; d >= 0; d--) {
-            step[d][0] = stride;
-            step[d][1] = strides[d];
-            stride *= x->dim[d];
-        }
-        nn_walk_make(&l->walks[i], x, step);
+        nn_walk_broadcast(&l->walks[i], x, x, &call->inputs[i].shape);
     }
     call->state = l;
     return 0;

@@ -46,16 +46,8 @@ static int prepare(struct nn_op_call *call)
     struct nn_walk *walks = nn_op_alloc(call, (size_t)call->input_count * sizeof *walks);
     if (!walks)
         return -ENOMEM;
-    int64_t own[NN_MAX_RANK], dense[NN_MAX_RANK], step[NN_MAX_RANK][2];
-    nn_walk_broadcast(whole, whole, dense);
-    for (int i = 0; i < call->input_count; i++) {
-        nn_walk_broadcast(&call->inputs[i].shape, whole, own);
-        for (int d = 0; d < whole->rank; d++) {
-            step[d][0] = own[d];
-            step[d][1] = dense[d];
-        }
-        nn_walk_make(&walks[i], whole, step);
-    }
+    for (int i = 0; i < call->input_count; i++)
+        nn_walk_broadcast(&walks[i], whole, &call->inputs[i].shape, whole);
     call->state = walks;
     return 0;
 }
