@@ -1,5 +1,6 @@
 #include "nn/ops/taps.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* Taps summed at a time: their weights and input rows stay in the first-level cache, and
@@ -14,6 +15,7 @@
 
 struct nn_taps nn_taps_init(const struct nn_kernels *k, int64_t outputs)
 {
+    assert(k->tile_rows <= MOST_ROWS);
     /* A panel mostly of zeros, as depthwise convolution would have, is slower than rows. */
     int64_t rows = 2 * outputs >= (int64_t)k->tile_rows ? (int64_t)k->tile_rows : 1;
     return (struct nn_taps){.outputs = outputs,
