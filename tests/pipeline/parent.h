@@ -108,7 +108,7 @@ static inline void parent_start(struct parent *parent, const char *option)
 
 static inline void parent_await_ready(struct parent *parent)
 {
-    int r = parent_receive(parent, parent_now_ms() + 20000);
+    int r = parent_receive(parent, parent_now_ms() + 20000 * PARENT_PATIENCE);
     ck_assert_int_eq(r, 1);
     ck_assert_int_eq(parent->message.type, MESSAGE_READY);
     ck_assert(parent->message.ready.locked);
