@@ -39,16 +39,13 @@ build: $(BUILD)/build.ninja
 demo: build
 	cli/demo.sh $(BUILD)
 
-# Two tests to a processor: the longest of them wait most of their time.
-MESON_TEST = meson test --print-errorlogs --num-processes $$((2 * $$(nproc)))
-
 test: test-release test-asan
 
 test-release: build
-	$(MESON_TEST) -C $(BUILD)
+	python3 tests/tools/run_suite.py $(BUILD)
 
 test-asan: $(BUILD)-asan/build.ninja
-	$(MESON_TEST) -C $(BUILD)-asan
+	python3 tests/tools/run_suite.py $(BUILD)-asan
 
 # Figures, not verdicts.
 bench: build bench-networks

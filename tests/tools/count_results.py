@@ -1,69 +1,57 @@
 #!/usr/bin/env python3
-"""Sums what meson's runner wrote: what was skipped, by name and number, what the programs that failed
-said last, then 'N passed, N failed'.
+"""Sums what meson's runner wrote: how many tests of each program were skipped, what passed only when it
+was run again (run_suite.py), what failed and said last, then 'N passed, N failed'.
 
 usage: count_results.py BUILD_DIR...
 
 Exit 1 when something failed, a build directory has no result, or nothing ran at all.
 """
-import json
+import collections
 import re
 import sys
 import xml.etree.ElementTree as ET
+
+from results import read_results
 
 LAST_LINES = 40  # shown of a program that failed
 
 
 def count(build):
-    """Passed, failed, skipped of one build directory, naming what did not pass."""
-    passed = failed = skipped = 0
-    failed_suites = set()
-    root = ET.parse(f'{build}/meson-logs/testlog.junit.xml').getroot()
-    for case in root.iter('testcase'):
-        kinds = {child.tag for child in case}
-        suite, name = case.get('classname', ''), case.get('name')
-        if kinds & {'failure', 'error'}:
-            failed += 1
-            failed_suites.add(suite.removeprefix('vigil.'))
-            failed_suites.add(name)
-            print(f'failed: {build}: {suite}: {name}')
-        elif 'skipped' in kinds:
-            skipped += 1
-            print(f'skipped: {build}: {suite}: {name}')
-        else:
-            passed += 1
-    # A program that dies half-way leaves only passed cases behind: its own result counts too.
-    with open(f'{build}/meson-logs/testlog.json', encoding='utf-8') as log:
-        for line in log:
-            test = json.loads(line)
-            name = test['name'].removeprefix('vigil:').split(' / ')[-1]
-            if test['result'] not in ('OK', 'SKIP') and name not in failed_suites:
-                failed += 1
-                print(f"failed: {build}: {name}: {test['result']}")
-            if test['result'] not in ('OK', 'SKIP'):
-                lines = (test.get('stdout', '') + test.get('stderr', '')).splitlines()
-                print('\n'.join(f'    {line}' for line in lines[-LAST_LINES:]))
-            # A Check test cannot say "skip" in TAP: it says so in a comment line.
-            for said in re.findall(r'^# skipped: .*$', test.get('stdout', ''), re.MULTILINE):
-                skipped += 1
-                passed -= 1
-                print(f'skipped: {build}: {name}: {said[11:]}')
-    return passed, failed, skipped
+    """How many tests of one build directory passed, failed, were skipped, naming what did not pass."""
+    total = collections.Counter()
+    for program in read_results(build).values():
+        own = collections.Counter(verdict for _, verdict in program.cases)
+        # A Check test cannot say "skip" in TAP: it says so in a comment line.
+        said = re.findall(r'^# skipped: (.*)$', program.output, re.MULTILINE)
+        own['skipped'] += len(said)
+        own['passed'] -= len(said)
+        names = [name for name, verdict in program.cases if verdict == 'skipped'] + said
+        if names:
+            print(f'skipped: {build}: {program.short}: {"; ".join(names)}')
+        if program.first:
+            print(f'run again: {build}: {program.short}: {program.first.result}, then '
+                  f'{program.result}; first it said', *program.first.last_lines(LAST_LINES), sep='\n')
+        if program.failed:
+            # A program that dies half-way leaves only passed cases behind: its own result counts too.
+            own['failed'] = max(own['failed'], 1)
+            cases = [name for name, verdict in program.cases if verdict == 'failed']
+            print(f'failed: {build}: {program.short} ({program.result}): {"; ".join(cases)}',
+                  *program.last_lines(LAST_LINES), sep='\n')
+        total += own
+    return total
 
 
 def main():
-    totals = [0, 0, 0]
+    total = collections.Counter()
     for build in sys.argv[1:]:
         try:
-            result = count(build)
+            total += count(build)
         except (OSError, ET.ParseError, ValueError) as error:
             print(f'no result of {build}: {error}')
-            result = (0, 1, 0)
-        totals = [a + b for a, b in zip(totals, result)]
-    passed, failed, skipped = totals
-    print(f'{skipped} skipped, named above' if skipped else 'none skipped')
-    print(f'{passed} passed, {failed} failed')
-    return 1 if failed or not passed else 0
+            total['failed'] += 1
+    print(f'{total["skipped"]} skipped, named above' if total['skipped'] else 'none skipped')
+    print(f'{total["passed"]} passed, {total["failed"]} failed')
+    return 1 if total['failed'] or not total['passed'] else 0
 
 
 sys.exit(main())
