@@ -28,6 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct nn_byte_kernels; /* nn/kernels/bytes.h */
+
 /* C = alpha · op(A) · op(B) + beta · C, row-major, op(X) = X or its transpose. op(A) is m×k,
  * op(B) k×n. A step is the distance between rows as stored. With beta 0, C is only written.
  * No count or step over INT32_MAX. */
@@ -199,6 +201,8 @@ struct nn_kernels {
     float (*sum_squares)(const float *x, float center, size_t n); /* Σ (x[i] - center)² */
     /* y = exp(x - max) / Σ exp(x - max); within 3e-7. */
     void (*softmax)(float *y, const float *x, size_t n);
+
+    const struct nn_byte_kernels *bytes; /* the same in integers of 8 bits */
 };
 
 /* The fastest table this processor can run. The environment variable VIGIL_KERNELS names a

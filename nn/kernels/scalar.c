@@ -305,4 +305,5 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .sum = scalar_sum,
     .sum_squares = scalar_sum_squares,
     .softmax = scalar_softmax,
+    .bytes = &nn_byte_table_scalar,
 };

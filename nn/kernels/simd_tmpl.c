@@ -5,6 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+/* The table of integers that goes with it. */
+#ifndef BYTES
+#define BYTES nn_byte_table_scalar
+#endif
+
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Before loops whose arrays are to live in registers. */
@@ -639,4 +644,5 @@ const struct nn_kernels TABLE = {
     .sum = simd_sum,
     .sum_squares = simd_sum_squares,
     .softmax = simd_softmax,
+    .bytes = &BYTES,
 };

@@ -3,9 +3,11 @@
 #ifndef NN_KERNELS_TABLES_H
 #define NN_KERNELS_TABLES_H
 
+#include "nn/kernels/bytes.h"
 #include "nn/kernels/kernels.h"
 
 extern const struct nn_kernels nn_kernels_table_scalar;
+extern const struct nn_byte_kernels nn_byte_table_scalar;
 #if defined(__x86_64__)
 extern const struct nn_kernels nn_kernels_table_avx2;
 extern const struct nn_kernels nn_kernels_table_avx512;

@@ -45,27 +45,15 @@ struct conv {
 
 static int geometry(const struct nn_op_call *call, struct conv *ret_conv)
 {
-    struct conv c = {0};
-    const struct nn_shape *x = &call->inputs[0].shape, *w = &call->inputs[1].shape;
-    if (w->rank < 3 || x->rank != w->rank)
-        return nn_op_fail(call, -EINVAL, "its input has rank %d and its weight rank %d",
-                          x->rank, w->rank);
-    c.batch = x->dim[0];
-    c.groups = nn_op_int(call, "group", 1);
-    c.in_channels = w->dim[1];
-    int64_t channels;
-    if (c.groups < 1 || w->dim[0] < 1 || w->dim[1] < 1 || w->dim[0] % c.groups != 0 ||
-        __builtin_mul_overflow(c.groups, c.in_channels, &channels) || channels != x->dim[1])
-        return nn_op_fail(
-            call, -EINVAL,
-            "group %lld, a weight for %lld of %lld channels and %lld input channels "
-            "do not fit together",
-            (long long)c.groups, (long long)w->dim[1], (long long)w->dim[0],
-            (long long)x->dim[1]);
-    c.out_channels = w->dim[0] / c.groups;
-    int r = nn_spatial_infer(call, w->dim + 2, w->rank - 2, c.in_channels, &c.spatial);
+    struct nn_spatial_filters f;
+    int r = nn_spatial_filters(call, 1, 1, &f);
     if (r < 0)
         return r;
+    struct conv c = {.spatial = f.spatial,
+                     .batch = f.batch,
+                     .groups = f.groups,
+                     .in_channels = f.in_channels,
+                     .out_channels = f.out_channels};
     c.pooled = call->pooled;
     const int64_t *out = c.spatial.out;
     if (c.pooled && (c.spatial.axes != 2 || out[1] < 2 || out[2] < 2))

@@ -4,15 +4,7 @@
 
 #include "nn/activation.h"
 #include "nn/ops/dense.h"
-
-/* OpenBLAS counts with 32 bits. */
-static int check_extents(const struct nn_op_call *call, int64_t m, int64_t n, int64_t k)
-{
-    if (m > INT32_MAX || n > INT32_MAX || k > INT32_MAX)
-        return nn_op_fail(call, -E2BIG, "a product of %lldx%lld by %lldx%lld is too large",
-                          (long long)m, (long long)k, (long long)k, (long long)n);
-    return 0;
-}
+#include "nn/ops/matmul.h"
 
 /* Weights in the form the plan wants them in, if that is another than their own. */
 static int prepare_dense(struct nn_op_call *call, const struct nn_gemm *g,
@@ -64,7 +56,7 @@ static int gemm_geometry(const struct nn_op_call *call, struct gemm *ret_gemm)
     if (b->dim[tb] != k)
         return nn_op_fail(call, -EINVAL, "its inputs have %lld columns and %lld rows",
                           (long long)k, (long long)b->dim[tb]);
-    int r = check_extents(call, m, n, k);
+    int r = nn_matmul_check(call, m, n, k);
     if (r < 0)
         return r;
     struct gemm g = {
@@ -178,66 +170,27 @@ static double gemm_macs(const struct nn_op_call *call)
 
 /* MatMul. */
 
-/* As many products as the leading dimensions, broadcast together, count. */
 struct matmul {
-    struct nn_gemm product;
+    struct nn_matmul shape;
+    struct nn_gemm product; /* without the pointers */
     struct nn_panels dense; /* as for Gemm */
-    int batch_rank;
-    int64_t batch[NN_MAX_RANK];
-    int64_t a_batch_step[NN_MAX_RANK], b_batch_step[NN_MAX_RANK]; /* 0: broadcast */
 };
 
 static int matmul_geometry(const struct nn_op_call *call, struct matmul *ret_matmul,
                            struct nn_shape *ret_shape)
 {
-    struct nn_shape a = call->inputs[0].shape, b = call->inputs[1].shape;
-    bool a_vector = a.rank == 1, b_vector = b.rank == 1;
-    if (a.rank < 1 || b.rank < 1)
-        return nn_op_fail(call, -EINVAL, "a number has no rows to multiply");
-    if (a_vector)
-        a = (struct nn_shape){.rank = 2, .dim = {1, a.dim[0]}};
-    if (b_vector)
-        b = (struct nn_shape){.rank = 2, .dim = {b.dim[0], 1}};
-    int64_t m = a.dim[a.rank - 2], k = a.dim[a.rank - 1], n = b.dim[b.rank - 1];
-    if (b.dim[b.rank - 2] != k)
-        return nn_op_fail(call, -EINVAL, "its inputs have %lld columns and %lld rows",
-                          (long long)k, (long long)b.dim[b.rank - 2]);
-    struct matmul mm = {.batch_rank = (a.rank > b.rank ? a.rank : b.rank) - 2};
-    struct nn_shape shape = {.rank = mm.batch_rank};
-    int64_t a_size = m * k, b_size = k * n;
-    for (int i = mm.batch_rank - 1; i >= 0; i--) {
-        int ai = i - mm.batch_rank + a.rank - 2, bi = i - mm.batch_rank + b.rank - 2;
-        int64_t da = ai < 0 ? 1 : a.dim[ai], db = bi < 0 ? 1 : b.dim[bi];
-        if (da != db && da != 1 && db != 1)
-            return nn_op_fail(call, -EINVAL, "dimensions %lld and %lld do not broadcast",
-                              (long long)da, (long long)db);
-        mm.batch[i] = shape.dim[i] = da == 1 ? db : da;
-        mm.a_batch_step[i] = da == 1 ? 0 : a_size;
-        mm.b_batch_step[i] = db == 1 ? 0 : b_size;
-        a_size *= da;
-        b_size *= db;
-    }
-    if (!a_vector)
-        shape.dim[shape.rank++] = m;
-    if (!b_vector)
-        shape.dim[shape.rank++] = n;
-    /* One matrix for the whole batch: all rows in one product. */
-    if (b.rank == 2) {
-        m = nn_shape_extent(&a, 0, a.rank - 1);
-        mm.batch_rank = 0;
-    }
-    int r = check_extents(call, m, n, k);
+    struct matmul mm = {0};
+    int r = nn_matmul_init(call, 0, 1, &mm.shape, ret_shape);
     if (r < 0)
         return r;
-    mm.product = (struct nn_gemm){.m = (size_t)m,
-                                  .n = (size_t)n,
-                                  .k = (size_t)k,
-                                  .a_step = (size_t)k,
-                                  .b_step = (size_t)n,
-                                  .c_step = (size_t)n,
+    mm.product = (struct nn_gemm){.m = (size_t)mm.shape.m,
+                                  .n = (size_t)mm.shape.n,
+                                  .k = (size_t)mm.shape.k,
+                                  .a_step = (size_t)mm.shape.k,
+                                  .b_step = (size_t)mm.shape.n,
+                                  .c_step = (size_t)mm.shape.n,
                                   .alpha = 1};
     *ret_matmul = mm;
-    *ret_shape = shape;
     return 0;
 }
 
@@ -263,7 +216,8 @@ static int matmul_prepare(struct nn_op_call *call)
         return -ENOMEM;
     call->state = mm;
     int r = matmul_geometry(call, mm, &shape);
-    return r < 0 || mm->batch_rank > 0 ? r : prepare_dense(call, &mm->product, &mm->dense);
+    return r < 0 || mm->shape.batch_rank > 0 ? r
+                                             : prepare_dense(call, &mm->product, &mm->dense);
 }
 
 static int matmul_forward(struct nn_op_call *call)
@@ -271,9 +225,7 @@ static int matmul_forward(struct nn_op_call *call)
     const struct matmul *mm = call->state;
     struct nn_gemm g = mm->product;
     const float *a = call->inputs[0].data, *b = call->inputs[1].data;
-    int64_t count = 1;
-    for (int i = 0; i < mm->batch_rank; i++)
-        count *= mm->batch[i];
+    int64_t count = nn_matmul_count(&mm->shape);
     g.c = call->outputs[0].data;
     /* Not in ONNX: a row to add, which the planner folded in (nn/fuse.c). */
     if (nn_op_has_input(call, 2)) {
@@ -282,15 +234,10 @@ static int matmul_forward(struct nn_op_call *call)
         g.beta = 1;
     }
     for (int64_t i = 0; i < count; i++, g.c += g.m * g.n) {
-        g.a = a;
-        g.b = b;
-        int64_t rest = i;
-        for (int axis = mm->batch_rank - 1; axis >= 0; axis--) {
-            int64_t at = rest % mm->batch[axis];
-            rest /= mm->batch[axis];
-            g.a += at * mm->a_batch_step[axis];
-            g.b += at * mm->b_batch_step[axis];
-        }
+        int64_t at[2];
+        nn_matmul_at(&mm->shape, i, at);
+        g.a = a + at[0];
+        g.b = b + at[1];
         multiply(call->kernels, &mm->dense, &g);
     }
     if (call->activation != NN_ACTIVATION_NONE) {
@@ -300,24 +247,9 @@ static int matmul_forward(struct nn_op_call *call)
     return 0;
 }
 
-/* Time may be any axis of A but the summed one. Where it is a batch axis, B either has it too,
- * or does not vary along it. */
 static bool matmul_time(const struct nn_op_call *call, const int *in, int *out)
 {
-    const struct nn_shape *a = &call->inputs[0].shape, *b = &call->inputs[1].shape;
-    if (in[0] == NN_TIME_NONE || in[0] == a->rank - 1)
-        return false;
-    bool rows = in[0] == a->rank - 2;
-    int wider = b->rank > a->rank ? b->rank - a->rank : 0;
-    int b_axis = in[0] + b->rank - a->rank; /* of B, that meets A's time */
-    if (in[1] != NN_TIME_NONE) {
-        if (in[1] != b_axis || in[1] >= b->rank - 2 || a->dim[in[0]] != b->dim[in[1]])
-            return false;
-    } else if (!rows && b->rank > 2 && b_axis >= 0 && b->dim[b_axis] != 1) {
-        return false;
-    }
-    out[0] = in[0] + wider;
-    return true;
+    return nn_matmul_time(call, 0, 1, in, out);
 }
 
 static double matmul_macs(const struct nn_op_call *call)

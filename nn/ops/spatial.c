@@ -180,6 +180,34 @@ int nn_spatial_infer(const struct nn_op_call *call, const int64_t *kernel, int a
     return r;
 }
 
+int nn_spatial_filters(const struct nn_op_call *call, int weight, int64_t quantum,
+                       struct nn_spatial_filters *ret_filters)
+{
+    struct nn_spatial_filters f = {0};
+    const struct nn_shape *x = &call->inputs[0].shape, *w = &call->inputs[weight].shape;
+    if (w->rank < 3 || x->rank != w->rank)
+        return nn_op_fail(call, -EINVAL, "its input has rank %d and its weight rank %d",
+                          x->rank, w->rank);
+    f.batch = x->dim[0];
+    f.groups = nn_op_int(call, "group", 1);
+    f.in_channels = w->dim[1];
+    int64_t channels;
+    if (f.groups < 1 || w->dim[0] < 1 || w->dim[1] < 1 || w->dim[0] % f.groups != 0 ||
+        __builtin_mul_overflow(f.groups, f.in_channels, &channels) || channels != x->dim[1])
+        return nn_op_fail(
+            call, -EINVAL,
+            "group %lld, a weight for %lld of %lld channels and %lld input channels "
+            "do not fit together",
+            (long long)f.groups, (long long)w->dim[1], (long long)w->dim[0],
+            (long long)x->dim[1]);
+    f.out_channels = w->dim[0] / f.groups;
+    int r = nn_spatial_infer(call, w->dim + 2, w->rank - 2, (f.in_channels - 1) / quantum + 1,
+                             &f.spatial);
+    if (r == 0)
+        *ret_filters = f;
+    return r;
+}
+
 void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channels,
                        struct nn_shape *ret_shape)
 {
@@ -220,21 +248,21 @@ static float *fill_row(float *to, float value, int64_t count)
 }
 
 /* One phase of one channel. */
-static float *lay_out_phase(const struct nn_spatial *s, const struct nn_kernels *k,
-                            const float *x, float fill, const int64_t *phase, float *to)
+static float *lay_out_phase(const struct nn_spatial *s, const struct nn_spatial_source *source,
+                            float fill, const int64_t *phase, float *to)
 {
     struct filled d = filled_part(s, 0, phase[0]), h = filled_part(s, 1, phase[1]),
                   w = filled_part(s, 2, phase[2]);
     int64_t plane = s->extent[1] * s->extent[2];
     to = fill_row(to, fill, d.first * plane);
     for (int64_t i = d.first; i < d.last; i++) {
-        const float *slice = x + (d.start + (i - d.first) * s->stride[0]) * s->in[1] * s->in[2];
+        int64_t slice = (d.start + (i - d.first) * s->stride[0]) * s->in[1] * s->in[2];
         to = fill_row(to, fill, h.first * s->extent[2]);
         for (int64_t j = h.first; j < h.last; j++) {
-            const float *row = slice + (h.start + (j - h.first) * s->stride[1]) * s->in[2];
+            int64_t row = slice + (h.start + (j - h.first) * s->stride[1]) * s->in[2];
             to = fill_row(to, fill, w.first);
             if (w.last > w.first)
-                k->gather(to, row + w.start, (size_t)s->stride[2], (size_t)(w.last - w.first));
+                source->copy(source, to, row + w.start, s->stride[2], w.last - w.first);
             to = fill_row(to + (w.last - w.first), fill, s->extent[2] - w.last);
         }
         to = fill_row(to, fill, (s->extent[1] - h.last) * s->extent[2]);
@@ -242,14 +270,34 @@ static float *lay_out_phase(const struct nn_spatial *s, const struct nn_kernels 
     return fill_row(to, fill, (s->extent[0] - d.last) * plane);
 }
 
-void nn_spatial_lay_out(const struct nn_spatial *s, const struct nn_kernels *k, const float *x,
-                        float fill, float *planes)
+void nn_spatial_lay_out_from(const struct nn_spatial *s, const struct nn_spatial_source *source,
+                             float fill, float *planes)
 {
     int64_t phase[NN_SPATIAL_AXES];
     for (phase[0] = 0; phase[0] < s->phases[0]; phase[0]++)
         for (phase[1] = 0; phase[1] < s->phases[1]; phase[1]++)
             for (phase[2] = 0; phase[2] < s->phases[2]; phase[2]++)
-                planes = lay_out_phase(s, k, x, fill, phase, planes);
+                planes = lay_out_phase(s, source, fill, phase, planes);
+}
+
+struct channel {
+    struct nn_spatial_source source;
+    const struct nn_kernels *k;
+    const float *x;
+};
+
+static void copy_channel(const struct nn_spatial_source *source, float *to, int64_t from,
+                         int64_t stride, int64_t count)
+{
+    const struct channel *c = (const struct channel *)source;
+    c->k->gather(to, c->x + from, (size_t)stride, (size_t)count);
+}
+
+void nn_spatial_lay_out(const struct nn_spatial *s, const struct nn_kernels *k, const float *x,
+                        float fill, float *planes)
+{
+    const struct channel channel = {{copy_channel}, k, x};
+    nn_spatial_lay_out_from(s, &channel.source, fill, planes);
 }
 
 void nn_spatial_taps(const struct nn_spatial *s, int64_t channels, int32_t *offsets)

@@ -59,6 +59,18 @@ void nn_spatial_pad_evenly(struct nn_spatial *s, int axis, int64_t total, bool u
 /* Taps of an axis that are this far apart read one phase. */
 int64_t nn_spatial_period(const struct nn_spatial *s, int axis);
 
+/* What a convolution's input 0 and weight (out, in / groups, spatial...) settle. */
+struct nn_spatial_filters {
+    struct nn_spatial spatial;
+    int64_t batch, groups;
+    int64_t in_channels, out_channels; /* of one group */
+};
+
+/* Checks the two against each other and the node's attributes. `quantum` input channels are laid
+ * out as one. As nn_spatial_infer. */
+int nn_spatial_filters(const struct nn_op_call *call, int weight, int64_t quantum,
+                       struct nn_spatial_filters *ret_filters);
+
 /* The shape of output 0: batch, channels, and out. */
 void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channels,
                        struct nn_shape *ret_shape);
@@ -66,6 +78,15 @@ void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channe
 /* One channel into its planes, `fill` where there is padding. planes: plane_size floats. */
 void nn_spatial_lay_out(const struct nn_spatial *s, const struct nn_kernels *k, const float *x,
                         float fill, float *planes);
+
+/* The same for what is no row of floats but as large: `copy` writes `count` elements, the first
+ * one number `from` of the channel and the others each `stride` behind. */
+struct nn_spatial_source {
+    void (*copy)(const struct nn_spatial_source *source, float *to, int64_t from,
+                 int64_t stride, int64_t count);
+};
+void nn_spatial_lay_out_from(const struct nn_spatial *s, const struct nn_spatial_source *source,
+                             float fill, float *planes);
 
 /* Where each tap of `channels` channels lies in their planes, relative to an output's place in
  * phase 0; in the order of a weight (channel, depth, height, width). */
