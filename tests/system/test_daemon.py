@@ -95,7 +95,7 @@ def put_is_idempotent_and_leaves_others_alone():
         expect(pid_of(running, 'calm-2') == second, 'the same again replaced its worker')
         expect(running.request('PUT', path, {'uri': SCENE, 'loop': True})[0] == 200, 'no change')
         wait_for('a new worker', lambda: pid_of(running, 'calm-2') not in (None, second), 10)
-        expect(is_gone(second), 'the old worker still lives')
+        wait_for('the end of the old worker', lambda: is_gone(second), 10)
         expect(running.request('PUT', path, {'uri': SCENE, 'enabled': False})[0] == 200, 'off')
         wait_for('no worker', lambda: pid_of(running, 'calm-2') is None, 10)
         expect(running.status('calm-2')['state'] == 'disabled', 'not disabled')
