@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Sums what meson's runner wrote: how many tests of each program were skipped, what passed only when it
-was run again (run_suite.py), what failed and said last, then 'N passed, N failed'.
+was run again (run_suite.py), what failed and what it said, then 'N passed, N failed'.
 
 usage: count_results.py BUILD_DIR...
 
@@ -30,13 +30,13 @@ def count(build):
             print(f'skipped: {build}: {program.short}: {"; ".join(names)}')
         if program.first:
             print(f'run again: {build}: {program.short}: {program.first.result}, then '
-                  f'{program.result}; first it said', *program.first.last_lines(LAST_LINES), sep='\n')
+                  f'{program.result}; first it said', *program.first.said(LAST_LINES), sep='\n')
         if program.failed:
             # A program that dies half-way leaves only passed cases behind: its own result counts too.
             own['failed'] = max(own['failed'], 1)
             cases = [name for name, verdict in program.cases if verdict == 'failed']
             print(f'failed: {build}: {program.short} ({program.result}): {"; ".join(cases)}',
-                  *program.last_lines(LAST_LINES), sep='\n')
+                  *program.said(LAST_LINES), sep='\n')
         total += own
     return total
 

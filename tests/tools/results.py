@@ -26,8 +26,11 @@ class Program:
     def failed(self):
         return self.result not in ('OK', 'SKIP')
 
-    def last_lines(self, count):
-        return [f'    {line}' for line in self.output.splitlines()[-count:]]
+    def said(self, count):
+        """What it failed with, and its last lines."""
+        lines = self.output.splitlines()
+        failures = [line for line in lines[:-count] if line.startswith('not ok')]
+        return [f'    {line}' for line in failures + lines[-count:]]
 
 
 def verdict(case):

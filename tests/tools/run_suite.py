@@ -40,8 +40,8 @@ def main():
     except OSError:
         return status  # it did not come to a test
     for program in failed:
-        print(f'failed: {program.short} ({program.result}), which said last:',
-              *program.last_lines(LAST_LINES), sep='\n', flush=True)
+        print(f'failed: {program.short} ({program.result}), which said:',
+              *program.said(LAST_LINES), sep='\n', flush=True)
     grave = [program for program in failed if program.killed or FINDING.search(program.output)]
     if grave or not 0 < len(failed) <= FEW:
         return status

@@ -292,12 +292,19 @@ END_TEST
 static const char *const malformed[] = {"garbage", "foreign",    "parent",
                                         "twice",   "descriptor", "disabled"};
 
+/* The next worker may have earned its death already and not have died of it. */
+static void expect_each_death_counted_once(int64_t killed)
+{
+    ck_assert_int_ge(killed, heard.crashed);
+    ck_assert_int_le(killed, heard.crashed + 1);
+}
+
 START_TEST(a_worker_that_sends_what_it_must_not_is_killed)
 {
     setup_as("puppet", (struct supervisor_options){0});
     supervisor_start(sup, malformed[_i]);
     wait_for(&heard.crashed, 1);
-    ck_assert_int_eq(stats().killed_malformed, 1);
+    expect_each_death_counted_once(stats().killed_malformed);
     ck_assert_int_eq(heard.records, 0);
 }
 END_TEST
@@ -309,7 +316,7 @@ START_TEST(a_worker_that_floods_is_killed)
     setup_as("puppet", (struct supervisor_options){0});
     supervisor_start(sup, floods[_i]);
     wait_for(&heard.crashed, 1);
-    ck_assert_int_eq(stats().killed_flooding, 1);
+    expect_each_death_counted_once(stats().killed_flooding);
 }
 END_TEST
 
