@@ -360,7 +360,7 @@ static int write_file(struct writer *w, const Onnx__ModelProto *proto)
 int nn_packed_write(const struct nn_plan *plan, const void *onnx, size_t size,
                     size_t inline_bytes, int fd, struct nn_error *err)
 {
-    if (plan->kernels != nn_kernels_best() || plan->constants.packed)
+    if (plan->reference || plan->kernels != nn_kernels_best() || plan->constants.packed)
         return nn_error_set(err, -EINVAL, "only a plan of the best kernels can be packed");
     struct nn_onnx file;
     int r = nn_onnx_open(&file, onnx, size, err);

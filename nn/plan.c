@@ -352,10 +352,15 @@ static int64_t own_window(const struct nn_model *model, const struct nn_plan_opt
     return own > 0 && own <= INT32_MAX ? own : 0;
 }
 
-/* The weights of a packed model are those of its own kernels, precision and window. */
+/* The weights of a packed model are those of its own kernels, precision and window. Those of the
+ * reference are never packed: they belong to the graph as it is written. */
 static int check_packed(const struct nn_packed *packed, const struct nn_kernels *kernels,
-                        enum nn_precision precision, bool other_window, struct nn_error *err)
+                        bool reference, enum nn_precision precision, bool other_window,
+                        struct nn_error *err)
 {
+    if (packed && reference)
+        return nn_error_set(err, -ENOTSUP,
+                            "a packed model does not run with reference kernels");
     if (packed && other_window)
         return nn_error_set(err, -ENOTSUP, "a packed model runs with its own window only");
     if (packed && strcmp(nn_packed_kernels(packed), kernels->name) != 0)
@@ -379,23 +384,23 @@ int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options
     bool other_window = options->window > 0 && own > 0 && options->window != own;
     struct nn_rewindow rewindow = {.frames = 0};
     struct nn_plan *plan = NULL;
-    const struct nn_kernels *kernels =
-        options->kernels == NN_KERNELS_REFERENCE ? nn_kernels_scalar() : nn_kernels_best();
+    bool reference = options->kernels == NN_KERNELS_REFERENCE;
+    const struct nn_kernels *kernels = reference ? nn_kernels_scalar() : nn_kernels_best();
     /* The reference kernels are what others are compared with. */
-    enum nn_precision precision =
-        options->kernels == NN_KERNELS_REFERENCE ? NN_PRECISION_FP32 : options->precision;
-    int r = check_packed(model->packed, kernels, precision, other_window, err);
+    enum nn_precision precision = reference ? NN_PRECISION_FP32 : options->precision;
+    int r = check_packed(model->packed, kernels, reference, precision, other_window, err);
     if (r == 0 && other_window)
         r = survey(model, options, own, limit, &rewindow, err);
     if (r == 0)
         r = start_plan(model, limit, &plan, err);
     if (r == 0) {
         plan->kernels = kernels;
+        plan->reference = reference;
         plan->precision = precision;
         struct nn_planner planner = {.model = model,
                                      .kernels = plan->kernels,
                                      .precision = precision,
-                                     .rewrites = options->kernels == NN_KERNELS_BEST,
+                                     .rewrites = !reference,
                                      .rewindow = other_window ? &rewindow : NULL,
                                      .pool = &plan->pool,
                                      .constants = &plan->constants,

@@ -23,6 +23,7 @@ struct nn_plan {
     struct nn_pool pool;
     struct nn_constants constants; /* of the pool, or of the model's packed file */
     const struct nn_kernels *kernels;
+    bool reference; /* runs the graph as it is written */
     enum nn_precision precision;
 
     int input_count, output_count;

@@ -10,7 +10,8 @@
 
 static const struct nn_plan_options whole = {.time_axis = -1};
 
-/* Conv (packed), Gemm (read as it is), and a Conv whose normalization is folded in. */
+/* Conv (packed, by two: no kernels have Winograd for it, whose weights are larger), Gemm (read as
+ * it is), and a Conv whose normalization is folded in. */
 static struct onnx_bytes small_model(int channels)
 {
     static float weights[1 << 18];
@@ -27,6 +28,7 @@ static struct onnx_bytes small_model(int channels)
     onnx_floats(&o, "one", DIMS(channels), ones);
     onnx_floats(&o, "g", DIMS(channels, 3), weights + 1000);
     onnx_node(&o, "Conv", "x w", "a");
+    onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 2});
     onnx_node(&o, "Conv", "a v s", "b");
     onnx_node(&o, "BatchNormalization", "b one s m one", "c");
     onnx_node(&o, "GlobalAveragePool", "c", "d");
@@ -329,6 +331,14 @@ START_TEST(another_set_of_kernels_is_refused)
     const struct nn_plan_options slow = {.time_axis = -1, .kernels = NN_KERNELS_REFERENCE};
     struct nn_error err = {{0}};
     ck_assert_int_eq(nn_plan_create(packed, &slow, &reference, &err), -ENOTSUP);
+    struct nn_model *model = NULL;
+    ck_assert_int_eq(nn_model_load(onnx.data, onnx.size, &model, NULL), 0);
+    reference = plan_of(model, &slow);
+    int fd = memfd_create("packed", MFD_CLOEXEC);
+    ck_assert_int_eq(nn_packed_write(reference, onnx.data, onnx.size, 64, fd, &err), -EINVAL);
+    close(fd);
+    nn_plan_unref(reference);
+    nn_model_unref(model);
     nn_plan_unref(plan);
     nn_model_unref(packed);
     free(onnx.data);
