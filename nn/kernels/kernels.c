@@ -21,6 +21,8 @@ static void find_tables(void)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
         available[available_count++] = &nn_kernels_table_avx512;
+#elif defined(__aarch64__)
+    available[available_count++] = &nn_kernels_table_neon;
 #endif
     nn_kernels_blas_init();
 }

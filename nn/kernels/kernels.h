@@ -139,7 +139,7 @@ struct nn_tile_end {
 };
 
 struct nn_kernels {
-    const char *name; /* "scalar", "avx2", "avx512" */
+    const char *name; /* "scalar", "avx2", "avx512", "neon" */
 
     void (*gemm)(const struct nn_gemm *g);
 

@@ -1,5 +1,5 @@
-/* Winograd's minimal filtering for the vector tables, included at the end of avx2.c and
- * avx512.c before the table; the contract and the sources are in kernels.h.
+/* Winograd's minimal filtering for the vector tables, included at the end of avx2.c,
+ * avx512.c and neon.c before the table; the contract and the sources are in kernels.h.
  *
  * Lanes are tiles that are neighbours in a row of tiles. Rows of an image are taken apart into
  * columns of tiles when they are read and put together when they are written, so that both

@@ -26,7 +26,7 @@ def measured(*arguments):
     told = json.loads(output)
     expect(0 < told['min_ms'] <= told['median_ms'] <= told['p95_ms'], told)
     expect(told['per_second'] > 0 and told['arena_bytes'] > 0, told)
-    expect(told['kernels'] in ('scalar', 'avx2', 'avx512') and told['precision'] == 'fp32', told)
+    expect(told['kernels'] in ('scalar', 'avx2', 'avx512', 'neon') and told['precision'] == 'fp32', told)
     return told
 
 

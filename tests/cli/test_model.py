@@ -288,7 +288,7 @@ def inspect_counts_what_a_model_costs():
     expect(told['parameters'] == 90 and told['macs_per_window'] == 162 + 72, told)
     expect(told['macs_per_frame'] == 0 and told['window'] == 0, told)
     expect(told['operators'] == {'Conv': 1, 'Flatten': 1, 'MatMul': 1, 'Relu': 1}, told)
-    expect(told['kernels'] in ('scalar', 'avx2', 'avx512'), told)
+    expect(told['kernels'] in ('scalar', 'avx2', 'avx512', 'neon'), told)
     expect(told['arena_bytes'] > 0 and told['weight_bytes'] >= 90 * 4, told)
     expect(told['inputs'] == [{'name': 'x', 'type': 'float32', 'shape': [1, 1, 5, 5]}], told)
 

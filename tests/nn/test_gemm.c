@@ -130,8 +130,9 @@ static double relative_difference(const struct stored *a, const struct stored *b
 {
     double most = 0, largest = 0;
     for (int i = 0; i < COLUMNS; i++) {
-        most = fmax(most, fabs((double)a->y[i] - b->y[i]));
-        largest = fmax(largest, fabs(b->y[i]));
+        double off = fabs((double)a->y[i] - b->y[i]), size = fabs(b->y[i]);
+        most = off > most ? off : most;
+        largest = size > largest ? size : largest;
     }
     return most / largest;
 }

@@ -1,74 +1,14 @@
 /* Every function of every table this processor can run, against the scalar table, at odd
- * sizes, with every array ending where its memory ends. With --bench, the speed of each. */
+ * sizes, with every array ending where its memory ends; those of whole windows are in
+ * test_kernel_windows.c. With --bench, the speed of each. */
 #include <float.h>
-#include <math.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "nn/half.h"
-#include "nn/kernels/kernels.h"
-#include "tests/suite.h"
+#include "tests/nn/kernel_arrays.h"
 
 enum { SIZES = 70 };
-
-/* n floats that end at an inaccessible page: one read too many is a crash. */
-static float *guarded(size_t n)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t bytes = (n * sizeof(float) + page - 1) / page * page + page;
-    char *memory =
-        mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ck_assert_ptr_ne(memory, MAP_FAILED);
-    ck_assert_int_eq(mprotect(memory + bytes, page, PROT_NONE), 0);
-    return (float *)(memory + bytes) - n;
-}
-
-static void release(float *p, size_t n)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t bytes = (n * sizeof(float) + page - 1) / page * page + page;
-    munmap((char *)(p + n) - bytes, bytes + page);
-}
-
-/* -1..1, the same numbers in every run. */
-static float next_random(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return (float)(*state >> 8) / 8388608.0f - 1.0f;
-}
-
-static float *guarded_random(size_t n, uint32_t seed)
-{
-    float *p = guarded(n);
-    for (size_t i = 0; i < n; i++)
-        p[i] = next_random(&seed);
-    return p;
-}
-
-/* Asserts only when something is wrong: each assertion that Check sees costs a message to its
- * parent process, and there are millions of values. */
-static void check_close(const char *what, const float *got, const float *want, size_t n,
-                        double tolerance)
-{
-    for (size_t i = 0; i < n; i++) {
-        bool close = isnan(want[i])   ? isnan(got[i])
-                     : isinf(want[i]) ? got[i] == want[i]
-                                      : fabs((double)got[i] - want[i]) <= tolerance;
-        if (!close)
-            ck_abort_msg("%s: [%zu] of %zu is %.9g, expected %.9g", what, i, n, got[i],
-                         want[i]);
-    }
-}
-
-/* Loop tests run once for each table after the scalar one. */
-static const struct nn_kernels *table(int loop)
-{
-    const struct nn_kernels *k = nn_kernels_at((size_t)loop);
-    ck_assert_ptr_nonnull(k);
-    return k;
-}
 
 START_TEST(products_agree_with_scalar_for_every_transposition_and_odd_size)
 {

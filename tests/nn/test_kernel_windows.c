@@ -1,0 +1,268 @@
+/* The kernels that work on whole windows, depthwise ones and those of Winograd, against the sums
+ * that define them, with every set of kernels that has them. The scalar one does without. */
+#include <string.h>
+
+#include "tests/nn/kernel_arrays.h"
+
+/* Each product and sum rounded as one operation, as kernels.h promises. */
+static float fused(float a, float b, float c)
+{
+    return (float)((double)a * b + c);
+}
+
+static float clamped(float x, float low, float high)
+{
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+static float depthwise_output(const struct nn_depthwise *d, size_t row, size_t column)
+{
+    float sum = 0;
+    for (size_t t = 0; t < d->kernel * d->kernel; t++) {
+        ptrdiff_t y = (ptrdiff_t)(row * d->stride + t / d->kernel) - d->pad_top;
+        ptrdiff_t x = (ptrdiff_t)(column * d->stride + t % d->kernel) - d->pad_left;
+        if (y >= 0 && y < d->height && x >= 0 && x < d->width)
+            sum = fused(d->weight[t], d->x[y * d->width + x], sum);
+    }
+    return clamped(d->bias + sum, d->low, d->high);
+}
+
+static void check_depthwise(const struct nn_kernels *k, struct nn_depthwise d)
+{
+    size_t image = (size_t)(d.height * d.width), outputs = d.rows * d.columns;
+    size_t taps = d.kernel * d.kernel;
+    float *x = guarded_random(image, 1), *weight = guarded_random(taps, 2);
+    float *got = guarded(outputs), *want = guarded(outputs);
+    d.x = x;
+    d.weight = weight;
+    d.y = got;
+    for (size_t i = 0; i < outputs; i++)
+        want[i] = depthwise_output(&d, i / d.columns, i % d.columns);
+    k->depthwise(&d);
+    check_close("depthwise", got, want, outputs, 0);
+    release(x, image);
+    release(weight, taps);
+    release(got, outputs);
+    release(want, outputs);
+}
+
+START_TEST(depthwise_windows_give_the_sums_of_their_taps)
+{
+    for (size_t kernel = 3; kernel <= 5; kernel += 2)
+        for (size_t stride = 1; stride <= 2; stride++)
+            for (ptrdiff_t width = 1; width <= 70; width++) {
+                ptrdiff_t pad = width % (ptrdiff_t)kernel, height = 1 + width % 13;
+                ptrdiff_t side = (ptrdiff_t)kernel;
+                if (height + 2 * pad < side || width + 2 * pad < side)
+                    continue;
+                check_depthwise(table(_i),
+                                (struct nn_depthwise){
+                                    .kernel = kernel,
+                                    .stride = stride,
+                                    .height = height,
+                                    .width = width,
+                                    .pad_top = pad,
+                                    .pad_left = pad,
+                                    .bias = 0.25f,
+                                    .low = width % 4 ? -0.5f : -INFINITY,
+                                    .high = width % 3 ? 0.75f : INFINITY,
+                                    .rows = (size_t)(height + 2 * pad - side) / stride + 1,
+                                    .columns = (size_t)(width + 2 * pad - side) / stride + 1,
+                                });
+            }
+}
+END_TEST
+
+/* Bᵀ and Aᵀ for the points 0, ±√½, ±√2, ∞ (m = 4) and 0, ±1, ∞ (m = 2). */
+enum { SIDE_MAX = 6 };
+#define HALF 0.70710678118654752440
+#define TWO  1.41421356237309504880
+static const double input4[SIDE_MAX][SIDE_MAX] = {
+    {1, 0, -2.5, 0, 1, 0},    {0, -TWO, -2, HALF, 1, 0},   {0, TWO, -2, -HALF, 1, 0},
+    {0, -HALF, -0.5, TWO, 1}, {0, HALF, -0.5, -TWO, 1, 0}, {0, 1, 0, -2.5, 0, 1},
+};
+static const double input2[SIDE_MAX][SIDE_MAX] = {
+    {1, 0, -1}, {0, 1, 1}, {0, -1, 1}, {0, -1, 0, 1}};
+static const double output4[4][SIDE_MAX] = {
+    {1, 1, 1, 1, 1, 0},
+    {0, HALF, -HALF, TWO, -TWO, 0},
+    {0, 0.5, 0.5, 2, 2, 0},
+    {0, HALF / 2, -HALF / 2, 2 * TWO, -2 * TWO, 1},
+};
+static const double output2[4][SIDE_MAX] = {{1, 1, 1}, {0, 1, -1, 1}};
+
+/* T d Tᵀ, row and column, of d (side, side). */
+static double transformed(const double (*t)[SIDE_MAX], size_t side,
+                          const double d[SIDE_MAX][SIDE_MAX], size_t row, size_t column)
+{
+    double sum = 0;
+    for (size_t r = 0; r < side; r++)
+        for (size_t c = 0; c < side; c++)
+            sum += t[row][r] * t[column][c] * d[r][c];
+    return sum;
+}
+
+/* Every element of every tile of a row, which starts `in->row` and `in->column` off the image. */
+static void check_input(const struct nn_kernels *k, struct nn_winograd_input in)
+{
+    size_t image = (size_t)(in.height * in.width), side = in.m + 2;
+    size_t floats = (side * side - 1) * in.v_step + in.room;
+    float *x = guarded_random(image, 3), *v = guarded(floats);
+    for (size_t i = 0; i < floats; i++)
+        v[i] = 12345;
+    in.x = x;
+    in.v = v;
+    k->winograd_input(&in);
+    for (size_t i = 0; i < in.n; i++) {
+        double d[SIDE_MAX][SIDE_MAX] = {{0}};
+        for (size_t t = 0; t < side * side; t++) {
+            ptrdiff_t row = in.row + (ptrdiff_t)(t / side);
+            ptrdiff_t column = in.column + (ptrdiff_t)(i * in.m + t % side);
+            if (row >= 0 && row < in.height && column >= 0 && column < in.width)
+                d[t / side][t % side] = x[row * in.width + column];
+        }
+        for (size_t e = 0; e < side * side; e++) {
+            float want =
+                (float)transformed(in.m == 4 ? input4 : input2, side, d, e / side, e % side);
+            check_close("winograd_input", &v[e * in.v_step + i], &want, 1, 6e-6);
+        }
+    }
+    for (size_t i = 0; i < floats; i++)
+        if (i % in.v_step >= in.room && v[i] != 12345)
+            ck_abort_msg("winograd_input: wrote beyond its room, at %zu", i);
+    release(x, image);
+    release(v, floats);
+}
+
+START_TEST(tiles_are_transformed_wherever_they_stick_out_of_the_image)
+{
+    const struct nn_kernels *k = table(_i);
+    for (size_t n = 1; n <= k->tile_width; n++)
+        for (size_t place = 0; place < 24; place++) {
+            size_t m = place % 2 ? 4 : 2;
+            ptrdiff_t width = (ptrdiff_t)(n * m + place / 3);
+            check_input(k, (struct nn_winograd_input){.m = m,
+                                                      .height = 1 + (ptrdiff_t)(place % 7),
+                                                      .width = width,
+                                                      .row = (ptrdiff_t)(place % 5) - 2,
+                                                      .column = (ptrdiff_t)(place % 4) - 2,
+                                                      .n = n,
+                                                      .room = n + place % 3,
+                                                      .v_step = k->tile_width + 3});
+        }
+}
+END_TEST
+
+START_TEST(products_of_transformed_tiles_add_up_in_order)
+{
+    const struct nn_kernels *k = table(_i);
+    static const size_t depths[] = {1, 2, 31, 256};
+    size_t rows = k->tile_rows, width = k->tile_width, step = width + 5;
+    size_t floats = (rows - 1) * step + width;
+    for (size_t c = 0; c < 8 * width; c++) {
+        size_t depth = depths[c % 4], n = 1 + c / 8;
+        bool add = c / 4 % 2;
+        float *a = guarded_random(depth * rows, 4), *b = guarded_random(depth * width, 5);
+        float *got = guarded_random(floats, 6), *start = guarded_random(floats, 6);
+        k->winograd_product(got, step, a, b, depth, n, add);
+        for (size_t i = 0; i < rows * n; i++) {
+            size_t at = i / n * step + i % n;
+            float want = add ? start[at] : 0;
+            for (size_t d = 0; d < depth; d++)
+                want = fused(a[d * rows + i / n], b[d * width + i % n], want);
+            check_close("winograd_product", &got[at], &want, 1, 0);
+        }
+        release(a, depth * rows);
+        release(b, depth * width);
+        release(got, floats);
+        release(start, floats);
+    }
+}
+END_TEST
+
+/* Output (row, column) of a row of tiles, before pooling. */
+static double winograd_output(const struct nn_winograd_output *o, size_t row, size_t column)
+{
+    size_t side = o->m + 2, depth = o->weight ? o->depth : 1;
+    double p[SIDE_MAX][SIDE_MAX] = {{0}};
+    for (size_t e = 0; e < side * side; e++)
+        for (size_t d = 0; d < depth; d++)
+            p[e / side][e % side] += (o->weight ? (double)o->weight[e * depth + d] : 1) *
+                                     o->p[(e * depth + d) * o->p_step + column / o->m];
+    double y = transformed(o->m == 4 ? output4 : output2, side, p, row, column % o->m);
+    return fmin(o->high, fmax(o->low, y + o->bias));
+}
+
+static double pooled_output(const struct nn_winograd_output *o, size_t row, size_t column)
+{
+    if (!o->pool)
+        return winograd_output(o, row, column);
+    double most = -INFINITY;
+    for (size_t i = 0; i < 4; i++)
+        most = fmax(most, winograd_output(o, 2 * row + i / 2, 2 * column + i % 2));
+    return most;
+}
+
+static void check_output(const struct nn_kernels *k, struct nn_winograd_output o, size_t depth)
+{
+    size_t elements = (o.m + 2) * (o.m + 2);
+    size_t vectors = (o.n + k->lanes - 1) / k->lanes * k->lanes;
+    size_t floats = (elements * (depth ? depth : 1) - 1) * o.p_step + vectors;
+    float *p = guarded_random(floats, 7), *weight = guarded_random(elements * depth, 8);
+    size_t outputs = (o.rows - 1) * o.y_step + o.columns;
+    float *y = guarded(outputs);
+    for (size_t i = 0; i < outputs; i++)
+        y[i] = 12345;
+    o.p = p;
+    o.weight = depth ? weight : NULL;
+    o.depth = depth;
+    o.y = y;
+    k->winograd_output(&o);
+    for (size_t i = 0; i < outputs; i++) {
+        bool inside = i % o.y_step < o.columns;
+        float want = inside ? (float)pooled_output(&o, i / o.y_step, i % o.y_step) : 12345;
+        check_close("winograd_output", &y[i], &want, 1, 2e-5);
+    }
+    release(p, floats);
+    release(weight, elements * depth);
+    release(y, outputs);
+}
+
+START_TEST(outputs_are_transformed_back_clamped_and_pooled)
+{
+    const struct nn_kernels *k = table(_i);
+    for (size_t n = 1; n <= k->tile_width; n++)
+        for (size_t mode = 0; mode < 24; mode++) {
+            size_t m = mode % 2 ? 4 : 2, side = mode / 2 % 2 ? m / 2 : m;
+            size_t columns = side * n - (mode / 4 % 2 && side * n > 1);
+            check_output(k,
+                         (struct nn_winograd_output){.m = m,
+                                                     .pool = side < m,
+                                                     .p_step = k->tile_width + 1,
+                                                     .n = n,
+                                                     .bias = 0.5f,
+                                                     .low = mode % 3 ? 0 : -INFINITY,
+                                                     .high = mode % 5 ? INFINITY : 2,
+                                                     .rows = 1 + mode % side,
+                                                     .columns = columns,
+                                                     .y_step = columns + mode % 4},
+                         mode / 8);
+        }
+}
+END_TEST
+
+int main(void)
+{
+    int tables = 1;
+    while (nn_kernels_at((size_t)tables))
+        tables++;
+    TCase *all = tcase_create("kernels of windows");
+    tcase_set_timeout(all, 120);
+    tcase_add_loop_test(all, depthwise_windows_give_the_sums_of_their_taps, 1, tables);
+    tcase_add_loop_test(all, tiles_are_transformed_wherever_they_stick_out_of_the_image, 1,
+                        tables);
+    tcase_add_loop_test(all, products_of_transformed_tiles_add_up_in_order, 1, tables);
+    tcase_add_loop_test(all, outputs_are_transformed_back_clamped_and_pooled, 1, tables);
+    return suite_run("nn/kernel_windows", &all, 1);
+}
