@@ -73,7 +73,7 @@ const struct nn_value_info *nn_plan_input(const struct nn_plan *plan, size_t ind
 const struct nn_value_info *nn_plan_output(const struct nn_plan *plan, size_t index);
 
 struct nn_plan_info {
-    const char *kernels; /* "scalar", "avx2", "avx512", "neon": for logs and bench */
+    const char *kernels; /* "scalar", "avx2", ... (nn/kernels/kernels.h): for logs and bench */
     size_t arena_bytes;  /* memory of one session: inputs, activations, ring */
     size_t weight_bytes; /* packed and folded constants, shared by all sessions */
     double weight_error; /* the largest relative change of a layer's outputs by how its weights

@@ -5,6 +5,7 @@
 
 #define TABLE      nn_kernels_table_avx2
 #define TABLE_NAME "avx2"
+#define BYTES      nn_byte_table_avx2
 
 /* 4 × 3 sums, 3 inputs and 1 weight fill the sixteen registers. */
 #define TILE_ROWS    4

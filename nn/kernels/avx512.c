@@ -5,6 +5,7 @@
 
 #define TABLE      nn_kernels_table_avx512
 #define TABLE_NAME "avx512"
+#define BYTES      nn_byte_table_avx512
 
 /* 8 × 3 sums and 3 inputs; weights come as broadcast memory operands. */
 #define TILE_ROWS    8

@@ -5,10 +5,21 @@
 #include <string.h>
 
 /* Scalar first, fastest last. */
-#define TABLES_MAX 3
+#define TABLES_MAX 4
 static const struct nn_kernels *available[TABLES_MAX];
 static size_t available_count;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+#if defined(__x86_64__)
+/* AVX-512 with another table of integers. */
+static struct nn_kernels avx512_vnni;
+
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+}
+#endif
 
 static void find_tables(void)
 {
@@ -18,9 +29,14 @@ static void find_tables(void)
      * processor with AVX2 has F16C, which clang 14 cannot ask for. */
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         available[available_count++] = &nn_kernels_table_avx2;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+    if (has_avx512())
         available[available_count++] = &nn_kernels_table_avx512;
+    if (has_avx512() && __builtin_cpu_supports("avx512vnni")) {
+        avx512_vnni = nn_kernels_table_avx512;
+        avx512_vnni.name = "avx512vnni";
+        avx512_vnni.bytes = &nn_byte_table_vnni;
+        available[available_count++] = &avx512_vnni;
+    }
 #elif defined(__aarch64__)
     available[available_count++] = &nn_kernels_table_neon;
 #endif

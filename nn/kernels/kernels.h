@@ -139,7 +139,7 @@ struct nn_tile_end {
 };
 
 struct nn_kernels {
-    const char *name; /* "scalar", "avx2", "avx512", "neon" */
+    const char *name; /* "scalar", "avx2", "avx512", "avx512vnni", "neon" */
 
     void (*gemm)(const struct nn_gemm *g);
 

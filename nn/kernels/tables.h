@@ -11,6 +11,9 @@ extern const struct nn_byte_kernels nn_byte_table_scalar;
 #if defined(__x86_64__)
 extern const struct nn_kernels nn_kernels_table_avx2;
 extern const struct nn_kernels nn_kernels_table_avx512;
+extern const struct nn_byte_kernels nn_byte_table_avx2;
+extern const struct nn_byte_kernels nn_byte_table_avx512;
+extern const struct nn_byte_kernels nn_byte_table_vnni;
 #elif defined(__aarch64__)
 extern const struct nn_kernels nn_kernels_table_neon;
 #endif
