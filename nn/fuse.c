@@ -199,20 +199,34 @@ static bool grows(enum nn_activation activation, float alpha)
            activation == NN_ACTIVATION_SIGMOID || activation == NN_ACTIVATION_TANH;
 }
 
+int nn_fuse_activation_of(struct nn_planner *p, const struct nn_plan_node *node,
+                          enum nn_activation *ret_activation, float *ret_alpha, float *ret_beta)
+{
+    const struct fuser f = {.p = p};
+    float alpha, beta;
+    enum nn_activation activation = nn_activation_of(node->op, node->node, &alpha, &beta);
+    int r = constant_limits(&f, node, &alpha, &beta);
+    if (r == 1) {
+        *ret_activation = activation;
+        *ret_alpha = alpha;
+        *ret_beta = beta;
+    }
+    return r;
+}
+
 static int fuse_activation(struct fuser *f, int index)
 {
     struct nn_plan_node *node = f->p->nodes[index];
     struct nn_plan_node *before = sole_producer(f, node);
     if (!before || !(before->op->flags & NN_OP_FUSES_ACTIVATION) ||
-        before->activation != NN_ACTIVATION_NONE)
+        before->activation != NN_ACTIVATION_NONE ||
+        f->p->values[before->outputs[0]].tensor.type != NN_TYPE_FLOAT)
         return 0;
     float alpha, beta;
-    enum nn_activation activation = nn_activation_of(node->op, node->node, &alpha, &beta);
-    if (before->pooled && !grows(activation, alpha))
-        return 0;
-    int r = constant_limits(f, node, &alpha, &beta);
-    if (r != 1)
-        return r;
+    enum nn_activation activation;
+    int r = nn_fuse_activation_of(f->p, node, &activation, &alpha, &beta);
+    if (r != 1 || (before->pooled && !grows(activation, alpha)))
+        return r < 0 ? r : 0;
     before->activation = activation;
     before->activation_alpha = alpha;
     before->activation_beta = beta;
@@ -230,14 +244,15 @@ static bool all_are(const struct nn_node *node, const char *name, int64_t value,
     return a || absent;
 }
 
-/* MaxPool of 2×2 that moves by two, behind a Conv whose window is larger than one along both
+/* MaxPool of 2×2 that moves by two, behind a Conv (of bytes, too) whose window is larger than one along both
  * axes (which therefore are not time): the larger image is never written. */
 static void fuse_max_pool(struct fuser *f, int index)
 {
     struct nn_plan_node *pool = f->p->nodes[index];
     struct nn_plan_node *conv = sole_producer(f, pool);
-    if (!conv || conv->op != &nn_op_conv || conv->pooled || conv->input_count > 3 ||
-        !grows(conv->activation, conv->activation_alpha))
+    bool bytes = conv && conv->op == &nn_op_conv_bytes;
+    if (!conv || (!bytes && conv->op != &nn_op_conv) || conv->pooled ||
+        (!bytes && (conv->input_count > 3 || !grows(conv->activation, conv->activation_alpha))))
         return;
     for (int j = 1; j < pool->output_count; j++)
         if (pool->outputs[j] != NN_VALUE_NONE)
@@ -245,7 +260,9 @@ static void fuse_max_pool(struct fuser *f, int index)
     const struct nn_node *node = pool->node;
     const struct nn_tensor *output = &f->p->values[conv->outputs[0]].tensor;
     const struct nn_shape *y = &output->shape;
-    const struct nn_shape *w = &f->p->values[conv->inputs[1]].tensor.shape;
+    const struct nn_shape *w = &f->p->values[conv->inputs[bytes ? 3 : 1]].tensor.shape;
+    if (bytes && nn_type_size(output->type) != 1)
+        return;
     if (output->late || y->rank != 4 || y->dim[2] < 2 || y->dim[3] < 2 || w->dim[2] < 2 ||
         w->dim[3] < 2)
         return;

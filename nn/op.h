@@ -312,6 +312,9 @@ bool nn_op_time_batch(const struct nn_op_call *call, const int *in, int *out);
 #define ROW(name) extern const struct nn_op nn_op_##name;
 #include "nn/ops/list.inc"
 #undef ROW
-extern const struct nn_op nn_op_projection; /* the planner's own; not in the table */
+/* The planner's own; not in the table. */
+extern const struct nn_op nn_op_projection;
+extern const struct nn_op nn_op_conv_bytes, nn_op_product_bytes;
+extern const struct nn_op nn_op_table_bytes, nn_op_sum_bytes;
 
 #endif

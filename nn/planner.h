@@ -4,6 +4,7 @@
  *   nn_layers_list    what is left to run, listed for people
  *   nn_recognise      operators that exporters take apart put together again
  *   nn_fuse           Conv+BatchNormalization and activations merged into the node before
+ *   nn_qdq            steps with integers where the model quantises; what they leave is fused again
  *   nn_cut_time       which nodes run per frame, which per window, and what crosses
  *   nn_project        the half of recurrent layers that looks at single frames, moved before the
  *                     cut (called by nn_cut_time, which then finds what crosses)
@@ -33,6 +34,7 @@ struct nn_planner {
     int value_count, value_capacity;
     struct nn_plan_node **nodes; /* what is left to run, in order */
     int node_count, node_capacity;
+    bool may_wait; /* while tracing: a node of the model's own graph, in a plan that rewrites */
     int instances; /* nodes of graphs within the model, each time one was traced */
     int traced;    /* the same, with those that were undone */
     int bodies;    /* such graphs that were left for runs to decide about */
@@ -68,12 +70,13 @@ enum { NN_PLANNER_ADDS = 2 };
 int nn_trace(struct nn_planner *p);
 
 /* The parts of it that nn/control.c uses: a graph, all nodes that its outputs need; one node
- * over plan values; a node that is ready; and the end, where nodes from `first` on whose values
+ * over plan values; a node that is ready; one whose inputs are constants, run now; and the end, where nodes from `first` on whose values
  * nobody reads are left out. */
 int nn_trace_graph(struct nn_planner *p, const struct nn_graph *graph,
                    const struct nn_scope *scope);
 int nn_trace_node(struct nn_planner *p, const struct nn_node *node);
 int nn_trace_add(struct nn_planner *p, struct nn_plan_node *node);
+int nn_trace_fold(struct nn_planner *p, struct nn_plan_node *node);
 int nn_trace_drop_unread(struct nn_planner *p, int first, const int *outputs, int output_count);
 
 /* A node of a graph within a node, over plan values. If and Loop: traced by what is known of
@@ -89,6 +92,13 @@ int nn_layers_list(struct nn_planner *p);
 int nn_recognise(struct nn_planner *p);
 
 int nn_fuse(struct nn_planner *p);
+
+/* The activation that a node is, with its parameters. 1; 0 when a run computes one of them. */
+int nn_fuse_activation_of(struct nn_planner *p, const struct nn_plan_node *node,
+                          enum nn_activation *ret_activation, float *ret_alpha,
+                          float *ret_beta);
+
+int nn_qdq(struct nn_planner *p);
 
 /* `input` is the value that is fed frame by frame, `axis` its time axis. */
 int nn_cut_time(struct nn_planner *p, int input, int axis);

@@ -28,11 +28,16 @@ struct nn_place {
     const void *constant;
 };
 
+struct nn_plan_node;
+
 /* A value of a plan; model values keep their number, rewriting adds more. */
 struct nn_plan_value {
     struct nn_tensor tensor; /* data: constants only */
     int reads;               /* by nodes of this program, and by whoever wants it at the end */
     struct nn_place place;
+    /* While tracing: the DequantizeLinear of constants that makes it, not run and not yet among
+     * the nodes, because its reader may want the integers. */
+    struct nn_plan_node *waiting;
     /* After building, of a late value: the program's tensor that a run gives its shape; less
      * than -1: a body is given it, as tensor -2 - made_by. -1: neither. */
     int made_by;

@@ -203,6 +203,15 @@ static int run_now(struct nn_planner *p, struct nn_op_call *call)
     return r;
 }
 
+static void settle(struct nn_planner *p, int value, const struct nn_tensor *tensor,
+                   bool constant)
+{
+    p->values[value].tensor = *tensor;
+    if (constant)
+        p->values[value].place =
+            (struct nn_place){.kind = NN_PLACE_CONSTANT, .constant = tensor->data};
+}
+
 /* Runs the node now: its outputs are constants. */
 static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_plan_node *node)
 {
@@ -219,6 +228,42 @@ static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_p
     for (int j = 0; j < node->output_count; j++)
         call->outputs[j].late = false;
     return r;
+}
+
+int nn_trace_fold(struct nn_planner *p, struct nn_plan_node *node)
+{
+    size_t count = (size_t)(node->input_count + node->output_count);
+    struct nn_tensor *tensors = nn_pool_array(&p->scratch, count, sizeof *tensors);
+    if (!tensors)
+        return nn_planner_no_memory(p);
+    struct nn_tensor *outputs = tensors + node->input_count;
+    nn_planner_inputs(p, node, tensors);
+    for (int j = 0; j < node->output_count; j++)
+        if (node->outputs[j] != NN_VALUE_NONE)
+            outputs[j] = p->values[node->outputs[j]].tensor;
+    struct nn_op_call call =
+        nn_plan_node_call(node, p->model->opset, p->kernels, tensors, outputs, p->pool, p->err);
+    int r = fold(p, &call, node);
+    for (int j = 0; j < node->output_count && r == 0; j++)
+        if (node->outputs[j] != NN_VALUE_NONE)
+            settle(p, node->outputs[j], &outputs[j], true);
+    return r;
+}
+
+/* Weights of these may be what integers stand for; others are told what they are now. */
+static bool takes_integers(const struct nn_op *op, int input)
+{
+    return input == 1 && (op == &nn_op_conv || op == &nn_op_gemm || op == &nn_op_matmul);
+}
+
+/* A value that waits is needed: as integers, its node is one of the plan's; else it is run. */
+static int wait_no_more(struct nn_planner *p, int value, bool integers)
+{
+    struct nn_plan_node *waiting = value == NN_VALUE_NONE ? NULL : p->values[value].waiting;
+    if (!waiting)
+        return 0;
+    p->values[value].waiting = NULL;
+    return integers ? nn_trace_add(p, waiting) : nn_trace_fold(p, waiting);
 }
 
 /* Whether the greatest that is known of input values gives the greatest output values. */
@@ -320,6 +365,8 @@ int nn_trace_node(struct nn_planner *p, const struct nn_node *model_node)
     for (int j = 0; j < node->output_count; j++)
         node->outputs[j] = model_node->outputs[j];
     int r = p->rewindow ? nn_rewindow_apply(p->rewindow, p, node) : 0;
+    for (int i = 0; i < node->input_count && r == 0; i++)
+        r = wait_no_more(p, node->inputs[i], p->may_wait && takes_integers(node->op, i));
     if (r < 0)
         return r;
 
@@ -332,22 +379,21 @@ int nn_trace_node(struct nn_planner *p, const struct nn_node *model_node)
     if (r == 0)
         r = check_outputs(&call, node);
     bool constant = r == 0 && foldable(&call);
+    bool waits = constant && p->may_wait && node->op == &nn_op_dequantize_linear;
+    constant &= !waits;
     if (constant)
         r = fold(p, &call, node);
-    else if (r == 0)
+    else if (r == 0 && !waits)
         r = bound_output(p, &call, tensors);
     if (r < 0)
         return r;
     for (int j = 0; j < node->output_count; j++) {
         if (node->outputs[j] == NN_VALUE_NONE)
             continue;
-        struct nn_plan_value *value = &p->values[node->outputs[j]];
-        value->tensor = call.outputs[j];
-        if (constant)
-            value->place =
-                (struct nn_place){.kind = NN_PLACE_CONSTANT, .constant = call.outputs[j].data};
+        settle(p, node->outputs[j], &call.outputs[j], constant);
+        p->values[node->outputs[j]].waiting = waits ? node : NULL;
     }
-    return constant ? 0 : nn_trace_add(p, node);
+    return constant || waits ? 0 : nn_trace_add(p, node);
 }
 
 int nn_trace_drop_unread(struct nn_planner *p, int first, const int *outputs, int output_count)
@@ -384,7 +430,12 @@ static int trace_any(struct nn_planner *p, const struct nn_node *node,
     int r = scope ? nn_nested_node(p, node, scope, &node) : 0;
     if (r < 0)
         return r;
-    return nn_control_is(node->op) ? nn_control_node(p, node, scope) : nn_trace_node(p, node);
+    p->may_wait = p->rewrites && !scope;
+    if (!nn_control_is(node->op))
+        return nn_trace_node(p, node);
+    for (int i = 0; i < node->input_count + node->capture_count && r == 0; i++)
+        r = wait_no_more(p, node->inputs[i], false);
+    return r < 0 ? r : nn_control_node(p, node, scope);
 }
 
 int nn_trace_graph(struct nn_planner *p, const struct nn_graph *graph,
@@ -409,6 +460,8 @@ int nn_trace(struct nn_planner *p)
                              .output_count = m->output_count,
                              .outputs = m->outputs};
     int r = nn_trace_graph(p, &graph, NULL);
+    for (int i = 0; i < m->output_count && r == 0; i++)
+        r = wait_no_more(p, m->outputs[i], false);
     /* After folding, nodes that only fed folded ones (Shape of a value) are dead, too. */
     if (r == 0)
         r = nn_trace_drop_unread(p, 0, m->outputs, m->output_count);

@@ -93,7 +93,8 @@ struct nn_byte_kernels {
     void (*end_floats)(float *y, const struct nn_byte_end *e); /* y = value */
 
     void (*add)(uint8_t *y, const struct nn_byte_add *s); /* y may be a or b */
-    void (*max)(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n);
+    /* y[i] = max(a[2i], a[2i+1], b[2i], b[2i+1]) of numbers that are bytes ^ flip. */
+    void (*max_2x2)(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n);
 
     /* value = x / scale, as nn_byte_end from there. */
     void (*quantize)(uint8_t *y, const float *x, float scale, float low, float high,

@@ -74,6 +74,15 @@ static inline ints i_max_bytes(ints a, ints b)
     return _mm256_max_epu8(a, b);
 }
 
+/* The greater byte of each pair, flipped. */
+static inline void store_max_of_pairs(uint8_t *p, ints a, ints flips)
+{
+    a = _mm256_xor_si256(_mm256_max_epu8(a, _mm256_srli_epi16(a, 8)), flips);
+    a = _mm256_and_si256(a, _mm256_set1_epi16(0xff));
+    a = _mm256_permute4x64_epi64(_mm256_packus_epi16(a, a), 0x08);
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(a));
+}
+
 /* sum + the four products of x's unsigned and w's signed bytes, lane by lane. Even and odd bytes
  * apart: _mm256_maddubs_epi16 would saturate sums of two. */
 static inline ints i_dot(ints sum, ints x, ints w)

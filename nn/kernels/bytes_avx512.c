@@ -80,6 +80,13 @@ static inline ints i_max_bytes(ints a, ints b)
     return _mm512_max_epu8(a, b);
 }
 
+/* The greater byte of each pair, flipped. */
+static inline void store_max_of_pairs(uint8_t *p, ints a, ints flips)
+{
+    a = _mm512_xor_si512(_mm512_max_epu8(a, _mm512_srli_epi16(a, 8)), flips);
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi16_epi8(a));
+}
+
 /* sum + the four products of x's unsigned and w's signed bytes, lane by lane. */
 static inline ints i_dot(ints sum, ints x, ints w)
 {

@@ -94,11 +94,14 @@ static void add(uint8_t *y, const struct nn_byte_add *s)
     }
 }
 
-static void max(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n)
+static void max_2x2(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        uint8_t first = a[i] ^ flip, second = b[i] ^ flip;
-        y[i] = (first > second ? first : second) ^ flip;
+        const uint8_t values[] = {a[2 * i], a[2 * i + 1], b[2 * i], b[2 * i + 1]};
+        uint8_t max = 0;
+        for (size_t j = 0; j < 4; j++)
+            max = (values[j] ^ flip) > max ? values[j] ^ flip : max;
+        y[i] = max ^ flip;
     }
 }
 
@@ -127,7 +130,7 @@ const struct nn_byte_kernels nn_byte_table_scalar = {
     .end = end,
     .end_floats = end_floats,
     .add = add,
-    .max = max,
+    .max_2x2 = max_2x2,
     .quantize = quantize,
     .dequantize = dequantize,
 };

@@ -239,17 +239,21 @@ static void byte_add(uint8_t *y, const struct nn_byte_add *s)
     }
 }
 
-static void byte_max(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n)
+static void byte_max_2x2(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n)
 {
     const ints flips = i_set((int32_t)(flip * 0x01010101u));
     size_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES)
-        i_store(y + i,
-                i_xor(i_max_bytes(i_xor(i_load(a + i), flips), i_xor(i_load(b + i), flips)),
-                      flips));
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        ints max =
+            i_max_bytes(i_xor(i_load(a + 2 * i), flips), i_xor(i_load(b + 2 * i), flips));
+        store_max_of_pairs(y + i, max, flips);
+    }
     for (; i < n; i++) {
-        uint8_t first = a[i] ^ flip, second = b[i] ^ flip;
-        y[i] = (first > second ? first : second) ^ flip;
+        const uint8_t values[] = {a[2 * i], a[2 * i + 1], b[2 * i], b[2 * i + 1]};
+        uint8_t max = 0;
+        for (size_t j = 0; j < 4; j++)
+            max = (values[j] ^ flip) > max ? values[j] ^ flip : max;
+        y[i] = max ^ flip;
     }
 }
 
@@ -284,7 +288,7 @@ const struct nn_byte_kernels BYTE_TABLE = {
     .end = byte_end,
     .end_floats = byte_end_floats,
     .add = byte_add,
-    .max = byte_max,
+    .max_2x2 = byte_max_2x2,
     .quantize = byte_quantize,
     .dequantize = byte_dequantize,
 };

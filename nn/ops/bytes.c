@@ -76,7 +76,8 @@ int nn_byte_infer(struct nn_op_call *call, const struct nn_byte_roles *roles, in
         const struct nn_tensor *bias = &call->inputs[roles->bias];
         r = nn_op_require_type(call, roles->bias,
                                roles->planned ? NN_TYPE_FLOAT : NN_TYPE_INT32);
-        if (r == 0 && (bias->shape.rank != 1 || bias->shape.dim[0] != channels))
+        if (r == 0 && (nn_shape_count(&bias->shape) != channels ||
+                       (bias->shape.rank != 1 && !roles->planned)))
             r = nn_op_fail(call, -EINVAL, "its bias must be a list of %lld numbers",
                            (long long)channels);
     }

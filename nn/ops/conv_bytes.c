@@ -25,6 +25,8 @@ enum { SLOT_WEIGHT, SLOT_SUMS };
 struct conv {
     struct nn_spatial_filters f;
     int64_t channels; /* of the output */
+    bool pooled;      /* maxima of 2×2 outputs are written */
+    int64_t written;  /* outputs of a channel */
     int parts;
     bool constant;
     bool depthwise;
@@ -34,8 +36,9 @@ struct conv {
     int64_t taps;         /* parts × quads × window */
     int64_t rows, panels; /* output channels in a panel, panels in a group */
     int64_t width, lines, depths, line_step, depth_step,
-        positions;    /* of outputs in the layout */
-    int32_t *offsets; /* (taps) */
+        positions;     /* of outputs in the layout */
+    int64_t sums_step; /* room for one row's sums */
+    int32_t *offsets;  /* (taps) */
 
     /* Depthwise. */
     int64_t line_quads, plane_width, plane_height;
@@ -52,6 +55,16 @@ static const struct nn_byte_roles *roles_of(const struct nn_op_call *call)
     return call->op->variant;
 }
 
+/* Whether maxima of 2×2 can be written. */
+static int check_pooled(const struct nn_op_call *call, const struct nn_spatial *s)
+{
+    enum nn_type type = call->outputs[0].type;
+    if (call->pooled &&
+        (s->axes != 2 || s->out[1] < 2 || s->out[2] < 2 || nn_type_size(type) != 1))
+        return nn_op_fail(call, -ENOTSUP, "its output has no 2×2 bytes to pool");
+    return 0;
+}
+
 static int infer(struct nn_op_call *call)
 {
     const struct nn_byte_roles *roles = roles_of(call);
@@ -60,9 +73,14 @@ static int infer(struct nn_op_call *call)
     if (r == 0)
         r = nn_byte_infer(call, roles, 0, f.groups * f.out_channels);
     if (r == 0)
-        nn_spatial_output(&f.spatial, f.batch, f.groups * f.out_channels,
-                          &call->outputs[0].shape);
-    return r;
+        r = check_pooled(call, &f.spatial);
+    if (r < 0)
+        return r;
+    struct nn_shape *y = &call->outputs[0].shape;
+    nn_spatial_output(&f.spatial, f.batch, f.groups * f.out_channels, y);
+    for (int i = 2; call->pooled && i < y->rank; i++)
+        y->dim[i] /= 2;
+    return 0;
 }
 
 /* Weights. */
@@ -70,8 +88,8 @@ static int infer(struct nn_op_call *call)
 static bool suits_depthwise(const struct conv *c)
 {
     const struct nn_spatial *s = &c->f.spatial;
-    return c->constant && c->parts == 1 && c->f.in_channels == 1 && c->f.groups > 1 &&
-           s->axes <= 2 && s->stride[2] <= 2 && s->dilation[2] == 1;
+    return !c->pooled && c->constant && c->parts == 1 && c->f.in_channels == 1 &&
+           c->f.groups > 1 && s->axes <= 2 && s->stride[2] <= 2 && s->dilation[2] == 1;
 }
 
 static int64_t packed_bytes(const struct conv *c)
@@ -173,12 +191,13 @@ static void find_runs(struct conv *c)
     c->width = s->out[2];
     c->line_step = s->extent[2];
     c->depth_step = s->extent[1] * s->extent[2];
-    if (c->width == c->line_step) {
+    if (c->width == c->line_step && !c->pooled) {
         c->width *= c->lines;
         c->lines = 1;
         c->line_step = c->width;
     }
     c->positions = (c->lines - 1) * c->line_step + c->width;
+    c->sums_step = c->pooled ? (2 * c->line_step + 15) / 16 * 16 : CHUNK;
 }
 
 static int prepare_tiles(struct nn_op_call *call, struct conv *c)
@@ -228,6 +247,8 @@ static int prepare(struct nn_op_call *call)
         return r;
     const struct nn_spatial *s = &c->f.spatial;
     c->channels = c->f.groups * c->f.out_channels;
+    c->pooled = call->pooled;
+    c->written = c->pooled ? (s->out[1] / 2) * (s->out[2] / 2) : s->out_size;
     c->constant = nn_byte_is_constant(call, roles);
     c->parts = nn_byte_parts(call, roles, c->channels);
     c->depthwise = suits_depthwise(c);
@@ -235,10 +256,10 @@ static int prepare(struct nn_op_call *call)
     r = c->depthwise ? prepare_depthwise(call, c) : prepare_tiles(call, c);
     if (r < 0)
         return r;
-    int64_t most = c->depthwise ? c->plane_width * c->plane_height : CHUNK;
+    int64_t most = c->depthwise ? c->plane_width * c->plane_height : c->sums_step;
     size_t planes =
         c->depthwise ? (size_t)most : (size_t)(c->quads * s->plane_size) * sizeof(float);
-    size_t sums = (size_t)(c->depthwise ? most : c->rows * CHUNK) * sizeof(int32_t);
+    size_t sums = (size_t)(c->depthwise ? most : c->rows * most) * sizeof(int32_t);
     size_t at = c->planes_at + ALIGNED(planes);
     c->row_at = at;
     at += ALIGNED((size_t)s->in[2] * sizeof(float));
@@ -273,7 +294,7 @@ static void *workspace(const struct run *run, size_t at)
 static char *output(const struct run *run, int64_t channel)
 {
     return (char *)run->call->outputs[0].data +
-           (size_t)(channel * run->c->f.spatial.out_size) * run->element;
+           (size_t)(channel * run->c->written) * run->element;
 }
 
 /* The sums of positions first..first+count-1, `line_step` of them to a line whose first `width`
@@ -347,28 +368,52 @@ static void lay_out(const struct run *run, const uint8_t *x)
     }
 }
 
+/* The maxima of two lines of sums, `line_step` apart, to their place. */
+static void finish_pooled(const struct run *run, int64_t channel, const int32_t *sums,
+                          uint8_t *out)
+{
+    const struct conv *c = run->c;
+    uint8_t *line = workspace(run, c->line_at);
+    nn_byte_results_write(run->call, &run->results, channel, false, sums, line,
+                          (size_t)(c->line_step + c->width));
+    run->call->kernels->bytes->max_2x2(out, line, line + c->line_step,
+                                       run->call->outputs[0].type == NN_TYPE_INT8 ? 128 : 0,
+                                       (size_t)(c->width / 2));
+}
+
 /* One group of one image; `first` is its first output channel, counted through the output. */
 static void run_tiles(const struct run *run, int64_t group, int64_t first)
 {
     const struct conv *c = run->c;
     int32_t *sums = workspace(run, c->sums_at);
     const int8_t *packed = run->packed + group * c->panels * c->taps * c->rows * 4;
-    struct nn_byte_tile t = {
-        .y = sums, .y_step = CHUNK, .offset = c->offsets, .taps = (size_t)c->taps};
+    int64_t chunk = c->pooled ? 2 * c->line_step : CHUNK;
+    int64_t most = c->pooled ? c->line_step + c->width : CHUNK;
+    struct nn_byte_tile t = {.y = sums,
+                             .y_step = (size_t)c->sums_step,
+                             .offset = c->offsets,
+                             .taps = (size_t)c->taps};
     for (int64_t depth = 0; depth < c->depths; depth++) {
         int64_t before = depth * c->lines * c->width;
-        for (int64_t at = 0; at < c->positions; at += CHUNK) {
-            int64_t count = c->positions - at < CHUNK ? c->positions - at : CHUNK;
+        for (int64_t at = 0; at < c->positions; at += chunk) {
+            int64_t count = c->positions - at < most ? c->positions - at : most;
+            if (c->pooled && count < most) /* the last line of an odd number */
+                break;
             t.n = (size_t)count;
             t.x = (const uint8_t *)workspace(run, c->planes_at) +
                   (depth * c->depth_step + at) * 4;
             for (int64_t row = 0; row < c->f.out_channels; row++) {
+                const int32_t *own = sums + row % c->rows * c->sums_step;
+                char *out = output(run, first + row) + (size_t)before * run->element;
                 t.weight = packed + row * c->taps * 4;
                 if (row % c->rows == 0)
                     run->call->kernels->bytes->tile(&t);
-                finish(run, group * c->f.out_channels + row, sums + row % c->rows * CHUNK,
-                       output(run, first + row) + (size_t)before * run->element, at, count,
-                       c->width, c->line_step);
+                int64_t channel = group * c->f.out_channels + row;
+                if (c->pooled)
+                    finish_pooled(run, channel, own,
+                                  (uint8_t *)out + at / chunk * (c->width / 2));
+                else
+                    finish(run, channel, own, out, at, count, c->width, c->line_step);
             }
         }
     }
@@ -459,7 +504,7 @@ static bool conv_time(const struct nn_op_call *call, const int *in, int *out)
 {
     struct nn_spatial_filters f;
     return nn_spatial_filters(call, roles_of(call)->w, 4, &f) == 0 &&
-           nn_spatial_time(call, in, &f.spatial, out);
+           (in[0] == 0 || !call->pooled) && nn_spatial_time(call, in, &f.spatial, out);
 }
 
 static double conv_macs(const struct nn_op_call *call)
@@ -481,6 +526,7 @@ static const struct nn_attribute_rule rules[] = {
 
 static const struct nn_byte_roles integer_roles = {NN_BYTE_INTEGER};
 static const struct nn_byte_roles qlinear_roles = {NN_BYTE_QLINEAR, .bias = 8};
+static const struct nn_byte_roles planned_roles = {NN_BYTE_QLINEAR, .bias = 8, .planned = true};
 
 const struct nn_op nn_op_conv_integer = {
     .name = "ConvInteger",
@@ -505,6 +551,22 @@ const struct nn_op nn_op_qlinear_conv = {
     .max_outputs = 1,
     .attributes = rules,
     .variant = &qlinear_roles,
+    .infer = infer,
+    .prepare = prepare,
+    .forward = forward,
+    .time = conv_time,
+    .macs = conv_macs,
+};
+
+const struct nn_op nn_op_conv_bytes = {
+    .name = "Conv",
+    .min_inputs = 4,
+    .max_inputs = 9,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .flags = NN_OP_FUSES_ACTIVATION,
+    .attributes = rules,
+    .variant = &planned_roles,
     .infer = infer,
     .prepare = prepare,
     .forward = forward,

@@ -270,6 +270,7 @@ static double macs(const struct nn_op_call *call)
 
 static const struct nn_byte_roles integer_roles = {NN_BYTE_INTEGER};
 static const struct nn_byte_roles qlinear_roles = {NN_BYTE_QLINEAR, .bias = -1};
+static const struct nn_byte_roles planned_roles = {NN_BYTE_QLINEAR, .bias = 8, .planned = true};
 
 const struct nn_op nn_op_matmul_integer = {
     .name = "MatMulInteger",
@@ -292,6 +293,21 @@ const struct nn_op nn_op_qlinear_matmul = {
     .min_outputs = 1,
     .max_outputs = 1,
     .variant = &qlinear_roles,
+    .infer = infer,
+    .prepare = prepare,
+    .forward = forward,
+    .time = product_time,
+    .macs = macs,
+};
+
+const struct nn_op nn_op_product_bytes = {
+    .name = "MatMul",
+    .min_inputs = 4,
+    .max_inputs = 9,
+    .min_outputs = 1,
+    .max_outputs = 1,
+    .flags = NN_OP_FUSES_ACTIVATION,
+    .variant = &planned_roles,
     .infer = infer,
     .prepare = prepare,
     .forward = forward,
