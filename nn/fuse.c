@@ -93,9 +93,9 @@ static int fuse_batch_normalization(struct fuser *f, int index)
     if (!conv || !find_filters(f, conv, &filters) || conv->pooled || conv->input_count > 3 ||
         conv->activation != NN_ACTIVATION_NONE || p->value_capacity - p->value_count < 2)
         return 0;
-    for (int j = 1; j < node->output_count; j++)
-        if (node->outputs[j] != NN_VALUE_NONE)
-            return 0;
+    const struct nn_attribute *training = nn_node_attribute(node->node, "training_mode");
+    if (training && training->i != 0)
+        return 0;
     const struct nn_tensor *weight = &p->values[conv->inputs[1]].tensor;
     const int64_t channels = filters.channels, size = nn_shape_count(&weight->shape);
     const float *scale = constant_floats(f, node, 1, channels);

@@ -1,5 +1,6 @@
-/* BatchNormalization (inference): y = x · factor + shift, one pair for each channel (or, with
- * the old spatial = 0, for each value of a channel). */
+/* BatchNormalization: y = x · factor + shift, one pair for each channel (or, with the old
+ * spatial = 0, for each value of a channel). With training_mode the mean and variance are those
+ * of the batch itself, and the running ones that the next batch begins with are outputs. */
 #include <errno.h>
 #include <math.h>
 
@@ -9,6 +10,11 @@ struct batch_norm {
     int64_t batch, count, inner; /* count pairs, each for `inner` neighbouring values */
     const float *pairs;          /* (2, count): factors, shifts; NULL unless constant */
 };
+
+static bool is_training(const struct nn_op_call *call)
+{
+    return nn_op_int(call, "training_mode", 0) != 0;
+}
 
 static int norm_geometry(const struct nn_op_call *call, struct batch_norm *ret_norm)
 {
@@ -38,11 +44,9 @@ static int norm_geometry(const struct nn_op_call *call, struct batch_norm *ret_n
 static int norm_infer(struct nn_op_call *call)
 {
     struct batch_norm n;
-    if (nn_op_int(call, "training_mode", 0) != 0)
-        return nn_op_fail(call, -ENOTSUP, "training_mode 1 is not supported");
     if (call->opset < 7 && nn_op_int(call, "is_test", 0) == 0)
         return nn_op_fail(call, -ENOTSUP, "is_test 0 (training) is not supported");
-    for (int i = 1; i < 5; i++) {
+    for (int i = is_training(call) ? 3 : 1; i < 5; i++) {
         if (nn_op_wants_output(call, i))
             return nn_op_fail(call, -ENOTSUP, "output %d exists in training only", i);
     }
@@ -53,19 +57,68 @@ static int norm_infer(struct nn_op_call *call)
         return r;
     call->outputs[0].type = NN_TYPE_FLOAT;
     call->outputs[0].shape = call->inputs[0].shape;
+    for (int i = 1; i < call->output_count; i++) {
+        call->outputs[i].type = NN_TYPE_FLOAT;
+        call->outputs[i].shape = (struct nn_shape){.rank = 1, .dim = {n.count}};
+    }
     return 0;
 }
 
-static void compute_pairs(const struct nn_op_call *call, int64_t count, float *pairs)
+static void compute_pairs(const struct nn_op_call *call, int64_t count, const float *mean,
+                          const float *var, float *pairs)
 {
-    const float *scale = call->inputs[1].data, *b = call->inputs[2].data,
-                *mean = call->inputs[3].data, *var = call->inputs[4].data;
+    const float *scale = call->inputs[1].data, *b = call->inputs[2].data;
     double epsilon = nn_op_float(call, "epsilon", 1e-5f);
     for (int64_t i = 0; i < count; i++) {
         double factor = scale[i] / sqrt(var[i] + epsilon);
         pairs[i] = (float)factor;
         pairs[count + i] = (float)(b[i] - mean[i] * factor);
     }
+}
+
+/* Of what the batch has in each channel. The variance is summed up around the mean, and divided
+ * by the number of values: the running one of ONNX is not corrected for the sample's size. */
+static void measure(const struct nn_op_call *call, const struct batch_norm *n, float *mean,
+                    float *var)
+{
+    const struct nn_kernels *k = call->kernels;
+    const float *x = call->inputs[0].data;
+    for (int64_t c = 0; c < n->count; c++, x += n->inner) {
+        double sum = 0, squares = 0, values = (double)(n->batch * n->inner);
+        for (int64_t i = 0; i < n->batch; i++)
+            sum += k->sum(x + i * n->count * n->inner, (size_t)n->inner);
+        mean[c] = (float)(sum / values);
+        for (int64_t i = 0; i < n->batch; i++)
+            squares += k->sum_squares(x + i * n->count * n->inner, mean[c], (size_t)n->inner);
+        var[c] = (float)(squares / values);
+    }
+}
+
+/* Output `index` = the old running mean or variance, moved towards the batch's. */
+static void update_running(const struct nn_op_call *call, int index, const float *old,
+                           const float *batch, int64_t count)
+{
+    float momentum = nn_op_float(call, "momentum", 0.9f);
+    float *y = nn_op_wants_output(call, index) ? call->outputs[index].data : NULL;
+    for (int64_t i = 0; y && i < count; i++)
+        y[i] = old[i] * momentum + batch[i] * (1 - momentum);
+}
+
+/* The pairs of this run, in the workspace. */
+static const float *make_pairs(const struct nn_op_call *call, const struct batch_norm *n)
+{
+    float *pairs = call->workspace;
+    const float *mean = call->inputs[3].data, *var = call->inputs[4].data;
+    if (is_training(call)) {
+        float *own_mean = pairs + 2 * n->count, *own_var = own_mean + n->count;
+        measure(call, n, own_mean, own_var);
+        update_running(call, 1, mean, own_mean, n->count);
+        update_running(call, 2, var, own_var, n->count);
+        mean = own_mean;
+        var = own_var;
+    }
+    compute_pairs(call, n->count, mean, var, pairs);
+    return pairs;
 }
 
 static int norm_prepare(struct nn_op_call *call)
@@ -77,19 +130,19 @@ static int norm_prepare(struct nn_op_call *call)
     if (r < 0)
         return r;
     call->state = n;
-    size_t bytes = 2 * (size_t)n->count * sizeof *n->pairs;
-    for (int i = 1; i <= 4; i++) {
-        if (!nn_op_is_constant(call, i)) {
-            call->workspace_bytes = bytes;
-            return 0;
-        }
+    bool constant = !is_training(call);
+    for (int i = 1; i <= 4; i++)
+        constant = constant && nn_op_is_constant(call, i);
+    if (!constant) {
+        call->workspace_bytes = (is_training(call) ? 4 : 2) * (size_t)n->count * sizeof(float);
+        return 0;
     }
     bool fill;
     float *pairs = nn_op_weights(call, 0, 2 * (size_t)n->count, &fill);
     if (!pairs)
         return -ENOMEM;
     if (fill)
-        compute_pairs(call, n->count, pairs);
+        compute_pairs(call, n->count, call->inputs[3].data, call->inputs[4].data, pairs);
     n->pairs = pairs;
     call->packed_inputs = 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4;
     return 0;
@@ -99,12 +152,9 @@ static int norm_forward(struct nn_op_call *call)
 {
     const struct batch_norm *n = call->state;
     const struct nn_kernels *k = call->kernels;
-    const float *pairs = n->pairs, *x = call->inputs[0].data;
+    const float *pairs = n->pairs ? n->pairs : make_pairs(call, n);
+    const float *x = call->inputs[0].data;
     float *y = call->outputs[0].data;
-    if (!pairs) {
-        compute_pairs(call, n->count, call->workspace);
-        pairs = call->workspace;
-    }
     const float *factor = pairs, *shift = pairs + n->count;
     for (int64_t i = 0; i < n->batch; i++) {
         if (n->inner == 1) {
@@ -128,7 +178,7 @@ static int norm_forward(struct nn_op_call *call)
 /* Any axis the pairs do not vary along. */
 static bool norm_time(const struct nn_op_call *call, const int *in, int *out)
 {
-    if (in[0] == NN_TIME_NONE || in[0] == 1 ||
+    if (in[0] == NN_TIME_NONE || in[0] == 1 || is_training(call) ||
         (in[0] > 1 && nn_op_int(call, "spatial", 1) == 0))
         return false;
     for (int i = 1; i < call->input_count; i++) {

@@ -24,9 +24,9 @@ static void fill(void)
         parameters[VAR][i] = fabsf(parameters[VAR][i]) + 0.1f;
 }
 
-/* `count` parameters, constant or fed. */
+/* Its parameters constant or fed. */
 static struct onnx norm(int64_t opset, struct onnx_dims dims, struct onnx_dims p_dims,
-                        bool constant)
+                        bool constant, const char *outputs)
 {
     static const char *const names[] = {"scale", "bias", "mean", "var"};
     struct onnx o = onnx_start(opset);
@@ -37,7 +37,7 @@ static struct onnx norm(int64_t opset, struct onnx_dims dims, struct onnx_dims p
         else
             onnx_input(&o, names[p], 1, p_dims);
     }
-    onnx_node(&o, "BatchNormalization", "x scale bias mean var", "y");
+    onnx_node(&o, "BatchNormalization", "x scale bias mean var", outputs);
     onnx_attribute_float(&o, "epsilon", 0.01f);
     return o;
 }
@@ -67,9 +67,9 @@ START_TEST(batch_normalization_treats_each_channel_by_its_own_numbers)
 {
     fill();
     for (int constant = 0; constant <= 1; constant++) {
-        struct onnx o = norm(15, DIMS(3, 4, 5, 7), DIMS(4), constant);
+        struct onnx o = norm(15, DIMS(3, 4, 5, 7), DIMS(4), constant, "y");
         check_norm(&o, DIMS(3, 4, 5, 7), 4, 35, constant);
-        o = norm(9, DIMS(3, 35), DIMS(35), constant);
+        o = norm(9, DIMS(3, 35), DIMS(35), constant, "y");
         check_norm(&o, DIMS(3, 35), 35, 1, constant);
     }
 }
@@ -78,10 +78,10 @@ END_TEST
 START_TEST(old_batch_normalization_may_treat_each_value_of_a_channel)
 {
     fill();
-    struct onnx o = norm(7, DIMS(3, 4, 5), DIMS(4, 5), true);
+    struct onnx o = norm(7, DIMS(3, 4, 5), DIMS(4, 5), true, "y");
     onnx_attribute_int(&o, "spatial", 0);
     check_norm(&o, DIMS(3, 4, 5), 20, 1, true);
-    o = norm(6, DIMS(3, 4, 5), DIMS(4), true);
+    o = norm(6, DIMS(3, 4, 5), DIMS(4), true, "y");
     onnx_attribute_int(&o, "is_test", 1);
     check_norm(&o, DIMS(3, 4, 5), 4, 5, true);
 }
@@ -93,7 +93,7 @@ START_TEST(an_activation_behind_batch_normalization_is_applied_once)
     struct net nets[2];
     /* Fused, and kept apart by an output in between. */
     for (int apart = 0; apart < 2; apart++) {
-        struct onnx o = norm(15, DIMS(1, 4, 5), DIMS(4), true);
+        struct onnx o = norm(15, DIMS(1, 4, 5), DIMS(4), true, "y");
         onnx_node(&o, "LeakyRelu", "y", "z");
         onnx_attribute_float(&o, "alpha", 0.5f);
         onnx_output(&o, "z", 1, SCALAR);
@@ -115,16 +115,93 @@ START_TEST(an_activation_behind_batch_normalization_is_applied_once)
 }
 END_TEST
 
-START_TEST(training_is_refused_by_name)
+/* Mean and variance of a channel of x (3, 4, 5). */
+static void measure_channel(int channel, double *ret_mean, double *ret_variance)
 {
-    struct onnx o = norm(15, DIMS(3, 4, 5), DIMS(4), true);
+    double sum = 0, squares = 0;
+    for (int i = 0; i < 60; i++)
+        sum += i / 5 % 4 == channel ? x[i] : 0;
+    for (int i = 0; i < 60; i++)
+        squares += i / 5 % 4 == channel ? (x[i] - sum / 15) * (x[i] - sum / 15) : 0;
+    *ret_mean = sum / 15;
+    *ret_variance = squares / 15;
+}
+
+START_TEST(batch_normalization_may_go_by_the_batch_itself)
+{
+    fill();
+    bool running = _i & 1, constant = _i & 2;
+    struct onnx o = norm(15, DIMS(3, 4, 5), DIMS(4), constant, running ? "y m v" : "y");
+    onnx_attribute_int(&o, "training_mode", 1);
+    onnx_attribute_float(&o, "momentum", 0.75f);
+    onnx_output(&o, "y", 1, SCALAR);
+    if (running) {
+        onnx_output(&o, "m", 1, SCALAR);
+        onnx_output(&o, "v", 1, SCALAR);
+    }
+    struct net net = net_make(&o);
+    net_set(&net, 0, x);
+    for (size_t p = 0; !constant && p < 4; p++)
+        net_set(&net, p + 1, parameters[p]);
+    net_run(&net);
+    for (int c = 0; c < 4; c++) {
+        double mean, variance;
+        measure_channel(c, &mean, &variance);
+        for (int i = 0; i < 60; i++)
+            if (i / 5 % 4 == c)
+                ck_assert_double_eq_tol(net_floats(&net, 0)[i],
+                                        (x[i] - mean) / sqrt(variance + 0.01) *
+                                                parameters[SCALE][c] +
+                                            parameters[BIAS][c],
+                                        1e-5);
+        if (!running)
+            continue;
+        ck_assert_double_eq_tol(net_floats(&net, 1)[c],
+                                0.75 * parameters[MEAN][c] + 0.25 * mean, 1e-6);
+        ck_assert_double_eq_tol(net_floats(&net, 2)[c],
+                                0.75 * parameters[VAR][c] + 0.25 * variance, 1e-6);
+    }
+    net_free(&net);
+}
+END_TEST
+
+START_TEST(batch_normalization_of_the_batch_itself_is_no_part_of_a_convolution)
+{
+    fill();
+    static const float twice[] = {2, 0, 0, 2};
+    struct onnx o = onnx_start(15);
+    onnx_input(&o, "x", 1, DIMS(3, 2, 5));
+    onnx_floats(&o, "w", DIMS(2, 2, 1), twice);
+    static const char *const names[] = {"scale", "bias", "mean", "var"};
+    for (int p = 0; p < 4; p++)
+        onnx_floats(&o, names[p], DIMS(2), parameters[p]);
+    onnx_node(&o, "Conv", "x w", "c");
+    onnx_node(&o, "BatchNormalization", "c scale bias mean var", "y");
     onnx_attribute_int(&o, "training_mode", 1);
     onnx_output(&o, "y", 1, SCALAR);
-    net_expect_refused(&o, -ENOTSUP, "training_mode");
-    o = norm(6, DIMS(3, 4, 5), DIMS(4), true);
+    struct net net = net_make(&o);
+    net_set(&net, 0, x);
+    net_run(&net);
+    for (int c = 0; c < 2; c++) {
+        double sum = 0;
+        for (int i = 0; i < 30; i++)
+            sum += i / 5 % 2 == c ? net_floats(&net, 0)[i] : 0;
+        ck_assert_double_eq_tol(sum / 15, parameters[BIAS][c], 1e-5);
+    }
+    net_free(&net);
+}
+END_TEST
+
+START_TEST(training_of_old_opsets_is_refused_by_name)
+{
+    struct onnx o = norm(9, DIMS(3, 4, 5), DIMS(4), true, "y m");
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_output(&o, "m", 1, SCALAR);
+    net_expect_refused(&o, -ENOTSUP, "output 1 exists in training only");
+    o = norm(6, DIMS(3, 4, 5), DIMS(4), true, "y");
     onnx_output(&o, "y", 1, SCALAR);
     net_expect_refused(&o, -ENOTSUP, "is_test");
-    o = norm(15, DIMS(3, 4, 5), DIMS(5), true);
+    o = norm(15, DIMS(3, 4, 5), DIMS(5), true, "y");
     onnx_output(&o, "y", 1, SCALAR);
     net_expect_refused(&o, -EINVAL, "scale must have 4 values");
 }
@@ -552,7 +629,9 @@ int main(void)
     tcase_add_test(all, batch_normalization_treats_each_channel_by_its_own_numbers);
     tcase_add_test(all, old_batch_normalization_may_treat_each_value_of_a_channel);
     tcase_add_test(all, an_activation_behind_batch_normalization_is_applied_once);
-    tcase_add_test(all, training_is_refused_by_name);
+    tcase_add_loop_test(all, batch_normalization_may_go_by_the_batch_itself, 0, 4);
+    tcase_add_test(all, batch_normalization_of_the_batch_itself_is_no_part_of_a_convolution);
+    tcase_add_test(all, training_of_old_opsets_is_refused_by_name);
     tcase_add_test(all, layer_normalization_takes_parameters_of_any_shape_that_broadcasts);
     tcase_add_test(all, rms_normalization_leaves_the_mean);
     tcase_add_test(all, groups_have_a_scale_each_and_since_opset_21_one_for_each_channel);
