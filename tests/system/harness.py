@@ -32,6 +32,8 @@ RTSPSERVER = os.path.join(BUILD, 'tests', 'tools', 'rtspserver')
 SANITIZED = 'asan' in os.path.basename(BUILD)
 PATIENCE = 3 if SANITIZED else 1
 
+KERNELS = ('scalar', 'avx2', 'avx512', 'avx512vnni', 'neon')  # as vigil names what it computes with
+
 
 class Failure(AssertionError):
     """A test's expectation was not met."""
