@@ -12,7 +12,13 @@ static int first_output(const struct nn_plan_node *node)
     return NN_VALUE_NONE;
 }
 
-/* Float constants that no node before has counted. */
+/* Quantised weights; lists of bytes are zero points. */
+static bool is_byte_weight(const struct nn_tensor *t)
+{
+    return (t->type == NN_TYPE_INT8 || t->type == NN_TYPE_UINT8) && t->shape.rank >= 2;
+}
+
+/* Float constants and quantised weights that no node before has counted. */
 static int64_t count_parameters(const struct nn_planner *p, const struct nn_plan_node *node,
                                 bool *counted)
 {
@@ -22,7 +28,7 @@ static int64_t count_parameters(const struct nn_planner *p, const struct nn_plan
         if (value == NN_VALUE_NONE || counted[value])
             continue;
         const struct nn_tensor *t = &p->values[value].tensor;
-        if (!t->data || t->type != NN_TYPE_FLOAT)
+        if (!t->data || (t->type != NN_TYPE_FLOAT && !is_byte_weight(t)))
             continue;
         counted[value] = true;
         parameters += nn_shape_count(&t->shape);

@@ -92,7 +92,7 @@ struct nn_plan_layer {
     const char *name, *op; /* as long as the plan */
     enum nn_type type;     /* of its first output; per frame: of one frame */
     struct nn_shape shape;
-    /* Elements of the float constants it reads; what several nodes read counts for the first. */
+    /* Elements of the float constants and quantised weights it reads; what several nodes read counts for the first. */
     int64_t parameters;
     double macs;       /* multiply-accumulates of one run of it (nn/op.h) */
     double frame_macs; /* a recurrent layer behind the cut: those with one frame's input, which

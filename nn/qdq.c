@@ -393,8 +393,10 @@ static const struct nn_plan_node *quantised_weight(const struct rewriter *r, int
     return dq;
 }
 
-/* Whether no sum of products with the weight can leave int32: x is at most 255 from its zero. */
-static bool sums_fit(const struct nn_planner *p, const struct nn_plan_node *dq, int axis)
+/* Whether no sum of products with the weight can leave int32, x being `below` to `above` steps from
+ * its zero. */
+static bool sums_fit(const struct nn_planner *p, const struct nn_plan_node *dq, int axis,
+                     int below, int above)
 {
     const struct nn_tensor *w = tensor_of(p, dq->inputs[0]);
     const struct nn_tensor *zero = tensor_of(p, input_of(dq, 2));
@@ -403,7 +405,7 @@ static bool sums_fit(const struct nn_planner *p, const struct nn_plan_node *dq, 
     int64_t outer = nn_shape_extent(&w->shape, 0, axis);
     bool is_signed = w->type == NN_TYPE_INT8;
     for (int64_t c = 0; c < channels; c++) {
-        int64_t sum = 0;
+        int64_t positive = 0, negative = 0;
         int z = 0;
         if (zero) {
             int64_t at = nn_shape_count(&zero->shape) == 1 ? 0 : c;
@@ -415,10 +417,12 @@ static bool sums_fit(const struct nn_planner *p, const struct nn_plan_node *dq, 
                 int64_t at = (o * channels + c) * inner + i;
                 int v =
                     is_signed ? ((const int8_t *)w->data)[at] : ((const uint8_t *)w->data)[at];
-                sum += abs(v - z);
+                positive += v > z ? v - z : 0;
+                negative += v < z ? z - v : 0;
             }
         }
-        if (sum > INT32_MAX / UINT8_MAX)
+        if (positive * above + negative * below > INT32_MAX ||
+            positive * below + negative * above > INT32_MAX)
             return false;
     }
     return true;
@@ -454,7 +458,10 @@ static int fuse_product(struct rewriter *r, struct nn_plan_node *node)
     const struct nn_plan_node *x = dequantizer(r, node->inputs[0], &step);
     const struct nn_plan_node *w = quantised_weight(r, node->inputs[1], axis);
     const struct nn_tensor *bias = tensor_of(p, input_of(node, 2));
-    if (!x || !w || node->input_count > 3 || (bias && !bias->data) || !sums_fit(p, w, axis))
+    if (!x || !w || node->input_count > 3 || (bias && !bias->data))
+        return 0;
+    int below = step.zero - (step.type == NN_TYPE_INT8 ? INT8_MIN : 0);
+    if (!sums_fit(p, w, axis, below, UINT8_MAX - below))
         return 0;
     const struct nn_plan_node *q = quantizer(r, node->outputs[0]);
     const int inputs[] = {x->inputs[0],

@@ -86,6 +86,7 @@ struct nn_byte_kernels {
     void (*panel)(const struct nn_byte_panel *p);
     void (*depthwise)(const struct nn_byte_depthwise *d);
 
+    void (*copy)(uint8_t *y, const uint8_t *x, uint8_t flip, size_t n); /* y = x ^ flip */
     /* y[4i + k] = x[k][i] ^ flip */
     void (*interleave)(uint8_t *y, const uint8_t *const x[4], uint8_t flip, size_t n);
 
@@ -93,6 +94,8 @@ struct nn_byte_kernels {
     void (*end_floats)(float *y, const struct nn_byte_end *e); /* y = value */
 
     void (*add)(uint8_t *y, const struct nn_byte_add *s); /* y may be a or b */
+    /* y[i] = max_t x[offset[t] + i], 0 without taps. */
+    void (*tap_max)(uint8_t *y, const uint8_t *x, const int32_t *offset, size_t taps, size_t n);
     /* y[i] = max(a[2i], a[2i+1], b[2i], b[2i+1]) of numbers that are bytes ^ flip. */
     void (*max_2x2)(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n);
 

@@ -142,6 +142,46 @@ static inline void store_bytes(uint8_t *p, ints a, size_t n)
         memcpy(p, &all, n);
 }
 
+/* n of the 32 bytes, 0 for the others, which are not read. */
+static inline ints i_load_bytes(const uint8_t *p, size_t n)
+{
+    uint8_t part[32] = {0};
+    memcpy(part, p, n);
+    return i_load(part);
+}
+
+static inline void i_store_bytes(uint8_t *p, ints a, size_t n)
+{
+    uint8_t part[32];
+    i_store(part, a);
+    memcpy(p, part, n);
+}
+
+static inline ints i_set16(int16_t value)
+{
+    return _mm256_set1_epi16(value);
+}
+
+static inline ints i_set8(uint8_t value)
+{
+    return _mm256_set1_epi8((char)value);
+}
+
+/* How whole numbers become bytes (bytes_tmpl.c, end_all). */
+struct packing {
+    ints zero, low, high, flip;
+};
+
+/* The bytes of whole[0], then those of whole[1], ... */
+static inline ints i_pack(const ints *whole, const struct packing *p)
+{
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    __m256i a = _mm256_adds_epi16(_mm256_packs_epi32(whole[0], whole[1]), p->zero);
+    __m256i b = _mm256_adds_epi16(_mm256_packs_epi32(whole[2], whole[3]), p->zero);
+    a = _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(a, b), p->low), p->high);
+    return _mm256_permutevar8x32_epi32(_mm256_xor_si256(a, p->flip), order);
+}
+
 static inline floats f_set(float value)
 {
     return _mm256_set1_ps(value);

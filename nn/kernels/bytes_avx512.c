@@ -130,6 +130,43 @@ static inline void store_bytes(uint8_t *p, ints a, size_t n)
         _mm_mask_storeu_epi8(p, lane_mask(n), bytes);
 }
 
+/* n of the 64 bytes, 0 for the others, which are not read. */
+static inline ints i_load_bytes(const uint8_t *p, size_t n)
+{
+    return _mm512_maskz_loadu_epi8((UINT64_C(1) << n) - 1, p);
+}
+
+static inline void i_store_bytes(uint8_t *p, ints a, size_t n)
+{
+    _mm512_mask_storeu_epi8(p, (UINT64_C(1) << n) - 1, a);
+}
+
+static inline ints i_set16(int16_t value)
+{
+    return _mm512_set1_epi16(value);
+}
+
+static inline ints i_set8(uint8_t value)
+{
+    return _mm512_set1_epi8((char)value);
+}
+
+/* How whole numbers become bytes (bytes_tmpl.c, end_all). */
+struct packing {
+    ints zero, low, high, flip;
+};
+
+/* The bytes of whole[0], then those of whole[1], ... */
+static inline ints i_pack(const ints *whole, const struct packing *p)
+{
+    const __m512i order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(whole[0], whole[1]), p->zero);
+    __m512i b = _mm512_adds_epi16(_mm512_packs_epi32(whole[2], whole[3]), p->zero);
+    a = _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(a, b), p->low), p->high);
+    return _mm512_permutexvar_epi32(order, _mm512_xor_si512(a, p->flip));
+}
+
 static inline floats f_set(float value)
 {
     return _mm512_set1_ps(value);

@@ -52,6 +52,12 @@ static void depthwise(const struct nn_byte_depthwise *d)
     }
 }
 
+static void copy(uint8_t *y, const uint8_t *x, uint8_t flip, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] ^ flip;
+}
+
 static void interleave(uint8_t *y, const uint8_t *const x[4], uint8_t flip, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -94,6 +100,18 @@ static void add(uint8_t *y, const struct nn_byte_add *s)
     }
 }
 
+static void tap_max(uint8_t *y, const uint8_t *x, const int32_t *offset, size_t taps, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t max = 0;
+        for (size_t t = 0; t < taps; t++) {
+            uint8_t value = x[offset[t] + (ptrdiff_t)i];
+            max = value > max ? value : max;
+        }
+        y[i] = max;
+    }
+}
+
 static void max_2x2(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -126,10 +144,12 @@ const struct nn_byte_kernels nn_byte_table_scalar = {
     .tile = tile,
     .panel = panel,
     .depthwise = depthwise,
+    .copy = copy,
     .interleave = interleave,
     .end = end,
     .end_floats = end_floats,
     .add = add,
+    .tap_max = tap_max,
     .max_2x2 = max_2x2,
     .quantize = quantize,
     .dequantize = dequantize,

@@ -167,9 +167,19 @@ ALWAYS_INLINE ints rounded(floats value, floats low, floats high, ints zero)
     return i_add(i_round(f_min(f_max(value, low), high)), zero);
 }
 
+static void byte_copy(uint8_t *y, const uint8_t *x, uint8_t flip, size_t n)
+{
+    const ints flips = i_set8(flip);
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        i_store(y + i, i_xor(i_load(x + i), flips));
+    if (i < n)
+        i_store_bytes(y + i, i_xor(i_load_bytes(x + i, n - i), flips), n - i);
+}
+
 static void byte_interleave(uint8_t *y, const uint8_t *const x[4], uint8_t flip, size_t n)
 {
-    const ints flips = i_set((int32_t)(flip * 0x01010101u));
+    const ints flips = i_set8(flip);
     for (size_t i = 0; i < n; i += LANES) {
         size_t part = n - i < LANES ? n - i : LANES;
         ints quads = i_set(0);
@@ -197,11 +207,31 @@ ALWAYS_INLINE floats end_value(const struct nn_byte_end *e, const bool each, siz
     return f_fma(f_from(i_add(sum, start)), scale, shift);
 }
 
+/* Four vectors at a time: saturated to 16 bits, zero added, to 8 bits, clamped there. What is no
+ * number is converted to the least one, as beyond the other end would be, which therefore is cut
+ * before. int8 results are 128 more on the way, so that all are unsigned. */
 ALWAYS_INLINE void end_all(uint8_t *y, const struct nn_byte_end *e, const bool each)
 {
     const floats low = f_set(e->low), high = f_set(e->high);
     const ints zero = i_set(e->zero);
-    for (size_t i = 0; i < e->n; i += LANES) {
+    const int32_t least = (int32_t)e->low + e->zero, shift = least < 0 ? 128 : 0;
+    const struct packing packing = {
+        .zero = i_set16((int16_t)(e->zero + shift)),
+        .low = i_set8((uint8_t)(least + shift)),
+        .high = i_set8((uint8_t)((int32_t)e->high + e->zero + shift)),
+        .flip = i_set8((uint8_t)shift),
+    };
+    size_t i = 0;
+    for (; i + 4 * LANES <= e->n; i += 4 * LANES) {
+        ints whole[4];
+        UNROLL for (size_t v = 0; v < 4; v++)
+        {
+            floats value = end_value(e, each, i + v * LANES, LANES);
+            whole[v] = i_round(f_min(f_set(INT16_MAX), value));
+        }
+        i_store(y + i, i_pack(whole, &packing));
+    }
+    for (; i < e->n; i += LANES) {
         size_t part = e->n - i < LANES ? e->n - i : LANES;
         store_bytes(y + i, rounded(end_value(e, each, i, part), low, high, zero), part);
     }
@@ -239,9 +269,31 @@ static void byte_add(uint8_t *y, const struct nn_byte_add *s)
     }
 }
 
+/* 4 · LANES maxima from `at` on, of which `n` are there. */
+ALWAYS_INLINE ints tap_max_block(const uint8_t *x, const int32_t *offset, size_t taps,
+                                 size_t at, const size_t n)
+{
+    ints max = i_set(0);
+    for (size_t t = 0; t < taps; t++) {
+        const uint8_t *from = x + offset[t] + (ptrdiff_t)at;
+        max = i_max_bytes(max, n == 4 * LANES ? i_load(from) : i_load_bytes(from, n));
+    }
+    return max;
+}
+
+static void byte_tap_max(uint8_t *y, const uint8_t *x, const int32_t *offset, size_t taps,
+                         size_t n)
+{
+    size_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        i_store(y + i, tap_max_block(x, offset, taps, i, 4 * LANES));
+    if (i < n)
+        i_store_bytes(y + i, tap_max_block(x, offset, taps, i, n - i), n - i);
+}
+
 static void byte_max_2x2(uint8_t *y, const uint8_t *a, const uint8_t *b, uint8_t flip, size_t n)
 {
-    const ints flips = i_set((int32_t)(flip * 0x01010101u));
+    const ints flips = i_set8(flip);
     size_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
         ints max =
@@ -284,10 +336,12 @@ const struct nn_byte_kernels BYTE_TABLE = {
     .tile = byte_tile,
     .panel = byte_panel,
     .depthwise = byte_depthwise,
+    .copy = byte_copy,
     .interleave = byte_interleave,
     .end = byte_end,
     .end_floats = byte_end_floats,
     .add = byte_add,
+    .tap_max = byte_tap_max,
     .max_2x2 = byte_max_2x2,
     .quantize = byte_quantize,
     .dequantize = byte_dequantize,

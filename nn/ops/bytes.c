@@ -142,19 +142,28 @@ bool nn_byte_is_constant(const struct nn_op_call *call, const struct nn_byte_rol
            (!has(call, roles->w_zero) || nn_op_is_constant(call, roles->w_zero));
 }
 
+/* Zero points are those of int8 numbers without one, or of uint8 numbers around 128. */
+bool nn_byte_is_plain(const struct nn_op_call *call, const struct nn_byte_roles *roles,
+                      uint8_t *ret_flip)
+{
+    uint8_t centre = call->inputs[roles->w].type == NN_TYPE_INT8 ? 0 : 128;
+    int64_t zeros = has(call, roles->w_zero) ? count_of(call, roles->w_zero) : 1;
+    if (has(call, roles->w_zero) && !nn_op_is_constant(call, roles->w_zero))
+        return false;
+    for (int64_t i = 0; i < zeros; i++)
+        if (zero_at(call, roles->w_zero, i) != centre)
+            return false;
+    *ret_flip = centre;
+    return true;
+}
+
 int nn_byte_parts(const struct nn_op_call *call, const struct nn_byte_roles *roles,
                   int64_t channels)
 {
     const struct nn_tensor *w = &call->inputs[roles->w];
-    if (!has(call, roles->w_zero) || nn_op_is_constant(call, roles->w_zero)) {
-        int32_t centre = w->type == NN_TYPE_INT8 ? 0 : 128;
-        int64_t zeros = has(call, roles->w_zero) ? count_of(call, roles->w_zero) : 1;
-        bool centred = true;
-        for (int64_t i = 0; i < zeros; i++)
-            centred = centred && zero_at(call, roles->w_zero, i) == centre;
-        if (centred)
-            return 1;
-    }
+    uint8_t flip;
+    if (nn_byte_is_plain(call, roles, &flip))
+        return 1;
     /* The sum of two bytes reaches from -256 to 254. */
     if (!nn_byte_is_constant(call, roles) || !w->data)
         return NN_BYTE_PARTS;

@@ -61,6 +61,11 @@ int8_t nn_byte_part(int weight, int part);
 /* Whether weights and their zero points are constant. */
 bool nn_byte_is_constant(const struct nn_op_call *call, const struct nn_byte_roles *roles);
 
+/* Whether every weight is its byte ^ *ret_flip as it stands, which is quicker to pack than what
+ * nn_byte_weight and nn_byte_part tell. */
+bool nn_byte_is_plain(const struct nn_op_call *call, const struct nn_byte_roles *roles,
+                      uint8_t *ret_flip);
+
 /* How many parts weights have: told from their values where they are constant. */
 int nn_byte_parts(const struct nn_op_call *call, const struct nn_byte_roles *roles,
                   int64_t channels);

@@ -432,9 +432,8 @@ static void pad_plane(const struct run *run, const uint8_t *x)
         int64_t line = i + s->pad_before[1];
         if (line >= c->plane_height)
             break;
-        uint8_t *row = to + line * c->plane_width + left;
-        for (int64_t j = 0; j < count; j++)
-            row[j] = x[j] ^ run->flip;
+        run->call->kernels->bytes->copy(to + line * c->plane_width + left, x, run->flip,
+                                        (size_t)count);
     }
 }
 

@@ -71,11 +71,40 @@ static int infer(struct nn_op_call *call)
     return nn_byte_infer(call, roles, matrix ? p.shape.m : 0, p.shape.n);
 }
 
+/* pack, of weights that are their bytes as they stand. */
+static void pack_plain(const struct product *p, const uint8_t *w, uint8_t flip, int8_t *packed,
+                       int32_t *sums)
+{
+    const int64_t k = p->shape.k, n = p->shape.n, padded = p->padded, rows = 4 * p->quads;
+    const int64_t down = p->transposed ? 1 : n, along = p->transposed ? k : 1;
+    memset(sums, 0, (size_t)n * sizeof *sums);
+    for (int64_t first = 0; first < padded; first += NN_PANEL_COLUMNS) {
+        int64_t end = first + NN_PANEL_COLUMNS < padded ? first + NN_PANEL_COLUMNS : padded;
+        for (int64_t at = 0; at < rows; at += 4) {
+            for (int64_t j = first; j < end; j++) {
+                for (int64_t d = at; d < at + 4; d++) {
+                    bool there = d < k && j < n;
+                    int8_t weight =
+                        there ? (int8_t)(w[d * down + j * along] ^ flip) : (int8_t)0;
+                    if (there)
+                        sums[j] += weight; /* at most 2^31 / 4 weights of at most 2^7 */
+                    *packed++ = weight;
+                }
+            }
+        }
+    }
+}
+
 /* The matrix that begins at element `from` of the weight. */
 static void pack(const struct nn_op_call *call, const struct product *p, int64_t from,
                  int8_t *packed, int32_t *sums)
 {
     const struct nn_byte_roles *roles = roles_of(call);
+    uint8_t flip;
+    if (nn_byte_is_plain(call, roles, &flip)) {
+        pack_plain(p, (const uint8_t *)call->inputs[roles->w].data + from, flip, packed, sums);
+        return;
+    }
     int64_t k = p->shape.k, n = p->shape.n;
     int64_t down = p->transposed ? 1 : n, along = p->transposed ? k : 1;
     int64_t each = 4 * p->quads / p->parts; /* rows of one part */
@@ -180,8 +209,7 @@ static void copy_rows(const struct run *run, const uint8_t *x, int64_t rows)
     uint8_t *to = workspace(run, p->rows_at);
     for (int64_t r = 0; r < rows; r++, x += p->shape.k) {
         for (int part = 0; part < p->parts; part++, to += each) {
-            for (int64_t d = 0; d < p->shape.k; d++)
-                to[d] = x[d] ^ run->flip;
+            run->call->kernels->bytes->copy(to, x, run->flip, (size_t)p->shape.k);
             memset(to + p->shape.k, 0, (size_t)(each - p->shape.k));
         }
     }

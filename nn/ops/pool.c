@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/ops/lp.h"
+#include "nn/ops/pool_bytes.h"
 #include "nn/ops/spatial.h"
 
 struct pool {
@@ -203,12 +204,27 @@ static void max_bytes(const struct nn_op_call *call, const struct pool *p, const
         }
 }
 
+/* Bytes of which only the maxima are wanted. */
+static bool suits_bytes(const struct nn_op_call *call, const struct pool *p)
+{
+    bool indices = nn_op_wants_output(call, 1) && call->outputs[1].data;
+    return nn_type_size(call->inputs[0].type) == 1 && !indices && call->outputs[0].data &&
+           nn_pool_suits_bytes(&p->spatial, call->workspace_bytes);
+}
+
 static int max_forward(struct nn_op_call *call)
 {
     const struct pool *p = call->state;
     const struct nn_tensor *y = &call->outputs[0];
     bool indices = nn_op_wants_output(call, 1) && call->outputs[1].data;
+    bool bytes = suits_bytes(call, p);
     for (int64_t c = 0; c < p->channels; c++) {
+        if (bytes) {
+            nn_pool_max_bytes(&p->spatial, call->kernels->bytes, y->type,
+                              (const uint8_t *)call->inputs[0].data + c * p->spatial.in_size,
+                              (uint8_t *)y->data + c * p->spatial.out_size, call->workspace);
+            continue;
+        }
         const float *x = floats_of(call, p, c);
         if (y->data && y->type == NN_TYPE_FLOAT)
             max_channel(call, p, x, (float *)y->data + c * p->spatial.out_size);

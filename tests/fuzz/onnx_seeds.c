@@ -287,6 +287,47 @@ static void images(void)
     save("images", &o);
 }
 
+/* Integers of 8 bits, and floats that become steps with them. */
+static void quantised(void)
+{
+    static const uint8_t bytes[64];
+    struct onnx o = onnx_start(21);
+    onnx_input(&o, "x", 1, DIMS(1, 4, 5, 6));
+    onnx_floats(&o, "s", SCALAR, (float[]){0.5f});
+    onnx_initializer(&o, onnx_tensor("z", 2, SCALAR, bytes, 1));
+    onnx_initializer(&o, onnx_tensor("w8", 3, DIMS(4, 4, 2, 2), bytes, 64));
+    onnx_floats(&o, "ws", DIMS(4), (float[]){1, 2, 3, 4});
+    onnx_initializer(&o, onnx_tensor("wz", 3, DIMS(4), bytes, 4));
+    onnx_initializer(&o, onnx_tensor("m8", 3, DIMS(16, 2), bytes, 32));
+    onnx_node(&o, "DequantizeLinear", "w8 ws", "w");
+    onnx_attribute_int(&o, "axis", 0);
+    onnx_node(&o, "DequantizeLinear", "m8 s", "m");
+    onnx_node(&o, "QuantizeLinear", "x s z", "q");
+    onnx_node(&o, "DequantizeLinear", "q s z", "a");
+    onnx_node(&o, "Conv", "a w", "b");
+    onnx_node(&o, "Relu", "b", "c");
+    onnx_node(&o, "QuantizeLinear", "c s z", "d");
+    onnx_node(&o, "DequantizeLinear", "d s z", "e");
+    onnx_node(&o, "MaxPool", "e", "f");
+    onnx_attribute_ints(&o, "kernel_shape", 2, (int64_t[]){2, 2});
+    onnx_attribute_ints(&o, "strides", 2, (int64_t[]){2, 2});
+    onnx_node(&o, "Flatten", "f", "g");
+    onnx_node(&o, "MatMul", "g m", "y");
+    onnx_node(&o, "QLinearConv", "q s z w8 ws wz s z", "h");
+    onnx_attribute_ints(&o, "pads", 4, (int64_t[]){1, 0, 0, 1});
+    onnx_node(&o, "DequantizeLinear", "h s z", "i");
+    onnx_node(&o, "Add", "i i", "j");
+    onnx_node(&o, "QuantizeLinear", "j s z", "k");
+    onnx_node(&o, "DynamicQuantizeLinear", "x", "l t u");
+    onnx_node(&o, "Transpose", "l", "v");
+    onnx_attribute_ints(&o, "perm", 4, (int64_t[]){0, 1, 3, 2});
+    onnx_node(&o, "MatMulInteger", "l v u u", "n");
+    onnx_output(&o, "y", 1, DIMS(1, 2));
+    onnx_output(&o, "k", 2, DIMS(1, 4, 5, 6));
+    onnx_output(&o, "n", 6, DIMS(1, 4, 5, 5));
+    save("quantised", &o);
+}
+
 /* Boxes chosen by a run, and what is in them. */
 static void boxes(void)
 {
@@ -419,6 +460,7 @@ int main(int argc, char **argv)
     control("loop", false);
     control("rounds", true);
     images();
+    quantised();
     boxes();
     old();
     apart();

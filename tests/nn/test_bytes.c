@@ -219,9 +219,17 @@ START_TEST(bytes_move_as_scalar_moves_them)
         uint8_t *x[4], *y = guarded(4 * n), *want = guarded(4 * n);
         for (uint32_t i = 0; i < 4; i++)
             x[i] = guarded_bytes(n, 20 + i);
+        k->copy(y, x[0], flip, n);
+        scalar()->copy(want, x[0], flip, n);
+        check_same("copy", y, want, n);
         k->interleave(y, (const uint8_t *const *)x, flip, n);
         scalar()->interleave(want, (const uint8_t *const *)x, flip, n);
         check_same("interleave", y, want, 4 * n);
+        static const int32_t offset[] = {0, 3, 1, 7};
+        size_t wide = n > 7 ? n - 7 : 0, taps = wide > 0 ? n % 5 : 0;
+        k->tap_max(y, x[0], offset, taps, wide);
+        scalar()->tap_max(want, x[0], offset, taps, wide);
+        check_same("tap_max", y, want, wide);
         k->max_2x2(y, x[0], x[1], flip, n / 2);
         scalar()->max_2x2(want, x[0], x[1], flip, n / 2);
         check_same("max_2x2", y, want, n / 2);
