@@ -45,15 +45,15 @@ struct nn_byte_panel {
     size_t rows, quads, columns;
 };
 
-/* One channel of a depthwise convolution that moves by one or two columns, a line of outputs:
- *     y[i] = Σ_k Σ_l weight[(k·quads + l/4)·4 + l%4] · x[k·x_step + i·stride + l],  l < 4·quads
- * Reads nothing behind x[k·x_step + (n-1)·stride + 4·quads - 1]. */
+/* One channel of a depthwise convolution that moves by one or two, in both directions:
+ *     y[r·columns + i] = Σ_k Σ_l weight[(k·quads + l/4)·4 + l%4] · x[(r·stride + k)·x_step + i·stride + l]
+ * for l < 4·quads. Reads nothing behind l = 4·quads - 1 of the last column of a line. */
 struct nn_byte_depthwise {
-    int32_t *y;
+    int32_t *y; /* (rows, columns) */
     const uint8_t *x;
     size_t x_step;
     const int8_t *weight; /* (lines, quads, 4) */
-    size_t lines, quads, stride, n;
+    size_t lines, quads, stride, rows, columns;
 };
 
 /* How sums become results: value = (sum + start) · scale + shift, rounded once. */

@@ -13,6 +13,9 @@
 #define BYTE_PANEL_ROWS    4
 #define BYTE_PANEL_VECTORS 2
 
+/* Rows of depthwise outputs that share what is loaded. */
+#define BYTE_WINDOW_ROWS 4
+
 #define LANES 8
 typedef __m256i ints;
 typedef __m256 floats;

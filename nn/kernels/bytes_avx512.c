@@ -20,6 +20,9 @@
 #define BYTE_PANEL_ROWS    4
 #define BYTE_PANEL_VECTORS 4
 
+/* Rows of depthwise outputs that share what is loaded. */
+#define BYTE_WINDOW_ROWS 4
+
 #define LANES 16
 typedef __m512i ints;
 typedef __m512 floats;

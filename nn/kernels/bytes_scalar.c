@@ -42,13 +42,15 @@ static void panel(const struct nn_byte_panel *p)
 
 static void depthwise(const struct nn_byte_depthwise *d)
 {
-    for (size_t i = 0; i < d->n; i++) {
-        uint32_t sum = 0;
-        for (size_t k = 0; k < d->lines; k++)
-            for (size_t q = 0; q < d->quads; q++)
-                sum += dot(d->x + k * d->x_step + i * d->stride + 4 * q,
-                           d->weight + (k * d->quads + q) * 4);
-        d->y[i] = (int32_t)sum;
+    for (size_t r = 0; r < d->rows; r++) {
+        for (size_t i = 0; i < d->columns; i++) {
+            uint32_t sum = 0;
+            for (size_t k = 0; k < d->lines; k++)
+                for (size_t q = 0; q < d->quads; q++)
+                    sum += dot(d->x + (r * d->stride + k) * d->x_step + i * d->stride + 4 * q,
+                               d->weight + (k * d->quads + q) * 4);
+            d->y[r * d->columns + i] = (int32_t)sum;
+        }
     }
 }
 

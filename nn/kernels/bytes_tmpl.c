@@ -128,36 +128,77 @@ static void byte_panel(const struct nn_byte_panel *p)
 
 /* Depthwise. */
 
-/* The `n` outputs from `at` on. */
-ALWAYS_INLINE ints window_block(const size_t stride, const struct nn_byte_depthwise *d,
-                                size_t at, const size_t n)
+/* What a block of outputs shares, known to the compiler. */
+struct window {
+    size_t lines, quads, stride;
+};
+
+/* `rows` rows of outputs, LANES columns or the `n` there are, from column `at` on. Each line of
+ * inputs is made quads of once, for all rows whose windows it is in. */
+ALWAYS_INLINE void window_block(const struct window w, const size_t rows,
+                                const struct nn_byte_depthwise *d, size_t row, size_t at,
+                                const size_t n)
 {
-    ints sum = i_set(0);
-    for (size_t k = 0; k < d->lines; k++) {
-        for (size_t q = 0; q < d->quads; q++) {
-            const uint8_t *from = d->x + k * d->x_step + at * stride + 4 * q;
-            ints columns = i_load_columns(from, stride, (n - 1) * stride + 4);
-            sum = i_dot(sum, columns, set_quad(d->weight + (k * d->quads + q) * 4));
+    ints sum[BYTE_WINDOW_ROWS];
+    UNROLL for (size_t r = 0; r < rows; r++) sum[r] = i_set(0);
+    const uint8_t *x = d->x + row * w.stride * d->x_step + at * w.stride;
+    UNROLL for (size_t line = 0; line < (rows - 1) * w.stride + w.lines; line++)
+    {
+        UNROLL for (size_t q = 0; q < w.quads; q++)
+        {
+            ints columns =
+                i_load_columns(x + line * d->x_step + 4 * q, w.stride, (n - 1) * w.stride + 4);
+            UNROLL for (size_t r = 0; r < rows; r++)
+            {
+                if (line < r * w.stride || line - r * w.stride >= w.lines)
+                    continue;
+                size_t k = line - r * w.stride;
+                sum[r] = i_dot(sum[r], columns, set_quad(d->weight + (k * w.quads + q) * 4));
+            }
         }
     }
-    return sum;
+    UNROLL for (size_t r = 0; r < rows; r++)
+    {
+        int32_t *to = d->y + (row + r) * d->columns + at;
+        if (n == LANES)
+            i_store(to, sum[r]);
+        else
+            i_store_part(to, sum[r], n);
+    }
 }
 
-ALWAYS_INLINE void window_line(const size_t stride, const struct nn_byte_depthwise *d)
+ALWAYS_INLINE void window_rows(const struct window w, const size_t rows,
+                               const struct nn_byte_depthwise *d, size_t row)
 {
     size_t at = 0;
-    for (; at + LANES <= d->n; at += LANES)
-        i_store(d->y + at, window_block(stride, d, at, LANES));
-    if (at < d->n)
-        i_store_part(d->y + at, window_block(stride, d, at, d->n - at), d->n - at);
+    for (; at + LANES <= d->columns; at += LANES)
+        window_block(w, rows, d, row, at, LANES);
+    if (at < d->columns)
+        window_block(w, rows, d, row, at, d->columns - at);
+}
+
+ALWAYS_INLINE void windows(const struct window w, const struct nn_byte_depthwise *d)
+{
+    size_t row = 0;
+    for (; row + BYTE_WINDOW_ROWS <= d->rows; row += BYTE_WINDOW_ROWS)
+        window_rows(w, BYTE_WINDOW_ROWS, d, row);
+    for (; row < d->rows; row++)
+        window_rows(w, 1, d, row);
 }
 
 static void byte_depthwise(const struct nn_byte_depthwise *d)
 {
-    if (d->stride == 1)
-        window_line(1, d);
+    const struct window own = {d->lines, d->quads, d->stride == 1 ? 1 : 2};
+    if (own.lines == 3 && own.quads == 1 && own.stride == 1)
+        windows((struct window){3, 1, 1}, d);
+    else if (own.lines == 3 && own.quads == 1)
+        windows((struct window){3, 1, 2}, d);
+    else if (own.lines == 5 && own.quads == 2 && own.stride == 1)
+        windows((struct window){5, 2, 1}, d);
+    else if (own.lines == 5 && own.quads == 2)
+        windows((struct window){5, 2, 2}, d);
     else
-        window_line(2, d);
+        windows(own, d);
 }
 
 /* From sums to results. */

@@ -89,7 +89,8 @@ static bool suits_depthwise(const struct conv *c)
 {
     const struct nn_spatial *s = &c->f.spatial;
     return !c->pooled && c->constant && c->parts == 1 && c->f.in_channels == 1 &&
-           c->f.groups > 1 && s->axes <= 2 && s->stride[2] <= 2 && s->dilation[2] == 1;
+           c->f.groups > 1 && s->axes <= 2 && s->stride[2] <= 2 && s->dilation[2] == 1 &&
+           (s->axes == 1 || (s->stride[1] == s->stride[2] && s->dilation[1] == 1));
 }
 
 static int64_t packed_bytes(const struct conv *c)
@@ -229,7 +230,7 @@ static int prepare_depthwise(struct nn_op_call *call, struct conv *c)
     int64_t size;
     c->line_quads = (s->kernel[2] + 3) / 4;
     c->plane_width = (s->out[2] - 1) * s->stride[2] + 4 * c->line_quads;
-    c->plane_height = (s->out[1] - 1) * s->stride[1] + (s->kernel[1] - 1) * s->dilation[1] + 1;
+    c->plane_height = (s->out[1] - 1) * s->stride[1] + s->kernel[1];
     if (__builtin_mul_overflow(c->plane_width, c->plane_height, &size) || size > INT32_MAX)
         return nn_op_fail(call, -E2BIG, "its padded input is too large");
     return 0;
@@ -256,9 +257,9 @@ static int prepare(struct nn_op_call *call)
     r = c->depthwise ? prepare_depthwise(call, c) : prepare_tiles(call, c);
     if (r < 0)
         return r;
-    int64_t most = c->depthwise ? c->plane_width * c->plane_height : c->sums_step;
-    size_t planes =
-        c->depthwise ? (size_t)most : (size_t)(c->quads * s->plane_size) * sizeof(float);
+    int64_t most = c->depthwise ? s->out_size : c->sums_step;
+    size_t planes = c->depthwise ? (size_t)(c->plane_width * c->plane_height)
+                                 : (size_t)(c->quads * s->plane_size) * sizeof(float);
     size_t sums = (size_t)(c->depthwise ? most : c->rows * most) * sizeof(int32_t);
     size_t at = c->planes_at + ALIGNED(planes);
     c->row_at = at;
@@ -437,32 +438,24 @@ static void pad_plane(const struct run *run, const uint8_t *x)
     }
 }
 
-/* One channel. Where windows move by one, lines of the plane follow each other as outputs do, and
- * all are one. */
 static void run_depthwise(const struct run *run, int64_t channel, int64_t out)
 {
     const struct conv *c = run->c;
     const struct nn_spatial *s = &c->f.spatial;
     int32_t *sums = workspace(run, c->sums_at);
-    bool whole = s->stride[1] == 1 && s->stride[2] == 1;
-    int64_t lines = whole ? 1 : s->out[1];
-    int64_t count = whole ? (s->out[1] - 1) * c->plane_width + s->out[2] : s->out[2];
-    struct nn_byte_depthwise d = {
+    run->call->kernels->bytes->depthwise(&(struct nn_byte_depthwise){
         .y = sums,
-        .x_step = (size_t)(s->dilation[1] * c->plane_width),
+        .x = workspace(run, c->planes_at),
+        .x_step = (size_t)c->plane_width,
         .weight = run->packed + channel * s->kernel[1] * c->line_quads * 4,
         .lines = (size_t)s->kernel[1],
         .quads = (size_t)c->line_quads,
         .stride = (size_t)s->stride[2],
-        .n = (size_t)count,
-    };
-    for (int64_t line = 0; line < lines; line++) {
-        d.x = (const uint8_t *)workspace(run, c->planes_at) +
-              line * s->stride[1] * c->plane_width;
-        run->call->kernels->bytes->depthwise(&d);
-        finish(run, channel, sums, output(run, out) + (size_t)(line * s->out[2]) * run->element,
-               0, count, s->out[2], whole ? c->plane_width : s->out[2]);
-    }
+        .rows = (size_t)s->out[1],
+        .columns = (size_t)s->out[2],
+    });
+    nn_byte_results_write(run->call, &run->results, channel, false, sums, output(run, out),
+                          (size_t)s->out_size);
 }
 
 static int forward(struct nn_op_call *call)

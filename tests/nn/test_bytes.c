@@ -143,28 +143,36 @@ START_TEST(panels_give_the_sums_of_scalar)
 }
 END_TEST
 
-START_TEST(depthwise_lines_give_the_sums_of_scalar)
+START_TEST(depthwise_windows_give_the_sums_of_scalar)
 {
     const struct nn_byte_kernels *k = table(_i);
-    for (size_t n = 1; n < 70; n++) {
-        for (size_t stride = 1; stride <= 2; stride++) {
-            for (size_t quads = 1; quads <= 2; quads++) {
-                const size_t lines = 3, step = 90;
-                size_t inputs = (lines - 1) * step + (n - 1) * stride + 4 * quads;
-                int8_t *weight = guarded_bytes(lines * quads * 4, 8);
-                uint8_t *x = guarded_bytes(inputs, 9);
-                int32_t *y = guarded(n * sizeof *y), *want = guarded(n * sizeof *y);
-                struct nn_byte_depthwise d = {y, x, step, weight, lines, quads, stride, n};
-                k->depthwise(&d);
-                d.y = want;
-                scalar()->depthwise(&d);
-                check_same("depthwise", y, want, n * sizeof *y);
-                release(weight, lines * quads * 4);
-                release(x, inputs);
-                release(y, n * sizeof *y);
-                release(want, n * sizeof *y);
-            }
-        }
+    static const size_t rows[] = {1, 3, 4, 9}, lines[] = {1, 3, 4, 5};
+    for (size_t c = 0; c < 4 * 4 * 2 * 2 * 40; c++) {
+        size_t n = 1 + c / 64, stride = 1 + c % 2, quads = 1 + c / 2 % 2;
+        size_t step = (n - 1) * stride + 4 * quads + c % 3;
+        struct nn_byte_depthwise d = {.x_step = step,
+                                      .lines = lines[c / 4 % 4],
+                                      .quads = quads,
+                                      .stride = stride,
+                                      .rows = rows[c / 16 % 4],
+                                      .columns = n};
+        size_t inputs =
+            ((d.rows - 1) * stride + d.lines - 1) * step + (n - 1) * stride + 4 * quads;
+        size_t outputs = d.rows * n * sizeof(int32_t), weights = d.lines * quads * 4;
+        int8_t *weight = guarded_bytes(weights, 8);
+        uint8_t *x = guarded_bytes(inputs, 9);
+        int32_t *y = guarded(outputs), *want = guarded(outputs);
+        d.weight = weight;
+        d.x = x;
+        d.y = y;
+        k->depthwise(&d);
+        d.y = want;
+        scalar()->depthwise(&d);
+        check_same("depthwise", y, want, outputs);
+        release(weight, weights);
+        release(x, inputs);
+        release(y, outputs);
+        release(want, outputs);
     }
 }
 END_TEST
@@ -273,7 +281,7 @@ int main(void)
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, tiles_give_the_sums_of_scalar, 0, tables);
     tcase_add_loop_test(all, panels_give_the_sums_of_scalar, 0, tables);
-    tcase_add_loop_test(all, depthwise_lines_give_the_sums_of_scalar, 0, tables);
+    tcase_add_loop_test(all, depthwise_windows_give_the_sums_of_scalar, 0, tables);
     tcase_add_loop_test(all, sums_end_as_scalar_ends_them, 0, tables);
     tcase_add_loop_test(all, bytes_move_as_scalar_moves_them, 0, tables);
     return suite_run("nn/bytes", &all, 1);
