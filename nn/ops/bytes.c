@@ -197,10 +197,8 @@ static bool needs_floats(const struct nn_op_call *call)
            !nn_activation_clamps(call, &low, &high);
 }
 
-size_t nn_byte_results_bytes(const struct nn_op_call *call, const struct nn_byte_roles *roles,
-                             int64_t channels, int64_t most)
+size_t nn_byte_results_bytes(const struct nn_op_call *call, int64_t channels, int64_t most)
 {
-    (void)roles;
     size_t list = ALIGNED((size_t)channels * sizeof(float));
     return 3 * list + (needs_floats(call) ? ALIGNED((size_t)most * sizeof(float)) : 0);
 }

@@ -81,8 +81,7 @@ struct nn_byte_results {
 };
 
 /* Bytes of workspace that results for `channels` need, with runs of `most` values. */
-size_t nn_byte_results_bytes(const struct nn_op_call *call, const struct nn_byte_roles *roles,
-                             int64_t channels, int64_t most);
+size_t nn_byte_results_bytes(const struct nn_op_call *call, int64_t channels, int64_t most);
 
 /* Fills the arrays, at the start of `workspace`. `sums` (channels): of the weights. `row`: of x,
  * where rows have scales of their own. */

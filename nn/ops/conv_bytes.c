@@ -269,7 +269,7 @@ static int prepare(struct nn_op_call *call)
     c->line_at = at;
     at += ALIGNED((size_t)most * sizeof(float));
     c->results_at = at;
-    at += nn_byte_results_bytes(call, roles, c->channels, most);
+    at += nn_byte_results_bytes(call, c->channels, most);
     r = prepare_weights(call, c, &at);
     call->workspace_bytes = at;
     return r;

@@ -181,7 +181,7 @@ static int prepare(struct nn_op_call *call)
     p->sums_at = at;
     at += ROWS * NN_PANEL_COLUMNS * sizeof(int32_t);
     p->results_at = at;
-    at += nn_byte_results_bytes(call, roles, p->shape.n, NN_PANEL_COLUMNS);
+    at += nn_byte_results_bytes(call, p->shape.n, NN_PANEL_COLUMNS);
     r = prepare_weights(call, p, &at);
     call->workspace_bytes = at;
     return r;

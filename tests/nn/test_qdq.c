@@ -395,6 +395,34 @@ START_TEST(what_several_read_is_quantised_for_each)
 }
 END_TEST
 
+START_TEST(graphs_within_the_model_read_weights_that_waited)
+{
+    struct onnx yes = onnx_start(14), no = onnx_start(14), b = onnx_start(14);
+    onnx_node(&yes, "MatMul", "x w", "m");
+    onnx_output(&yes, "m", NN_TYPE_FLOAT, DIMS(2, 2));
+    onnx_node(&no, "Identity", "w", "i");
+    onnx_output(&no, "i", NN_TYPE_FLOAT, DIMS(2, 2));
+    onnx_input(&b, "x", NN_TYPE_FLOAT, DIMS(2, 2));
+    onnx_input(&b, "p", NN_TYPE_BOOL, SCALAR);
+    onnx_initializer(&b, onnx_tensor("w8", NN_TYPE_INT8, DIMS(2, 2), "\1\2\3\4", 4));
+    onnx_floats(&b, "ws", SCALAR, (float[]){0.5f});
+    onnx_node(&b, "DequantizeLinear", "w8 ws", "w");
+    onnx_node(&b, "If", "p", "y");
+    onnx_attribute_graph(&b, "then_branch", &yes);
+    onnx_attribute_graph(&b, "else_branch", &no);
+    onnx_output(&b, "y", NN_TYPE_FLOAT, DIMS(2, 2));
+    struct net net = net_make(&b);
+    net_set(&net, 0, (float[]){1, 0, 0, 2});
+    net_set(&net, 1, (uint8_t[]){0});
+    net_run(&net);
+    net_expect_floats(&net, 0, DIMS(2, 2), (float[]){0.5f, 1, 1.5f, 2});
+    net_set(&net, 1, (uint8_t[]){1});
+    net_run(&net);
+    net_expect_floats(&net, 0, DIMS(2, 2), (float[]){0.5f, 1, 3, 4});
+    net_free(&net);
+}
+END_TEST
+
 /* A stream computes each frame once, and gives the bits of the whole window. */
 START_TEST(steps_with_integers_run_per_frame)
 {
@@ -450,6 +478,7 @@ int main(void)
     tcase_add_test(all, a_sum_differs_by_at_most_one_step);
     tcase_add_test(all, weights_that_do_not_fit_the_pattern_are_floats);
     tcase_add_test(all, what_several_read_is_quantised_for_each);
+    tcase_add_test(all, graphs_within_the_model_read_weights_that_waited);
     tcase_add_test(all, steps_with_integers_run_per_frame);
     return suite_run("nn/qdq", &all, 1);
 }
