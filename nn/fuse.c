@@ -3,12 +3,12 @@
  * result it alone reads, the usual pooling and the sum with a residual into Conv. The reference
  * kernels run the graph as it is written, so that a comparison also covers this file. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/activation.h"
 #include "nn/constants.h"
+#include "nn/filters.h"
 #include "nn/planner.h"
 
 struct fuser {
@@ -47,69 +47,33 @@ static const float *constant_floats(const struct fuser *f, const struct nn_plan_
     return t->type == NN_TYPE_FLOAT && nn_shape_count(&t->shape) == count ? t->data : NULL;
 }
 
-/* A convolution's weight. Conv has its output channels outermost; ConvTranspose has the input
- * channels there, group by group, and the output channels of one group behind. */
-struct filters {
-    int64_t channels, groups, taps; /* output channels; taps: what is behind the channel axes */
-    int64_t in_channels;            /* of one group of ConvTranspose; 0: Conv */
-};
-
-/* false: no convolution. */
-static bool find_filters(const struct fuser *f, const struct nn_plan_node *node,
-                         struct filters *ret_filters)
-{
-    if (node->op != &nn_op_conv && node->op != &nn_op_conv_transpose)
-        return false;
-    const struct nn_tensor *w = &f->p->values[node->inputs[1]].tensor;
-    const struct nn_attribute *group = nn_node_attribute(node->node, "group");
-    struct filters found = {.groups = group ? group->i : 1};
-    if (node->op == &nn_op_conv) {
-        found.channels = w->shape.dim[0];
-        found.taps = nn_shape_extent(&w->shape, 1, w->shape.rank);
-    } else {
-        found.channels = w->shape.dim[1] * found.groups;
-        found.in_channels = w->shape.dim[0] / found.groups;
-        found.taps = nn_shape_extent(&w->shape, 2, w->shape.rank);
-    }
-    *ret_filters = found;
-    return true;
-}
-
-/* The output channel that a row of `taps` elements of the weight belongs to. */
-static int64_t channel_of(const struct filters *f, int64_t row)
-{
-    int64_t own = f->channels / f->groups;
-    return f->in_channels == 0 ? row : row / own / f->in_channels * own + row % own;
-}
-
-/* Output channel c is scaled by s = scale/sqrt(var + epsilon) and shifted by bias - mean·s: the
- * same convolution with weights·s and bias·s + that shift. */
 static int fuse_batch_normalization(struct fuser *f, int index)
 {
     struct nn_planner *p = f->p;
     struct nn_plan_node *node = p->nodes[index];
     struct nn_plan_node *conv = sole_producer(f, node);
-    struct filters filters;
-    if (!conv || !find_filters(f, conv, &filters) || conv->pooled || conv->input_count > 3 ||
-        conv->activation != NN_ACTIVATION_NONE || p->value_capacity - p->value_count < 2)
-        return 0;
-    const struct nn_attribute *training = nn_node_attribute(node->node, "training_mode");
-    if (training && training->i != 0)
+    struct nn_filters filters;
+    if (nn_normalization_is_of_batch(node->node) || !conv || conv->pooled ||
+        conv->input_count > 3 || conv->activation != NN_ACTIVATION_NONE ||
+        p->value_capacity - p->value_count < 2 || conv->input_count < 2)
         return 0;
     const struct nn_tensor *weight = &p->values[conv->inputs[1]].tensor;
+    if (!nn_filters_find(conv->op, conv->node, &weight->shape, &filters))
+        return 0;
     const int64_t channels = filters.channels, size = nn_shape_count(&weight->shape);
-    const float *scale = constant_floats(f, node, 1, channels);
-    const float *shift = constant_floats(f, node, 2, channels);
-    const float *mean = constant_floats(f, node, 3, channels);
-    const float *variance = constant_floats(f, node, 4, channels);
-    const float *bias = constant_floats(f, conv, 2, channels);
+    const struct nn_normalization n = {
+        .scale = constant_floats(f, node, 1, channels),
+        .shift = constant_floats(f, node, 2, channels),
+        .mean = constant_floats(f, node, 3, channels),
+        .variance = constant_floats(f, node, 4, channels),
+        .bias = constant_floats(f, conv, 2, channels),
+        .epsilon = nn_normalization_epsilon(node->node),
+    };
     bool has_bias = conv->input_count > 2 && conv->inputs[2] != NN_VALUE_NONE;
-    if (channels == 0 || !scale || !shift || !mean || !variance || !weight->data ||
-        (has_bias && !bias))
+    if (channels == 0 || !n.scale || !n.shift || !n.mean || !n.variance || !weight->data ||
+        (has_bias && !n.bias))
         return 0;
 
-    const struct nn_attribute *attribute = nn_node_attribute(node->node, "epsilon");
-    double epsilon = attribute ? attribute->f : 1e-5f;
     struct nn_tensor w = *weight;
     struct nn_tensor b = {.type = NN_TYPE_FLOAT, .shape = {.rank = 1, .dim = {channels}}};
     bool fill_w, fill_b;
@@ -120,16 +84,8 @@ static int fuse_batch_normalization(struct fuser *f, int index)
     int *inputs = nn_pool_array(&p->scratch, 3, sizeof *inputs);
     if (!w.data || !b.data || !inputs)
         return nn_planner_no_memory(p);
-    for (int64_t i = 0; i < size && fill_w && fill_b; i += filters.taps) {
-        int64_t c = channel_of(&filters, i / filters.taps);
-        double s = scale[c] / sqrt(variance[c] + epsilon);
-        for (int64_t t = i; t < i + filters.taps; t++)
-            ((float *)w.data)[t] = (float)(s * ((const float *)weight->data)[t]);
-    }
-    for (int64_t c = 0; c < channels && fill_w && fill_b; c++) {
-        double s = scale[c] / sqrt(variance[c] + epsilon);
-        ((float *)b.data)[c] = (float)(((bias ? bias[c] : 0.0) - mean[c]) * s + shift[c]);
-    }
+    if (fill_w && fill_b)
+        nn_filters_normalize(&filters, &n, weight->data, size, w.data, b.data);
     inputs[0] = conv->inputs[0];
     inputs[1] = nn_planner_add_constant(p, &w);
     inputs[2] = nn_planner_add_constant(p, &b);
