@@ -12,6 +12,7 @@
 
 #include "nn/body.h"
 #include "nn/kernels/kernels.h"
+#include "nn/onnx_write.h"
 #include "nn/packed_file.h"
 #include "nn/plan_parts.h"
 
@@ -161,13 +162,6 @@ static void move_to(struct moved *m, const struct nn_packed_part *place)
     snprintf(m->length, sizeof m->length, "%020llu", (unsigned long long)place->bytes);
 }
 
-static void set_text(ProtobufCBinaryData *bytes, protobuf_c_boolean *has, const char *text)
-{
-    bytes->data = (uint8_t *)(uintptr_t)text;
-    bytes->len = strlen(text);
-    *has = 1;
-}
-
 /* Bytes of a weight that leaves the graph, 0 for any other tensor. */
 static size_t bytes_to_move(const struct writer *w, const Onnx__TensorProto *proto)
 {
@@ -199,8 +193,8 @@ static void take_out(struct writer *w, Onnx__TensorProto *proto)
     for (int i = 0; i < 2; i++) {
         Onnx__StringStringEntryProto *entry = m->list[i] = &m->entries[i];
         onnx__string_string_entry_proto__init(entry);
-        set_text(&entry->key, &entry->has_key, names[i]);
-        set_text(&entry->value, &entry->has_value, values[i]);
+        nn_onnx_set(&entry->key, &entry->has_key, names[i]);
+        nn_onnx_set(&entry->value, &entry->has_value, values[i]);
     }
     proto->data_type = NN_TYPE_FLOAT; /* what float16 and float64 have become */
     proto->n_float_data = proto->n_double_data = proto->n_int32_data = 0;
@@ -220,9 +214,7 @@ static void give_back(struct writer *w)
 /* The value of a Constant node; what folding makes of it is a constant of its own. */
 static Onnx__TensorProto *constant_tensor(const Onnx__NodeProto *node)
 {
-    static const char name[] = "Constant";
-    if (node->op_type.len != strlen(name) ||
-        memcmp(node->op_type.data, name, node->op_type.len) != 0)
+    if (!nn_onnx_bytes_are(&node->op_type, "Constant"))
         return NULL;
     for (size_t i = 0; i < node->n_attribute; i++)
         if (node->attribute[i]->t)
