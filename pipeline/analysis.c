@@ -125,19 +125,9 @@ void analysis_flush(struct analysis *analysis)
 int analysis_set_format(struct analysis *analysis, const GstVideoInfo *format,
                         const struct convert_region *region)
 {
-    const struct modelinfo *info = analysis->info;
-    struct convert_target target = {
-        .width = info->width,
-        .height = info->height,
-        .pixels = info->pixels,
-        .interleaved = info->interleaved,
-        .resize = info->resize,
-    };
-    for (int c = 0; c < info->channels; c++) {
-        target.mean[c] = info->mean[c];
-        target.scale[c] = info->scale[c];
-    }
+    struct convert_target target;
     struct convert *convert;
+    convert_target_of(analysis->info, &target);
     int r = convert_create(format, region, &target, &convert);
     if (r < 0)
         return r;

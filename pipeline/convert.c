@@ -347,6 +347,21 @@ static int prepare_axes(struct convert *convert, const GstVideoInfo *source,
     return 0;
 }
 
+void convert_target_of(const struct modelinfo *info, struct convert_target *ret_target)
+{
+    *ret_target = (struct convert_target){
+        .width = info->width,
+        .height = info->height,
+        .pixels = info->pixels,
+        .interleaved = info->interleaved,
+        .resize = info->resize,
+    };
+    for (int c = 0; c < info->channels; c++) {
+        ret_target->mean[c] = info->mean[c];
+        ret_target->scale[c] = info->scale[c];
+    }
+}
+
 bool convert_region_is_valid(const struct convert_region *region)
 {
     return region->x >= 0 && region->y >= 0 && region->width > 0 && region->height > 0 &&

@@ -37,6 +37,9 @@ struct convert_target {
     float mean[3], scale[3]; /* in the order of pixels; [0] alone for GRAY */
 };
 
+/* What a model takes. */
+void convert_target_of(const struct modelinfo *info, struct convert_target *ret_target);
+
 struct convert;
 
 /* Inside 0..1 (but for rounding) and not empty. */

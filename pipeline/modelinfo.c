@@ -28,6 +28,7 @@ struct reader {
     const struct nn_value_info *output;
     const struct layout *layout;
     struct modelinfo *info;
+    bool input_only;
 };
 
 static int check_signature(struct reader *reader)
@@ -51,14 +52,15 @@ static int read_task(struct reader *reader)
 {
     static const char *const later[] = {"detect", "embed", "reconstruct", "audio", NULL};
     const char *text = modelkeys_text(&reader->keys, MODELKEY_TASK);
-    if (text && g_strv_contains(later, text))
+    bool other = text && g_strv_contains(later, text);
+    if (other && !reader->input_only)
         return modelkeys_refuse(&reader->keys, -ENOTSUP,
                                 "vigil.task \"%s\" is not supported: classify-window and "
                                 "classify-frame are",
                                 text);
     int rank = reader->input->shape.rank;
     int task = rank == 4 ? MODELINFO_CLASSIFY_FRAME : MODELINFO_CLASSIFY_WINDOW;
-    int r = modelkeys_choice(&reader->keys, MODELKEY_TASK, task_names, &task);
+    int r = other ? 0 : modelkeys_choice(&reader->keys, MODELKEY_TASK, task_names, &task);
     if (r < 0)
         return r;
     reader->info->task = task;
@@ -461,20 +463,23 @@ static int read_rules(struct reader *reader)
     return read_background(reader);
 }
 
-int modelinfo_create(const struct nn_model *model, GHashTable *overrides,
-                     struct modelinfo **ret_info, struct nn_error *err)
+static int create(const struct nn_model *model, GHashTable *overrides, bool input_only,
+                  struct modelinfo **ret_info, struct nn_error *err)
 {
     static int (*const steps[])(struct reader *) = {
         check_signature, read_task, read_layout, read_extents,
         read_pixels,     read_pace, read_labels, read_rules,
     };
+    enum { INPUT_STEPS = 6 };
     g_autoptr(GPtrArray) assumed = g_ptr_array_new_with_free_func(g_free);
     struct reader reader = {
         .keys = {.model = model, .overrides = overrides, .assumed = assumed, .err = err},
         .info = g_new0(struct modelinfo, 1),
+        .input_only = input_only,
     };
     int r = modelkeys_check(&reader.keys);
-    for (size_t i = 0; r == 0 && i < G_N_ELEMENTS(steps); i++)
+    size_t count = input_only ? INPUT_STEPS : G_N_ELEMENTS(steps);
+    for (size_t i = 0; r == 0 && i < count; i++)
         r = steps[i](&reader);
     if (r < 0) {
         modelinfo_destroy(reader.info);
@@ -484,6 +489,18 @@ int modelinfo_create(const struct nn_model *model, GHashTable *overrides,
     reader.info->assumed = (GStrv)g_ptr_array_steal(assumed, NULL);
     *ret_info = reader.info;
     return 0;
+}
+
+int modelinfo_create(const struct nn_model *model, GHashTable *overrides,
+                     struct modelinfo **ret_info, struct nn_error *err)
+{
+    return create(model, overrides, false, ret_info, err);
+}
+
+int modelinfo_create_input(const struct nn_model *model, GHashTable *overrides,
+                           struct modelinfo **ret_info, struct nn_error *err)
+{
+    return create(model, overrides, true, ret_info, err);
 }
 
 void modelinfo_destroy(struct modelinfo *info)

@@ -71,6 +71,11 @@ struct modelinfo {
  * or -ENOTSUP (a task or input we lack) with one line naming key and value, -ENOMEM. */
 int modelinfo_create(const struct nn_model *model, GHashTable *overrides,
                      struct modelinfo **ret_info, struct nn_error *err);
+
+/* The same for what is fed alone: a model of any task and any outputs will do, and there are no
+ * labels. */
+int modelinfo_create_input(const struct nn_model *model, GHashTable *overrides,
+                           struct modelinfo **ret_info, struct nn_error *err);
 void modelinfo_destroy(struct modelinfo *info); /* NULL is fine */
 
 /* Plans the model for its input and holds output 0 against the labels: one score per label. */

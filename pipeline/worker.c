@@ -3,6 +3,8 @@
  *     vigil-worker --control-fd=3     streams, as record/message.h says
  *     vigil-worker --inspect          describes the model on stdin as JSON on stdout
  *     vigil-worker --pack             packs the model on stdin into descriptor 3 (pipeline/pack.h)
+ *     vigil-worker --frames           what the model on stdin would be shown of the clip in
+ *                                     descriptor 3 (pipeline/frames.h)
  *
  * In all uses what came from outside is met behind a closed sandbox only. */
 #include <errno.h>
@@ -15,6 +17,7 @@
 #include <gio/gio.h>
 #include <glib-unix.h>
 
+#include "pipeline/frames.h"
 #include "pipeline/inspect.h"
 #include "pipeline/link.h"
 #include "pipeline/modelfile.h"
@@ -31,12 +34,14 @@
 #define EXIT_BAD_MODEL 78
 #define STREAMS_MAX    64
 /* What it may write to is a parent's descriptor; a picture is far below this. */
-#define FILE_BYTES_MAX (64 << 20)
-#define PACKED_FD      3
+#define FILE_BYTES_MAX   (64 << 20)
+#define PACKED_FD        3
+#define CLIP_FD          3
+#define STDERR_BYTES_MAX (64 << 10) /* which may be a parent's memory file */
 
 static struct {
     int control_fd, streams;
-    gboolean inspect, pack, version;
+    gboolean frames, inspect, pack, version;
     char **settings;
     char *authorities;
     char *test_hook;
@@ -49,6 +54,8 @@ static const GOptionEntry entries[] = {
     {"inspect", 0, 0, G_OPTION_ARG_NONE, &options.inspect, "describe the model on stdin", NULL},
     {"pack", 0, 0, G_OPTION_ARG_NONE, &options.pack,
      "pack the model on stdin into descriptor 3", NULL},
+    {"frames", 0, 0, G_OPTION_ARG_NONE, &options.frames,
+     "write what the model on stdin would be shown of the clip in descriptor 3", NULL},
     {"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.settings,
      "of that model: what is configured instead of its own metadata", "KEY=VALUE"},
     {"tls-ca", 0, 0, G_OPTION_ARG_FILENAME, &options.authorities,
@@ -304,6 +311,34 @@ static int pack(void)
     leave(r < 0 ? EXIT_BAD_MODEL : EXIT_SUCCESS);
 }
 
+static int write_frames(void)
+{
+    struct record_error why;
+    if (warmup_init(&why) < 0 || warmup_run(&why) < 0) {
+        fprintf(stderr, "%s\n", why.text);
+        leave(EXIT_INTERNAL);
+    }
+    int r = close_sandbox(STDERR_BYTES_MAX, 1);
+    if (r != 0)
+        return r;
+    g_autoptr(GHashTable) overrides = read_settings();
+    g_autoptr(GBytes) bytes = read_model();
+    struct nn_model *model = NULL;
+    struct modelinfo *info = NULL;
+    struct nn_error err = {""};
+    gsize size;
+    const void *data = g_bytes_get_data(bytes, &size);
+    r = nn_model_load(data, size, &model, &err);
+    if (r == 0)
+        r = modelinfo_create_input(model, overrides, &info, &err);
+    int status = r < 0 ? EXIT_BAD_MODEL : EXIT_NO_INPUT;
+    if (r == 0)
+        r = frames_write(info, CLIP_FD, STDOUT_FILENO, &err);
+    if (r < 0)
+        fprintf(stderr, "%s\n", err.text);
+    leave(r < 0 ? status : EXIT_SUCCESS);
+}
+
 static int inspect(void)
 {
     int r = close_sandbox(0, 0);
@@ -339,6 +374,8 @@ int main(int argc, char **argv)
         printf("vigil-worker %s\n", VIGIL_VERSION);
         return EXIT_SUCCESS;
     }
+    if (options.frames)
+        return write_frames();
     if (options.inspect)
         return inspect();
     if (options.pack)
