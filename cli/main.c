@@ -18,7 +18,7 @@ static const struct verb {
     {"streams", cli_streams, "list, add, remove and inspect the daemon's streams"},
     {"detections", cli_detections, "list or count what the daemon has recorded"},
     {"watch", cli_watch, "print detections as they happen"},
-    {"model", cli_model, "inspect and verify ONNX models"},
+    {"model", cli_model, "inspect, verify and quantise ONNX models"},
     {"bench", cli_bench, "measure how fast a model runs here"},
     {"config", cli_config, "check a configuration of vigild, or show what is in force"},
 };

@@ -11,6 +11,7 @@ static const struct verb {
     const char *summary;
 } verbs[] = {
     {"inspect", model_inspect, "what a model is made of, needs and costs"},
+    {"quantize", model_quantize, "make a model of 8-bit weights and activations"},
     {"verify", model_verify, "run models on their test data and compare"},
 };
 
@@ -26,7 +27,8 @@ static int show_help(void)
 int cli_model(int argc, char **argv)
 {
     if (argc < 2)
-        return cli_fail(CLI_USAGE, "give inspect or verify (see: vigil model --help)");
+        return cli_fail(CLI_USAGE,
+                        "give inspect, quantize or verify (see: vigil model --help)");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return show_help();
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)

@@ -6,6 +6,7 @@
 #define CLI_MODEL_VERBS_H
 
 int model_inspect(int argc, char **argv);
+int model_quantize(int argc, char **argv);
 int model_verify(int argc, char **argv);
 
 #endif

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""vigil model quantize: on clips of the tree and small models written here, and on FastestDet."""
+import json
+import math
+import os
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+from harness import BUILD, PATIENCE, SOURCE, VIGIL, expect, need_data, note, run_tests  # noqa: E402
+from onnxfile import FLOAT, data, model, node, tensor, value  # noqa: E402
+
+FOLDER = tempfile.TemporaryDirectory()
+RUN_MODEL = os.path.join(BUILD, 'tests', 'tools', 'run_model')
+CLIPS = os.path.join(SOURCE, 'pipeline', 'warmup')
+CLIP = os.path.join(CLIPS, 'h264.mp4')
+SHAPE = [1, 3, 24, 32]
+
+
+def path_of(name):
+    return os.path.join(FOLDER.name, name)
+
+
+def write(name, content):
+    path = path_of(name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'wb') as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def read(path):
+    with open(path, 'rb') as file:
+        return file.read()
+
+
+def quantize(*arguments):
+    result = subprocess.run([VIGIL, 'model', 'quantize', *arguments], stdin=subprocess.DEVNULL,
+                            capture_output=True, timeout=300 * PATIENCE, check=False, text=True)
+    expect(result.returncode >= 0, f'{arguments}: signal {-result.returncode}')
+    return result.returncode, result.stdout, result.stderr
+
+
+def expect_made(*arguments):
+    status, out, error = quantize(*arguments)
+    expect(status == 0 and error == '', f'{arguments}: exit {status}: {error}')
+    return out
+
+
+def expect_refused(code, words, *arguments):
+    status, out, error = quantize(*arguments)
+    expect(status == code, f'{arguments}: exit {status}, not {code}: {out}{error}')
+    expect(words in error and error.count('\n') == 1, f'{arguments}: {error!r} has no {words!r}')
+
+
+def weights(name, dims, seed):
+    state = random.Random(seed)
+    return tensor(name, FLOAT, dims, [state.uniform(-0.4, 0.4) for _ in range(math.prod(dims))])
+
+
+def small_model(labels='left,right'):
+    """Two convolutions, a mean over the picture, two scores."""
+    graph = model([node('Conv', ['x', 'w'], ['a'], 'first', pads=[1, 1, 1, 1]),
+                   node('Relu', ['a'], ['b'], 'relu'),
+                   node('Conv', ['b', 'v'], ['c'], 'second'),
+                   node('GlobalAveragePool', ['c'], ['d'], 'mean'),
+                   node('Flatten', ['d'], ['y'], 'flat')],
+                  [value('x', FLOAT, SHAPE)], [value('y', FLOAT, [1, 2])],
+                  [weights('w', [6, 3, 3, 3], 1), weights('v', [2, 6, 3, 3], 2)])
+    return graph + (data(14, data(1, 'vigil.labels') + data(2, labels)) if labels else b'')
+
+
+def small():
+    return write('small.onnx', small_model())
+
+
+def picture(seed):
+    state = random.Random(seed)
+    return tensor('x', FLOAT, SHAPE, [state.random() for _ in range(math.prod(SHAPE))])
+
+
+def outputs_of(path, tensor_path, *kernels):
+    result = subprocess.run([RUN_MODEL, path, tensor_path, *kernels], capture_output=True,
+                            check=False, timeout=60 * PATIENCE)
+    expect(result.returncode == 0, f'{path}: {result.stderr}')
+    return struct.unpack(f'<{len(result.stdout) // 4}f', result.stdout)
+
+
+def a_clip_gives_a_model_that_computes_about_the_same():
+    """a clip of the tree quantises a model, which then gives about the outputs it gave"""
+    out = path_of('clip.onnx')
+    said = expect_made(small(), '--calibrate', CLIP, '--out', out)
+    expect('Layers      2 of 2 in 8 bits' in said and 'of 1 file,' in said, said)
+    expect('Output      y: signal to noise' in said, said)
+    probe = write('probe.pb', picture(3))
+    for kernels in ([], ['reference']):
+        before = outputs_of(small(), probe, *kernels)
+        after = outputs_of(out, probe, *kernels)
+        off = max(abs(a - b) for a, b in zip(before, after))
+        expect(0 < off < 0.02, f'{before} became {after}')
+    inspected = subprocess.run([VIGIL, 'model', 'inspect', '--json', out], capture_output=True,
+                               check=True, text=True)
+    metadata = json.loads(inspected.stdout)['metadata']
+    expect(metadata.get('vigil.labels') == 'left,right', f'{metadata}')
+
+
+def the_same_clips_give_the_same_bytes():
+    """two runs over the same clips write the same file, byte for byte"""
+    for name in ('one.onnx', 'two.onnx'):
+        expect_made(small(), '--calibrate', CLIPS, '--out', path_of(name), '--samples', '5')
+    expect(read(path_of('one.onnx')) == read(path_of('two.onnx')), 'the files differ')
+
+
+def folders_clips_and_tensors_may_be_mixed():
+    """clips behind FILE, folders of clips, tensors and data sets are all samples"""
+    write('set/input_0.pb', picture(1))
+    write('set/output_0.pb', b'no sample')
+    write('mixed/a.pb', picture(2))
+    write('mixed/LICENSE.txt', b'no sample either')
+    write('mixed/b/input_0.pb', picture(3))
+    shutil.copy(CLIP, path_of('mixed/c.mp4'))
+    said = expect_made(small(), '-c', path_of('set'), '-o', path_of('mixed.onnx'), '-n', '4',
+                       path_of('mixed'), CLIP)
+    expect('Calibrated  11 samples of 5 files' in said, said)
+
+
+def layers_are_listed_and_may_be_kept():
+    """--verbose lists each layer with its noise, --keep leaves one in float"""
+    said = expect_made(small(), '-c', CLIP, '-o', path_of('kept.onnx'), '-v', '--keep', 'sec*')
+    lines = said.splitlines()
+    expect(any(l.startswith('first') and '8 bits' in l and l.endswith('dB') for l in lines), said)
+    expect(any(l.startswith('second') and 'float, as asked' in l for l in lines), said)
+    expect('1 of 2 in 8 bits' in said, said)
+
+
+def accuracy_is_told_where_labels_are_given():
+    """--labels tells how many labelled files each network gets right"""
+    for i in range(6):
+        write(f'labelled/{i}.pb', picture(i))
+    right = outputs_of(small(), path_of('labelled/0.pb'))
+    best, other = ('left', '1') if right[0] > right[1] else ('right', '0')
+    write('labelled/table.csv',
+          'clip,label,source\n' + ''.join(f'{i}.pb, {best},x\n' for i in range(4)) +
+          f'\n4.pb,{other}\n')
+    said = expect_made(small(), '-c', path_of('labelled/0.pb'), '-o', path_of('labelled.onnx'),
+                       '--labels', path_of('labelled/table.csv'))
+    expect('Accuracy    80.0 % before, 80.0 % after, on 5 labelled files' in said, said)
+    write('labelled/wrong.csv', '0.pb,left\n1.pb,middle\n')
+    expect_refused(66, 'wrong.csv:2: "middle" is no label', small(), '-c',
+                   path_of('labelled/0.pb'), '-o', path_of('x.onnx'), '-l',
+                   path_of('labelled/wrong.csv'))
+    expect(not os.path.exists(path_of('x.onnx')), 'it was written all the same')
+
+
+def what_is_wrong_is_one_line():
+    """whatever is missing or wrong is one line that says what, and nothing is written"""
+    out = path_of('never.onnx')
+    made = write('there.onnx', b'x')
+    text = write('text.mp4', 'no clip at all, but long enough to be looked at\n' * 40)
+    dense = write('relu.onnx', model([node('Relu', ['x'], ['y'], 'relu')],
+                                     [value('x', FLOAT, SHAPE)], [value('y', FLOAT, SHAPE)]))
+    os.makedirs(path_of('empty'), exist_ok=True)
+    for code, words, arguments in (
+            (2, 'give a model', ['-c', CLIP, '-o', out]),
+            (2, '--calibrate: give clips', [small(), '-o', out]),
+            (2, '--out: say where', [small(), '-c', CLIP]),
+            (2, 'is there already (--force', [small(), '-c', CLIP, '-o', made]),
+            (2, '--percentile', [small(), '-c', CLIP, '-o', out, '-p', '101']),
+            (2, '--samples', [small(), '-c', CLIP, '-o', out, '-n', '0']),
+            (2, '--set colour', [small(), '-c', CLIP, '-o', out, '-s', 'colour']),
+            (66, 'No such file', [small(), '-c', path_of('nowhere.mp4'), '-o', out]),
+            (66, 'no MP4, Matroska', [small(), '-c', text, '-o', out]),
+            (66, 'no clip and no tensor', [small(), '-c', path_of('empty'), '-o', out]),
+            (66, "input 'x' is float32 [1, 3, 24, 32], this is another", [small(), '-c', write('small.pb', tensor(
+                'x', FLOAT, [2], [1, 2])), '-o', out]),
+            (78, 'nothing to quantise', [dense, '-c', write('ok.pb', picture(0)), '-o', out]),
+            (78, "called 'third'", [small(), '-c', CLIP, '-o', out, '-k', 'third']),
+            (78, 'vigil.layout NCHW: the channel axis holds 5', [write('five.onnx', model(
+                [node('Relu', ['x'], ['y'], 'relu')], [value('x', FLOAT, [1, 5, 4, 4])],
+                [value('y', FLOAT, [1, 5, 4, 4])])), '-c', CLIP, '-o', out, '-s',
+                'layout=NCHW'])):
+        expect_refused(code, words, *arguments)
+    expect(not os.path.exists(out), f'{out} was written')
+    expect(read(made) == b'x', 'a file that was there was replaced')
+    expect_made(small(), '-c', CLIP, '-o', made, '--force')
+    expect(read(made) != b'x', '--force did not replace it')
+
+
+def digits_are_still_told_apart():
+    """a classifier of digits keeps its answers, calibrated on data sets as ONNX keeps them"""
+    folder = need_data('models/mnist_cntk_8')
+    table = write('digits.csv', ''.join(f'{folder}/test_data_set_{i},{digit}\n'
+                                        for i, digit in enumerate((7, 2, 1))))
+    said = expect_made(os.path.join(folder, 'model.onnx'), '-c', folder, '-o',
+                       path_of('digits.onnx'), '-l', table)
+    expect('Accuracy    100.0 % before, 100.0 % after, on 3 labelled files' in said, said)
+
+
+# --- FastestDet ---------------------------------------------------------------------------------
+
+def overlap(a, b):
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    both = max(0, width) * max(0, height)
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return both / (sum(areas) - both)
+
+
+def boxes_of(scores, width, height):
+    """(85, 22, 22): objectness, x, y, w, h, then 80 classes; greedy suppression in each class."""
+    side, found = 22, []
+    squash = lambda x: 1 / (1 + math.exp(-x))  # noqa: E731
+    for row in range(side):
+        for column in range(side):
+            cell = [scores[(c * side + row) * side + column] for c in range(85)]
+            kind = max(range(80), key=lambda c: cell[5 + c])
+            score = cell[0] ** 0.6 * cell[5 + kind] ** 0.4
+            x, y = (column + math.tanh(cell[1])) / side, (row + math.tanh(cell[2])) / side
+            w, h = squash(cell[3]) / 2, squash(cell[4]) / 2
+            box = [(x - w) * width, (y - h) * height, (x + w) * width, (y + h) * height]
+            found.append((score, kind, box))
+    kept = []
+    for score, kind, box in sorted(found, key=lambda b: -b[0]):
+        if score >= 0.45 and not any(k == kind and overlap(box, b) > 0.45 for _, k, b in kept):
+            kept.append((score, kind, box))
+    return kept
+
+
+def expect_boxes(model_path, folder, *kernels):
+    """Every expected box of 0.5 and more is there at IoU 0.85, no other is; the least overlap."""
+    least, count = 1, 0
+    for k in range(3):
+        expected = json.loads(read(f'{folder}/expected_{k}.json'))
+        found = boxes_of(outputs_of(model_path, f'{folder}/test_data_set_{k}/input_0.pb', *kernels),
+                         expected['width'], expected['height'])
+        wanted = [d for d in expected['detections'] if d['score'] >= 0.5]
+        for d in wanted:
+            best = max((overlap(box, d['box']) for _, kind, box in found if kind == d['cls']),
+                       default=0)
+            least, count = min(least, best), count + 1
+            expect(best >= 0.85, f'set {k}: {d["name"]} {d["score"]}: IoU {best:.3f}')
+        added = [(round(score, 3), kind) for score, kind, box in found if score >= 0.5 and not any(
+            d['cls'] == kind and overlap(box, d['box']) >= 0.85 for d in wanted)]
+        expect(not added, f'set {k}: added {added}')
+    expect(count == 11, f'{count} boxes are expected')
+    return least
+
+
+def boxes_of_fastestdet_stay():
+    """FastestDet, calibrated on clips, finds the 11 boxes of the shared frames and no other"""
+    folder, clips = need_data('models/fastestdet'), need_data('clips')
+    plain, out = os.path.join(folder, 'model.onnx'), path_of('fastestdet.onnx')
+    expect(expect_boxes(plain, folder) > 0.99, 'the float model is not the one of expected_k.json')
+    said = expect_made(plain, '--set', 'pixels=BGR', '--out', out, '--calibrate',
+                       f'{clips}/one-by-one-person-detection.mp4', f'{clips}/bottle-detection.mp4')
+    expect('70 of 70 in 8 bits' in said and 'opset 13 instead of 11' in said, said)
+    note(said.strip().splitlines()[-1])
+    for kernels in ([], ['reference']):
+        note(f'{kernels or "best kernels"}: least IoU {expect_boxes(out, folder, *kernels):.3f}')
+
+
+run_tests([a_clip_gives_a_model_that_computes_about_the_same,
+           the_same_clips_give_the_same_bytes,
+           folders_clips_and_tensors_may_be_mixed,
+           layers_are_listed_and_may_be_kept,
+           accuracy_is_told_where_labels_are_given,
+           what_is_wrong_is_one_line,
+           digits_are_still_told_apart,
+           boxes_of_fastestdet_stay])
