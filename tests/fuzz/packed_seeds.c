@@ -1,5 +1,11 @@
-/* Writes the first seeds of fuzz_packed: packed_seeds ONNX-SEED... DIRECTORY. */
+/* The first seeds of fuzz_packed, one for each of fuzz_onnx that can be planned as it is:
+ *     packed_seeds SEEDS-OF-ONNX SEEDS-OF-PACKED           writes them
+ *     packed_seeds --check SEEDS-OF-ONNX SEEDS-OF-PACKED   tells which are not what it would write: a
+ *                                                          seed of another layout is refused at once
+ *                                                          and shows the fuzzer nothing */
+#include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,42 +22,74 @@ static void *read_all(const char *path, size_t *ret_size)
     return bytes;
 }
 
-/* One that cannot be planned as it is makes no seed. */
-static int save(const char *path, const char *directory)
+/* 0 and the packed file, or why there is none. */
+static int pack(const char *path, struct packing **ret_packing, struct nn_error *err)
 {
     size_t size;
     const void *onnx = read_all(path, &size);
     struct nn_model *model = NULL;
     struct nn_plan *plan = NULL;
-    struct packing *packing = NULL;
-    struct nn_error err = {{0}};
-    int r = nn_model_load(onnx, size, &model, &err);
+    int r = nn_model_load(onnx, size, &model, err);
     if (r == 0)
-        r = nn_plan_create(model, NULL, &plan, &err);
+        r = nn_plan_create(model, NULL, &plan, err);
     if (r == 0)
-        r = packing_write(plan, onnx, size, 16, &packing, &err);
-    if (r == 0) {
-        const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-        char to[4096];
-        snprintf(to, sizeof to, "%s/%.*s.packed", directory, (int)strcspn(name, "."), name);
-        FILE *file = fopen(to, "wb");
-        r = file && fwrite(packing->data, 1, packing->size, file) == packing->size ? 0 : -EIO;
-        if (file && fclose(file) != 0)
-            r = -EIO;
-        packing_release(packing);
-    }
-    if (r < 0)
-        fprintf(stderr, "%s: %s\n", path, *err.text ? err.text : strerror(-r));
+        r = packing_write(plan, onnx, size, 16, ret_packing, err);
     nn_plan_unref(plan);
     nn_model_unref(model);
     return r;
 }
 
+static int save(const char *path, const struct packing *packing)
+{
+    FILE *file = fopen(path, "wb");
+    int r = file && fwrite(packing->data, 1, packing->size, file) == packing->size ? 0 : -EIO;
+    return file && fclose(file) != 0 ? -EIO : r;
+}
+
+static int check(const char *path, const struct packing *packing)
+{
+    size_t size;
+    const void *seed = read_all(path, &size);
+    bool same = size == packing->size && memcmp(seed, packing->data, size) == 0;
+    return same ? 0 : -ESTALE;
+}
+
+static int is_model(const struct dirent *entry)
+{
+    const char *dot = strrchr(entry->d_name, '.');
+    return dot && strcmp(dot, ".onnx") == 0;
+}
+
 int main(int argc, char **argv)
 {
-    int r = 0;
+    bool checks = argc == 4 && strcmp(argv[1], "--check") == 0;
+    struct dirent **models;
+    int count =
+        argc == 3 || checks ? scandir(argv[argc - 2], &models, is_model, alphasort) : -1;
+    if (count < 0) {
+        fprintf(stderr, "usage: packed_seeds [--check] SEEDS-OF-ONNX SEEDS-OF-PACKED\n");
+        return EXIT_FAILURE;
+    }
     setenv("VIGIL_KERNELS", "scalar", 1);
-    for (int i = 1; i < argc - 1; i++)
-        r |= save(argv[i], argv[argc - 1]);
-    return r < 0;
+    int made = 0, failed = 0;
+    for (int i = 0; i < count; i++) {
+        const char *name = models[i]->d_name;
+        struct packing *packing = NULL;
+        struct nn_error err = {{0}};
+        char from[4096], to[4096];
+        snprintf(from, sizeof from, "%s/%s", argv[argc - 2], name);
+        snprintf(to, sizeof to, "%s/%.*s.packed", argv[argc - 1], (int)strlen(name) - 5, name);
+        if (pack(from, &packing, &err) < 0) {
+            printf("# %s makes no seed: %s\n", name, err.text);
+            continue;
+        }
+        int r = checks ? check(to, packing) : save(to, packing);
+        packing_release(packing);
+        failed += r < 0;
+        printf("%sok %d - %s\n", r < 0 ? "not " : "", ++made, to);
+        if (r < 0)
+            printf("# %s\n", r == -ESTALE ? "not what packed_seeds writes" : strerror(-r));
+    }
+    printf("1..%d\n", made);
+    return failed || !made ? EXIT_FAILURE : EXIT_SUCCESS;
 }
