@@ -15,7 +15,8 @@
 #define PANEL_ROWS    6
 #define PANEL_VECTORS 2
 
-#define LANES 8
+#define REGISTERS 16
+#define LANES     8
 typedef __m256 vector;
 
 static inline __m256i lane_mask(size_t n)

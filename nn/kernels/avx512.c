@@ -15,7 +15,8 @@
 #define PANEL_ROWS    4
 #define PANEL_VECTORS 4
 
-#define LANES 16
+#define REGISTERS 32
+#define LANES     16
 typedef __m512 vector;
 
 static inline __mmask16 lane_mask(size_t n)

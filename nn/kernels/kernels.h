@@ -152,6 +152,7 @@ struct nn_kernels {
     size_t tile_rows;
     void (*tile)(float *y, size_t y_step, const float *x, const int32_t *offset,
                  const float *weight, size_t taps, size_t n, const struct nn_tile_end *end);
+    size_t registers;         /* of vectors that the processor has: what a way costs */
     size_t lanes, tile_width; /* floats worked on at once; positions that fill a tile */
     /* One output: y[i] += Σ_t weight[t] · x[offset[t] + i]. */
     void (*tap_sum)(float *y, const float *x, const int32_t *offset, const float *weight,

@@ -15,7 +15,8 @@
 #define PANEL_ROWS    6
 #define PANEL_VECTORS 4
 
-#define LANES 4
+#define REGISTERS 32
+#define LANES     4
 typedef float32x4_t vector;
 
 static inline vector v_set(float value)

@@ -285,6 +285,7 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .tap_sum = scalar_tap_sum,
     .tap_max = scalar_tap_max,
     .max_2x2 = scalar_max_2x2,
+    .registers = 16,
     .lanes = 1,
     .tile_width = 32,
     .gather = scalar_gather,

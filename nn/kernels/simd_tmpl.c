@@ -620,6 +620,7 @@ const struct nn_kernels TABLE = {
     .tap_sum = simd_tap_sum,
     .tap_max = simd_tap_max,
     .max_2x2 = simd_max_2x2,
+    .registers = REGISTERS,
     .lanes = LANES,
     .tile_width = TILE_VECTORS * LANES,
     .depthwise = simd_depthwise,

@@ -181,10 +181,10 @@ static int conv_prepare(struct nn_op_call *call)
     int64_t workspace;
     /* Weights of run time would have to be transformed in every run; those of a late node have
      * one layout for all shapes, and this choice depends on them. */
-    size_t m =
-        nn_op_is_constant(call, 1) && !call->kept && c->groups == 1
-            ? nn_winograd_choose(call->kernels, &c->spatial, c->in_channels, c->out_channels)
-            : 0;
+    size_t m = nn_op_is_constant(call, 1) && !call->kept && c->groups == 1
+                   ? nn_winograd_choose(call->kernels, &c->spatial, c->in_channels,
+                                        c->out_channels, c->pooled)
+                   : 0;
     c->winograd = m > 0;
     if (c->winograd) {
         c->fast = nn_winograd_init(m, call->kernels, &c->spatial, c->batch, c->in_channels,

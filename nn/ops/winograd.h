@@ -29,7 +29,7 @@ struct nn_winograd {
 /* The m that does a convolution in one group fastest, and is exact enough; 0: none, taps are
  * better. By the geometry of one image, so that a batch gets the results of its images. */
 size_t nn_winograd_choose(const struct nn_kernels *k, const struct nn_spatial *s,
-                          int64_t channels, int64_t outputs);
+                          int64_t channels, int64_t outputs, bool pool);
 
 /* For m 2 or 4, 3×3 windows that move by one, and kernels that have Winograd. `pool`: followed
  * by the maximum of 2×2 that moves by two. */
