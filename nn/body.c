@@ -58,6 +58,7 @@ static int build_body(const struct nn_program_parts *parts, const struct nn_plan
         .opset = parts->opset,
         .kernels = parts->kernels,
         .precision = parts->precision,
+        .threads = parts->threads,
         .pool = parts->pool,
         .constants = parts->constants,
         .arena_limit_bytes = parts->arena_limit_bytes,
@@ -158,6 +159,7 @@ static void bind(const struct nn_op_call *call, const struct body *body, struct 
     char *workspace = call->workspace;
     nn_run_bind(run, &body->program, workspace + c->run, workspace + c->arena, NULL, outside);
     run->rounds = call->rounds;
+    run->threads = call->helpers;
 }
 
 /* What the body gave. */

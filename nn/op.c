@@ -1,4 +1,4 @@
-/* What operators call: attributes, errors, memory, and the time rules most rows share. */
+/* What operators call: attributes, errors, memory, threads, and the time rules most rows share. */
 #include "nn/op.h"
 
 #include <errno.h>
@@ -7,6 +7,12 @@
 #include <string.h>
 
 #include "nn/constants.h"
+#include "nn/threads.h"
+
+/* Parts of a split: small enough for threads to end together, though one came late, large enough
+ * not to be felt. */
+#define PART_COST        1e5
+#define PARTS_PER_THREAD 16
 
 const struct nn_attribute *nn_node_attribute(const struct nn_node *node, const char *name)
 {
@@ -201,6 +207,20 @@ int nn_op_require_floats(const struct nn_op_call *call)
         if (nn_op_has_input(call, i))
             r = nn_op_require_type(call, i, NN_TYPE_FLOAT);
     return r;
+}
+
+void nn_op_parallel(const struct nn_op_call *call, int64_t count, double cost,
+                    void (*work)(void *data, int64_t first, int64_t end, int thread),
+                    void *data)
+{
+    int64_t parts = cost < PART_COST * PARTS_PER_THREAD * call->threads
+                        ? (int64_t)(cost / PART_COST)
+                        : PARTS_PER_THREAD * call->threads;
+    parts = parts < count ? parts : count;
+    if (call->helpers && parts > 1 && cost >= NN_OP_PARALLEL_COST)
+        nn_threads_run(call->helpers, count, (count + parts - 1) / parts, work, data);
+    else if (count > 0)
+        work(data, 0, count, 0);
 }
 
 bool nn_op_time_same(const struct nn_op_call *call, const int *in, int *out)

@@ -24,7 +24,8 @@
  * -ENOTSUP.
  *
  * Thread: infer, time and prepare run in the thread that makes the plan. forward runs in any
- * number of sessions at once on one shared `state`, which it must only read. */
+ * number of sessions at once on one shared `state`, which it must only read. It may have parts of
+ * its work done by other threads (nn_op_parallel), and has ended when they have. */
 #ifndef NN_OP_H
 #define NN_OP_H
 
@@ -37,6 +38,7 @@ struct nn_kernels;   /* nn/kernels/kernels.h */
 struct nn_node;      /* nn/graph.h */
 struct nn_op;
 struct nn_pool;
+struct nn_threads; /* nn/threads.h */
 
 /* The functions of one element (nn/activation.h), any of which the planner may fold into the
  * node before it. */
@@ -124,6 +126,12 @@ struct nn_op_call {
     void *state;
     size_t workspace_bytes; /* scratch wanted by forward */
     void *workspace;        /* forward: that many bytes, 64-byte aligned, content undefined */
+
+    /* prepare: the most threads that forward may use, at least 1; scratch that each of them has
+     * for itself counts so many times in workspace_bytes. It decides nothing else: results are
+     * the same for any number. */
+    int threads;
+    struct nn_threads *helpers; /* forward: NULL: none are there */
 
     /* Bit i: input i is a constant (nn_op_is_constant). */
     uint32_t constant_inputs;
@@ -279,6 +287,17 @@ void *nn_op_alloc(struct nn_op_call *call, size_t bytes);
  * the plan was made (late nodes), and must not be written. A slot is one layout, whatever the
  * shapes of other inputs. Set packed_inputs. Only in prepare. */
 float *nn_op_weights(struct nn_op_call *call, int slot, size_t floats, bool *ret_fill);
+
+/* work(data, first, end, thread) over items 0..count-1, on as many threads as the plan has and as
+ * the work is worth; returns when all are done. thread is below call->threads and nobody else's at
+ * that moment: whose scratch to use. `cost` is that of all items, in products (multiply-accumulates)
+ * or numbers read or written, whichever are more: below NN_OP_PARALLEL_COST all are done here.
+ * What an item gives must not depend on how items are put together, and no item may read what
+ * another writes. Within work nothing more is shared. Only in forward. */
+#define NN_OP_PARALLEL_COST 5e5
+void nn_op_parallel(const struct nn_op_call *call, int64_t count, double cost,
+                    void (*work)(void *data, int64_t first, int64_t end, int thread),
+                    void *data);
 
 /* Axis attribute or input in -rank..rank-1 to 0..rank-1; -EINVAL by name otherwise. */
 int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank);

@@ -9,6 +9,7 @@
 #include "nn/kernels/kernels.h"
 #include "nn/packed_file.h"
 #include "nn/rewindow.h"
+#include "nn/threads.h"
 
 #define DEFAULT_LIMIT_BYTES ((size_t)1 << 30)
 
@@ -166,6 +167,7 @@ static int build_program(struct nn_planner *p, bool frame, const struct nn_place
         .opset = p->model->opset,
         .kernels = p->kernels,
         .precision = p->precision,
+        .threads = p->threads,
         .pool = p->pool,
         .constants = p->constants,
         .layers = p->layers,
@@ -310,6 +312,7 @@ static int start_plan(struct nn_model *model, size_t limit, struct nn_plan **ret
     if (!plan)
         return nn_error_set(err, -ENOMEM, "no memory for a plan");
     atomic_init(&plan->references, 1);
+    pthread_mutex_init(&plan->starting, NULL);
     plan->model = nn_model_ref(model);
     nn_pool_init(&plan->pool, limit);
     plan->constants =
@@ -375,6 +378,19 @@ static int check_packed(const struct nn_packed *packed, const struct nn_kernels 
     return 0;
 }
 
+/* More threads than processors would wait for each other. */
+static int count_threads(const struct nn_plan_options *options, int *ret_threads,
+                         struct nn_error *err)
+{
+    int threads = options->threads, processors = nn_threads_processors();
+    if (threads < 0 || threads > NN_PLAN_THREADS_MAX)
+        return nn_error_set(err, -EINVAL, "a run has 1 to %d threads, not %d",
+                            NN_PLAN_THREADS_MAX, threads);
+    threads = threads < processors ? threads : processors;
+    *ret_threads = threads > 1 ? threads : 1;
+    return 0;
+}
+
 int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options,
                    struct nn_plan **ret_plan, struct nn_error *err)
 {
@@ -390,7 +406,9 @@ int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options
     const struct nn_kernels *kernels = reference ? nn_kernels_scalar() : nn_kernels_best();
     /* The reference kernels are what others are compared with. */
     enum nn_precision precision = reference ? NN_PRECISION_FP32 : options->precision;
-    int r = check_packed(model->packed, kernels, reference, precision, other_window, err);
+    int threads = 1, r = count_threads(options, &threads, err);
+    if (r == 0)
+        r = check_packed(model->packed, kernels, reference, precision, other_window, err);
     if (r == 0 && other_window)
         r = survey(model, options, own, limit, &rewindow, err);
     if (r == 0)
@@ -399,9 +417,11 @@ int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options
         plan->kernels = kernels;
         plan->reference = reference;
         plan->precision = precision;
+        plan->thread_count = threads;
         struct nn_planner planner = {.model = model,
                                      .kernels = plan->kernels,
                                      .precision = precision,
+                                     .threads = threads,
                                      .rewrites = !reference,
                                      .rewindow = other_window ? &rewindow : NULL,
                                      .pool = &plan->pool,
@@ -419,6 +439,16 @@ int nn_plan_create(struct nn_model *model, const struct nn_plan_options *options
     return r;
 }
 
+int nn_plan_start_threads(struct nn_plan *plan, struct nn_error *err)
+{
+    int r = 0;
+    pthread_mutex_lock(&plan->starting);
+    if (plan->thread_count > 1 && !plan->threads)
+        r = nn_threads_create(plan->thread_count, &plan->threads);
+    pthread_mutex_unlock(&plan->starting);
+    return r < 0 ? nn_error_set(err, r, "%d threads cannot be started", plan->thread_count) : 0;
+}
+
 struct nn_plan *nn_plan_ref(struct nn_plan *plan)
 {
     atomic_fetch_add(&plan->references, 1);
@@ -429,6 +459,8 @@ void nn_plan_unref(struct nn_plan *plan)
 {
     if (!plan || atomic_fetch_sub(&plan->references, 1) > 1)
         return;
+    nn_threads_destroy(plan->threads);
+    pthread_mutex_destroy(&plan->starting);
     nn_pool_finish(&plan->pool);
     nn_constants_finish(&plan->constants);
     nn_model_unref(plan->model);
@@ -461,6 +493,7 @@ void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
                        plan->frame.late_bytes + plan->window.late_bytes,
         .weight_bytes = plan->pool.used_bytes,
         .weight_error = fmax(weight_error(&plan->frame), weight_error(&plan->window)),
+        .threads = plan->thread_count,
         .window = plan->frames,
         .frame_elements = plan->frame_elements,
         .frame_nodes = plan->frame_nodes,

@@ -31,6 +31,8 @@ enum nn_kernel_choice {
     NN_KERNELS_REFERENCE = 1, /* scalar, plain loops: what tests and --strict compare with */
 };
 
+enum { NN_PLAN_THREADS_MAX = 64 };
+
 struct nn_plan_options {
     /* Shape of every input, in the model's order, without dynamic dimensions; the first (batch)
      * dimension may differ from what the model declares, no other may. NULL: take the model's
@@ -43,6 +45,11 @@ struct nn_plan_options {
     enum nn_kernel_choice kernels;
     /* The reference kernels always have float32 weights. */
     enum nn_precision precision;
+    /* Threads that a run is split over, its own among them; 0 or 1: it is not. At most as many as
+     * processors may be used are started, with the first session, and all sessions share
+     * them (nn/threads.h): they make one run take less time, not many. Outputs are the same
+     * bytes for any number. Up to NN_PLAN_THREADS_MAX. */
+    int threads;
     /* Axis of input 0 that is time, or -1 for a plan that only runs whole. With an axis, the
      * input's extent there is the window length and its type must be float32. Batch should be
      * 1: where a graph folds time into a larger batch, frames are no longer apart in memory,
@@ -78,6 +85,7 @@ struct nn_plan_info {
     size_t weight_bytes; /* packed and folded constants, shared by all sessions */
     double weight_error; /* the largest relative change of a layer's outputs by how its weights
                             * are stored, as measured (nn/ops/dense.h); 0: all are float32 */
+    int threads;         /* that a run is split over: those asked for, or the processors */
     int64_t parameters;  /* of all layers: what was learnt, not shapes or indices */
     int window;          /* frames in one window; 0 without a time axis */
     size_t frame_elements; /* floats of one input frame; 0 without a time axis */

@@ -2,6 +2,7 @@
 #ifndef NN_PLAN_PARTS_H
 #define NN_PLAN_PARTS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "nn/constants.h"
@@ -25,6 +26,10 @@ struct nn_plan {
     const struct nn_kernels *kernels;
     bool reference; /* runs the graph as it is written */
     enum nn_precision precision;
+    int thread_count;
+    pthread_mutex_t starting;
+    struct nn_threads
+        *threads; /* of all its sessions, from the first on; NULL: there are none */
 
     int input_count, output_count;
     struct nn_value_info *inputs, *outputs;
@@ -47,5 +52,9 @@ struct nn_plan {
     int ring_count;
     size_t ring_bytes;
 };
+
+/* The helpers of a plan for several threads, if they are not there yet. 0 or negative errno with
+ * err written. Any thread. */
+int nn_plan_start_threads(struct nn_plan *plan, struct nn_error *err);
 
 #endif

@@ -25,6 +25,7 @@ struct nn_planner {
     const struct nn_model *model;
     const struct nn_kernels *kernels;
     enum nn_precision precision;
+    int threads;
     struct nn_pool *pool; /* the plan's: folded constants, packed weights */
     struct nn_constants *constants;
     struct nn_pool scratch; /* freed when the plan is made */

@@ -171,6 +171,7 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
         .projected = node->projected,
         .constant_inputs = constant,
         .kernels = kernels,
+        .threads = 1,
         .pool = pool,
         .err = err,
     };
@@ -248,6 +249,7 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, bool la
                                    tensors + node->input_count, parts->pool, parts->err);
     step->call.constants = parts->constants;
     step->call.precision = parts->precision;
+    step->call.threads = parts->threads;
     /* What the planner made of a layer knows no other shapes. */
     if (late && !node->op->infer && !node->bodies)
         return nn_op_fail(&step->call, -ENOTSUP, "each run would decide its shape");

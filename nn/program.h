@@ -106,6 +106,7 @@ struct nn_program_parts {
     int opset;
     const struct nn_kernels *kernels;
     enum nn_precision precision;
+    int threads; /* that a run may use */
     struct nn_pool *pool;
     struct nn_constants *constants;
     struct nn_plan_layer *layers; /* told the method of each operator */

@@ -51,6 +51,7 @@ void nn_run_bind(struct nn_run *run, const struct nn_program *program, void *mem
     run->program = program;
     run->outside = outside;
     run->rounds = NULL;
+    run->threads = NULL;
     run->calls = (void *)at;
     at += calls_bytes(program);
     run->tensors = (void *)at;
@@ -158,6 +159,7 @@ int nn_run_all(struct nn_run *run, struct nn_error *err)
         struct nn_op_call *call = &run->calls[i];
         call->err = err;
         call->rounds = run->rounds ? run->rounds : &rounds;
+        call->helpers = run->threads;
         int r = run->program->steps[i].made_by ? run_late(run, i) : call->op->forward(call);
         call->err = NULL;
         call->rounds = NULL;

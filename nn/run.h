@@ -20,6 +20,7 @@ struct nn_run {
     struct nn_tensor *inferred;      /* outputs of the late step at hand */
     struct nn_pool late;             /* what it prepares */
     int64_t *rounds;                 /* that are left; NULL: this is not within a loop's run */
+    struct nn_threads *threads;      /* that help with this run; NULL: none */
     const struct nn_tensor *outside; /* of a body: what it is given */
 };
 

@@ -7,6 +7,7 @@
 #include "nn/pages.h"
 #include "nn/plan_parts.h"
 #include "nn/run.h"
+#include "nn/threads.h"
 
 struct nn_session {
     struct nn_plan *plan;
@@ -57,6 +58,11 @@ int nn_session_create(struct nn_plan *plan, struct nn_session **ret_session,
         nn_session_destroy(s);
         return nn_error_set(err, -ENOMEM, "no memory for a session");
     }
+    int r = nn_plan_start_threads(plan, err);
+    if (r < 0) {
+        nn_session_destroy(s);
+        return r;
+    }
     nn_run_bind(&s->window, &plan->window, s->runs, s->arena, s->input_bytes, NULL);
     nn_run_bind(&s->frame, &plan->frame, s->runs + nn_run_bytes(&plan->window), s->arena,
                 s->input_bytes, NULL);
@@ -89,11 +95,24 @@ const struct nn_tensor *nn_session_output(const struct nn_session *session, size
     return &session->outputs[index];
 }
 
+/* A program, with the plan's helpers where no other session has them. */
+static int run_program(struct nn_session *s, struct nn_run *run, struct nn_error *err)
+{
+    struct nn_threads *threads = s->plan->threads;
+    if (!threads)
+        return nn_run_all(run, err);
+    bool helped = nn_threads_begin(threads);
+    run->threads = helped ? threads : NULL;
+    int r = nn_run_all(run, err);
+    nn_threads_end(threads, helped);
+    return r;
+}
+
 /* The window program, and the shapes of outputs that it decided. */
 static int run_window(struct nn_session *s, struct nn_error *err)
 {
     const struct nn_plan *plan = s->plan;
-    int r = nn_run_all(&s->window, err);
+    int r = run_program(s, &s->window, err);
     for (int i = 0; i < plan->output_count && r == 0; i++)
         if (plan->output_made_by[i] != -1)
             s->outputs[i].shape = nn_run_shape(&s->window, plan->output_made_by[i]);
@@ -122,7 +141,7 @@ int nn_session_push_frame(struct nn_session *session, struct nn_error *err)
     const struct nn_plan *plan = session->plan;
     if (plan->frames == 0)
         return nn_error_set(err, -EINVAL, "this plan has no time axis");
-    int r = nn_run_all(&session->frame, err);
+    int r = run_program(session, &session->frame, err);
     if (r < 0)
         return r;
     for (int i = 0; i < plan->ring_count; i++) {

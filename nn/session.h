@@ -8,7 +8,8 @@
  *
  * After create nothing here allocates, locks, logs or fails for want of memory.
  *
- * Determinism: same plan, same bytes in, same processor family: same bytes out.
+ * Determinism: same plan, same bytes in, same processor family: same bytes out, whatever the
+ * number of threads that the plan is for.
  *
  * Thread: one session belongs to one thread at a time; sessions of one plan are independent. */
 #ifndef NN_SESSION_H
@@ -18,6 +19,7 @@
 
 struct nn_session;
 
+/* 0, -ENOMEM, or -EAGAIN: the plan's threads cannot be started. Holds a reference to the plan. */
 int nn_session_create(struct nn_plan *plan, struct nn_session **ret_session,
                       struct nn_error *err);
 void nn_session_destroy(struct nn_session *session); /* NULL is fine */

@@ -4,7 +4,7 @@
  * never answered wrongly. One TAP line each.
  *
  * Each is run from its ONNX file, with the best kernels and with the reference, and from the
- * packed file made of it (nn/packed.h), which must give the same bits.
+ * packed file made of it (nn/packed.h), on two threads, which must give the same bits.
  *
  *     test_onnx_suite FOLDER AT_LEAST
  *
@@ -205,7 +205,8 @@ static bool same_bits(const struct nn_session *a, const struct nn_session *b, si
     return same;
 }
 
-/* Every weight but the shortest is packed, so that small models have some, too. */
+/* Every weight but the shortest is packed, so that small models have some, too; and a run is split
+ * over two threads. */
 static int run_packed(const struct file *file, struct nn_plan *plan,
                       const struct nn_plan_options *options, const struct data_set *set,
                       char *why, size_t why_size)
@@ -214,9 +215,11 @@ static int run_packed(const struct file *file, struct nn_plan *plan,
     struct nn_plan *packed = NULL;
     struct nn_session *session = NULL, *direct = NULL;
     struct nn_error err = {{0}};
+    struct nn_plan_options split = *options;
+    split.threads = 2;
     int r = packing_reload(plan, file->bytes, file->size, 64, &model, &err);
     if (r == 0)
-        r = nn_plan_create(model, options, &packed, &err);
+        r = nn_plan_create(model, &split, &packed, &err);
     if (r == 0)
         r = run_once(packed, model, set, &session, &err);
     if (r == 0)
@@ -225,7 +228,7 @@ static int run_packed(const struct file *file, struct nn_plan *plan,
         snprintf(why, why_size, "packed: %s", err.text);
         r = r == -ENOTSUP ? -EINVAL : r;
     } else if (!same_bits(direct, session, nn_model_output_count(model))) {
-        snprintf(why, why_size, "packed: the results are others");
+        snprintf(why, why_size, "packed and on two threads: the results are others");
         r = -EDOM;
     }
     nn_session_destroy(direct);
