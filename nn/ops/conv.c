@@ -30,13 +30,18 @@ struct conv {
     struct nn_taps taps;               /* of a group; without its weight and bias */
     /* Contiguous runs of outputs in the layout: `lines` per depth, `width` outputs each. */
     int64_t depths, lines, width, line_step, depth_step;
-    int64_t positions;   /* of one depth, from the first output to the last */
-    bool pooled;         /* maxima of 2×2 outputs are written */
-    int64_t sums_step;   /* positions of a chunk, room for */
-    bool straight;       /* lines are long enough for tiles that write to their place */
-    int64_t written;     /* floats of an output channel */
-    int64_t sums_floats; /* of workspace: group.sums */
-    bool depthwise;      /* nn_kernels.depthwise does it, with weights as they are */
+    int64_t positions;     /* of one depth, from the first output to the last */
+    bool pooled;           /* maxima of 2×2 outputs are written */
+    int64_t sums_step;     /* positions of a chunk, room for */
+    bool straight;         /* lines are long enough for tiles that write to their place */
+    int64_t written;       /* floats of an output channel */
+    int64_t band, bands;   /* nn_taps_band, and how many there are in a depth */
+    int64_t chunks;        /* of a line, where tiles write to their place */
+    int64_t items;         /* what a group is made of: pieces of its outputs, panel by panel */
+    bool apart;            /* images and groups are so many that each is one thread's */
+    int64_t sums_floats;   /* of workspace, for each thread: sums of a chunk */
+    int64_t planes_floats; /* where an image is laid out: if `apart`, for each thread */
+    bool depthwise;        /* nn_kernels.depthwise does it, with weights as they are */
     bool winograd;
     struct nn_winograd fast;
     /* (groups: nn_taps.weight) or nn_winograd_pack's, NULL when the weight is not constant. */
@@ -157,6 +162,15 @@ static void choose_loops(struct nn_op_call *call, struct conv *c)
                    : c->taps.rows > 1 ? "taps, by sums"
                                       : "taps, by channel";
     c->sums_floats = c->straight ? 0 : NN_TAPS_ALIGNED(c->taps.rows * c->sums_step);
+    c->planes_floats =
+        c->spatial.direct ? 0 : NN_TAPS_ALIGNED(c->in_channels * c->spatial.plane_size);
+    c->chunks = (c->width + NN_TAPS_CHUNK - 1) / NN_TAPS_CHUNK;
+    c->band = nn_taps_band(c->in_channels);
+    c->bands = (c->positions + c->band - 1) / c->band;
+    c->items = c->taps.panels * (c->straight ? c->depths * c->lines * c->chunks
+                                 : c->pooled ? c->lines / 2
+                                             : c->depths * c->bands);
+    c->apart = c->batch * c->groups >= 2 * call->threads;
 }
 
 /* Where the weight is read as it is, so that it may be computed at run time. */
@@ -190,7 +204,8 @@ static int conv_prepare(struct nn_op_call *call)
         c->fast = nn_winograd_init(m, call->kernels, &c->spatial, c->batch, c->in_channels,
                                    c->out_channels, c->pooled);
         call->method = m == 4 ? "Winograd F(4,3)" : "Winograd F(2,3)";
-        workspace = (int64_t)nn_winograd_workspace_floats(&c->fast, call->kernels);
+        workspace =
+            (int64_t)nn_winograd_workspace_floats(&c->fast, call->kernels, call->threads);
         call->workspace_bytes = (size_t)workspace * sizeof(float);
         return prepare_weights(call, c, &workspace);
     }
@@ -208,22 +223,31 @@ static int conv_prepare(struct nn_op_call *call)
     nn_spatial_taps(&c->spatial, c->in_channels, offsets);
     c->taps.offsets = offsets;
     choose_loops(call, c);
-    workspace = c->sums_floats;
-    if (!c->spatial.direct)
-        workspace += NN_TAPS_ALIGNED(c->in_channels * c->spatial.plane_size);
+    workspace =
+        call->threads * c->sums_floats + (c->apart ? call->threads : 1) * c->planes_floats;
     r = prepare_weights(call, c, &workspace);
     call->workspace_bytes = (size_t)workspace * sizeof(float);
     return r;
 }
 
+/* What a run needs. */
+struct run {
+    const struct nn_op_call *call;
+    const struct conv *c;
+    const float *x, *packed, *bias, *residual;
+    float *y;
+    float *sums, *planes; /* of the first thread */
+    bool clamps;          /* the activation is clamping, which tiles do */
+    float low, high;
+};
+
 /* What one group of one image needs. */
 struct group {
+    const struct run *run;
     const float *planes; /* (in_channels, plane_size) */
     struct nn_taps taps;
     float *out;            /* (out_channels, written) */
     const float *residual; /* of `out`, or NULL */
-    float *sums;           /* (rows, sums_step) */
-    bool clamps;           /* the activation is clamping, which tiles do */
 };
 
 /* y, a part of g->out, = what x lacks: the residual and the activation, as far as tiles have
@@ -234,7 +258,7 @@ static void finish(const struct nn_op_call *call, const struct group *g, float *
     if (g->residual) {
         call->kernels->add(y, x, g->residual + (y - g->out), n);
         nn_activation_apply(call, y, y, n);
-    } else if (!g->clamps) {
+    } else if (!g->run->clamps) {
         nn_activation_apply(call, y, x, n);
     } else if (y != x) {
         memcpy(y, x, n * sizeof *y);
@@ -267,75 +291,146 @@ static void store_pooled(const struct nn_op_call *call, const struct conv *c,
 }
 
 static void run_chunk(const struct nn_op_call *call, const struct conv *c,
-                      const struct group *g, int64_t panel, int64_t depth, int64_t first,
-                      int64_t count)
+                      const struct group *g, float *sums, int64_t panel, int64_t depth,
+                      int64_t first, int64_t count)
 {
     int64_t channels = c->out_channels - panel * c->taps.rows, step = c->sums_step;
     const float *from = g->planes + depth * c->depth_step + first;
-    nn_taps_sum(call->kernels, &g->taps, panel, from, g->sums, (size_t)step, (size_t)count);
+    nn_taps_sum(call->kernels, &g->taps, panel, from, sums, (size_t)step, (size_t)count);
     for (int64_t r = 0; r < c->taps.rows && r < channels; r++) {
         float *out = g->out + (panel * c->taps.rows + r) * c->written;
         if (c->pooled)
-            store_pooled(call, c, g, g->sums + r * step, out, first);
+            store_pooled(call, c, g, sums + r * step, out, first);
         else
-            store_chunk(call, c, g, g->sums + r * step, out + depth * c->lines * c->width,
-                        first, count);
+            store_chunk(call, c, g, sums + r * step, out + depth * c->lines * c->width, first,
+                        count);
     }
 }
 
-/* n outputs of one line, all channels, straight to their place. */
+/* The channels of one panel, straight to their place: of a line, the chunk from `first` on. */
 static void run_straight(const struct nn_op_call *call, const struct conv *c,
-                         const struct group *g, const float *from, float *out, size_t n)
+                         const struct group *g, int64_t panel, int64_t line, int64_t first)
 {
-    for (int64_t panel = 0; panel < c->taps.panels; panel++)
-        nn_taps_sum(call->kernels, &g->taps, panel, from,
-                    out + panel * c->taps.rows * c->written, (size_t)c->written, n);
-    for (int64_t channel = 0; channel < c->out_channels; channel++, out += c->written)
+    int64_t left = c->width - first, channels = c->out_channels - panel * c->taps.rows;
+    size_t n = (size_t)(left < NN_TAPS_CHUNK ? left : NN_TAPS_CHUNK);
+    const float *from =
+        g->planes + line / c->lines * c->depth_step + line % c->lines * c->line_step + first;
+    float *out = g->out + panel * c->taps.rows * c->written + line * c->width + first;
+    nn_taps_sum(call->kernels, &g->taps, panel, from, out, (size_t)c->written, n);
+    for (int64_t r = 0; r < c->taps.rows && r < channels; r++, out += c->written)
         finish(call, g, out, out, n);
 }
 
-static void run_group_straight(const struct nn_op_call *call, const struct conv *c,
-                               const struct group *g)
+static void run_band(const struct nn_op_call *call, const struct conv *c, const struct group *g,
+                     float *sums, int64_t panel, int64_t depth, int64_t start)
 {
-    for (int64_t line = 0; line < c->depths * c->lines; line++) {
-        const float *from =
-            g->planes + line / c->lines * c->depth_step + line % c->lines * c->line_step;
-        for (int64_t first = 0; first < c->width; first += NN_TAPS_CHUNK) {
-            int64_t left = c->width - first;
-            run_straight(call, c, g, from + first, g->out + line * c->width + first,
-                         (size_t)(left < NN_TAPS_CHUNK ? left : NN_TAPS_CHUNK));
-        }
+    int64_t end = start + c->band < c->positions ? start + c->band : c->positions;
+    for (int64_t first = start; first < end; first += NN_TAPS_CHUNK)
+        run_chunk(call, c, g, sums, panel, depth, first,
+                  end - first < NN_TAPS_CHUNK ? end - first : NN_TAPS_CHUNK);
+}
+
+/* Items of a group: all panels over what they read, then over what is next. */
+static void run_items(void *data, int64_t item, int64_t end, int thread)
+{
+    const struct group *g = data;
+    const struct conv *c = g->run->c;
+    const struct nn_op_call *call = g->run->call;
+    float *sums = g->run->sums + thread * c->sums_floats;
+    for (; item < end; item++) {
+        int64_t panel = item % c->taps.panels, at = item / c->taps.panels;
+        if (c->straight)
+            run_straight(call, c, g, panel, at / c->chunks, at % c->chunks * NN_TAPS_CHUNK);
+        else if (c->pooled) /* two rows of outputs at a time */
+            run_chunk(call, c, g, sums, panel, 0, 2 * at * c->line_step,
+                      c->line_step + c->width);
+        else
+            run_band(call, c, g, sums, panel, at / c->bands, at % c->bands * c->band);
     }
 }
 
-/* Two rows of outputs at a time. */
-static void run_group_pooled(const struct nn_op_call *call, const struct conv *c,
-                             const struct group *g)
+/* Group `index`, counted through the batch, whose input is laid out in `planes`. */
+static struct group find_group(const struct run *run, int64_t index, const float *planes)
 {
-    for (int64_t line = 0; line + 2 <= c->lines; line += 2)
-        for (int64_t panel = 0; panel < c->taps.panels; panel++)
-            run_chunk(call, c, g, panel, 0, line * c->line_step, c->line_step + c->width);
+    const struct conv *c = run->c;
+    int64_t group = index % c->groups, at = index * c->out_channels * c->written;
+    struct group g = {
+        .run = run,
+        .planes =
+            c->spatial.direct ? run->x + index * c->in_channels * c->spatial.in_size : planes,
+        .taps = c->taps,
+        .out = run->y + at,
+        .residual = run->residual ? run->residual + at : NULL,
+    };
+    g.taps.weight = run->packed + group * group_floats(c);
+    g.taps.bias = run->bias ? run->bias + group * c->out_channels : NULL;
+    g.taps.low = run->low;
+    g.taps.high = run->high;
+    return g;
 }
 
-static void run_group(const struct nn_op_call *call, const struct conv *c,
-                      const struct group *g)
+/* Input channels first..end-1, counted through the batch; `planes` is for the first. */
+static void lay_out(const struct run *run, int64_t first, int64_t end, float *planes)
 {
-    int64_t band = nn_taps_band(c->in_channels);
-    for (int64_t depth = 0; depth < c->depths; depth++) {
-        for (int64_t start = 0; start < c->positions; start += band) {
-            int64_t end = start + band < c->positions ? start + band : c->positions;
-            for (int64_t panel = 0; panel < c->taps.panels; panel++) {
-                for (int64_t first = start; first < end; first += NN_TAPS_CHUNK)
-                    run_chunk(call, c, g, panel, depth, first,
-                              end - first < NN_TAPS_CHUNK ? end - first : NN_TAPS_CHUNK);
-            }
-        }
+    const struct nn_spatial *s = &run->c->spatial;
+    for (; first < end && !s->direct; first++, planes += s->plane_size)
+        nn_spatial_lay_out(s, run->call->kernels, run->x + first * s->in_size, 0, planes);
+}
+
+/* Groups that are one thread's each. */
+static void run_groups(void *data, int64_t index, int64_t end, int thread)
+{
+    const struct run *run = data;
+    const struct conv *c = run->c;
+    float *planes = run->planes + thread * c->planes_floats;
+    for (; index < end; index++) {
+        struct group g = find_group(run, index, planes);
+        lay_out(run, index * c->in_channels, (index + 1) * c->in_channels, planes);
+        run_items(&g, 0, c->items, thread);
     }
 }
 
-static void run_depthwise(const struct nn_op_call *call, const struct conv *c,
-                          const float *bias, const float *residual)
+/* The group whose channels are to be laid out by all threads. */
+struct layout {
+    const struct run *run;
+    int64_t group;
+};
+
+static void lay_out_part(void *data, int64_t first, int64_t end, int thread)
 {
+    const struct layout *l = data;
+    const struct conv *c = l->run->c;
+    int64_t before = l->group * c->in_channels;
+    (void)thread;
+    lay_out(l->run, before + first, before + end,
+            l->run->planes + first * c->spatial.plane_size);
+}
+
+static void run_taps(struct run *run)
+{
+    const struct conv *c = run->c;
+    int64_t count = c->batch * c->groups;
+    double planes = (double)(c->in_channels * c->spatial.plane_size);
+    double cost = (double)(c->taps.count * c->out_channels) * (double)c->spatial.out_size;
+    if (c->apart) {
+        nn_op_parallel(run->call, count, (double)count * cost, run_groups, run);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        struct group g = find_group(run, i, run->planes);
+        if (!c->spatial.direct)
+            nn_op_parallel(run->call, c->in_channels, planes, lay_out_part,
+                           &(struct layout){run, i});
+        nn_op_parallel(run->call, c->items, cost, run_items, &g);
+    }
+}
+
+/* Channels first..end-1, counted through the batch. */
+static void run_depthwise(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct run *run = data;
+    const struct nn_op_call *call = run->call;
+    const struct conv *c = run->c;
     const struct nn_spatial *s = &c->spatial;
     int64_t channels = c->groups * c->out_channels;
     struct nn_depthwise d = {
@@ -345,24 +440,22 @@ static void run_depthwise(const struct nn_op_call *call, const struct conv *c,
         .width = (ptrdiff_t)s->in[2],
         .pad_top = (ptrdiff_t)s->pad_before[1],
         .pad_left = (ptrdiff_t)s->pad_before[2],
-        .y = call->outputs[0].data,
+        .low = run->low,
+        .high = run->high,
+        .y = run->y + first * s->out_size,
         .rows = (size_t)s->out[1],
         .columns = (size_t)s->out[2],
     };
-    bool clamps = nn_activation_clamps(call, &d.low, &d.high) && !residual;
-    if (!clamps) {
-        d.low = -INFINITY;
-        d.high = INFINITY;
-    }
-    for (int64_t i = 0; i < c->batch * channels; i++, d.y += s->out_size) {
+    (void)thread;
+    for (int64_t i = first; i < end; i++, d.y += s->out_size) {
         int64_t channel = i % channels;
-        d.x = (const float *)call->inputs[0].data + i / c->out_channels * s->in_size;
-        d.weight = (const float *)call->inputs[1].data + channel * s->window_size;
-        d.bias = bias ? bias[channel] : 0;
+        d.x = run->x + i / c->out_channels * s->in_size;
+        d.weight = run->packed + channel * s->window_size;
+        d.bias = run->bias ? run->bias[channel] : 0;
         call->kernels->depthwise(&d);
-        if (residual)
-            call->kernels->add(d.y, d.y, residual + i * s->out_size, (size_t)s->out_size);
-        if (!clamps)
+        if (run->residual)
+            call->kernels->add(d.y, d.y, run->residual + i * s->out_size, (size_t)s->out_size);
+        if (!run->clamps)
             nn_activation_apply(call, d.y, d.y, (size_t)s->out_size);
     }
 }
@@ -370,56 +463,40 @@ static void run_depthwise(const struct nn_op_call *call, const struct conv *c,
 static int conv_forward(struct nn_op_call *call)
 {
     const struct conv *c = call->state;
-    const float *bias = nn_op_has_input(call, 2) ? call->inputs[2].data : NULL;
-    const float *residual =
-        nn_op_has_input(call, RESIDUAL) ? call->inputs[RESIDUAL].data : NULL;
-    if (c->depthwise) {
-        run_depthwise(call, c, bias, residual);
-        return 0;
-    }
+    struct run run = {
+        .call = call,
+        .c = c,
+        .x = call->inputs[0].data,
+        .packed = c->depthwise ? call->inputs[1].data : c->packed,
+        .bias = nn_op_has_input(call, 2) ? call->inputs[2].data : NULL,
+        .residual = nn_op_has_input(call, RESIDUAL) ? call->inputs[RESIDUAL].data : NULL,
+        .y = call->outputs[0].data,
+        .sums = call->workspace,
+    };
     if (c->winograd) {
-        nn_winograd_run(&c->fast, call, call->inputs[0].data, c->packed, bias, residual,
-                        call->outputs[0].data, call->workspace);
+        nn_winograd_run(&c->fast, call, run.x, c->packed, run.bias, run.residual, run.y,
+                        call->workspace);
         return 0;
     }
-    const struct nn_spatial *s = &c->spatial;
-    float *workspace = call->workspace;
-    float *sums = workspace;
-    workspace += c->sums_floats;
-    float *planes = workspace;
-    workspace += s->direct ? 0 : NN_TAPS_ALIGNED(c->in_channels * s->plane_size);
-    const float *packed = c->packed;
-    if (!packed) {
-        pack(c, call->inputs[1].data, workspace);
-        packed = workspace;
+    run.clamps = nn_activation_clamps(call, &run.low, &run.high) && !run.residual &&
+                 (c->depthwise || c->taps.rows > 1);
+    if (!run.clamps) {
+        run.low = -INFINITY;
+        run.high = INFINITY;
     }
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data;
-    for (int64_t i = 0; i < c->batch * c->groups; i++) {
-        int64_t group = i % c->groups;
-        const float *image = x + i * c->in_channels * s->in_size;
-        for (int64_t channel = 0; !s->direct && channel < c->in_channels; channel++)
-            nn_spatial_lay_out(s, call->kernels, image + channel * s->in_size, 0,
-                               planes + channel * s->plane_size);
-        struct group g = {
-            .planes = s->direct ? image : planes,
-            .taps = c->taps,
-            .out = y + i * c->out_channels * c->written,
-            .sums = sums,
-        };
-        g.taps.weight = packed + group * group_floats(c);
-        g.taps.bias = bias ? bias + group * c->out_channels : NULL;
-        if (residual)
-            g.residual = residual + (g.out - y);
-        g.clamps = c->taps.rows > 1 && !residual &&
-                   nn_activation_clamps(call, &g.taps.low, &g.taps.high);
-        if (c->straight)
-            run_group_straight(call, c, &g);
-        else if (c->pooled)
-            run_group_pooled(call, c, &g);
-        else
-            run_group(call, c, &g);
+    if (c->depthwise) {
+        int64_t channels = c->batch * c->groups * c->out_channels;
+        double cost = (double)(channels * c->spatial.window_size) * (double)c->spatial.out_size;
+        nn_op_parallel(call, channels, cost, run_depthwise, &run);
+        return 0;
     }
+    run.planes = run.sums + call->threads * c->sums_floats;
+    if (!run.packed) {
+        float *packed = run.planes + (c->apart ? call->threads : 1) * c->planes_floats;
+        pack(c, call->inputs[1].data, packed);
+        run.packed = packed;
+    }
+    run_taps(&run);
     return 0;
 }
 

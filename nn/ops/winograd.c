@@ -13,6 +13,8 @@
 /* A strip's elements lie a cache line further apart than their size, which is a power of two
  * too often: stores to all of them would compete for one set of the first-level cache. */
 #define APART 16
+/* Transforming an input takes as long as its products for about so many outputs. */
+#define TRANSFORM 8
 /* With at most so many input channels, products are made while outputs are. */
 #define FEW 4
 
@@ -137,12 +139,20 @@ size_t nn_winograd_weight_floats(const struct nn_winograd *w)
     return (size_t)(outputs * w->channels) * w->elements;
 }
 
-size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn_kernels *k)
+/* Of one thread. */
+static size_t scratch_floats(const struct nn_winograd *w, const struct nn_kernels *k)
 {
     size_t strip = w->elements * strip_step(w, k);
     size_t group = (size_t)(w->panels < GROUP ? w->panels : GROUP) * (size_t)w->tile_rows;
     /* A vector more than there is: outputs read whole ones from where a row of tiles starts. */
-    return strip + (w->few ? 0 : group * w->elements * k->tile_width) + k->lanes;
+    size_t floats = strip + (w->few ? 0 : group * w->elements * k->tile_width) + k->lanes;
+    return (floats + 15) / 16 * 16;
+}
+
+size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn_kernels *k,
+                                    int threads)
+{
+    return (size_t)threads * scratch_floats(w, k);
 }
 
 /* G g Gᵀ */
@@ -198,12 +208,39 @@ struct run {
     const struct nn_winograd *w;
     const struct nn_op_call *call;
     const float *x, *packed, *bias, *residual;
-    float *y;
-    float *strip;    /* (elements, channels, tile_width), strip_step from one to the next */
-    float *products; /* (output channels of a group, elements, tile_width) */
-    float low, high; /* of the activation, where clamping is all it does */
-    bool activates;  /* otherwise */
+    float *y, *workspace;
+    float low, high;        /* of the activation, where clamping is all it does */
+    bool activates;         /* otherwise */
+    int64_t strips, groups; /* of tiles, of panels */
+    int64_t shared;         /* the strip that all threads work on, if they work on one */
 };
+
+/* Tiles that are worked on together, in the memory of one thread or of two. */
+struct strip {
+    int64_t first; /* tile */
+    size_t count;
+    float *elements; /* (elements, channels, tile_width), strip_step from one to the next */
+    float *products; /* (output channels of a group, elements, tile_width) */
+};
+
+static float *scratch_of(const struct run *run, int thread)
+{
+    return run->workspace + (size_t)thread * scratch_floats(run->w, run->call->kernels);
+}
+
+/* Strip `index`: its elements are in the memory of thread `from`, products in that of `thread`. */
+static struct strip find_strip(const struct run *run, int64_t index, int from, int thread)
+{
+    const struct nn_winograd *w = run->w;
+    const struct nn_kernels *k = run->call->kernels;
+    int64_t first = index * (int64_t)k->tile_width, left = w->tiles - first;
+    return (struct strip){
+        .first = first,
+        .count = left < (int64_t)k->tile_width ? (size_t)left : k->tile_width,
+        .elements = scratch_of(run, from),
+        .products = scratch_of(run, thread) + w->elements * strip_step(w, k),
+    };
+}
 
 /* Tiles of one strip that are neighbours in one row of tiles. Tiles are numbered through
  * columns of `lanes` tiles, row by row in each, so that most pieces fill one vector. */
@@ -229,7 +266,9 @@ static struct piece find_piece(const struct nn_winograd *w, int64_t first, size_
     return p;
 }
 
-static void transform_strip(const struct run *run, int64_t first, size_t count)
+/* Input channels channel..end-1. */
+static void transform_strip(const struct run *run, const struct strip *s, int64_t channel,
+                            int64_t end)
 {
     const struct nn_winograd *w = run->w;
     const struct nn_kernels *k = run->call->kernels;
@@ -240,36 +279,37 @@ static void transform_strip(const struct run *run, int64_t first, size_t count)
         .v_step = strip_step(w, k),
         .ahead = (ptrdiff_t)(w->height * w->width),
     };
-    for (size_t at = 0; at < count; at += in.n) {
-        struct piece p = find_piece(w, first, count, at);
+    for (size_t at = 0; at < s->count; at += in.n) {
+        struct piece p = find_piece(w, s->first, s->count, at);
         in.n = p.n;
         in.row = (ptrdiff_t)(p.line * (int64_t)w->m - w->pad_top);
         in.column = (ptrdiff_t)(p.column * (int64_t)w->m - w->pad_left);
         in.room = k->tile_width - at;
-        for (int64_t c = 0; c < w->channels; c++) {
+        for (int64_t c = channel; c < end; c++) {
             in.x = run->x + (p.image * w->channels + c) * w->height * w->width;
-            in.v = run->strip + (size_t)c * k->tile_width + at;
+            in.v = s->elements + (size_t)c * k->tile_width + at;
             k->winograd_input(&in);
         }
     }
 }
 
-static void multiply_group(const struct run *run, int64_t group, int64_t panels, size_t count)
+static void multiply_group(const struct run *run, const struct strip *s, int64_t first_panel,
+                           int64_t panels)
 {
     const struct nn_winograd *w = run->w;
     const struct nn_kernels *k = run->call->kernels;
     size_t rows = (size_t)w->tile_rows, tiles = k->tile_width;
     const float *weight =
-        run->packed + (size_t)(group * w->channels * w->tile_rows) * w->elements;
+        run->packed + (size_t)(first_panel * w->channels * w->tile_rows) * w->elements;
     for (size_t e = 0; e < w->elements; e++) {
-        const float *strip = run->strip + e * strip_step(w, k);
+        const float *strip = s->elements + e * strip_step(w, k);
         for (int64_t p = 0; p < panels; p++) {
-            float *products = run->products + ((size_t)p * rows * w->elements + e) * tiles;
+            float *products = s->products + ((size_t)p * rows * w->elements + e) * tiles;
             for (size_t c = 0; c < (size_t)w->channels; c += DEPTH) {
                 size_t depth = (size_t)w->channels - c;
                 depth = depth < DEPTH ? depth : DEPTH;
                 k->winograd_product(products, w->elements * tiles, weight, strip + c * tiles,
-                                    depth, count, c > 0);
+                                    depth, s->count, c > 0);
                 weight += depth * rows;
             }
         }
@@ -287,16 +327,16 @@ static void activate(const struct run *run, float *y, size_t rows, size_t column
 }
 
 /* Outputs of one channel; `out` says where its products are. */
-static void write_channel(const struct run *run, struct nn_winograd_output *out,
-                          int64_t channel, int64_t first, size_t count)
+static void write_channel(const struct run *run, const struct strip *s,
+                          struct nn_winograd_output *out, int64_t channel)
 {
     const struct nn_winograd *w = run->w;
     const struct nn_kernels *k = run->call->kernels;
     const float *products = out->p;
     int64_t side = (int64_t)w->m / (w->pool ? 2 : 1);
     out->bias = run->bias ? run->bias[channel] : 0;
-    for (size_t at = 0; at < count; at += out->n) {
-        struct piece p = find_piece(w, first, count, at);
+    for (size_t at = 0; at < s->count; at += out->n) {
+        struct piece p = find_piece(w, s->first, s->count, at);
         int64_t row = p.line * side, column = p.column * side;
         int64_t rows = w->rows - row, columns = w->columns - column;
         out->n = p.n;
@@ -312,7 +352,8 @@ static void write_channel(const struct run *run, struct nn_winograd_output *out,
     out->p = products;
 }
 
-static void run_strip(const struct run *run, int64_t first, size_t count)
+/* The outputs of panels that are multiplied together. */
+static void run_group(const struct run *run, const struct strip *s, int64_t group)
 {
     const struct nn_winograd *w = run->w;
     size_t tiles = run->call->kernels->tile_width;
@@ -322,29 +363,55 @@ static void run_strip(const struct run *run, int64_t first, size_t count)
                                      .high = run->high,
                                      .pool = w->pool,
                                      .y_step = (size_t)w->columns};
-    transform_strip(run, first, count);
-    for (int64_t channel = 0; w->few && channel < w->outputs; channel++) {
-        out.p = run->strip;
-        out.depth = (size_t)w->channels;
-        out.weight = run->packed + (size_t)channel * w->elements * out.depth;
-        write_channel(run, &out, channel, first, count);
+    int64_t first = group * GROUP, left = w->panels - first;
+    int64_t panels = left < GROUP ? left : GROUP;
+    int64_t channel = first * w->tile_rows, end = channel + panels * w->tile_rows;
+    end = end < w->outputs ? end : w->outputs;
+    if (!w->few)
+        multiply_group(run, s, first, panels);
+    out.p = w->few ? s->elements : s->products;
+    for (; channel < end; channel++) {
+        if (w->few) {
+            out.depth = (size_t)w->channels;
+            out.weight = run->packed + (size_t)channel * w->elements * out.depth;
+        }
+        write_channel(run, s, &out, channel);
+        out.p += w->few ? 0 : w->elements * tiles;
     }
-    for (int64_t group = 0; !w->few && group < w->panels; group += GROUP) {
-        int64_t panels = w->panels - group < GROUP ? w->panels - group : GROUP;
-        int64_t channel = group * w->tile_rows, end = channel + panels * w->tile_rows;
-        end = end < w->outputs ? end : w->outputs;
-        multiply_group(run, group, panels, count);
-        out.p = run->products;
-        for (; channel < end; channel++, out.p += w->elements * tiles)
-            write_channel(run, &out, channel, first, count);
+}
+
+/* Where strips are many: each is one thread's. */
+static void run_strips(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct run *run = data;
+    for (; first < end; first++) {
+        struct strip s = find_strip(run, first, thread, thread);
+        transform_strip(run, &s, 0, run->w->channels);
+        for (int64_t group = 0; group < run->groups; group++)
+            run_group(run, &s, group);
     }
+}
+
+/* Where they are few, all threads work on one: on its input channels, then on the outputs. */
+static void transform_part(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct run *run = data;
+    struct strip s = find_strip(run, run->shared, 0, thread);
+    transform_strip(run, &s, first, end);
+}
+
+static void run_groups(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct run *run = data;
+    struct strip s = find_strip(run, run->shared, 0, thread);
+    for (; first < end; first++)
+        run_group(run, &s, first);
 }
 
 void nn_winograd_run(const struct nn_winograd *w, const struct nn_op_call *call, const float *x,
                      const float *packed, const float *bias, const float *residual, float *y,
                      float *workspace)
 {
-    const struct nn_kernels *k = call->kernels;
     struct run run = {
         .w = w,
         .call = call,
@@ -353,16 +420,23 @@ void nn_winograd_run(const struct nn_winograd *w, const struct nn_op_call *call,
         .bias = bias,
         .residual = residual,
         .y = y,
-        .strip = workspace,
-        .products = workspace + w->elements * strip_step(w, k),
+        .workspace = workspace,
+        .strips = ceiling(w->tiles, (int64_t)call->kernels->tile_width),
+        .groups = ceiling(w->panels, GROUP),
     };
     run.activates = !nn_activation_clamps(call, &run.low, &run.high) || residual;
     if (run.activates) {
         run.low = -INFINITY;
         run.high = INFINITY;
     }
-    for (int64_t first = 0; first < w->tiles; first += (int64_t)k->tile_width) {
-        int64_t left = w->tiles - first;
-        run_strip(&run, first, left < (int64_t)k->tile_width ? (size_t)left : k->tile_width);
+    double depth = (double)w->tiles * (double)w->elements * (double)w->channels;
+    if (!call->helpers || run.strips >= 2 * call->threads) {
+        nn_op_parallel(call, run.strips, depth * (double)w->outputs, run_strips, &run);
+        return;
+    }
+    depth /= (double)run.strips;
+    for (run.shared = 0; run.shared < run.strips; run.shared++) {
+        nn_op_parallel(call, w->channels, TRANSFORM * depth, transform_part, &run);
+        nn_op_parallel(call, run.groups, depth * (double)w->outputs, run_groups, &run);
     }
 }

@@ -38,13 +38,15 @@ struct nn_winograd nn_winograd_init(size_t m, const struct nn_kernels *k,
                                     int64_t channels, int64_t outputs, bool pool);
 
 size_t nn_winograd_weight_floats(const struct nn_winograd *w);
-size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn_kernels *k);
+size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn_kernels *k,
+                                    int threads);
 
 /* Transforms a weight (outputs, channels, 3, 3), in double precision. */
 void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *packed);
 
 /* y = activation of (the convolution of x + bias), pooled or with `residual` (y's shape) added
- * before the activation. bias and residual may be NULL. workspace: 64-byte aligned. */
+ * before the activation. bias and residual may be NULL. workspace: 64-byte aligned, for the
+ * call's threads. */
 void nn_winograd_run(const struct nn_winograd *w, const struct nn_op_call *call, const float *x,
                      const float *packed, const float *bias, const float *residual, float *y,
                      float *workspace);

@@ -69,7 +69,7 @@ static void run(const struct shape *c, const struct data *d, const struct nn_ker
                               .activation_beta = 0.5f};
     size_t weights = nn_winograd_weight_floats(&w),
            x_count = (size_t)(c->images * c->in) * (size_t)(c->height * c->width);
-    size_t workspace = nn_winograd_workspace_floats(&w, k);
+    size_t workspace = nn_winograd_workspace_floats(&w, k, 1);
     float *packed = aligned_alloc(64, (weights * sizeof(float) + 127) / 64 * 64);
     float *scratch = aligned_alloc(64, (workspace * sizeof(float) + 63) / 64 * 64);
     float *x = malloc((x_count + shift) * sizeof *x);
