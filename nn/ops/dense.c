@@ -9,6 +9,14 @@
  * measure: the float32 weights are not in it. */
 enum { SLOT_FLOAT, SLOT_HALF, SLOT_INT8, SLOT_SCALE, SLOT_CHOICE };
 
+/* Weights of a piece of a product of one row, and the columns from which there are no pieces: then
+ * threads take columns. */
+enum { PIECE = 1 << 18, MANY_COLUMNS = 512 };
+
+/* What threads take of other products: outputs of one row (the kernels sum eight at a time, and so
+ * in another order than one alone), columns of one row (whole pages), rows of many. */
+enum { SHARE_OUTPUTS = 8, SHARE_COLUMNS = 256, SHARE_ROWS = 64 };
+
 /* Fewer weights than fit into the second cache are not worth it. */
 enum { LEAST_WEIGHTS = 1 << 18, LEAST_COLUMNS = 8, PROBES = 4 };
 
@@ -202,4 +210,133 @@ int nn_dense_prepare(struct nn_op_call *call, const struct nn_matrix *matrix, in
         return r;
     call->method = format == NN_WEIGHT_INT8 ? "weights of 8 bits" : "weights of 16 bits";
     return store(call, matrix, format, ret_panels);
+}
+
+/* Products of each sum that are a piece; all of them where there are no pieces. */
+static int64_t piece_depth(const struct nn_panels *stored, const struct nn_gemm *g)
+{
+    bool by_outputs = !stored->weight && g->transpose_b;
+    if (g->m != 1 || g->n == 0 || g->n >= MANY_COLUMNS || by_outputs || g->alpha != 1)
+        return (int64_t)g->k;
+    int64_t depth = PIECE / (int64_t)g->n / NN_PANEL_DEPTH * NN_PANEL_DEPTH;
+    return depth < (int64_t)g->k ? depth : (int64_t)g->k;
+}
+
+static int64_t ceiling(int64_t count, int64_t of)
+{
+    return of > 0 ? (count + of - 1) / of : 0;
+}
+
+size_t nn_dense_workspace_bytes(const struct nn_panels *stored, const struct nn_gemm *g)
+{
+    int64_t pieces = ceiling((int64_t)g->k, piece_depth(stored, g));
+    return pieces > 1 ? (size_t)pieces * g->n * sizeof(float) : 0;
+}
+
+/* A product that threads share. */
+struct product {
+    const struct nn_kernels *k;
+    const struct nn_panels *stored;
+    const struct nn_gemm *g;
+    int64_t piece;  /* depth of one */
+    float *partial; /* (pieces, n) */
+};
+
+static void multiply_pieces(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct product *p = data;
+    const struct nn_gemm *g = p->g;
+    int64_t panels = p->stored->weight ? nn_panels_count(p->stored) : 1;
+    (void)thread;
+    for (; first < end; first++) {
+        int64_t start = first / panels * p->piece, panel = first % panels;
+        int64_t left = (int64_t)g->k - start, depth = left < p->piece ? left : p->piece;
+        float *to = p->partial + first / panels * (int64_t)g->n;
+        if (!p->stored->weight) {
+            struct nn_gemm part = *g;
+            part.a += start;
+            part.b += start * (int64_t)g->b_step;
+            part.c = to;
+            part.k = (size_t)depth;
+            part.beta = 0;
+            p->k->gemm(&part);
+            continue;
+        }
+        int64_t column = panel * NN_PANEL_COLUMNS, columns = (int64_t)g->n - column;
+        columns = columns < NN_PANEL_COLUMNS ? columns : NN_PANEL_COLUMNS;
+        memset(to + column, 0, (size_t)columns * sizeof *to);
+        nn_panels_multiply_piece(p->k, p->stored,
+                                 &(struct nn_panels_piece){panel, start, start + depth}, g->a,
+                                 1, 0, to, 0);
+    }
+}
+
+/* Blocks of rows, panel by panel. */
+static void multiply_panels(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct product *p = data;
+    const struct nn_gemm *g = p->g;
+    int64_t blocks = ceiling((int64_t)g->m, SHARE_ROWS);
+    (void)thread;
+    for (; first < end; first++) {
+        int64_t row = first % blocks * SHARE_ROWS, left = (int64_t)g->m - row;
+        nn_panels_multiply_piece(
+            p->k, p->stored,
+            &(struct nn_panels_piece){.panel = first / blocks, .end = (int64_t)g->k},
+            g->a + row * (int64_t)g->k, left < SHARE_ROWS ? left : SHARE_ROWS, (int64_t)g->k,
+            g->c + row * (int64_t)g->n, (int64_t)g->n);
+    }
+}
+
+/* Outputs of one row. */
+static void multiply_outputs(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct product *p = data;
+    struct nn_gemm g = *p->g;
+    int64_t each = g.transpose_b ? SHARE_OUTPUTS : SHARE_COLUMNS, n = (int64_t)g.n;
+    (void)thread;
+    first *= each;
+    end = end * each < n ? end * each : n;
+    g.b += first * (g.transpose_b ? (int64_t)g.b_step : 1);
+    g.c += first;
+    g.n = (size_t)(end - first);
+    p->k->gemm(&g);
+}
+
+static void scale(const struct nn_kernels *k, const struct nn_gemm *g)
+{
+    if (g->beta == 0)
+        memset(g->c, 0, g->m * g->n * sizeof *g->c);
+    else if (g->beta != 1)
+        k->affine(g->c, g->c, g->beta, 0, g->m * g->n);
+}
+
+void nn_dense_multiply(const struct nn_op_call *call, const struct nn_panels *stored,
+                       const struct nn_gemm *g)
+{
+    struct product p = {.k = call->kernels,
+                        .stored = stored,
+                        .g = g,
+                        .piece = piece_depth(stored, g),
+                        .partial = call->workspace};
+    double cost = (double)g->m * (double)g->n * (double)g->k;
+    int64_t pieces = ceiling((int64_t)g->k, p.piece);
+    if (g->m == 0 || g->n == 0)
+        return;
+    if (stored->weight || g->k == 0 || pieces > 1)
+        scale(p.k, g);
+    if (pieces > 1) {
+        int64_t panels = stored->weight ? nn_panels_count(stored) : 1;
+        nn_op_parallel(call, pieces * panels, cost, multiply_pieces, &p);
+        for (int64_t i = 0; i < pieces; i++)
+            p.k->add(g->c, g->c, p.partial + i * (int64_t)g->n, g->n);
+    } else if (stored->weight) {
+        int64_t blocks = ceiling((int64_t)g->m, SHARE_ROWS);
+        nn_op_parallel(call, blocks * nn_panels_count(stored), cost, multiply_panels, &p);
+    } else if (g->k > 0 && g->m == 1 && g->alpha == 1) {
+        int64_t each = g->transpose_b ? SHARE_OUTPUTS : SHARE_COLUMNS;
+        nn_op_parallel(call, ceiling((int64_t)g->n, each), cost, multiply_outputs, &p);
+    } else if (g->k > 0) {
+        p.k->gemm(g);
+    }
 }

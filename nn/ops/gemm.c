@@ -18,25 +18,6 @@ static int prepare_dense(struct nn_op_call *call, const struct nn_gemm *g,
     return nn_dense_prepare(call, &matrix, (int64_t)g->m, ret_dense);
 }
 
-/* C = A · B + beta · C, by the stored weights where there are some. The tables and OpenBLAS
- * take matrices that have rows and columns. */
-static void multiply(const struct nn_kernels *k, const struct nn_panels *dense,
-                     const struct nn_gemm *g)
-{
-    if (g->m == 0 || g->n == 0)
-        return;
-    if (g->k > 0 && !dense->weight) {
-        k->gemm(g);
-        return;
-    }
-    if (g->beta == 0)
-        memset(g->c, 0, g->m * g->n * sizeof *g->c);
-    else if (g->beta != 1)
-        k->affine(g->c, g->c, g->beta, 0, g->m * g->n);
-    if (dense->weight)
-        nn_panels_multiply(k, dense, g->a, (int64_t)g->m, (int64_t)g->k, g->c, (int64_t)g->n);
-}
-
 /* Gemm. */
 
 struct gemm {
@@ -111,9 +92,10 @@ static int gemm_prepare(struct nn_op_call *call)
     int r = gemm_geometry(call, g);
     const struct nn_gemm *p = &g->product;
     /* One row or one column lies the same way transposed. */
-    if (r < 0 || (p->transpose_a && p->m > 1 && p->k > 1) || p->alpha != 1)
-        return r;
-    return prepare_dense(call, p, &g->dense);
+    if (r == 0 && (!p->transpose_a || p->m <= 1 || p->k <= 1) && p->alpha == 1)
+        r = prepare_dense(call, p, &g->dense);
+    call->workspace_bytes = r == 0 ? nn_dense_workspace_bytes(&g->dense, p) : 0;
+    return r;
 }
 
 static void set_bias(const struct nn_op_call *call, const struct gemm *state, float *c)
@@ -142,7 +124,7 @@ static int gemm_forward(struct nn_op_call *call)
     if (!nn_op_has_input(call, 2))
         g.beta = 0;
     set_bias(call, state, g.c);
-    multiply(call->kernels, &state->dense, &g);
+    nn_dense_multiply(call, &state->dense, &g);
     if (call->activation != NN_ACTIVATION_NONE)
         nn_activation_apply(call, g.c, g.c, g.m * g.n);
     return 0;
@@ -216,8 +198,10 @@ static int matmul_prepare(struct nn_op_call *call)
         return -ENOMEM;
     call->state = mm;
     int r = matmul_geometry(call, mm, &shape);
-    return r < 0 || mm->shape.batch_rank > 0 ? r
-                                             : prepare_dense(call, &mm->product, &mm->dense);
+    if (r == 0 && mm->shape.batch_rank == 0)
+        r = prepare_dense(call, &mm->product, &mm->dense);
+    call->workspace_bytes = r == 0 ? nn_dense_workspace_bytes(&mm->dense, &mm->product) : 0;
+    return r;
 }
 
 static int matmul_forward(struct nn_op_call *call)
@@ -238,7 +222,7 @@ static int matmul_forward(struct nn_op_call *call)
         nn_matmul_at(&mm->shape, i, at);
         g.a = a + at[0];
         g.b = b + at[1];
-        multiply(call->kernels, &mm->dense, &g);
+        nn_dense_multiply(call, &mm->dense, &g);
     }
     if (call->activation != NN_ACTIVATION_NONE) {
         float *y = call->outputs[0].data;

@@ -102,25 +102,39 @@ void nn_panels_pack(const struct nn_matrix *from, enum nn_weight_format format, 
         pack_panel(from, format, first, weight, scale);
 }
 
+int64_t nn_panels_count(const struct nn_panels *panels)
+{
+    return (panels->columns + NN_PANEL_COLUMNS - 1) / NN_PANEL_COLUMNS;
+}
+
+void nn_panels_multiply_piece(const struct nn_kernels *k, const struct nn_panels *panels,
+                              const struct nn_panels_piece *piece, const float *in,
+                              int64_t rows, int64_t in_step, float *out, int64_t out_step)
+{
+    int64_t column = piece->panel * NN_PANEL_COLUMNS, left = panels->columns - column;
+    int64_t columns = left < NN_PANEL_COLUMNS ? left : NN_PANEL_COLUMNS;
+    int64_t at = column * panels->depth + piece->first * padded(columns);
+    k->panel(&(struct nn_panel){.y = out + column,
+                                .x = in + piece->first,
+                                .weight = (const char *)panels->weight +
+                                          (size_t)at * element_bytes(panels->format),
+                                .scale = panels->scale ? panels->scale + column : NULL,
+                                .format = panels->format,
+                                .rows = (size_t)rows,
+                                .depth = (size_t)(piece->end - piece->first),
+                                .columns = (size_t)columns,
+                                .x_step = (size_t)in_step,
+                                .y_step = (size_t)out_step});
+}
+
 void nn_panels_multiply(const struct nn_kernels *k, const struct nn_panels *panels,
                         const float *in, int64_t rows, int64_t in_step, float *out,
                         int64_t out_step)
 {
-    int64_t count = (panels->columns + NN_PANEL_COLUMNS - 1) / NN_PANEL_COLUMNS;
+    int64_t count = nn_panels_count(panels);
+    struct nn_panels_piece piece = {.end = panels->depth};
     for (int64_t i = 0; i < count; i++) {
-        int64_t first = (panels->backwards ? count - 1 - i : i) * NN_PANEL_COLUMNS;
-        int64_t left = panels->columns - first;
-        k->panel(&(struct nn_panel){
-            .y = out + first,
-            .x = in,
-            .weight = (const char *)panels->weight +
-                      (size_t)(first * panels->depth) * element_bytes(panels->format),
-            .scale = panels->scale ? panels->scale + first : NULL,
-            .format = panels->format,
-            .rows = (size_t)rows,
-            .depth = (size_t)panels->depth,
-            .columns = (size_t)(left < NN_PANEL_COLUMNS ? left : NN_PANEL_COLUMNS),
-            .x_step = (size_t)in_step,
-            .y_step = (size_t)out_step});
+        piece.panel = panels->backwards ? count - 1 - i : i;
+        nn_panels_multiply_piece(k, panels, &piece, in, rows, in_step, out, out_step);
     }
 }
