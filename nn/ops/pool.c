@@ -66,10 +66,30 @@ static int prepare(struct nn_op_call *call, struct pool **ret_pool)
         return -ENOMEM;
     nn_spatial_taps(s, 1, p->offsets);
     /* The planes of one channel, a row of outputs, and a channel as it is laid out. */
-    call->workspace_bytes = (size_t)(s->plane_size + s->out[2] + s->in_size) * sizeof(float);
+    int64_t floats = (s->plane_size + s->out[2] + s->in_size + 15) / 16 * 16;
+    call->workspace_bytes = (size_t)(call->threads * floats) * sizeof(float);
     call->state = p;
     *ret_pool = p;
     return 0;
+}
+
+/* The call as one of its threads sees it: with a workspace of its own. */
+static struct nn_op_call call_of(const void *data, int thread)
+{
+    struct nn_op_call call = *(const struct nn_op_call *)data;
+    call.workspace_bytes /= (size_t)call.threads;
+    call.workspace = (char *)call.workspace + (size_t)thread * call.workspace_bytes;
+    return call;
+}
+
+/* `work` is given the call; items are channels. */
+static void share_channels(struct nn_op_call *call,
+                           void (*work)(void *data, int64_t first, int64_t end, int thread))
+{
+    const struct pool *p = call->state;
+    const struct nn_spatial *s = &p->spatial;
+    double each = (double)s->out_size * (double)s->window_size + (double)s->plane_size;
+    nn_op_parallel(call, p->channels, (double)p->channels * each, work, call);
 }
 
 static const float *lay_out(const struct nn_op_call *call, const struct pool *p,
@@ -212,27 +232,33 @@ static bool suits_bytes(const struct nn_op_call *call, const struct pool *p)
            nn_pool_suits_bytes(&p->spatial, call->workspace_bytes);
 }
 
-static int max_forward(struct nn_op_call *call)
+static void max_channels(void *data, int64_t first, int64_t end, int thread)
 {
-    const struct pool *p = call->state;
-    const struct nn_tensor *y = &call->outputs[0];
-    bool indices = nn_op_wants_output(call, 1) && call->outputs[1].data;
-    bool bytes = suits_bytes(call, p);
-    for (int64_t c = 0; c < p->channels; c++) {
+    const struct nn_op_call call = call_of(data, thread);
+    const struct pool *p = call.state;
+    const struct nn_tensor *y = &call.outputs[0];
+    bool indices = nn_op_wants_output(&call, 1) && call.outputs[1].data;
+    bool bytes = suits_bytes(&call, p);
+    for (int64_t c = first; c < end; c++) {
         if (bytes) {
-            nn_pool_max_bytes(&p->spatial, call->kernels->bytes, y->type,
-                              (const uint8_t *)call->inputs[0].data + c * p->spatial.in_size,
-                              (uint8_t *)y->data + c * p->spatial.out_size, call->workspace);
+            nn_pool_max_bytes(&p->spatial, call.kernels->bytes, y->type,
+                              (const uint8_t *)call.inputs[0].data + c * p->spatial.in_size,
+                              (uint8_t *)y->data + c * p->spatial.out_size, call.workspace);
             continue;
         }
-        const float *x = floats_of(call, p, c);
+        const float *x = floats_of(&call, p, c);
         if (y->data && y->type == NN_TYPE_FLOAT)
-            max_channel(call, p, x, (float *)y->data + c * p->spatial.out_size);
+            max_channel(&call, p, x, (float *)y->data + c * p->spatial.out_size);
         else if (y->data)
-            max_bytes(call, p, x, c);
+            max_bytes(&call, p, x, c);
         if (indices)
-            find_indices(call, p, c, x);
+            find_indices(&call, p, c, x);
     }
+}
+
+static int max_forward(struct nn_op_call *call)
+{
+    share_channels(call, max_channels);
     return 0;
 }
 
@@ -275,19 +301,20 @@ static int average_prepare(struct nn_op_call *call)
     return 0;
 }
 
-static int average_forward(struct nn_op_call *call)
+static void average_channels(void *data, int64_t first, int64_t end, int thread)
 {
-    const struct pool *p = call->state;
+    const struct nn_op_call call = call_of(data, thread);
+    const struct pool *p = call.state;
     const struct nn_spatial *s = &p->spatial;
-    const struct nn_kernels *k = call->kernels;
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data;
-    float *divisor = row_of(call, p);
+    const struct nn_kernels *k = call.kernels;
+    const float *x = (const float *)call.inputs[0].data + first * s->in_size;
+    float *y = (float *)call.outputs[0].data + first * s->out_size;
+    float *divisor = row_of(&call, p);
     const float *counted_d = p->counted, *counted_h = counted_d + s->out[0],
                 *counted_w = counted_h + s->out[1];
     size_t width = (size_t)s->out[2];
-    for (int64_t c = 0; c < p->channels; c++, x += s->in_size) {
-        const float *planes = lay_out(call, p, x, 0);
+    for (; first < end; first++, x += s->in_size) {
+        const float *planes = lay_out(&call, p, x, 0);
         for (int64_t d = 0; d < s->out[0]; d++) {
             for (int64_t h = 0; h < s->out[1]; h++, y += width) {
                 memset(y, 0, width * sizeof *y);
@@ -298,6 +325,11 @@ static int average_forward(struct nn_op_call *call)
             }
         }
     }
+}
+
+static int average_forward(struct nn_op_call *call)
+{
+    share_channels(call, average_channels);
     return 0;
 }
 
@@ -324,25 +356,32 @@ static int lp_prepare(struct nn_op_call *call)
     return r < 0 ? r : make_ones(call, p);
 }
 
-static int lp_forward(struct nn_op_call *call)
+static void lp_channels(void *data, int64_t first, int64_t end, int thread)
 {
-    const struct pool *p = call->state;
+    const struct nn_op_call call = call_of(data, thread);
+    const struct pool *p = call.state;
     const struct nn_spatial *s = &p->spatial;
-    const float exponent = nn_lp_power(call);
-    const float *x = call->inputs[0].data;
-    float *y = call->outputs[0].data, *channel = channel_of(call, p);
+    const float exponent = nn_lp_power(&call);
+    const float *x = (const float *)call.inputs[0].data + first * s->in_size;
+    float *y = (float *)call.outputs[0].data + first * s->out_size;
+    float *channel = channel_of(&call, p);
     const size_t width = (size_t)s->out[2];
-    for (int64_t c = 0; c < p->channels; c++, x += s->in_size) {
-        nn_lp_raise(call->kernels, channel, x, exponent, (size_t)s->in_size);
-        const float *planes = lay_out(call, p, channel, 0);
+    for (; first < end; first++, x += s->in_size) {
+        nn_lp_raise(call.kernels, channel, x, exponent, (size_t)s->in_size);
+        const float *planes = lay_out(&call, p, channel, 0);
         for (int64_t d = 0; d < s->out[0]; d++)
             for (int64_t h = 0; h < s->out[1]; h++, y += width) {
                 memset(y, 0, width * sizeof *y);
-                call->kernels->tap_sum(y, planes + (d * s->extent[1] + h) * s->extent[2],
-                                       p->offsets, p->ones, (size_t)s->window_size, width);
+                call.kernels->tap_sum(y, planes + (d * s->extent[1] + h) * s->extent[2],
+                                      p->offsets, p->ones, (size_t)s->window_size, width);
                 nn_lp_root(y, exponent, width);
             }
     }
+}
+
+static int lp_forward(struct nn_op_call *call)
+{
+    share_channels(call, lp_channels);
     return 0;
 }
 
