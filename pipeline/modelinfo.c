@@ -213,16 +213,19 @@ static int read_pace(struct reader *reader)
 {
     struct modelinfo *info = reader->info;
     struct modelkeys *keys = &reader->keys;
-    double stride = MAX(1, info->window / 2);
+    double stride = MAX(1, info->window / 2), threads = 1;
     int head = MODELINFO_SCORES, precision = NN_PRECISION_FP32, r;
     if ((r = modelkeys_number(keys, MODELKEY_FPS, 0, 240, false, &info->fps)) < 0 ||
         (r = modelkeys_number(keys, MODELKEY_STRIDE, 1, MODELINFO_WINDOW_MAX, true, &stride)) <
             0 ||
         (r = modelkeys_choice(keys, MODELKEY_PRECISION, nn_precision_names, &precision)) < 0 ||
+        (r = modelkeys_number(keys, MODELKEY_THREADS, 1, NN_PLAN_THREADS_MAX, true, &threads)) <
+            0 ||
         (r = modelkeys_choice(keys, MODELKEY_HEAD, head_names, &head)) < 0)
         return r;
     info->stride = (int)stride;
     info->precision = precision;
+    info->threads = (int)threads;
     info->head = head;
     if (!modelkeys_text(keys, MODELKEY_FPS))
         modelkeys_assume(keys, MODELKEY_FPS, "every frame");
@@ -519,6 +522,7 @@ int modelinfo_plan(const struct modelinfo *info, struct nn_model *model,
     struct nn_plan_options options = {.input_shapes = &info->input,
                                       .kernels = kernels,
                                       .precision = info->precision,
+                                      .threads = info->threads,
                                       .time_axis = info->time_axis};
     struct modelkeys keys = {.err = err};
     struct nn_plan *plan;

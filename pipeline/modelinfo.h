@@ -9,7 +9,7 @@
  *   task layout window size     what the input is
  *   pixels mean scale resize    how a picture becomes input: x = (pixel - mean) x scale
  *   fps stride                  which frames, and how often a window
- *   precision                   how weights may be stored
+ *   precision threads           how weights may be stored, how many threads a run is split over
  *   labels head                 what the output is
  *   enter* exit* min_duration_ms* cooldown_ms* kind* background
  *                               when scores are an event (pipeline/events.h)
@@ -61,6 +61,7 @@ struct modelinfo {
     double fps; /* 0: every frame */
     int stride;
     enum nn_precision precision;
+    int threads;
     enum modelinfo_head head;
     int label_count;
     struct modelinfo_label *labels;

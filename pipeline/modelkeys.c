@@ -19,6 +19,7 @@ static const char *const names[MODELKEY_COUNT] = {
     [MODELKEY_FPS] = "vigil.fps",
     [MODELKEY_STRIDE] = "vigil.stride",
     [MODELKEY_PRECISION] = "vigil.precision",
+    [MODELKEY_THREADS] = "vigil.threads",
     [MODELKEY_HEAD] = "vigil.head",
     [MODELKEY_ENTER] = "vigil.enter",
     [MODELKEY_EXIT] = "vigil.exit",

@@ -99,6 +99,10 @@ static const struct config_key model_keys[] = {
     {"stride", CONFIG_TEXT, .meaning = "Frames from one window to the next."},
     {"precision", CONFIG_TEXT,
      .meaning = "How large dense weights are stored: `fp32`, `fast` or `int8`."},
+    {"threads", CONFIG_TEXT,
+     .meaning =
+         "Threads that one run of the model is split over, at most one for each processor; "
+         "1 if it is not said."},
     {"head", CONFIG_TEXT, .meaning = "`scores`, `softmax` or `sigmoid`."},
     {"enter", CONFIG_TEXT, .meaning = "Score that starts an event; may differ by label."},
     {"exit", CONFIG_TEXT, .meaning = "Score that keeps it going; may differ by label."},

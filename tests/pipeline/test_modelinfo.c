@@ -270,6 +270,8 @@ static const struct refusal {
     {BARE, {"vigil.fps", "8 per second"}, -EINVAL, "vigil.fps \"8 per second\""},
     {BARE, {"vigil.stride", "0"}, -EINVAL, "vigil.stride \"0\""},
     {BARE, {"vigil.precision", "half"}, -EINVAL, "vigil.precision \"half\""},
+    {BARE, {"vigil.threads", "0"}, -EINVAL, "vigil.threads \"0\""},
+    {BARE, {"vigil.threads", "65"}, -EINVAL, "should be a whole number, 1 to 64"},
     {BARE, {"vigil.head", "yolo"}, -EINVAL, "should be one of scores, softmax, sigmoid"},
     {BARE,
      {"vigil.enter", "1.5"},
@@ -362,10 +364,10 @@ static void check_invariants(const struct modelinfo *info)
 START_TEST(any_text_is_read_or_refused_in_one_printable_line)
 {
     static const char *const keys[] = {
-        "task",     "layout", "window",      "size", "labels",          "pixels",
-        "mean",     "scale",  "resize",      "fps",  "stride",          "head",
-        "enter",    "exit",   "cooldown_ms", "kind", "min_duration_ms", "background",
-        "precision"};
+        "task",      "layout", "window",      "size", "labels",          "pixels",
+        "mean",      "scale",  "resize",      "fps",  "stride",          "head",
+        "enter",     "exit",   "cooldown_ms", "kind", "min_duration_ms", "background",
+        "precision", "threads"};
     static const char *const parts[] = {
         "0",      "1",    ".5",   "4",        "8",     "6",       "-",
         "e9",     "nan",  "inf",  ",",        ",",     ":",       "x",
