@@ -20,7 +20,7 @@ struct bench {
     struct model_file file;
     struct nn_plan *plan;
     struct nn_plan_info info;
-    gint threads, batch, runs, window, stride, time_axis;
+    gint threads, sessions, batch, runs, window, stride, time_axis;
     gboolean stream, as_json;
     enum nn_precision precision;
     char *precision_name, **shapes;
@@ -30,8 +30,10 @@ struct bench {
 
 static int check_options(const struct bench *b)
 {
-    if (b->threads < 1 || b->threads > BENCH_THREADS_MAX)
-        return cli_fail(CLI_USAGE, "--threads is 1 to %d", BENCH_THREADS_MAX);
+    if (b->threads < 1 || b->threads > NN_PLAN_THREADS_MAX)
+        return cli_fail(CLI_USAGE, "--threads is 1 to %d", NN_PLAN_THREADS_MAX);
+    if (b->sessions < 1 || b->sessions > BENCH_SESSIONS_MAX)
+        return cli_fail(CLI_USAGE, "--sessions is 1 to %d", BENCH_SESSIONS_MAX);
     if (b->runs < 0 || b->runs > BENCH_RUNS_MAX)
         return cli_fail(CLI_USAGE, "--runs is 1 to %d", BENCH_RUNS_MAX);
     if (b->batch < 0 || b->batch > BATCH_MAX)
@@ -45,7 +47,7 @@ static int check_options(const struct bench *b)
         return cli_fail(CLI_USAGE, "--window and --stride are 1 to %d", WINDOW_MAX);
     if (b->stream && b->batch > 1)
         return cli_fail(CLI_USAGE,
-                        "--stream is one stream a thread: give --threads, not --batch");
+                        "--stream is one stream a session: give --sessions, not --batch");
     return CLI_OK;
 }
 
@@ -87,6 +89,7 @@ static int make_plan(struct bench *b)
     b->precision = find_precision(b);
     const struct nn_plan_options options = {.input_shapes = b->file.shapes,
                                             .precision = b->precision,
+                                            .threads = b->threads,
                                             .time_axis = axis,
                                             .window = b->window};
     struct nn_error err;
@@ -106,7 +109,7 @@ static int measure(const struct bench *b, enum bench_what what, double seconds,
                                   .input_count = nn_model_input_count(b->file.model),
                                   .what = what,
                                   .stride = b->stride,
-                                  .threads = b->threads,
+                                  .sessions = b->sessions,
                                   .runs = b->runs,
                                   .seconds = seconds};
     struct bench_times times;
@@ -148,7 +151,7 @@ static int batch_of(const struct bench *b)
     return has ? (int)file->shapes[0].dim[0] : 1;
 }
 
-/* Runs, or frames of streams, of all threads together. */
+/* Runs, or frames of streams, of all sessions together. */
 static double per_second(const struct bench *b)
 {
     return b->times.per_second * (b->stream ? b->stride : 1);
@@ -164,13 +167,13 @@ static void print_json(const struct bench *b)
 {
     g_autofree char *path = g_utf8_make_valid(b->file.path, -1);
     json_t *object = json_pack(
-        "{s:s, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:I, s:I}", "file", path, "kernels",
-        b->info.kernels, "precision", nn_precision_names[b->precision], "threads", b->threads,
-        "batch", batch_of(b), "runs", (json_int_t)b->times.runs, "median_ms",
-        rounded_json(b->times.median_ms), "min_ms", rounded_json(b->times.min_ms), "p95_ms",
-        rounded_json(b->times.p95_ms), "per_second", round(per_second(b) * 1e3) / 1e3,
-        "arena_bytes", (json_int_t)b->info.arena_bytes, "weight_bytes",
-        (json_int_t)b->info.weight_bytes);
+        "{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:o, s:o, s:o, s:f, s:I, s:I}", "file", path,
+        "kernels", b->info.kernels, "precision", nn_precision_names[b->precision], "threads",
+        b->info.threads, "sessions", b->sessions, "batch", batch_of(b), "runs",
+        (json_int_t)b->times.runs, "median_ms", rounded_json(b->times.median_ms), "min_ms",
+        rounded_json(b->times.min_ms), "p95_ms", rounded_json(b->times.p95_ms), "per_second",
+        round(per_second(b) * 1e3) / 1e3, "arena_bytes", (json_int_t)b->info.arena_bytes,
+        "weight_bytes", (json_int_t)b->info.weight_bytes);
     if (b->precision != NN_PRECISION_FP32)
         json_object_set_new(object, "weight_error", rounded_json(b->info.weight_error));
     if (b->stream) {
@@ -195,10 +198,15 @@ static void print_text(const struct bench *b)
 {
     g_autofree char *path = output_printable(b->file.path);
     printf("%s: %s kernels, %s, ", path, b->info.kernels, nn_precision_names[b->precision]);
-    if (b->threads == 1)
-        puts("one session on one thread");
+    if (b->sessions > 1)
+        printf("%d sessions side by side, each on a thread of its own", b->sessions);
+    else if (b->info.threads > 1)
+        printf("one session on %d threads", b->info.threads);
     else
-        printf("%d sessions side by side, each on a thread of its own\n", b->threads);
+        printf("one session on one thread");
+    if (b->sessions > 1 && b->info.threads > 1)
+        printf(" and with what share they get of %d to help", b->info.threads - 1);
+    putchar('\n');
     for (guint i = 0; i < b->file.assumed->len && !b->file.info; i++) {
         g_autofree char *line = output_printable(b->file.assumed->pdata[i]);
         printf("%s\n", line);
@@ -254,10 +262,12 @@ static int run_bench(struct bench *b, const char *given)
 
 int cli_bench(int argc, char **argv)
 {
-    struct bench b = {.threads = 1, .time_axis = -1};
+    struct bench b = {.threads = 1, .sessions = 1, .time_axis = -1};
     const GOptionEntry entries[] = {
         {"threads", 't', 0, G_OPTION_ARG_INT, &b.threads,
-         "Sessions side by side, each on one thread, as streams are (1)", "N"},
+         "Threads that one run is split over, at most one for each processor (1)", "N"},
+        {"sessions", 's', 0, G_OPTION_ARG_INT, &b.sessions,
+         "Sessions side by side, each on a thread of its own, as streams are (1)", "N"},
         {"batch", 'b', 0, G_OPTION_ARG_INT, &b.batch, "Examples in one run (1)", "N"},
         {"runs", 'r', 0, G_OPTION_ARG_INT, &b.runs,
          "Runs of each session, with --stream windows (default: what two seconds hold)", "N"},
@@ -280,7 +290,9 @@ int cli_bench(int argc, char **argv)
     int over = cli_parse(
         &argc, &argv, "FILE|NAME",
         "Measures how fast a model runs on this machine, after a warm-up, in wall-clock time. "
-        "With --threads several sessions run at a time; one run is never split over threads.\n"
+        "With --threads a run is split over threads, so that it takes less time; with "
+        "--sessions "
+        "several run at a time, so that more are done.\n"
         "--stream also measures its parts alone: what runs once per frame, and what runs once "
         "per window. A stream should cost little more than their sum. Without --runs the three "
         "are "

@@ -133,18 +133,18 @@ static void summarize(GArray *times, double elapsed_ms, struct bench_times *ret_
 static int run_lanes(const struct bench_job *job, struct lane *lanes,
                      struct bench_times *ret_times, struct nn_error *err)
 {
-    g_autofree GThread **threads = g_new0(GThread *, job->threads);
+    g_autofree GThread **threads = g_new0(GThread *, job->sessions);
     pthread_barrier_t ready;
-    if (pthread_barrier_init(&ready, NULL, (unsigned)job->threads) != 0)
+    if (pthread_barrier_init(&ready, NULL, (unsigned)job->sessions) != 0)
         return nn_error_set(err, -ENOMEM, "no memory for threads");
-    for (int i = 0; i < job->threads; i++) {
+    for (int i = 0; i < job->sessions; i++) {
         lanes[i].ready = &ready;
         threads[i] = g_thread_new("bench", run_lane, &lanes[i]);
     }
     g_autoptr(GArray) all = g_array_new(FALSE, FALSE, sizeof(double));
     double start = 0, end = 0;
     int r = 0;
-    for (int i = 0; i < job->threads; i++) {
+    for (int i = 0; i < job->sessions; i++) {
         g_thread_join(threads[i]);
         g_array_append_vals(all, lanes[i].times->data, lanes[i].times->len);
         start = i == 0 ? lanes[i].start_ms : MIN(start, lanes[i].start_ms);
@@ -163,9 +163,9 @@ static int run_lanes(const struct bench_job *job, struct lane *lanes,
 int bench_measure(const struct bench_job *job, struct bench_times *ret_times,
                   struct nn_error *err)
 {
-    g_autofree struct lane *lanes = g_new0(struct lane, job->threads);
+    g_autofree struct lane *lanes = g_new0(struct lane, job->sessions);
     int r = 0;
-    for (int i = 0; i < job->threads; i++) {
+    for (int i = 0; i < job->sessions; i++) {
         lanes[i] = (struct lane){.job = job};
         lanes[i].times = g_array_sized_new(FALSE, FALSE, sizeof(double),
                                            job->runs > 0 ? (guint)job->runs : 4096);
@@ -176,7 +176,7 @@ int bench_measure(const struct bench_job *job, struct bench_times *ret_times,
     }
     if (r == 0)
         r = run_lanes(job, lanes, ret_times, err);
-    for (int i = 0; i < job->threads; i++) {
+    for (int i = 0; i < job->sessions; i++) {
         nn_session_destroy(lanes[i].session);
         g_array_free(lanes[i].times, TRUE);
     }

@@ -1,7 +1,7 @@
-/* Timing a plan: how long runs take, one after the other in each of several threads.
+/* Timing a plan: how long runs take, one after the other in each of several sessions.
  *
- * Parallelism here is what vigil's is: over streams. Every thread has a session of its own and
- * runs it as a stream would, on that thread alone; a run is never split.
+ * Every session has a thread of its own, as a stream has; what helpers a plan has, its sessions
+ * share (nn/plan.h).
  *
  * Times are wall-clock, so a busy machine shows in the median; the least is close to what the
  * machine can do.
@@ -26,18 +26,18 @@ struct bench_job {
     size_t input_count;   /* of the model */
     enum bench_what what;
     int stride;
-    int threads; /* 1..BENCH_THREADS_MAX */
-    int runs;    /* in each thread, after some that are not counted; 1..BENCH_RUNS_MAX;
+    int sessions; /* side by side; 1..BENCH_SESSIONS_MAX */
+    int runs;     /* in each, after some that are not counted; 1..BENCH_RUNS_MAX;
                   * 0: as many as fit in `seconds` */
     double seconds;
 };
-#define BENCH_THREADS_MAX 256
-#define BENCH_RUNS_MAX    1000000
+#define BENCH_SESSIONS_MAX 256
+#define BENCH_RUNS_MAX     1000000
 
 struct bench_times {
-    int64_t runs; /* of all threads */
+    int64_t runs; /* of all sessions */
     double median_ms, min_ms, p95_ms;
-    double per_second; /* of all threads together */
+    double per_second; /* of all sessions together */
 };
 
 /* 0, or negative errno with one line. */

@@ -38,12 +38,25 @@ def write(name, *dims):
     return path
 
 
-def every_run_of_every_thread_counts():
-    """--runs and --threads: as many runs are measured as were asked for"""
+def every_run_of_every_session_counts():
+    """--runs and --sessions: as many runs are measured as were asked for"""
     told = measured('--runs', '7', 'scene')
-    expect(told['runs'] == 7 and told['threads'] == 1 and told['batch'] == 1, told)
-    told = measured('--runs', '7', '--threads', '3', 'scene')
-    expect(told['runs'] == 21 and told['threads'] == 3, told)
+    expect(told['runs'] == 7 and told['sessions'] == 1 and told['batch'] == 1, told)
+    told = measured('--runs', '7', '--sessions', '3', 'scene')
+    expect(told['runs'] == 21 and told['sessions'] == 3 and told['threads'] == 1, told)
+
+
+def a_run_is_split_over_as_many_threads_as_there_are_processors():
+    """--threads: what was asked for, or the processors"""
+    processors = len(os.sched_getaffinity(0))
+    told = measured('--runs', '7', '--threads', '2', 'scene')
+    expect(told['runs'] == 7 and told['threads'] == min(2, processors), told)
+    told = measured('--runs', '7', '--threads', '64', '--sessions', '2', 'scene')
+    expect(told['runs'] == 14 and told['threads'] == min(64, processors), told)
+    told = json.loads(subprocess.run(
+        ['taskset', '-c', str(min(os.sched_getaffinity(0))), VIGIL, 'bench', '--json', '--runs',
+         '2', '--threads', '2', 'scene'], capture_output=True, check=True).stdout)
+    expect(told['threads'] == 1, told)
 
 
 def few_runs_have_quantiles_too():
@@ -93,7 +106,7 @@ def people_read_the_same_figures():
     for word in ('kernels', 'windows of 8 frames, one every 2', 'per frame of a stream', 'median',
                  'a frame alone', 'a window alone', 'ratio', 'frames a second', 'arena'):
         expect(word in output, f'no {word} in {output}')
-    _, output, _ = vigil('--runs', '5', '--threads', '2', 'scene')
+    _, output, _ = vigil('--runs', '5', '--sessions', '2', 'scene')
     expect('2 sessions side by side, each on a thread of its own' in output, output)
 
 
@@ -103,9 +116,10 @@ def what_cannot_be_measured_is_told_in_one_line():
     open_shape = write('open.onnx', 1, 'm', 3)
     for arguments, code, word in (
             (('--precision', 'half', 'scene'), 2, 'fp32'), (('--threads', '0', 'scene'), 2, '1 to'),
+            (('--threads', '65', 'scene'), 2, '1 to'), (('--sessions', '0', 'scene'), 2, '1 to'),
             (('--runs', '-1', 'scene'), 2, '1 to'), (('--batch', '100000', 'scene'), 2, '1 to'),
             (('--window', '4', 'scene'), 2, '--stream'), ((), 2, 'one ONNX file'),
-            (('--stream', '--batch', '2', 'scene'), 2, '--threads'),
+            (('--stream', '--batch', '2', 'scene'), 2, '--sessions'),
             (('--stream', '--stride', '99999', 'scene'), 2, '1 to'),
             (('--stream', frames), 78, 'single frames'), (('--stream', plain), 78, '--time-axis'),
             (('--stream', '--time-axis', '7', plain), 78, 'time axis'),
@@ -139,7 +153,8 @@ def weights_in_fewer_bits_are_measured():
     expect(sizes['fp32'] < sizes['int8'] < sizes['fast'] < 4 * rows * columns, sizes)
 
 
-run_tests([every_run_of_every_thread_counts, few_runs_have_quantiles_too,
+run_tests([every_run_of_every_session_counts,
+           a_run_is_split_over_as_many_threads_as_there_are_processors, few_runs_have_quantiles_too,
            a_larger_batch_takes_a_larger_arena, a_stream_is_measured_with_its_parts,
            windows_may_be_longer_than_the_models, people_read_the_same_figures,
            what_cannot_be_measured_is_told_in_one_line, weights_in_fewer_bits_are_measured])
