@@ -11,7 +11,8 @@
  * With --stream a run is one frame of a stream in which every frame completes a window: the
  * frames of the given window come again and again, in order.
  *
- * --fast lets the plan store dense weights in fewer bits (NN_PRECISION_FAST).
+ * --fast lets the plan store dense weights in fewer bits (NN_PRECISION_FAST), --threads splits a
+ * run over N threads.
  *
  * The floor in the first line is what no program could go below on this processor with such
  * arithmetic: for each layer the longer of its arithmetic at the measured peak and its weights
@@ -38,6 +39,7 @@ struct side {
     void **given, **taken; /* inputs as they came, outputs of the last run */
     bool stream;
     enum nn_precision precision;
+    int threads;
     size_t frame; /* of the next push, in the given window */
 };
 
@@ -212,8 +214,8 @@ static int prepare(struct side *s, const char *path, struct nn_error *err)
         return nn_error_set(err, -EINVAL, "%s cannot be read", path);
     int r = nn_model_load(data, size, &s->model, err);
     free(data);
-    const struct nn_plan_options options = {.time_axis = s->stream ? 1 : -1,
-                                            .precision = s->precision};
+    const struct nn_plan_options options = {
+        .time_axis = s->stream ? 1 : -1, .precision = s->precision, .threads = s->threads};
     if (r == 0)
         r = nn_plan_create(s->model, &options, &s->plan, err);
     if (r == 0)
@@ -354,8 +356,8 @@ int main(int argc, char **argv)
             s.stream = true;
         else if (strcmp(argv[at], "--fast") == 0)
             s.precision = NN_PRECISION_FAST;
-        else if (strncmp(argv[at], "--threads=", 10) == 0 && strcmp(argv[at] + 10, "1") != 0)
-            return fail("a run is not split over threads yet");
+        else if (strncmp(argv[at], "--threads=", 10) == 0)
+            s.threads = atoi(argv[at] + 10);
         else
             return fail("the options are --stream, --fast and --threads");
     }
