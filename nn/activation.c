@@ -248,22 +248,16 @@ const struct nn_function nn_functions[NN_ACTIVATION_COUNT] = {
     A(THRESHOLDED_RELU) = {"ThresholdedRelu", thresholded_relu, "alpha", NULL, 1, .cell = true},
 };
 
-static float parameter(const struct nn_node *node, const char *name, float otherwise)
-{
-    const struct nn_attribute *a = name ? nn_node_attribute(node, name) : NULL;
-    return a ? a->f : otherwise;
-}
-
 enum nn_activation nn_activation_of(const struct nn_op *op, const struct nn_node *node,
                                     float *ret_alpha, float *ret_beta)
 {
     const struct nn_function *f = op->variant;
     enum nn_activation activation = (enum nn_activation)(f - nn_functions);
-    const struct nn_attribute *form = nn_node_attribute(node, "approximate");
-    if (activation == NN_ACTIVATION_GELU && form && strcmp(form->s, "tanh") == 0)
+    if (activation == NN_ACTIVATION_GELU &&
+        strcmp(nn_node_string(node, "approximate", "none"), "tanh") == 0)
         activation = NN_ACTIVATION_GELU_TANH;
-    *ret_alpha = parameter(node, f->alpha_name, f->alpha);
-    *ret_beta = parameter(node, f->beta_name, f->beta);
+    *ret_alpha = f->alpha_name ? nn_node_float(node, f->alpha_name, f->alpha) : f->alpha;
+    *ret_beta = f->beta_name ? nn_node_float(node, f->beta_name, f->beta) : f->beta;
     return activation;
 }
 

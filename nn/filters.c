@@ -7,8 +7,7 @@ bool nn_filters_find(const struct nn_op *op, const struct nn_node *node,
 {
     if (op != &nn_op_conv && op != &nn_op_conv_transpose)
         return false;
-    const struct nn_attribute *group = nn_node_attribute(node, "group");
-    struct nn_filters found = {.groups = group ? group->i : 1};
+    struct nn_filters found = {.groups = nn_node_int(node, "group", 1)};
     if (op == &nn_op_conv) {
         found.channels = weight->dim[0];
         found.taps = nn_shape_extent(weight, 1, weight->rank);
@@ -46,12 +45,10 @@ void nn_filters_normalize(const struct nn_filters *filters, const struct nn_norm
 
 bool nn_normalization_is_of_batch(const struct nn_node *node)
 {
-    const struct nn_attribute *training = nn_node_attribute(node, "training_mode");
-    return training && training->i != 0;
+    return nn_node_int(node, "training_mode", 0) != 0;
 }
 
 double nn_normalization_epsilon(const struct nn_node *node)
 {
-    const struct nn_attribute *epsilon = nn_node_attribute(node, "epsilon");
-    return epsilon ? epsilon->f : 1e-5f;
+    return nn_node_float(node, "epsilon", 1e-5f);
 }

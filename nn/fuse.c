@@ -223,11 +223,9 @@ static void fuse_max_pool(struct fuser *f, int index)
         w->dim[3] < 2)
         return;
     /* Where both extents are even, SAME pads nothing and ceil_mode adds nothing. */
-    const struct nn_attribute *auto_pad = nn_node_attribute(node, "auto_pad");
-    const struct nn_attribute *ceil_mode = nn_node_attribute(node, "ceil_mode");
-    bool same = auto_pad && strncmp(auto_pad->s, "SAME", 4) == 0;
+    bool same = strncmp(nn_node_string(node, "auto_pad", "NOTSET"), "SAME", 4) == 0;
     bool even = y->dim[2] % 2 == 0 && y->dim[3] % 2 == 0;
-    if ((!even && (same || (ceil_mode && ceil_mode->i != 0))) ||
+    if ((!even && (same || nn_node_int(node, "ceil_mode", 0) != 0)) ||
         !all_are(node, "kernel_shape", 2, false) || !all_are(node, "strides", 2, false) ||
         !all_are(node, "dilations", 1, true) || !all_are(node, "pads", 0, true))
         return;

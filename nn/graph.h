@@ -81,4 +81,9 @@ struct nn_model {
 /* NULL when the node has no such attribute. */
 const struct nn_attribute *nn_node_attribute(const struct nn_node *node, const char *name);
 
+/* The attribute's value, or `otherwise` when the node has none. */
+int64_t nn_node_int(const struct nn_node *node, const char *name, int64_t otherwise);
+float nn_node_float(const struct nn_node *node, const char *name, float otherwise);
+const char *nn_node_string(const struct nn_node *node, const char *name, const char *otherwise);
+
 #endif

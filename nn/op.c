@@ -22,6 +22,24 @@ const struct nn_attribute *nn_node_attribute(const struct nn_node *node, const c
     return NULL;
 }
 
+int64_t nn_node_int(const struct nn_node *node, const char *name, int64_t otherwise)
+{
+    const struct nn_attribute *a = nn_node_attribute(node, name);
+    return a ? a->i : otherwise;
+}
+
+float nn_node_float(const struct nn_node *node, const char *name, float otherwise)
+{
+    const struct nn_attribute *a = nn_node_attribute(node, name);
+    return a ? a->f : otherwise;
+}
+
+const char *nn_node_string(const struct nn_node *node, const char *name, const char *otherwise)
+{
+    const struct nn_attribute *a = nn_node_attribute(node, name);
+    return a ? a->s : otherwise;
+}
+
 bool nn_op_wants_output(const struct nn_op_call *call, int index)
 {
     return index < call->node->output_count && call->node->outputs[index] != NN_VALUE_NONE;
@@ -34,20 +52,17 @@ bool nn_op_has(const struct nn_op_call *call, const char *name)
 
 int64_t nn_op_int(const struct nn_op_call *call, const char *name, int64_t otherwise)
 {
-    const struct nn_attribute *a = nn_node_attribute(call->node, name);
-    return a ? a->i : otherwise;
+    return nn_node_int(call->node, name, otherwise);
 }
 
 float nn_op_float(const struct nn_op_call *call, const char *name, float otherwise)
 {
-    const struct nn_attribute *a = nn_node_attribute(call->node, name);
-    return a ? a->f : otherwise;
+    return nn_node_float(call->node, name, otherwise);
 }
 
 const char *nn_op_string(const struct nn_op_call *call, const char *name, const char *otherwise)
 {
-    const struct nn_attribute *a = nn_node_attribute(call->node, name);
-    return a ? a->s : otherwise;
+    return nn_node_string(call->node, name, otherwise);
 }
 
 const int64_t *nn_op_ints(const struct nn_op_call *call, const char *name, int *ret_count)

@@ -27,8 +27,7 @@ static bool can_project(const struct nn_planner *p, int index)
     if (!recurrent || p->in_frame[index] || !is_constant(p, node->inputs[1]) ||
         !is_constant(p, node->inputs[2]) || nn_plan_node_is_late(node, p->values))
         return false;
-    const struct nn_attribute *layout = nn_node_attribute(node->node, "layout");
-    int steps = layout && layout->i == 1 ? 1 : 0, x = node->inputs[0];
+    int steps = nn_node_int(node->node, "layout", 0) == 1 ? 1 : 0, x = node->inputs[0];
     const struct nn_shape *in = &p->values[x].tensor.shape;
     const struct nn_shape *w = &p->values[node->inputs[1]].tensor.shape;
     int64_t width = w->dim[0] * w->dim[1];

@@ -53,9 +53,6 @@ static bool find_step(const struct nn_planner *p, const struct nn_plan_node *nod
                       struct step *ret_step)
 {
     bool quantizes = node->op == &nn_op_quantize_linear;
-    const struct nn_attribute *block = nn_node_attribute(node->node, "block_size");
-    const struct nn_attribute *precision = nn_node_attribute(node->node, "precision");
-    const struct nn_attribute *output = nn_node_attribute(node->node, "output_dtype");
     const struct nn_tensor *bytes =
         tensor_of(p, quantizes ? node->outputs[0] : node->inputs[0]);
     const struct nn_tensor *numbers =
@@ -63,9 +60,11 @@ static bool find_step(const struct nn_planner *p, const struct nn_plan_node *nod
     const struct nn_tensor *scale = tensor_of(p, node->inputs[1]);
     const struct nn_tensor *zero = tensor_of(p, input_of(node, 2));
     if (!is_byte(bytes->type) || numbers->type != NN_TYPE_FLOAT || numbers->late ||
-        !scale->data || nn_shape_count(&scale->shape) != 1 || (block && block->i != 0) ||
-        (precision && precision->i == NN_ONNX_FLOAT16) ||
-        (!quantizes && output && output->i == NN_ONNX_FLOAT16) || (zero && !zero->data))
+        !scale->data || nn_shape_count(&scale->shape) != 1 ||
+        nn_node_int(node->node, "block_size", 0) != 0 ||
+        nn_node_int(node->node, "precision", 0) == NN_ONNX_FLOAT16 ||
+        (!quantizes && nn_node_int(node->node, "output_dtype", 0) == NN_ONNX_FLOAT16) ||
+        (zero && !zero->data))
         return false;
     struct step step = {.type = bytes->type, .scale = *(const float *)scale->data};
     if (zero)
@@ -201,7 +200,7 @@ static int emit_dequantizer(struct sweep *s, const struct nn_plan_node *like, in
 static const struct nn_plan_node *common_dequantizer(const struct sweep *s,
                                                      const struct nn_plan_node *node, int moved)
 {
-    struct step first, other;
+    struct step first = {0}, other;
     const struct nn_plan_node *dq = NULL;
     for (int i = 0; i < moved; i++) {
         const struct nn_plan_node *own =
@@ -382,12 +381,10 @@ static const struct nn_plan_node *quantised_weight(const struct rewriter *r, int
     const struct nn_tensor *w = tensor_of(p, dq->inputs[0]),
                            *scale = tensor_of(p, dq->inputs[1]);
     const struct nn_tensor *zero = tensor_of(p, input_of(dq, 2));
-    const struct nn_attribute *given = nn_node_attribute(dq->node, "axis");
-    const struct nn_attribute *block = nn_node_attribute(dq->node, "block_size");
-    const struct nn_attribute *output = nn_node_attribute(dq->node, "output_dtype");
-    int64_t own = given ? given->i : 1;
+    int64_t own = nn_node_int(dq->node, "axis", 1);
     if (!is_byte(w->type) || !w->data || !scale->data || (zero && !zero->data) ||
-        (block && block->i != 0) || (output && output->i == NN_ONNX_FLOAT16) ||
+        nn_node_int(dq->node, "block_size", 0) != 0 ||
+        nn_node_int(dq->node, "output_dtype", 0) == NN_ONNX_FLOAT16 ||
         (nn_shape_count(&scale->shape) != 1 && own != axis && own != axis - w->shape.rank))
         return NULL;
     return dq;
@@ -431,25 +428,21 @@ static bool sums_fit(const struct nn_planner *p, const struct nn_plan_node *dq, 
 /* Gemm as it is written for dense layers: A · B or A · Bᵀ, plus a bias. */
 static bool is_plain_gemm(const struct nn_node *node)
 {
-    const struct nn_attribute *alpha = nn_node_attribute(node, "alpha");
-    const struct nn_attribute *beta = nn_node_attribute(node, "beta");
-    const struct nn_attribute *transposed = nn_node_attribute(node, "transA");
-    return (!alpha || alpha->f == 1) && (!beta || beta->f == 1) &&
-           (!transposed || transposed->i == 0);
+    return nn_node_float(node, "alpha", 1) == 1 && nn_node_float(node, "beta", 1) == 1 &&
+           nn_node_int(node, "transA", 0) == 0;
 }
 
 static int fuse_product(struct rewriter *r, struct nn_plan_node *node)
 {
     const struct nn_planner *p = r->p;
     const struct nn_op *row = &nn_op_product_bytes;
-    const struct nn_attribute *transposed = nn_node_attribute(node->node, "transB");
     int axis = 1;
     struct step step;
     if (node->op == &nn_op_conv) {
         row = &nn_op_conv_bytes;
         axis = 0;
     } else if (node->op == &nn_op_gemm) {
-        axis = transposed && transposed->i != 0 ? 0 : 1;
+        axis = nn_node_int(node->node, "transB", 0) != 0 ? 0 : 1;
         if (!is_plain_gemm(node->node))
             return 0;
     } else if (node->op != &nn_op_matmul || p->values[node->inputs[1]].tensor.shape.rank != 2) {

@@ -566,8 +566,7 @@ static bool is_masked(struct recogniser *r, int value, struct attention *a)
 static bool is_last_axis(const struct recogniser *r, const struct nn_plan_node *softmax)
 {
     int rank = tensor(r, softmax->inputs[0])->shape.rank;
-    const struct nn_attribute *axis = nn_node_attribute(softmax->node, "axis");
-    int64_t wanted = axis ? axis->i : r->p->model->opset < 13 ? 1 : -1;
+    int64_t wanted = nn_node_int(softmax->node, "axis", r->p->model->opset < 13 ? 1 : -1);
     return wanted == -1 || wanted == rank - 1;
 }
 

@@ -29,23 +29,11 @@ static bool is_float32_in_file(const struct nn_quantizer *q, int value)
     return proto && proto->data_type == NN_TYPE_FLOAT;
 }
 
-static float attribute_float(const struct nn_node *node, const char *name, float otherwise)
-{
-    const struct nn_attribute *a = nn_node_attribute(node, name);
-    return a ? a->f : otherwise;
-}
-
-static int64_t attribute_int(const struct nn_node *node, const char *name, int64_t otherwise)
-{
-    const struct nn_attribute *a = nn_node_attribute(node, name);
-    return a ? a->i : otherwise;
-}
-
 static const char *check_gemm(const struct nn_node *node)
 {
-    if (attribute_int(node, "transA", 0) != 0)
+    if (nn_node_int(node, "transA", 0) != 0)
         return "its input is transposed";
-    if (attribute_float(node, "alpha", 1) != 1 || attribute_float(node, "beta", 1) != 1)
+    if (nn_node_float(node, "alpha", 1) != 1 || nn_node_float(node, "beta", 1) != 1)
         return "its product is scaled";
     return NULL;
 }
@@ -55,7 +43,7 @@ static int channel_axis(const struct nn_node *node, const struct nn_tensor *weig
     if (node->op == &nn_op_conv)
         return 0;
     if (node->op == &nn_op_gemm)
-        return attribute_int(node, "transB", 0) != 0 ? 0 : 1;
+        return nn_node_int(node, "transB", 0) != 0 ? 0 : 1;
     if (node->op == &nn_op_conv_transpose)
         return 1;
     return weight->shape.rank - 1; /* MatMul */
@@ -88,8 +76,7 @@ const char *nn_quantize_weights_of(const struct nn_quantizer *q, const struct nn
     w.channels = (size_t)shape->dim[w.axis];
     w.inner = (size_t)nn_shape_extent(shape, w.axis + 1, shape->rank);
     if (node->op != &nn_op_matmul && nn_view_input(node, 2) != NN_VALUE_NONE) {
-        int64_t groups =
-            node->op == &nn_op_conv_transpose ? attribute_int(node, "group", 1) : 1;
+        int64_t groups = node->op == &nn_op_conv_transpose ? nn_node_int(node, "group", 1) : 1;
         w.bias = nn_view_floats(&q->view, node, 2);
         if (!w.bias || nn_shape_count(&w.bias->shape) != (int64_t)w.channels * groups)
             return "its bias is computed, or broadcast";
@@ -102,16 +89,14 @@ const char *nn_quantize_weights_of(const struct nn_quantizer *q, const struct nn
 
 static bool is_nearest(const struct nn_node *node)
 {
-    const struct nn_attribute *mode = nn_node_attribute(node, "mode");
-    return !mode || strcmp(mode->s, "nearest") == 0;
+    return strcmp(nn_node_string(node, "mode", "nearest"), "nearest") == 0;
 }
 
 /* Pads with what is there, or with zero, which any scale has. */
 static bool pads_plainly(const struct nn_quantizer *q, const struct nn_node *node)
 {
-    const struct nn_attribute *mode = nn_node_attribute(node, "mode");
-    int value = nn_view_input(node, 2);
-    if ((mode && strcmp(mode->s, "constant") != 0) || value == NN_VALUE_NONE)
+    if (strcmp(nn_node_string(node, "mode", "constant"), "constant") != 0 ||
+        nn_view_input(node, 2) == NN_VALUE_NONE)
         return true;
     const struct nn_tensor *with = nn_view_floats(&q->view, node, 2);
     return with && nn_shape_count(&with->shape) == 1 && *(const float *)with->data == 0;

@@ -145,8 +145,7 @@ static bool all_one(const struct nn_attribute *a)
 /* Whether Winograd's F(4,3) computes this convolution. */
 static bool has_winograd(const struct nn_model *model, const struct nn_node *node)
 {
-    const struct nn_attribute *group = nn_node_attribute(node, "group");
-    if (strcmp(node->op->name, "Conv") != 0 || (group && group->i != 1))
+    if (strcmp(node->op->name, "Conv") != 0 || nn_node_int(node, "group", 1) != 1)
         return false;
     const struct nn_shape *w = &model->values[node->inputs[1]].declared.shape;
     return w->rank == 4 && w->dim[2] == 3 && w->dim[3] == 3 &&
