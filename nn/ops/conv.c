@@ -509,20 +509,10 @@ static bool conv_time(const struct nn_op_call *call, const int *in, int *out)
 
 static double conv_macs(const struct nn_op_call *call)
 {
-    const struct nn_shape *w = &call->inputs[1].shape;
-    return (double)nn_shape_count(&call->outputs[0].shape) *
-           (double)nn_shape_extent(w, 1, w->rank);
+    return nn_spatial_macs(call, 1);
 }
 
-static const struct nn_attribute_rule conv_attributes[] = {
-    {"auto_pad", NN_ATTRIBUTE_STRING, 0, 0},
-    {"dilations", NN_ATTRIBUTE_INTS, 0, 0},
-    {"group", NN_ATTRIBUTE_INT, 0, 0},
-    {"kernel_shape", NN_ATTRIBUTE_INTS, 0, 0},
-    {"pads", NN_ATTRIBUTE_INTS, 0, 0},
-    {"strides", NN_ATTRIBUTE_INTS, 0, 0},
-    {0},
-};
+static const struct nn_attribute_rule rules[] = {NN_SPATIAL_FILTER_RULES, {0}};
 
 const struct nn_op nn_op_conv = {
     .name = "Conv",
@@ -531,7 +521,7 @@ const struct nn_op nn_op_conv = {
     .min_outputs = 1,
     .max_outputs = 1,
     .flags = NN_OP_FUSES_ACTIVATION,
-    .attributes = conv_attributes,
+    .attributes = rules,
     .infer = conv_infer,
     .prepare = conv_prepare,
     .forward = conv_forward,

@@ -501,20 +501,10 @@ static bool conv_time(const struct nn_op_call *call, const int *in, int *out)
 
 static double conv_macs(const struct nn_op_call *call)
 {
-    const struct nn_shape *w = &call->inputs[roles_of(call)->w].shape;
-    return (double)nn_shape_count(&call->outputs[0].shape) *
-           (double)nn_shape_extent(w, 1, w->rank);
+    return nn_spatial_macs(call, roles_of(call)->w);
 }
 
-static const struct nn_attribute_rule rules[] = {
-    {"auto_pad", NN_ATTRIBUTE_STRING, 0, 0},
-    {"dilations", NN_ATTRIBUTE_INTS, 0, 0},
-    {"group", NN_ATTRIBUTE_INT, 0, 0},
-    {"kernel_shape", NN_ATTRIBUTE_INTS, 0, 0},
-    {"pads", NN_ATTRIBUTE_INTS, 0, 0},
-    {"strides", NN_ATTRIBUTE_INTS, 0, 0},
-    {0},
-};
+static const struct nn_attribute_rule rules[] = {NN_SPATIAL_FILTER_RULES, {0}};
 
 static const struct nn_byte_roles integer_roles = {NN_BYTE_INTEGER};
 static const struct nn_byte_roles qlinear_roles = {NN_BYTE_QLINEAR, .bias = 8};

@@ -405,15 +405,10 @@ static double macs(const struct nn_op_call *call)
            (double)nn_shape_extent(w, 1, w->rank);
 }
 
-static const struct nn_attribute_rule attributes[] = {
-    {"auto_pad", NN_ATTRIBUTE_STRING, 0, 0},
-    {"dilations", NN_ATTRIBUTE_INTS, 0, 0},
-    {"group", NN_ATTRIBUTE_INT, 0, 0},
-    {"kernel_shape", NN_ATTRIBUTE_INTS, 0, 0},
+static const struct nn_attribute_rule rules[] = {
+    NN_SPATIAL_FILTER_RULES,
     {"output_padding", NN_ATTRIBUTE_INTS, 0, 0},
     {"output_shape", NN_ATTRIBUTE_INTS, 0, 0},
-    {"pads", NN_ATTRIBUTE_INTS, 0, 0},
-    {"strides", NN_ATTRIBUTE_INTS, 0, 0},
     {0},
 };
 
@@ -424,7 +419,7 @@ const struct nn_op nn_op_conv_transpose = {
     .min_outputs = 1,
     .max_outputs = 1,
     .flags = NN_OP_FUSES_ACTIVATION,
-    .attributes = attributes,
+    .attributes = rules,
     .infer = infer,
     .prepare = prepare,
     .forward = forward,

@@ -208,6 +208,13 @@ int nn_spatial_filters(const struct nn_op_call *call, int weight, int64_t quantu
     return r;
 }
 
+double nn_spatial_macs(const struct nn_op_call *call, int weight)
+{
+    const struct nn_shape *w = &call->inputs[weight].shape;
+    return (double)nn_shape_count(&call->outputs[0].shape) *
+           (double)nn_shape_extent(w, 1, w->rank);
+}
+
 void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channels,
                        struct nn_shape *ret_shape)
 {

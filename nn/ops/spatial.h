@@ -71,6 +71,18 @@ struct nn_spatial_filters {
 int nn_spatial_filters(const struct nn_op_call *call, int weight, int64_t quantum,
                        struct nn_spatial_filters *ret_filters);
 
+/* The attributes of a convolution, for its row's table. */
+#define NN_SPATIAL_FILTER_RULES                                                                \
+    {"auto_pad", NN_ATTRIBUTE_STRING, 0, 0}, {"dilations", NN_ATTRIBUTE_INTS, 0, 0},           \
+        {"group", NN_ATTRIBUTE_INT, 0, 0}, {"kernel_shape", NN_ATTRIBUTE_INTS, 0, 0},          \
+        {"pads", NN_ATTRIBUTE_INTS, 0, 0},                                                     \
+    {                                                                                          \
+        "strides", NN_ATTRIBUTE_INTS, 0, 0                                                     \
+    }
+
+/* nn_op.macs of a convolution with this weight input. */
+double nn_spatial_macs(const struct nn_op_call *call, int weight);
+
 /* The shape of output 0: batch, channels, and out. */
 void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channels,
                        struct nn_shape *ret_shape);
