@@ -136,6 +136,24 @@ int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank)
     return (int)(axis < 0 ? axis + rank : axis);
 }
 
+int nn_op_axis_list(const struct nn_op_call *call, const int64_t *given, int count, int rank,
+                    int *ret_axes)
+{
+    bool seen[NN_MAX_RANK] = {false};
+    if (count > rank)
+        return nn_op_fail(call, -EINVAL, "%d axes of a tensor of rank %d", count, rank);
+    for (int i = 0; i < count; i++) {
+        int axis = given ? nn_op_axis(call, given[i], rank) : i;
+        if (axis < 0)
+            return axis;
+        if (seen[axis])
+            return nn_op_fail(call, -EINVAL, "axis %d is named twice", axis);
+        seen[axis] = true;
+        ret_axes[i] = axis;
+    }
+    return 0;
+}
+
 /* A list of integers from an input's shape and `data`. */
 static int read_ints(const struct nn_op_call *call, int index, const void *data,
                      const char *what, int64_t *values, int limit)
@@ -180,30 +198,21 @@ int nn_op_sizes(const struct nn_op_call *call, int index, const char *what, int6
 
 int nn_op_axes(const struct nn_op_call *call, int rank, int input_since, bool *ret_chosen)
 {
-    int64_t axes[NN_MAX_RANK];
-    int count;
-    const int64_t *attribute = nn_op_ints(call, "axes", &count);
-    if (count > NN_MAX_RANK)
-        return nn_op_fail(call, -EINVAL, "%d axes", count);
-    if (count > 0)
-        memcpy(axes, attribute, (size_t)count * sizeof *axes);
+    int64_t input[NN_MAX_RANK];
+    int axes[NN_MAX_RANK], count;
+    const int64_t *given = nn_op_ints(call, "axes", &count);
     if (nn_op_has_input(call, 1)) {
         if (call->opset < input_since)
             return nn_op_fail(call, -EINVAL, "opset %d has no input 'axes'", call->opset);
-        count = nn_op_constant_ints(call, 1, "axes", axes, NN_MAX_RANK);
-        if (count < 0)
-            return count;
+        count = nn_op_constant_ints(call, 1, "axes", input, NN_MAX_RANK);
+        given = input;
     }
-    bool chosen[NN_MAX_RANK] = {false};
-    for (int i = 0; i < count; i++) {
-        int axis = nn_op_axis(call, axes[i], rank);
-        if (axis < 0)
-            return axis;
-        if (chosen[axis])
-            return nn_op_fail(call, -EINVAL, "axis %d is named twice", axis);
-        chosen[axis] = true;
-    }
-    memcpy(ret_chosen, chosen, sizeof chosen);
+    int r = count < 0 ? count : nn_op_axis_list(call, given, count, rank, axes);
+    if (r < 0)
+        return r;
+    memset(ret_chosen, 0, NN_MAX_RANK * sizeof *ret_chosen);
+    for (int i = 0; i < count; i++)
+        ret_chosen[axes[i]] = true;
     return count;
 }
 

@@ -302,6 +302,11 @@ void nn_op_parallel(const struct nn_op_call *call, int64_t count, double cost,
 /* Axis attribute or input in -rank..rank-1 to 0..rank-1; -EINVAL by name otherwise. */
 int nn_op_axis(const struct nn_op_call *call, int64_t axis, int rank);
 
+/* The same for `count` axes of a list, none of which may come twice; `given` NULL: 0, 1, 2, ...
+ * 0, or -EINVAL by name. */
+int nn_op_axis_list(const struct nn_op_call *call, const int64_t *given, int count, int rank,
+                    int *ret_axes);
+
 /* Elements of a constant int64 or int32 input (ReduceMean axes, Slice starts, ...), at most
  * `limit`. Returns the count; -ENOTSUP by name when the input is computed at run time. */
 int nn_op_constant_ints(const struct nn_op_call *call, int index, const char *what,

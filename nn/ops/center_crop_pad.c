@@ -17,16 +17,13 @@ static int read_extents(const struct nn_op_call *call, int64_t *extents, bool *r
         return nn_op_fail(call, -EINVAL, "shape has %d numbers for %d axes", given,
                           axes ? count : in->rank);
     memcpy(extents, in->dim, sizeof in->dim);
-    bool seen[NN_MAX_RANK] = {false};
+    int chosen[NN_MAX_RANK], r = nn_op_axis_list(call, axes, given, in->rank, chosen);
+    if (r < 0)
+        return r;
     for (int i = 0; i < given; i++) {
-        int axis = axes ? nn_op_axis(call, axes[i], in->rank) : i;
-        if (axis < 0)
-            return axis;
-        if (seen[axis] || sizes[i] < 0)
-            return nn_op_fail(call, -EINVAL, "axis %d is named twice, or shape is negative",
-                              axis);
-        seen[axis] = true;
-        extents[axis] = sizes[i];
+        if (sizes[i] < 0)
+            return nn_op_fail(call, -EINVAL, "shape is negative along axis %d", chosen[i]);
+        extents[chosen[i]] = sizes[i];
     }
     return 0;
 }

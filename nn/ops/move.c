@@ -170,15 +170,10 @@ static int transpose_perm(const struct nn_op_call *call, int *perm)
     if (nn_op_has(call, "perm") && count != rank)
         return nn_op_fail(call, -EINVAL, "perm has %d entries for a tensor of rank %d", count,
                           rank);
-    bool seen[NN_MAX_RANK] = {false};
-    for (int d = 0; d < rank; d++) {
-        perm[d] = given ? nn_op_axis(call, given[d], rank) : rank - 1 - d;
-        if (perm[d] < 0)
-            return perm[d];
-        if (seen[perm[d]])
-            return nn_op_fail(call, -EINVAL, "perm names axis %d twice", perm[d]);
-        seen[perm[d]] = true;
-    }
+    if (given)
+        return nn_op_axis_list(call, given, rank, rank, perm);
+    for (int d = 0; d < rank; d++)
+        perm[d] = rank - 1 - d;
     return 0;
 }
 
@@ -316,19 +311,11 @@ static int read_slice(const struct nn_op_call *call, struct slice *s)
     if (count < 0 || end_count != count || count > from->rank ||
         (axis_count >= 0 && axis_count != count) || (step_count >= 0 && step_count != count))
         return nn_op_fail(call, -EINVAL, "starts, ends, axes and steps do not match");
-    bool seen[NN_MAX_RANK] = {false};
-    for (int i = 0; i < count; i++) {
-        int axis = axis_count < 0 ? i : nn_op_axis(call, axes[i], from->rank);
-        if (axis < 0)
-            return axis;
-        if (seen[axis])
-            return nn_op_fail(call, -EINVAL, "axes names axis %d twice", axis);
-        seen[axis] = true;
-        int r = slice_axis(call, s, axis, starts[i], ends[i], step_count < 0 ? 1 : steps[i]);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    int chosen[NN_MAX_RANK];
+    int r = nn_op_axis_list(call, axis_count < 0 ? NULL : axes, count, from->rank, chosen);
+    for (int i = 0; i < count && r == 0; i++)
+        r = slice_axis(call, s, chosen[i], starts[i], ends[i], step_count < 0 ? 1 : steps[i]);
+    return r;
 }
 
 static int infer_slice(struct nn_op_call *call)

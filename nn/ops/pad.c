@@ -46,24 +46,13 @@ static int read_values(const struct nn_op_call *call, int64_t *values, bool *ret
 static int read_axes(const struct nn_op_call *call, int rank, int *axes)
 {
     int64_t given[NN_MAX_RANK];
-    bool seen[NN_MAX_RANK] = {false};
-    int count = rank;
-    for (int d = 0; d < rank; d++)
-        axes[d] = d;
-    if (nn_op_has_input(call, 3)) {
-        if (call->opset < 18)
-            return nn_op_fail(call, -EINVAL, "opset %d has no input 'axes'", call->opset);
-        count = nn_op_constant_ints(call, 3, "axes", given, NN_MAX_RANK);
-        for (int i = 0; i < count; i++) {
-            axes[i] = nn_op_axis(call, given[i], rank);
-            if (axes[i] < 0)
-                return axes[i];
-            if (seen[axes[i]])
-                return nn_op_fail(call, -EINVAL, "axis %d is named twice", axes[i]);
-            seen[axes[i]] = true;
-        }
-    }
-    return count;
+    bool has_axes = nn_op_has_input(call, 3);
+    if (has_axes && call->opset < 18)
+        return nn_op_fail(call, -EINVAL, "opset %d has no input 'axes'", call->opset);
+    int count = has_axes ? nn_op_constant_ints(call, 3, "axes", given, NN_MAX_RANK) : rank;
+    int r =
+        count < 0 ? count : nn_op_axis_list(call, has_axes ? given : NULL, count, rank, axes);
+    return r < 0 ? r : count;
 }
 
 static int read_pads(const struct nn_op_call *call, struct pads *p)

@@ -70,20 +70,10 @@ static int read_axes(const struct nn_op_call *call, int *axes)
 {
     int rank = call->inputs[0].shape.rank, count;
     const int64_t *given = nn_op_ints(call, "axes", &count);
-    bool seen[NN_MAX_RANK] = {false};
     if (!given)
         count = rank;
-    if (count > rank)
-        return nn_op_fail(call, -EINVAL, "axes names %d axes of %d", count, rank);
-    for (int i = 0; i < count; i++) {
-        axes[i] = given ? nn_op_axis(call, given[i], rank) : i;
-        if (axes[i] < 0)
-            return axes[i];
-        if (seen[axes[i]])
-            return nn_op_fail(call, -EINVAL, "axes names axis %d twice", axes[i]);
-        seen[axes[i]] = true;
-    }
-    return count;
+    int r = nn_op_axis_list(call, given, count, rank, axes);
+    return r < 0 ? r : count;
 }
 
 /* A list that may be left out by an empty tensor, as opset 11 wants it. */

@@ -77,7 +77,7 @@ START_TEST(what_does_not_fit_is_refused_by_name)
     } cases[] = {
         {{2, 2}, {0, 2}, 2, "axis 2 is outside"},
         {{2, 2}, {1, -1}, 2, "axis 1 is named twice"},
-        {{2, -2}, {0, 1}, 2, "shape is negative"},
+        {{2, -2}, {0, 1}, 2, "shape is negative along axis 1"},
         {{2, 2}, {1}, 1, "shape has 2 numbers for 1 axes"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

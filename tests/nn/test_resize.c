@@ -411,7 +411,7 @@ START_TEST(what_cannot_be_is_refused_by_name)
         {-EINVAL, "sizes asks for -3 of 2", "x - - z", .sizes = {-3, 1}},
         {-E2BIG, "too large", "x - - z", .sizes = {INT32_MAX, INT32_MAX}},
         {-EINVAL, "axis 2 is outside", "x - s", .axes = {0, 2}, .scales = {1, 1}},
-        {-EINVAL, "axes names axis 1 twice", "x - s", .axes = {1, -1}, .scales = {1, 1}},
+        {-EINVAL, "axis 1 is named twice", "x - s", .axes = {1, -1}, .scales = {1, 1}},
         {-EINVAL, "mode is 'lanczos'", "x - s", .scales = {1, 1}, .attribute = "mode",
          .value = "lanczos"},
         {-EINVAL, "nearest_mode is 'up'", "x - s", .scales = {1, 1},
