@@ -50,11 +50,6 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static size_t bytes_of(const struct nn_tensor *t)
-{
-    return (size_t)nn_shape_count(&t->shape) * nn_type_size(t->type);
-}
-
 static void *must_have(void *memory)
 {
     if (!memory)
@@ -227,9 +222,11 @@ static int prepare(struct side *s, const char *path, struct nn_error *err)
     s->given = must_have(calloc(s->inputs + 1, sizeof *s->given));
     s->taken = must_have(calloc(s->outputs + 1, sizeof *s->taken));
     for (size_t i = 0; i < s->inputs; i++)
-        s->given[i] = must_have(calloc(1, bytes_of(nn_session_input(s->session, i)) + 1));
+        s->given[i] =
+            must_have(calloc(1, nn_tensor_bytes(nn_session_input(s->session, i)) + 1));
     for (size_t i = 0; i < s->outputs; i++)
-        s->taken[i] = must_have(calloc(1, bytes_of(nn_session_output(s->session, i)) + 1));
+        s->taken[i] =
+            must_have(calloc(1, nn_tensor_bytes(nn_session_output(s->session, i)) + 1));
     return 0;
 }
 
@@ -270,7 +267,7 @@ static int run_once(struct side *s, struct nn_error *err)
     int r = 0;
     for (size_t i = s->stream ? 1 : 0; i < s->inputs; i++) {
         const struct nn_tensor *t = nn_session_input(s->session, i);
-        memcpy(t->data, s->given[i], bytes_of(t));
+        memcpy(t->data, s->given[i], nn_tensor_bytes(t));
     }
     if (s->stream) {
         do
@@ -282,7 +279,7 @@ static int run_once(struct side *s, struct nn_error *err)
                       : nn_session_run(s->session, err);
     for (size_t i = 0; i < s->outputs && r == 0; i++) {
         const struct nn_tensor *t = nn_session_output(s->session, i);
-        memcpy(s->taken[i], t->data, bytes_of(t));
+        memcpy(s->taken[i], t->data, nn_tensor_bytes(t));
     }
     return r;
 }
@@ -328,7 +325,7 @@ static int answer_outputs(struct side *s)
 static int serve(struct side *s)
 {
     for (size_t i = 0; i < s->inputs; i++) {
-        size_t bytes = bytes_of(nn_session_input(s->session, i));
+        size_t bytes = nn_tensor_bytes(nn_session_input(s->session, i));
         if (bytes > 0 && fread(s->given[i], bytes, 1, stdin) != 1)
             return fail("the inputs end early");
     }
