@@ -21,7 +21,7 @@ struct nn_arena {
     size_t peak; /* bytes a session must have */
 };
 
-/* Where a piece may begin at or behind `offset`. */
+/* Where a piece may begin at or behind `offset`: the next multiple of 64. */
 static inline size_t nn_arena_aligned(size_t offset)
 {
     return (offset + NN_ARENA_ALIGNMENT - 1) & ~(size_t)(NN_ARENA_ALIGNMENT - 1);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/arena.h"
 #include "nn/pages.h"
 #include "nn/plan_parts.h"
 #include "nn/run.h"
@@ -26,13 +27,14 @@ static int allocate(struct nn_session *s)
     const struct nn_plan *plan = s->plan;
     size_t inputs = plan->input_bytes;
     size_t runs = nn_run_bytes(&plan->window) + nn_run_bytes(&plan->frame);
-    s->memory = calloc(1, inputs + plan->arena_bytes + plan->ring_bytes + runs + 64);
+    s->memory =
+        calloc(1, inputs + plan->arena_bytes + plan->ring_bytes + runs + NN_ARENA_ALIGNMENT);
     s->inputs = calloc((size_t)plan->input_count + 1, sizeof *s->inputs);
     s->outputs = calloc((size_t)plan->output_count, sizeof *s->outputs);
     if (!s->memory || !s->inputs || !s->outputs)
         return -ENOMEM;
     nn_pages_prefer_huge(s->memory, inputs + plan->arena_bytes + plan->ring_bytes);
-    s->input_bytes = (char *)(((uintptr_t)s->memory + 63) & ~(uintptr_t)63);
+    s->input_bytes = (char *)nn_arena_aligned((uintptr_t)s->memory);
     s->arena = s->input_bytes + inputs;
     s->rings = s->arena + plan->arena_bytes;
     s->runs = s->rings + plan->ring_bytes;

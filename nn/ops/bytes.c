@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "nn/activation.h"
-
-#define ALIGNED(bytes) (((bytes) + 63) / 64 * 64)
+#include "nn/arena.h"
 
 static bool is_byte(enum nn_type type)
 {
@@ -199,8 +198,8 @@ static bool needs_floats(const struct nn_op_call *call)
 
 size_t nn_byte_results_bytes(const struct nn_op_call *call, int64_t channels, int64_t most)
 {
-    size_t list = ALIGNED((size_t)channels * sizeof(float));
-    return 3 * list + (needs_floats(call) ? ALIGNED((size_t)most * sizeof(float)) : 0);
+    size_t list = nn_arena_aligned((size_t)channels * sizeof(float));
+    return 3 * list + (needs_floats(call) ? nn_arena_aligned((size_t)most * sizeof(float)) : 0);
 }
 
 /* A limit in steps of y, within those that its type has. */
@@ -216,7 +215,7 @@ struct nn_byte_results nn_byte_results_make(const struct nn_op_call *call,
                                             const int32_t *sums, int64_t channels, int64_t row,
                                             void *workspace)
 {
-    size_t list = ALIGNED((size_t)channels * sizeof(float));
+    size_t list = nn_arena_aligned((size_t)channels * sizeof(float));
     char *at = workspace;
     struct nn_byte_results results = {.start = (int32_t *)at,
                                       .scale = (float *)(at + list),

@@ -12,13 +12,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nn/arena.h"
 #include "nn/ops/bytes.h"
 #include "nn/ops/spatial.h"
 
 /* Positions of one chunk: a multiple of every table's tile width. */
 enum { CHUNK = 192 };
-
-#define ALIGNED(bytes) (((bytes) + 63) / 64 * 64)
 
 enum { SLOT_WEIGHT, SLOT_SUMS };
 
@@ -164,8 +163,9 @@ static int prepare_weights(struct nn_op_call *call, struct conv *c, size_t *work
     int64_t bytes = packed_bytes(c);
     if (!c->constant) {
         c->packed_at = *workspace;
-        c->packed_sums_at = c->packed_at + ALIGNED((size_t)bytes);
-        *workspace = c->packed_sums_at + ALIGNED((size_t)c->channels * sizeof(int32_t));
+        c->packed_sums_at = c->packed_at + nn_arena_aligned((size_t)bytes);
+        *workspace =
+            c->packed_sums_at + nn_arena_aligned((size_t)c->channels * sizeof(int32_t));
         return 0;
     }
     bool fill, fill_sums;
@@ -261,13 +261,13 @@ static int prepare(struct nn_op_call *call)
     size_t planes = c->depthwise ? (size_t)(c->plane_width * c->plane_height)
                                  : (size_t)(c->quads * s->plane_size) * sizeof(float);
     size_t sums = (size_t)(c->depthwise ? most : c->rows * most) * sizeof(int32_t);
-    size_t at = c->planes_at + ALIGNED(planes);
+    size_t at = c->planes_at + nn_arena_aligned(planes);
     c->row_at = at;
-    at += ALIGNED((size_t)s->in[2] * sizeof(float));
+    at += nn_arena_aligned((size_t)s->in[2] * sizeof(float));
     c->sums_at = at;
-    at += ALIGNED(sums);
+    at += nn_arena_aligned(sums);
     c->line_at = at;
-    at += ALIGNED((size_t)most * sizeof(float));
+    at += nn_arena_aligned((size_t)most * sizeof(float));
     c->results_at = at;
     at += nn_byte_results_bytes(call, c->channels, most);
     r = prepare_weights(call, c, &at);

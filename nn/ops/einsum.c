@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nn/arena.h"
 #include "nn/kernels/kernels.h"
 #include "nn/op.h"
 #include "nn/walk.h"
@@ -363,10 +364,9 @@ static int make_pairs(struct nn_op_call *call, const struct equation *e,
     return 0;
 }
 
-/* Parts of the workspace begin at multiples of 64 bytes. */
 static size_t part_bytes(int64_t floats)
 {
-    return ((size_t)floats * sizeof(float) + 63) & ~(size_t)63;
+    return nn_arena_aligned((size_t)floats * sizeof(float));
 }
 
 static int prepare(struct nn_op_call *call)

@@ -7,12 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nn/arena.h"
 #include "nn/ops/bytes.h"
 #include "nn/ops/matmul.h"
 
 enum { ROWS = 32 }; /* that meet a panel before the next one is read */
-
-#define ALIGNED(bytes) (((bytes) + 63) / 64 * 64)
 
 enum { SLOT_WEIGHT, SLOT_SUMS };
 
@@ -138,8 +137,8 @@ static int prepare_weights(struct nn_op_call *call, struct product *p, size_t *w
 {
     if (!p->constant) {
         p->packed_at = *workspace;
-        p->packed_sums_at = p->packed_at + ALIGNED(packed_bytes(p));
-        *workspace = p->packed_sums_at + ALIGNED((size_t)p->shape.n * sizeof(int32_t));
+        p->packed_sums_at = p->packed_at + nn_arena_aligned(packed_bytes(p));
+        *workspace = p->packed_sums_at + nn_arena_aligned((size_t)p->shape.n * sizeof(int32_t));
         return 0;
     }
     bool fill, fill_sums;
@@ -177,7 +176,7 @@ static int prepare(struct nn_op_call *call)
     p->constant = nn_byte_is_constant(call, roles) && p->shape.batch_rank == 0;
     p->own_rows = has_several(call, roles->x_scale) || has_several(call, roles->x_zero);
     p->quads = (p->shape.k + 3) / 4 * p->parts;
-    size_t at = ALIGNED((size_t)(ROWS * 4 * p->quads));
+    size_t at = nn_arena_aligned((size_t)(ROWS * 4 * p->quads));
     p->sums_at = at;
     at += ROWS * NN_PANEL_COLUMNS * sizeof(int32_t);
     p->results_at = at;
