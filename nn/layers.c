@@ -15,7 +15,7 @@ static int first_output(const struct nn_plan_node *node)
 /* Quantised weights; lists of bytes are zero points. */
 static bool is_byte_weight(const struct nn_tensor *t)
 {
-    return (t->type == NN_TYPE_INT8 || t->type == NN_TYPE_UINT8) && t->shape.rank >= 2;
+    return nn_type_is_byte(t->type) && t->shape.rank >= 2;
 }
 
 /* Float constants and quantised weights that no node before has counted. */

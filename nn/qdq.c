@@ -43,11 +43,6 @@ static int input_of(const struct nn_plan_node *node, int index)
     return index < node->input_count ? node->inputs[index] : NN_VALUE_NONE;
 }
 
-static bool is_byte(enum nn_type type)
-{
-    return type == NN_TYPE_INT8 || type == NN_TYPE_UINT8;
-}
-
 /* The step of a Q or DQ; false where it has several, or a run decides it. */
 static bool find_step(const struct nn_planner *p, const struct nn_plan_node *node,
                       struct step *ret_step)
@@ -59,7 +54,7 @@ static bool find_step(const struct nn_planner *p, const struct nn_plan_node *nod
         tensor_of(p, quantizes ? node->inputs[0] : node->outputs[0]);
     const struct nn_tensor *scale = tensor_of(p, node->inputs[1]);
     const struct nn_tensor *zero = tensor_of(p, input_of(node, 2));
-    if (!is_byte(bytes->type) || numbers->type != NN_TYPE_FLOAT || numbers->late ||
+    if (!nn_type_is_byte(bytes->type) || numbers->type != NN_TYPE_FLOAT || numbers->late ||
         !scale->data || nn_shape_count(&scale->shape) != 1 ||
         nn_node_int(node->node, "block_size", 0) != 0 ||
         nn_node_int(node->node, "precision", 0) == NN_ONNX_FLOAT16 ||
@@ -68,8 +63,7 @@ static bool find_step(const struct nn_planner *p, const struct nn_plan_node *nod
         return false;
     struct step step = {.type = bytes->type, .scale = *(const float *)scale->data};
     if (zero)
-        step.zero = step.type == NN_TYPE_INT8 ? *(const int8_t *)zero->data
-                                              : *(const uint8_t *)zero->data;
+        step.zero = nn_tensor_byte(zero, 0);
     if (!(step.scale > 0 && step.scale < 1e30f))
         return false;
     *ret_step = step;
@@ -382,7 +376,7 @@ static const struct nn_plan_node *quantised_weight(const struct rewriter *r, int
                            *scale = tensor_of(p, dq->inputs[1]);
     const struct nn_tensor *zero = tensor_of(p, input_of(dq, 2));
     int64_t own = nn_node_int(dq->node, "axis", 1);
-    if (!is_byte(w->type) || !w->data || !scale->data || (zero && !zero->data) ||
+    if (!nn_type_is_byte(w->type) || !w->data || !scale->data || (zero && !zero->data) ||
         nn_node_int(dq->node, "block_size", 0) != 0 ||
         nn_node_int(dq->node, "output_dtype", 0) == NN_ONNX_FLOAT16 ||
         (nn_shape_count(&scale->shape) != 1 && own != axis && own != axis - w->shape.rank))
@@ -400,20 +394,12 @@ static bool sums_fit(const struct nn_planner *p, const struct nn_plan_node *dq, 
     int64_t channels = w->shape.dim[axis];
     int64_t inner = nn_shape_extent(&w->shape, axis + 1, w->shape.rank);
     int64_t outer = nn_shape_extent(&w->shape, 0, axis);
-    bool is_signed = w->type == NN_TYPE_INT8;
     for (int64_t c = 0; c < channels; c++) {
         int64_t positive = 0, negative = 0;
-        int z = 0;
-        if (zero) {
-            int64_t at = nn_shape_count(&zero->shape) == 1 ? 0 : c;
-            z = is_signed ? ((const int8_t *)zero->data)[at]
-                          : ((const uint8_t *)zero->data)[at];
-        }
+        int z = zero ? nn_tensor_byte(zero, nn_shape_count(&zero->shape) == 1 ? 0 : c) : 0;
         for (int64_t o = 0; o < outer; o++) {
             for (int64_t i = 0; i < inner; i++) {
-                int64_t at = (o * channels + c) * inner + i;
-                int v =
-                    is_signed ? ((const int8_t *)w->data)[at] : ((const uint8_t *)w->data)[at];
+                int v = nn_tensor_byte(w, (o * channels + c) * inner + i);
                 positive += v > z ? v - z : 0;
                 negative += v < z ? z - v : 0;
             }

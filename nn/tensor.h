@@ -74,6 +74,11 @@ int nn_error_set(struct nn_error *err, int code, const char *format, ...)
 /* Bytes of one element, 0 for a type that is not supported. */
 size_t nn_type_size(enum nn_type type);
 
+static inline bool nn_type_is_byte(enum nn_type type)
+{
+    return type == NN_TYPE_INT8 || type == NN_TYPE_UINT8;
+}
+
 /* "float32", "int64", ...; never NULL. */
 const char *nn_type_name(enum nn_type type);
 
@@ -90,6 +95,13 @@ int64_t nn_shape_count(const struct nn_shape *shape);
 
 /* Bytes of all elements, of a tensor whose count is known. */
 size_t nn_tensor_bytes(const struct nn_tensor *tensor);
+
+/* Number `at` of a tensor of bytes, int8 or uint8. */
+static inline int nn_tensor_byte(const struct nn_tensor *tensor, int64_t at)
+{
+    return tensor->type == NN_TYPE_INT8 ? ((const int8_t *)tensor->data)[at]
+                                        : ((const uint8_t *)tensor->data)[at];
+}
 
 /* Product of dimensions first..end-1 of a shape whose count is known. */
 int64_t nn_shape_extent(const struct nn_shape *shape, int first, int end);

@@ -7,11 +7,6 @@
 #include "nn/activation.h"
 #include "nn/arena.h"
 
-static bool is_byte(enum nn_type type)
-{
-    return type == NN_TYPE_INT8 || type == NN_TYPE_UINT8;
-}
-
 static bool has(const struct nn_op_call *call, int index)
 {
     return index >= 0 && nn_op_has_input(call, index);
@@ -43,7 +38,7 @@ static int check_counts(const struct nn_op_call *call, int scale, int zero, int6
 /* A value with its scale and zero point, which the operator may not have. */
 static int check_value(const struct nn_op_call *call, int scale, int zero, enum nn_type type)
 {
-    if (!is_byte(type))
+    if (!nn_type_is_byte(type))
         return nn_op_fail(call, -ENOTSUP, "%s is not supported here; int8 and uint8 are",
                           nn_type_name(type));
     if (has(call, zero) && call->inputs[zero].type != type)
@@ -95,9 +90,7 @@ static int32_t zero_at(const struct nn_op_call *call, int index, int64_t at)
     if (!has(call, index))
         return 0;
     const struct nn_tensor *t = &call->inputs[index];
-    at = nn_shape_count(&t->shape) == 1 ? 0 : at;
-    return t->type == NN_TYPE_INT8 ? ((const int8_t *)t->data)[at]
-                                   : ((const uint8_t *)t->data)[at];
+    return nn_tensor_byte(t, nn_shape_count(&t->shape) == 1 ? 0 : at);
 }
 
 static float scale_at(const struct nn_op_call *call, int index, int64_t at)
@@ -117,10 +110,8 @@ int32_t nn_byte_x_zero(const struct nn_op_call *call, const struct nn_byte_roles
 int nn_byte_weight(const struct nn_op_call *call, const struct nn_byte_roles *roles,
                    int64_t index, int64_t channel)
 {
-    const struct nn_tensor *w = &call->inputs[roles->w];
-    int value = w->type == NN_TYPE_INT8 ? ((const int8_t *)w->data)[index]
-                                        : ((const uint8_t *)w->data)[index];
-    return value - zero_at(call, roles->w_zero, channel);
+    return nn_tensor_byte(&call->inputs[roles->w], index) -
+           zero_at(call, roles->w_zero, channel);
 }
 
 static int clamped(int value)
@@ -169,8 +160,7 @@ int nn_byte_parts(const struct nn_op_call *call, const struct nn_byte_roles *rol
     int low = 0, high = 0, low_zero = INT16_MAX, high_zero = INT16_MIN;
     int64_t count = nn_shape_count(&w->shape);
     for (int64_t i = 0; i < count; i++) {
-        int value = w->type == NN_TYPE_INT8 ? ((const int8_t *)w->data)[i]
-                                            : ((const uint8_t *)w->data)[i];
+        int value = nn_tensor_byte(w, i);
         low = i == 0 || value < low ? value : low;
         high = i == 0 || value > high ? value : high;
     }
@@ -238,7 +228,7 @@ struct nn_byte_results nn_byte_results_make(const struct nn_op_call *call,
             bias && roles->planned ? (float)(((const float *)bias->data)[c] / step) : 0;
     }
     enum nn_type type = call->outputs[0].type;
-    if (type == NN_TYPE_INT8 || type == NN_TYPE_UINT8) {
+    if (nn_type_is_byte(type)) {
         results.zero = zero_at(call, roles->y_zero, 0);
         float lowest = (float)((type == NN_TYPE_INT8 ? INT8_MIN : 0) - results.zero);
         float highest = lowest + UINT8_MAX, low, high;

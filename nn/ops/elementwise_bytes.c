@@ -23,8 +23,7 @@ static struct step step_at(const struct nn_op_call *call, int at, enum nn_type t
 {
     struct step step = {.type = type, .scale = *(const float *)call->inputs[at].data};
     if (nn_op_has_input(call, at + 1))
-        step.zero = type == NN_TYPE_INT8 ? *(const int8_t *)call->inputs[at + 1].data
-                                         : *(const uint8_t *)call->inputs[at + 1].data;
+        step.zero = nn_tensor_byte(&call->inputs[at + 1], 0);
     return step;
 }
 

@@ -36,7 +36,7 @@ static int pool_infer(struct nn_op_call *call)
 {
     struct pool p;
     enum nn_type type = call->inputs[0].type;
-    bool bytes = call->op == &nn_op_max_pool && (type == NN_TYPE_INT8 || type == NN_TYPE_UINT8);
+    bool bytes = call->op == &nn_op_max_pool && nn_type_is_byte(type);
     int r = bytes ? 0 : nn_op_require_type(call, 0, NN_TYPE_FLOAT);
     if (r == 0)
         r = geometry(call, &p);
@@ -203,8 +203,7 @@ static const float *floats_of(const struct nn_op_call *call, const struct pool *
     if (x->type == NN_TYPE_FLOAT)
         return (const float *)x->data + channel * size;
     for (int64_t i = 0; i < size; i++)
-        floats[i] = x->type == NN_TYPE_INT8 ? ((const int8_t *)x->data)[channel * size + i]
-                                            : ((const uint8_t *)x->data)[channel * size + i];
+        floats[i] = (float)nn_tensor_byte(x, channel * size + i);
     return floats;
 }
 

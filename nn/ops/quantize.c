@@ -70,8 +70,7 @@ static int geometry(const struct nn_op_call *call, struct quantization *ret_q)
 
 static bool is_small_integer(enum nn_type type)
 {
-    return type == NN_TYPE_INT8 || type == NN_TYPE_UINT8 || type == NN_TYPE_INT16 ||
-           type == NN_TYPE_UINT16;
+    return nn_type_is_byte(type) || type == NN_TYPE_INT16 || type == NN_TYPE_UINT16;
 }
 
 /* Scale and zero point, which is of the type `integer`. */
@@ -145,8 +144,7 @@ static int quantized_type(const struct nn_op_call *call, enum nn_type *ret_type)
         type = nn_type_from_onnx(wanted);
     if (wanted != 0 && nn_op_has_input(call, ZERO) && wanted != (int64_t)type)
         return nn_op_fail(call, -EINVAL, "output_dtype is not the type of its zero point");
-    if (!is_small_integer(type) ||
-        (type != NN_TYPE_UINT8 && type != NN_TYPE_INT8 && call->opset < 21))
+    if (!is_small_integer(type) || (!nn_type_is_byte(type) && call->opset < 21))
         return nn_op_fail(call, -ENOTSUP, "quantizing to %s is not supported in opset %d",
                           wanted ? nn_type_onnx_name(wanted) : nn_type_name(type), call->opset);
     *ret_type = type;
@@ -213,7 +211,7 @@ static void quantize_run(const struct nn_op_call *call, const struct run *run)
     const struct nn_tensor *y = &call->outputs[0], *zero = &call->inputs[ZERO];
     const float *scale = (const float *)call->inputs[SCALE].data + run->scale;
     bool zeros = nn_op_has_input(call, ZERO);
-    bool bytes = y->type == NN_TYPE_UINT8 || y->type == NN_TYPE_INT8;
+    bool bytes = nn_type_is_byte(y->type);
     if (bytes && call->inputs[X].type == NN_TYPE_FLOAT && run->step == 0 &&
         nn_op_int(call, "precision", 0) != NN_ONNX_FLOAT16) {
         int32_t z = zeros ? (int32_t)integer(zero, run->scale) : 0;
@@ -261,7 +259,7 @@ static void dequantize_run(const struct nn_op_call *call, const struct run *run)
     const float *scale = (const float *)call->inputs[SCALE].data + run->scale;
     float *y = (float *)call->outputs[0].data + run->at;
     bool zeros = nn_op_has_input(call, ZERO);
-    bool bytes = x->type == NN_TYPE_UINT8 || x->type == NN_TYPE_INT8;
+    bool bytes = nn_type_is_byte(x->type);
     if (bytes && run->step == 0) {
         /* int8 numbers with 128 added, which the zero point then has, too. */
         int32_t flip = x->type == NN_TYPE_INT8 ? 128 : 0;
