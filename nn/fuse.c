@@ -34,7 +34,7 @@ static void absorb(struct fuser *f, struct nn_plan_node *before, int index)
     int value = node->outputs[0];
     f->producer[value] = f->producer[before->outputs[0]];
     before->outputs[0] = value;
-    f->p->layers[node->layer].fused_into = before->layer;
+    nn_layers_merge(f->p, node, before);
     f->p->nodes[index] = NULL;
 }
 

@@ -77,6 +77,13 @@ int nn_layers_list(struct nn_planner *p)
     return 0;
 }
 
+void nn_layers_merge(struct nn_planner *p, const struct nn_plan_node *node,
+                     const struct nn_plan_node *into)
+{
+    if (node->layer >= 0 && into->layer >= 0) /* those that the planner added have none */
+        p->layers[node->layer].fused_into = into->layer;
+}
+
 /* A node that was merged has the shape of the one that took it over, and runs with it. What
  * runs per frame does the same for each frame, so its work divides by their number. */
 void nn_layers_settle(struct nn_planner *p)

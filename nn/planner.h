@@ -90,6 +90,10 @@ int nn_control_node(struct nn_planner *p, const struct nn_node *node,
 
 int nn_layers_list(struct nn_planner *p);
 
+/* Says in the list that `into` does the work of `node` from now on. */
+void nn_layers_merge(struct nn_planner *p, const struct nn_plan_node *node,
+                     const struct nn_plan_node *into);
+
 int nn_recognise(struct nn_planner *p);
 
 int nn_fuse(struct nn_planner *p);

@@ -118,13 +118,6 @@ static int find_edges(struct rewriter *r)
     return 0;
 }
 
-static void note_fused(const struct nn_planner *p, const struct nn_plan_node *node,
-                       const struct nn_plan_node *into)
-{
-    if (node->layer >= 0 && into->layer >= 0)
-        p->layers[node->layer].fused_into = into->layer;
-}
-
 /* Whether the operator takes these inputs, and what it makes of them then. */
 static bool infers(struct nn_planner *p, const struct nn_plan_node *node,
                    struct nn_tensor *tensors)
@@ -269,7 +262,7 @@ static bool undoes(struct sweep *s, const struct nn_plan_node *node)
         !steps_equal(&own, &before))
         return false;
     s->alias[node->outputs[0]] = dq->inputs[0];
-    note_fused(p, node, dq);
+    nn_layers_merge(p, node, dq);
     return true;
 }
 
@@ -348,14 +341,14 @@ static int replace(struct rewriter *r, struct nn_plan_node *node, struct nn_plan
     for (int i = 0; i < 2; i++) {
         if (!gone[i] || gone[i] == node)
             continue;
-        note_fused(p, gone[i], node);
+        nn_layers_merge(p, gone[i], node);
         p->nodes[r->producer[gone[i]->outputs[0]]] = NULL;
     }
     for (int i = 0; i < node->input_count; i++) { /* DQs that nobody else reads will go */
         int value = node->inputs[i], from = value == NN_VALUE_NONE ? -1 : r->producer[value];
         if (from >= 0 && r->readers[value] == 1 && p->nodes[from] &&
             p->nodes[from]->op == &nn_op_dequantize_linear)
-            note_fused(p, p->nodes[from], node);
+            nn_layers_merge(p, p->nodes[from], node);
     }
     r->producer[output] = at;
     *node = made;

@@ -208,7 +208,7 @@ static int replace(struct recogniser *r, int index, const struct replacement *n)
     if (!node)
         return nn_planner_no_memory(p);
     for (int i = 0; i < r->part_count; i++) {
-        p->layers[p->nodes[r->parts[i]]->layer].fused_into = last->layer;
+        nn_layers_merge(p, p->nodes[r->parts[i]], last);
         p->nodes[r->parts[i]] = NULL;
     }
     p->layers[last->layer].op = n->op->name;
