@@ -43,6 +43,18 @@ static int input_of(const struct nn_plan_node *node, int index)
     return index < node->input_count ? node->inputs[index] : NN_VALUE_NONE;
 }
 
+/* Whether constants say what the bytes of a Q or DQ stand for, one by one or all alike (not by
+ * blocks), and nothing between them and float32 is rounded. */
+static bool is_plain(const struct nn_planner *p, const struct nn_plan_node *node,
+                     const struct nn_tensor *bytes)
+{
+    const struct nn_tensor *zero = tensor_of(p, input_of(node, 2));
+    return nn_type_is_byte(bytes->type) && tensor_of(p, node->inputs[1])->data &&
+           (!zero || zero->data) && nn_node_int(node->node, "block_size", 0) == 0 &&
+           nn_node_int(node->node, "precision", 0) != NN_ONNX_FLOAT16 &&
+           nn_node_int(node->node, "output_dtype", 0) != NN_ONNX_FLOAT16;
+}
+
 /* The step of a Q or DQ; false where it has several, or a run decides it. */
 static bool find_step(const struct nn_planner *p, const struct nn_plan_node *node,
                       struct step *ret_step)
@@ -54,12 +66,8 @@ static bool find_step(const struct nn_planner *p, const struct nn_plan_node *nod
         tensor_of(p, quantizes ? node->inputs[0] : node->outputs[0]);
     const struct nn_tensor *scale = tensor_of(p, node->inputs[1]);
     const struct nn_tensor *zero = tensor_of(p, input_of(node, 2));
-    if (!nn_type_is_byte(bytes->type) || numbers->type != NN_TYPE_FLOAT || numbers->late ||
-        !scale->data || nn_shape_count(&scale->shape) != 1 ||
-        nn_node_int(node->node, "block_size", 0) != 0 ||
-        nn_node_int(node->node, "precision", 0) == NN_ONNX_FLOAT16 ||
-        (!quantizes && nn_node_int(node->node, "output_dtype", 0) == NN_ONNX_FLOAT16) ||
-        (zero && !zero->data))
+    if (!is_plain(p, node, bytes) || numbers->type != NN_TYPE_FLOAT || numbers->late ||
+        nn_shape_count(&scale->shape) != 1)
         return false;
     struct step step = {.type = bytes->type, .scale = *(const float *)scale->data};
     if (zero)
@@ -76,14 +84,19 @@ static bool steps_equal(const struct step *a, const struct step *b)
 }
 
 /* The DQ that makes a value. */
-static const struct nn_plan_node *dequantizer(const struct rewriter *r, int value,
-                                              struct step *ret_step)
+static const struct nn_plan_node *dequantizer(const struct rewriter *r, int value)
 {
     int at = value == NN_VALUE_NONE ? -1 : r->producer[value];
     const struct nn_plan_node *node = at < 0 ? NULL : r->p->nodes[at];
-    return node && node->op == &nn_op_dequantize_linear && find_step(r->p, node, ret_step)
-               ? node
-               : NULL;
+    return node && node->op == &nn_op_dequantize_linear ? node : NULL;
+}
+
+/* The same, of one step. */
+static const struct nn_plan_node *dequantizer_by_step(const struct rewriter *r, int value,
+                                                      struct step *ret_step)
+{
+    const struct nn_plan_node *dq = dequantizer(r, value);
+    return dq && find_step(r->p, dq, ret_step) ? dq : NULL;
 }
 
 /* The Q that alone reads a value. */
@@ -360,21 +373,17 @@ static int replace(struct rewriter *r, struct nn_plan_node *node, struct nn_plan
 static const struct nn_plan_node *quantised_weight(const struct rewriter *r, int value,
                                                    int axis)
 {
-    const struct nn_planner *p = r->p;
-    int at = value == NN_VALUE_NONE ? -1 : r->producer[value];
-    const struct nn_plan_node *dq = at < 0 ? NULL : p->nodes[at];
-    if (!dq || dq->op != &nn_op_dequantize_linear)
+    const struct nn_plan_node *dq = dequantizer(r, value);
+    if (!dq)
         return NULL;
-    const struct nn_tensor *w = tensor_of(p, dq->inputs[0]),
-                           *scale = tensor_of(p, dq->inputs[1]);
-    const struct nn_tensor *zero = tensor_of(p, input_of(dq, 2));
+    const struct nn_tensor *w = tensor_of(r->p, dq->inputs[0]),
+                           *scale = tensor_of(r->p, dq->inputs[1]);
     int64_t own = nn_node_int(dq->node, "axis", 1);
-    if (!nn_type_is_byte(w->type) || !w->data || !scale->data || (zero && !zero->data) ||
-        nn_node_int(dq->node, "block_size", 0) != 0 ||
-        nn_node_int(dq->node, "output_dtype", 0) == NN_ONNX_FLOAT16 ||
-        (nn_shape_count(&scale->shape) != 1 && own != axis && own != axis - w->shape.rank))
-        return NULL;
-    return dq;
+    bool is_whole = nn_shape_count(&scale->shape) == 1;
+    return w->data && is_plain(r->p, dq, w) &&
+                   (is_whole || own == axis || own == axis - w->shape.rank)
+               ? dq
+               : NULL;
 }
 
 /* Whether no sum of products with the weight can leave int32, x being `below` to `above` steps from
@@ -427,7 +436,7 @@ static int fuse_product(struct rewriter *r, struct nn_plan_node *node)
     } else if (node->op != &nn_op_matmul || p->values[node->inputs[1]].tensor.shape.rank != 2) {
         return 0;
     }
-    const struct nn_plan_node *x = dequantizer(r, node->inputs[0], &step);
+    const struct nn_plan_node *x = dequantizer_by_step(r, node->inputs[0], &step);
     const struct nn_plan_node *w = quantised_weight(r, node->inputs[1], axis);
     const struct nn_tensor *bias = tensor_of(p, input_of(node, 2));
     if (!x || !w || node->input_count > 3 || (bias && !bias->data))
@@ -456,7 +465,7 @@ static int fuse_table(struct rewriter *r, struct nn_plan_node *node)
     struct nn_planner *p = r->p;
     struct step step;
     bool requantizes = node->op == &nn_op_quantize_linear;
-    const struct nn_plan_node *x = dequantizer(r, node->inputs[0], &step);
+    const struct nn_plan_node *x = dequantizer_by_step(r, node->inputs[0], &step);
     const struct nn_plan_node *q = requantizes ? node
                                    : x         ? quantizer(r, node->outputs[0])
                                                : NULL;
@@ -479,8 +488,8 @@ static int fuse_sum(struct rewriter *r, struct nn_plan_node *node)
 {
     struct nn_planner *p = r->p;
     struct step step;
-    const struct nn_plan_node *a = dequantizer(r, node->inputs[0], &step);
-    const struct nn_plan_node *b = dequantizer(r, node->inputs[1], &step);
+    const struct nn_plan_node *a = dequantizer_by_step(r, node->inputs[0], &step);
+    const struct nn_plan_node *b = dequantizer_by_step(r, node->inputs[1], &step);
     if (!a || !b)
         return 0;
     int value = node->outputs[0], at = r->readers[value] == 1 ? r->reader[value] : -1;
