@@ -103,6 +103,32 @@ struct nn_winograd_output {
     size_t rows, columns; /* of y to write, at most those of n tiles */
 };
 
+/* The same with channels for lanes, where rows of tiles are too short to fill vectors. A position
+ * of an image is NN_PANEL_STEP floats, one of each channel; products are panels' (below), a row
+ * for each tile. The bits of elements and outputs, but for those of the products, are those of
+ * the functions above. */
+struct nn_winograd_tiles_in {
+    size_t m;
+    const float *x; /* the first tile's corner; the next one's is m positions further */
+    size_t x_step;  /* floats between rows of the image */
+    size_t n;       /* tiles */
+    float *v;       /* element e of tile i, channel k goes to v[e·v_step + i·tile_step + k] */
+    size_t v_step, tile_step;
+};
+
+struct nn_winograd_tiles_out {
+    size_t m;
+    const float *p; /* element e of tile i, channel k is p[e·p_step + i·tile_step + k] */
+    size_t p_step, tile_step;
+    size_t n;
+    const float *bias; /* of each channel */
+    float low, high;   /* as in nn_winograd_output */
+    bool pool;
+    float *y; /* output (r, c), channel k: y[r·y_step + c·column_step + k] */
+    size_t y_step, column_step; /* floats */
+    size_t rows, columns;       /* to write: columns at least those of n - 1 tiles and one */
+};
+
 /* Weights as products with few rows read them: a matrix (depth, columns) cut into panels of
  * NN_PANEL_COLUMNS columns, which lie one behind the other, each row-major. The last panel is
  * as wide as its columns need, rounded up to NN_PANEL_STEP. */
@@ -120,7 +146,8 @@ enum nn_weight_format {
 /* One panel and rows that meet it:
  *     y[r·y_step + j] += Σ_d x[r·x_step + d] · weight[d·width + j]
  * for `columns` j, width being columns rounded up to NN_PANEL_STEP. With a scale, each piece of
- * the sum is multiplied by scale[j] before it is added. y overlaps nothing. */
+ * the sum is multiplied by scale[j] before it is added. y overlaps nothing. `fresh`: y held
+ * nothing, sums start from 0. */
 struct nn_panel {
     float *y;
     const float *x;
@@ -129,6 +156,7 @@ struct nn_panel {
     enum nn_weight_format format;
     size_t rows, depth, columns;
     size_t x_step, y_step;
+    bool fresh;
 };
 
 /* How a tile ends: its first `rows` rows are min(high, max(low, start + Σ)); NaN stays NaN. */
@@ -170,7 +198,12 @@ struct nn_kernels {
     void (*winograd_product)(float *c, size_t c_step, const float *a, const float *b,
                              size_t depth, size_t n, bool add);
     void (*winograd_output)(const struct nn_winograd_output *out);
+    void (*winograd_tiles_in)(const struct nn_winograd_tiles_in *in);
+    void (*winograd_tiles_out)(const struct nn_winograd_tiles_out *out);
 
+    /* y[j·y_step + i] = x[i·x_step + j] for i < rows, j < columns; not in place. */
+    void (*transpose)(float *y, size_t y_step, const float *x, size_t x_step, size_t rows,
+                      size_t columns);
     /* y[i] = x[i·stride]; not in place. Reads nothing behind x[(n-1)·stride]. */
     void (*gather)(float *y, const float *x, size_t stride, size_t n);
     /* Every output its own taps: y[i] = Σ_t weight[t·n + i] · x[index[t·n + i]]. y overlaps

@@ -68,6 +68,8 @@ static void scalar_panel(const struct nn_panel *p)
     for (size_t r = 0; r < p->rows; r++) {
         for (size_t j = 0; j < p->columns; j++) {
             float *y = &p->y[r * p->y_step + j];
+            if (p->fresh)
+                *y = 0;
             for (size_t start = 0; start < p->depth; start += NN_PANEL_DEPTH) {
                 float sum = 0;
                 for (size_t d = start; d < p->depth && d < start + NN_PANEL_DEPTH; d++)
@@ -133,6 +135,14 @@ static void scalar_max_2x2(float *y, const float *a, const float *b, size_t n)
             max = values[j] > max ? values[j] : max;
         y[i] = max;
     }
+}
+
+static void scalar_transpose(float *y, size_t y_step, const float *x, size_t x_step,
+                             size_t rows, size_t columns)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < columns; j++)
+            y[j * y_step + i] = x[i * x_step + j];
 }
 
 static void scalar_gather(float *y, const float *x, size_t stride, size_t n)
@@ -288,6 +298,7 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .registers = 16,
     .lanes = 1,
     .tile_width = 32,
+    .transpose = scalar_transpose,
     .gather = scalar_gather,
     .pick = scalar_pick,
     .add = scalar_add,

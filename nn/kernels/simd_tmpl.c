@@ -143,6 +143,54 @@ static void simd_max_2x2(float *y, const float *a, const float *b, size_t n)
     }
 }
 
+/* Rows i and i + LANES / 2 zipped, log2(LANES) times: each time a bit of the lane's number moves
+ * into the row's. */
+ALWAYS_INLINE void transpose_block(float *y, size_t y_step, const float *x, size_t x_step,
+                                   size_t rows, size_t columns)
+{
+    vector a[LANES], b[LANES];
+    UNROLL for (size_t i = 0; i < LANES; i++)
+    {
+        a[i] = v_set(0);
+        if (i < rows)
+            a[i] =
+                columns < LANES ? v_load_part(x + i * x_step, columns) : v_load(x + i * x_step);
+    }
+    UNROLL for (size_t step = 1; step < LANES; step *= 2)
+    {
+        UNROLL for (size_t i = 0; i < LANES / 2; i++)
+        {
+            b[2 * i] = v_zip_low(a[i], a[i + LANES / 2]);
+            b[2 * i + 1] = v_zip_high(a[i], a[i + LANES / 2]);
+        }
+        UNROLL for (size_t i = 0; i < LANES; i++) a[i] = b[i];
+    }
+    UNROLL for (size_t j = 0; j < LANES; j++)
+    {
+        if (j >= columns)
+            return;
+        if (rows < LANES)
+            v_store_part(y + j * y_step, a[j], rows);
+        else
+            v_store(y + j * y_step, a[j]);
+    }
+}
+
+static void simd_transpose(float *y, size_t y_step, const float *x, size_t x_step, size_t rows,
+                           size_t columns)
+{
+    for (size_t i = 0; i < rows; i += LANES)
+        for (size_t j = 0; j < columns; j += LANES) {
+            const float *from = x + i * x_step + j;
+            float *to = y + j * y_step + i;
+            if (rows - i >= LANES && columns - j >= LANES)
+                transpose_block(to, y_step, from, x_step, LANES, LANES);
+            else
+                transpose_block(to, y_step, from, x_step, rows - i < LANES ? rows - i : LANES,
+                                columns - j < LANES ? columns - j : LANES);
+        }
+}
+
 static void simd_gather(float *y, const float *x, size_t stride, size_t n)
 {
     size_t i = 0;
@@ -297,7 +345,7 @@ ALWAYS_INLINE void panel_block(const size_t rows, const size_t vectors,
         vector scale = p->scale ? v_load_part(p->scale + at, n) : v_set(1);
         for (size_t r = 0; r < rows; r++) {
             float *to = y + r * p->y_step + at;
-            vector old = v_load_part(to, n);
+            vector old = p->fresh && first == 0 ? v_set(0) : v_load_part(to, n);
             v_store_part(to, p->scale ? v_fma(scale, sum[r][v], old) : v_add(old, sum[r][v]),
                          n);
         }
@@ -627,6 +675,9 @@ const struct nn_kernels TABLE = {
     .winograd_input = simd_winograd_input,
     .winograd_product = simd_winograd_product,
     .winograd_output = simd_winograd_output,
+    .winograd_tiles_in = simd_winograd_tiles_in,
+    .winograd_tiles_out = simd_winograd_tiles_out,
+    .transpose = simd_transpose,
     .gather = simd_gather,
     .pick = simd_pick,
     .add = simd_add,

@@ -72,16 +72,36 @@ ALWAYS_INLINE void take_columns(const size_t m, const vector *x, vector *column)
     column[m + 1] = v_shift_in(column[1], v_shift_in(x[m], x[m]));
 }
 
+/* Bᵀd of a row of tiles: m + 2 columns to m + 2 elements. */
+ALWAYS_INLINE void transform_row(const size_t m, const vector *d, vector *element)
+{
+    input_end(m, 0, d, &element[0]);
+    UNROLL for (size_t e = 1; e <= m; e += 2) input_pair(m, e, d, &element[e], &element[e + 1]);
+    input_end(m, m + 1, d, &element[m + 1]);
+}
+
+/* Half of Bᵀd of a column, the elements before or behind the middle: m / 2 + 1 of them. */
+ALWAYS_INLINE void transform_half(const size_t m, const bool upper, const vector *d,
+                                  vector *first, vector *second, vector *third)
+{
+    if (upper) {
+        input_end(m, 0, d, first);
+        input_pair(m, 1, d, second, third);
+    } else if (m == 4) {
+        input_pair(m, 3, d, first, second);
+        input_end(m, m + 1, d, third);
+    } else {
+        input_end(m, m + 1, d, first);
+    }
+}
+
 /* A row of tiles whose columns are transformed: the rest, to its m + 2 elements. */
 ALWAYS_INLINE void put_elements(const size_t m, const vector *x, float *v, size_t v_step,
                                 size_t room)
 {
     vector column[6], element[6];
     take_columns(m, x, column);
-    input_end(m, 0, column, &element[0]);
-    for (size_t e = 1; e <= m; e += 2)
-        input_pair(m, e, column, &element[e], &element[e + 1]);
-    input_end(m, m + 1, column, &element[m + 1]);
+    transform_row(m, column, element);
     for (size_t e = 0; e < m + 2; e++) {
         if (room >= LANES)
             v_store(v + e * v_step, element[e]);
@@ -90,7 +110,7 @@ ALWAYS_INLINE void put_elements(const size_t m, const vector *x, float *v, size_
     }
 }
 
-/* Half of the rows of elements, those before or behind the middle: m / 2 + 1 of them. */
+/* Half of the rows of elements. */
 ALWAYS_INLINE void input_half(const size_t m, const bool upper, const float *const *row,
                               const lanes *there, float *v, size_t v_step, size_t room)
 {
@@ -99,14 +119,7 @@ ALWAYS_INLINE void input_half(const size_t m, const bool upper, const float *con
     {
         for (size_t r = 0; r < m + 2; r++)
             d[r] = v_load_lanes(row[r] + i * LANES, there[i]);
-        if (upper) {
-            input_end(m, 0, d, &x[0][i]);
-            input_pair(m, 1, d, &x[1][i], &x[2][i]);
-        } else {
-            if (m == 4)
-                input_pair(m, 3, d, &x[0][i], &x[1][i]);
-            input_end(m, m + 1, d, &x[m == 4 ? 2 : 0][i]);
-        }
+        transform_half(m, upper, d, &x[0][i], &x[1][i], &x[2][i]);
     }
     const size_t first = upper ? 0 : 3, count = m == 2 && !upper ? 1 : 3;
     UNROLL for (size_t r = 0; r < count; r++)
@@ -296,4 +309,107 @@ static void simd_winograd_output(const struct nn_winograd_output *out)
         output_tiles(2, true, few, out);
     else
         output_tiles(2, false, few, out);
+}
+
+/* With channels for lanes there is nothing to take apart: a vector is one input of some channels,
+ * and the same arithmetic is all there is. */
+
+ALWAYS_INLINE void channel_half(const size_t m, const bool upper, const float *x, size_t x_step,
+                                float *v, size_t v_step)
+{
+    vector d[6], t[3][6], element[6];
+    UNROLL for (size_t c = 0; c < m + 2; c++)
+    {
+        UNROLL for (size_t r = 0; r < m + 2; r++) d[r] =
+            v_load(x + r * x_step + c * NN_PANEL_STEP);
+        transform_half(m, upper, d, &t[0][c], &t[1][c], &t[2][c]);
+    }
+    const size_t first = upper ? 0 : 3, count = m == 2 && !upper ? 1 : 3;
+    UNROLL for (size_t r = 0; r < count; r++)
+    {
+        transform_row(m, t[r], element);
+        UNROLL for (size_t c = 0; c < m + 2; c++)
+            v_store(v + ((first + r) * (m + 2) + c) * v_step, element[c]);
+    }
+}
+
+ALWAYS_INLINE void channel_tiles(const size_t m, const struct nn_winograd_tiles_in *in)
+{
+    for (size_t i = 0; i < in->n; i++)
+        for (size_t k = 0; k < NN_PANEL_STEP; k += LANES) {
+            const float *x = in->x + i * m * NN_PANEL_STEP + k;
+            float *v = in->v + i * in->tile_step + k;
+            channel_half(m, true, x, in->x_step, v, in->v_step);
+            channel_half(m, false, x, in->x_step, v, in->v_step);
+        }
+}
+
+static void simd_winograd_tiles_in(const struct nn_winograd_tiles_in *in)
+{
+    if (in->m == 4)
+        channel_tiles(4, in);
+    else
+        channel_tiles(2, in);
+}
+
+/* One tile of LANES channels; of its outputs, rows × columns count. */
+ALWAYS_INLINE void channel_outputs(const size_t m, const bool pool,
+                                   const struct nn_winograd_tiles_out *out, const float *p,
+                                   float *y, vector bias, size_t rows, size_t columns)
+{
+    const vector low = v_set(out->low), high = v_set(out->high);
+    const size_t side = pool ? m / 2 : m;
+    vector t[4][6];
+    UNROLL for (size_t c = 0; c < m + 2; c++)
+    {
+        vector products[6], sums[4];
+        UNROLL for (size_t r = 0; r < m + 2; r++) products[r] =
+            v_load(p + (r * (m + 2) + c) * out->p_step);
+        transform_output(m, products, sums);
+        UNROLL for (size_t r = 0; r < m; r++) t[r][c] = sums[r];
+    }
+    UNROLL for (size_t r = 0; r < side; r++)
+    {
+        vector above[4], below[4];
+        if (r >= rows)
+            return;
+        transform_output(m, t[pool ? 2 * r : r], above);
+        if (pool)
+            transform_output(m, t[2 * r + 1], below);
+        UNROLL for (size_t c = 0; c < side; c++)
+        {
+            if (c >= columns)
+                break;
+            vector value = pool ? v_max(v_max(above[2 * c], above[2 * c + 1]),
+                                        v_max(below[2 * c], below[2 * c + 1]))
+                                : above[c];
+            value = v_min(high, v_max(low, v_add(value, bias)));
+            v_store(y + r * out->y_step + c * out->column_step, value);
+        }
+    }
+}
+
+ALWAYS_INLINE void channel_tiles_out(const size_t m, const bool pool,
+                                     const struct nn_winograd_tiles_out *out)
+{
+    const size_t side = pool ? m / 2 : m;
+    for (size_t k = 0; k < NN_PANEL_STEP; k += LANES) {
+        const vector bias = v_load(out->bias + k);
+        for (size_t i = 0; i < out->n; i++)
+            channel_outputs(m, pool, out, out->p + i * out->tile_step + k,
+                            out->y + i * side * out->column_step + k, bias, out->rows,
+                            out->columns - i * side);
+    }
+}
+
+static void simd_winograd_tiles_out(const struct nn_winograd_tiles_out *out)
+{
+    if (out->m == 4 && out->pool)
+        channel_tiles_out(4, true, out);
+    else if (out->m == 4)
+        channel_tiles_out(4, false, out);
+    else if (out->pool)
+        channel_tiles_out(2, true, out);
+    else
+        channel_tiles_out(2, false, out);
 }

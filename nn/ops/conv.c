@@ -195,15 +195,15 @@ static int conv_prepare(struct nn_op_call *call)
     int64_t workspace;
     /* Weights of run time would have to be transformed in every run; those of a late node have
      * one layout for all shapes, and this choice depends on them. */
-    size_t m = nn_op_is_constant(call, 1) && !call->kept && c->groups == 1
-                   ? nn_winograd_choose(call->kernels, &c->spatial, c->in_channels,
-                                        c->out_channels, c->pooled)
-                   : 0;
-    c->winograd = m > 0;
+    struct nn_winograd_way way = {0};
+    if (nn_op_is_constant(call, 1) && !call->kept && c->groups == 1)
+        way = nn_winograd_choose(call->kernels, &c->spatial, c->in_channels, c->out_channels,
+                                 c->pooled);
+    c->winograd = way.m > 0;
     if (c->winograd) {
-        c->fast = nn_winograd_init(m, call->kernels, &c->spatial, c->batch, c->in_channels,
+        c->fast = nn_winograd_init(way, call->kernels, &c->spatial, c->batch, c->in_channels,
                                    c->out_channels, c->pooled);
-        call->method = m == 4 ? "Winograd F(4,3)" : "Winograd F(2,3)";
+        call->method = nn_winograd_name(way);
         workspace =
             (int64_t)nn_winograd_workspace_floats(&c->fast, call->kernels, call->threads);
         call->workspace_bytes = (size_t)workspace * sizeof(float);

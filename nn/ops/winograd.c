@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nn/activation.h"
+#include "nn/ops/winograd_channels.h"
 
 /* Panels of weights that are multiplied with a strip before their outputs are made: the strip
  * is read once for all of them, and their products still fit the second-level cache. */
@@ -36,13 +37,15 @@ static int64_t ceiling(int64_t count, int64_t of)
     return (count + of - 1) / of;
 }
 
-/* What a way costs, in products of a vector: measured at 390 shapes of 3 to 112 pixels and 1 to
- * 512 channels with AVX-512 and AVX2. What it chooses takes 1 to 2 % more time than the best would
- * on average, and more than a tenth more at one of twenty.
+/* What a way costs, in products of a vector: measured at 500 shapes of 4 to 112 pixels and 1 to
+ * 512 channels with AVX-512 and AVX2. What it chooses takes 2 and 5 % more time than the best would
+ * on average, and more than a tenth more at one of thirteen and of eight.
  *
  * READ is for the memory that weights come from: it keeps the large transformed ones from small
- * images. Sixteen registers hold neither the tile of taps that makes Winograd's product the
- * cheaper one, nor a half transformed tile of outputs: those go through memory. */
+ * images; those that stay NEAR are in the third-level cache. Sixteen registers hold neither the tile
+ * of taps that makes Winograd's product the cheaper one, nor a half transformed tile of outputs:
+ * those go through memory. */
+#define NEAR (1 << 24)
 #define READ 0.35
 
 static bool has_few_registers(const struct nn_kernels *k)
@@ -61,10 +64,35 @@ static double cost_of_taps(const struct nn_kernels *k, const struct nn_spatial *
     return rows * (9 * in * (product * vectors + READ) + write * vectors) + lay_out;
 }
 
+/* Rows and columns of tiles; those that hold outputs which pooling drops are not made. */
+static int64_t tiles_along(int64_t out, int64_t m, bool pool)
+{
+    return ceiling(pool ? out / 2 * 2 : out, m);
+}
+
+static double cost_of_channels(int64_t m, const struct nn_kernels *k,
+                               const struct nn_spatial *s, int64_t channels, int64_t outputs,
+                               bool pool)
+{
+    double lines = (double)tiles_along(s->out[1], m, pool);
+    double tiles = lines * (double)tiles_along(s->out[2], m, pool);
+    double steps = (double)NN_PANEL_STEP / (double)k->lanes, in = (double)channels;
+    double in_vectors = (double)ceiling(channels, NN_PANEL_STEP) * steps;
+    double out_vectors = (double)ceiling(outputs, NN_PANEL_STEP) * steps;
+    double elements = (double)((m + 2) * (m + 2)), weights = elements * in * out_vectors;
+    double near = (double)NEAR / ((double)k->lanes * sizeof(float));
+    double read = weights < near ? 2 * weights : 2 * near + 8 * (weights - near);
+    double transpose = 12 * (lines * (double)((m + 2) * s->in[2]) * in_vectors +
+                             (double)(s->out[1] * s->out[2]) / (pool ? 4 : 1) * out_vectors);
+    double write = (has_few_registers(k) ? 20 : 9) * tiles * elements * out_vectors;
+    return 2000 + tiles * weights + read + write + transpose;
+}
+
 static double cost_of(int64_t m, const struct nn_kernels *k, const struct nn_spatial *s,
                       int64_t channels, int64_t outputs, bool pool)
 {
-    int64_t lines = ceiling(s->out[1], m), line_tiles = ceiling(s->out[2], m);
+    int64_t lines = tiles_along(s->out[1], m, pool);
+    int64_t line_tiles = tiles_along(s->out[2], m, pool);
     int64_t lanes = (int64_t)k->lanes;
     double pieces = (double)(lines * ceiling(line_tiles, lanes));
     double elements = (double)((m + 2) * (m + 2)), in = (double)channels, out = (double)outputs;
@@ -77,34 +105,49 @@ static double cost_of(int64_t m, const struct nn_kernels *k, const struct nn_spa
     return pieces * transforms + elements * in * rows * (vectors + READ);
 }
 
-size_t nn_winograd_choose(const struct nn_kernels *k, const struct nn_spatial *s,
-                          int64_t channels, int64_t outputs, bool pool)
+struct nn_winograd_way nn_winograd_choose(const struct nn_kernels *k,
+                                          const struct nn_spatial *s, int64_t channels,
+                                          int64_t outputs, bool pool)
 {
+    struct nn_winograd_way best = {0};
     if (!k->winograd_input || s->axes != 2)
-        return 0;
+        return best;
     for (int i = 1; i < NN_SPATIAL_AXES; i++)
         if (s->kernel[i] != 3 || s->stride[i] != 1 || s->dilation[i] != 1)
-            return 0;
+            return best;
     double least = cost_of_taps(k, s, channels, outputs, pool);
-    size_t best = 0;
     for (size_t m = 2; m <= 4; m += 2) {
-        double cost = cost_of((int64_t)m, k, s, channels, outputs, pool);
-        if (cost < least) {
-            least = cost;
-            best = m;
+        double by_tiles = cost_of((int64_t)m, k, s, channels, outputs, pool);
+        double by_channels = cost_of_channels((int64_t)m, k, s, channels, outputs, pool);
+        if (by_tiles < least) {
+            least = by_tiles;
+            best = (struct nn_winograd_way){m, NN_WINOGRAD_TILES};
+        }
+        if (by_channels < least) {
+            least = by_channels;
+            best = (struct nn_winograd_way){m, NN_WINOGRAD_CHANNELS};
         }
     }
     return best;
 }
 
-struct nn_winograd nn_winograd_init(size_t m, const struct nn_kernels *k,
+const char *nn_winograd_name(struct nn_winograd_way way)
+{
+    if (way.lanes == NN_WINOGRAD_CHANNELS)
+        return way.m == 4 ? "Winograd F(4,3), by channels" : "Winograd F(2,3), by channels";
+    return way.m == 4 ? "Winograd F(4,3)" : "Winograd F(2,3)";
+}
+
+struct nn_winograd nn_winograd_init(struct nn_winograd_way way, const struct nn_kernels *k,
                                     const struct nn_spatial *s, int64_t images,
                                     int64_t channels, int64_t outputs, bool pool)
 {
-    int64_t side = (int64_t)m;
+    int64_t side = (int64_t)way.m;
+    bool by_channels = way.lanes == NN_WINOGRAD_CHANNELS;
     struct nn_winograd w = {
-        .m = m,
-        .elements = (m + 2) * (m + 2),
+        .m = way.m,
+        .elements = (way.m + 2) * (way.m + 2),
+        .by_channels = by_channels,
         .images = images,
         .channels = channels,
         .outputs = outputs,
@@ -114,11 +157,11 @@ struct nn_winograd nn_winograd_init(size_t m, const struct nn_kernels *k,
         .pad_left = s->pad_before[2],
         .rows = pool ? s->out[1] / 2 : s->out[1],
         .columns = pool ? s->out[2] / 2 : s->out[2],
-        .lines = ceiling(s->out[1], side),
-        .line_tiles = ceiling(s->out[2], side),
+        .lines = tiles_along(s->out[1], side, pool),
+        .line_tiles = tiles_along(s->out[2], side, pool),
         .pool = pool,
-        .few = channels <= FEW,
-        .tile_rows = (int64_t)k->tile_rows,
+        .few = channels <= FEW && !by_channels,
+        .tile_rows = by_channels ? NN_PANEL_COLUMNS : (int64_t)k->tile_rows,
         .lanes = (int64_t)k->lanes,
     };
     w.tiles = images * w.lines * w.line_tiles;
@@ -135,7 +178,8 @@ static size_t strip_step(const struct nn_winograd *w, const struct nn_kernels *k
 
 size_t nn_winograd_weight_floats(const struct nn_winograd *w)
 {
-    int64_t outputs = w->few ? w->outputs : w->panels * w->tile_rows;
+    int64_t rows = w->by_channels ? NN_PANEL_STEP : w->tile_rows;
+    int64_t outputs = w->few ? w->outputs : ceiling(w->outputs, rows) * rows;
     return (size_t)(outputs * w->channels) * w->elements;
 }
 
@@ -152,7 +196,8 @@ static size_t scratch_floats(const struct nn_winograd *w, const struct nn_kernel
 size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn_kernels *k,
                                     int threads)
 {
-    return (size_t)threads * scratch_floats(w, k);
+    return w->by_channels ? nn_winograd_channels_workspace_floats(w, threads)
+                          : (size_t)threads * scratch_floats(w, k);
 }
 
 /* G g Gᵀ */
@@ -171,7 +216,7 @@ static void transform_weight(size_t m, const float *g, double *elements)
 }
 
 /* Where element 0 of a weight is; the next is *ret_step further. With few channels (outputs,
- * elements, channels); otherwise groups of panels one after another, each (elements, panels,
+ * elements, channels); with channels for lanes as winograd_channels.h says; otherwise groups of panels one after another, each (elements, panels,
  * channels, tile_rows), in the order they are read. */
 static size_t packed_place(const struct nn_winograd *w, int64_t output, int64_t channel,
                            size_t *ret_step)
@@ -179,6 +224,15 @@ static size_t packed_place(const struct nn_winograd *w, int64_t output, int64_t 
     if (w->few) {
         *ret_step = (size_t)w->channels;
         return (size_t)(output * w->channels) * w->elements + (size_t)channel;
+    }
+    if (w->by_channels) {
+        int64_t first = output / NN_PANEL_COLUMNS * NN_PANEL_COLUMNS, left = w->outputs - first;
+        int64_t width =
+            ceiling(left < NN_PANEL_COLUMNS ? left : NN_PANEL_COLUMNS, NN_PANEL_STEP) *
+            NN_PANEL_STEP;
+        *ret_step = (size_t)(w->channels * width);
+        return (size_t)(first * w->channels) * w->elements +
+               (size_t)(channel * width + output - first);
     }
     int64_t panel = output / w->tile_rows, group = panel / GROUP * GROUP;
     int64_t panels = w->panels - group < GROUP ? w->panels - group : GROUP;
@@ -412,6 +466,10 @@ void nn_winograd_run(const struct nn_winograd *w, const struct nn_op_call *call,
                      const float *packed, const float *bias, const float *residual, float *y,
                      float *workspace)
 {
+    if (w->by_channels) {
+        nn_winograd_channels_run(w, call, x, packed, bias, residual, y, workspace);
+        return;
+    }
     struct run run = {
         .w = w,
         .call = call,

@@ -12,8 +12,20 @@
 
 #include "nn/ops/spatial.h"
 
+/* What stands side by side in vectors. */
+enum nn_winograd_lanes {
+    NN_WINOGRAD_TILES,    /* of one row */
+    NN_WINOGRAD_CHANNELS, /* where rows are short (nn/ops/winograd_channels.h) */
+};
+
+struct nn_winograd_way {
+    size_t m; /* outputs of a tile along an axis: 4, 2; 0: none */
+    enum nn_winograd_lanes lanes;
+};
+
 struct nn_winograd {
-    size_t m, elements;                /* outputs of a tile along an axis; (m + 2)² */
+    size_t m, elements; /* (m + 2)² */
+    bool by_channels;
     int64_t images, channels, outputs; /* batch, input and output channels */
     int64_t height, width;             /* of an input */
     int64_t pad_top, pad_left;
@@ -26,14 +38,17 @@ struct nn_winograd {
     int64_t lanes;             /* tiles that are transformed at once */
 };
 
-/* The m that does a convolution in one group fastest, and is exact enough; 0: none, taps are
- * better. By the geometry of one image, so that a batch gets the results of its images. */
-size_t nn_winograd_choose(const struct nn_kernels *k, const struct nn_spatial *s,
-                          int64_t channels, int64_t outputs, bool pool);
+/* What does a convolution in one group fastest; m 0: none, taps are better. By the geometry of one image, so that a batch gets the results of its images. */
+struct nn_winograd_way nn_winograd_choose(const struct nn_kernels *k,
+                                          const struct nn_spatial *s, int64_t channels,
+                                          int64_t outputs, bool pool);
+
+/* Static text. */
+const char *nn_winograd_name(struct nn_winograd_way way);
 
 /* For m 2 or 4, 3×3 windows that move by one, and kernels that have Winograd. `pool`: followed
  * by the maximum of 2×2 that moves by two. */
-struct nn_winograd nn_winograd_init(size_t m, const struct nn_kernels *k,
+struct nn_winograd nn_winograd_init(struct nn_winograd_way way, const struct nn_kernels *k,
                                     const struct nn_spatial *s, int64_t images,
                                     int64_t channels, int64_t outputs, bool pool);
 

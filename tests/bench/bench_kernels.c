@@ -148,7 +148,8 @@ static void bench_round(struct bench *b)
 /* Operations that Winograd's products take. */
 static double winograd_operations(const struct shape *s, int64_t m)
 {
-    int64_t out = s->size + 2 * s->pad - s->kernel + 1, tiles = (out + m - 1) / m;
+    int64_t out = s->size + 2 * s->pad - s->kernel + 1;
+    int64_t tiles = ((s->pool ? out / 2 * 2 : out) + m - 1) / m;
     return 2.0 * (double)(tiles * tiles * (m + 2) * (m + 2) * s->in * s->out);
 }
 
@@ -161,7 +162,7 @@ static void bench_print(const struct bench *b, double peak)
     else if (strstr(layer->method, "F(2,3)"))
         done = winograd_operations(b->shape, 2);
     const struct shape *s = b->shape;
-    printf("%-26s %3dx%-3d %4d -> %-4d %-26s %8.4f  %6.1f  %6.1f  %3.0f %%\n", s->name,
+    printf("%-26s %3dx%-3d %4d -> %-4d %-28s %8.4f  %6.1f  %6.1f  %3.0f %%\n", s->name,
            (int)s->size, (int)s->size, (int)s->in, (int)s->out, layer->method, b->least * 1e3,
            direct / b->least * 1e-9, done / b->least * 1e-9, 100 * done / b->least / peak);
 }
@@ -202,7 +203,7 @@ int main(int argc, char **argv)
     } while (now() < end);
     printf("%s kernels, peak of this core %.1f GFLOP/s\n", nn_kernels_best()->name,
            peak * 1e-9);
-    printf("%-26s %-22s %-24s %8s  %6s  %6s\n", "layer", "input, channels", "method", "ms",
+    printf("%-26s %-22s %-28s %8s  %6s  %6s\n", "layer", "input, channels", "method", "ms",
            "direct", "done");
     for (size_t i = 0; i < count; i++) {
         bench_print(&benches[i], peak);

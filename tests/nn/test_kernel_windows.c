@@ -252,6 +252,108 @@ START_TEST(outputs_are_transformed_back_clamped_and_pooled)
 }
 END_TEST
 
+/* The same with channels for lanes: every element of every tile and channel. */
+static void check_tiles_in(const struct nn_kernels *k, struct nn_winograd_tiles_in in)
+{
+    size_t side = in.m + 2;
+    size_t image = (side - 1) * in.x_step + (in.m * in.n + 2) * NN_PANEL_STEP;
+    size_t floats = (side * side - 1) * in.v_step + (in.n - 1) * in.tile_step + NN_PANEL_STEP;
+    float *x = guarded_random(image, 9), *v = guarded(floats);
+    in.x = x;
+    in.v = v;
+    k->winograd_tiles_in(&in);
+    for (size_t i = 0; i < in.n * NN_PANEL_STEP; i++) {
+        size_t tile = i / NN_PANEL_STEP, channel = i % NN_PANEL_STEP;
+        double d[SIDE_MAX][SIDE_MAX] = {{0}};
+        for (size_t t = 0; t < side * side; t++)
+            d[t / side][t % side] =
+                x[t / side * in.x_step + (tile * in.m + t % side) * NN_PANEL_STEP + channel];
+        for (size_t e = 0; e < side * side; e++) {
+            float want =
+                (float)transformed(in.m == 4 ? input4 : input2, side, d, e / side, e % side);
+            check_close("winograd_tiles_in", &v[e * in.v_step + tile * in.tile_step + channel],
+                        &want, 1, 6e-6);
+        }
+    }
+    release(x, image);
+    release(v, floats);
+}
+
+START_TEST(tiles_are_transformed_with_channels_for_lanes)
+{
+    for (size_t n = 1; n <= 5; n++)
+        for (size_t m = 2; m <= 4; m += 2)
+            check_tiles_in(table(_i), (struct nn_winograd_tiles_in){
+                                          .m = m,
+                                          .n = n,
+                                          .x_step = (m * n + 2 + n % 3) * NN_PANEL_STEP,
+                                          .v_step = n * 48 + 16,
+                                          .tile_step = 48});
+}
+END_TEST
+
+static void check_tiles_out(const struct nn_kernels *k, struct nn_winograd_tiles_out o)
+{
+    size_t elements = (o.m + 2) * (o.m + 2);
+    size_t floats = (elements - 1) * o.p_step + (o.n - 1) * o.tile_step + NN_PANEL_STEP;
+    size_t outputs = (o.rows - 1) * o.y_step + (o.columns - 1) * o.column_step + NN_PANEL_STEP;
+    float *p = guarded_random(floats, 10), *bias = guarded_random(NN_PANEL_STEP, 11);
+    float *y = guarded(outputs), *of_channel = guarded(elements * o.n);
+    for (size_t i = 0; i < outputs; i++)
+        y[i] = 12345;
+    o.p = p;
+    o.bias = bias;
+    o.y = y;
+    k->winograd_tiles_out(&o);
+    for (size_t channel = 0; channel < NN_PANEL_STEP; channel++) {
+        for (size_t i = 0; i < elements * o.n; i++)
+            of_channel[i] = p[i / o.n * o.p_step + i % o.n * o.tile_step + channel];
+        const struct nn_winograd_output one = {.m = o.m,
+                                               .p = of_channel,
+                                               .p_step = o.n,
+                                               .bias = bias[channel],
+                                               .low = o.low,
+                                               .high = o.high,
+                                               .pool = o.pool};
+        for (size_t r = 0; r < o.rows; r++)
+            for (size_t c = 0; c < o.columns; c++) {
+                size_t at = r * o.y_step + c * o.column_step + channel;
+                float want = (float)pooled_output(&one, r, c);
+                check_close("winograd_tiles_out", &y[at], &want, 1, 2e-5);
+                y[at] = 12345;
+            }
+    }
+    for (size_t i = 0; i < outputs; i++)
+        if (y[i] != 12345)
+            ck_abort_msg("winograd_tiles_out: wrote what is no output, at %zu", i);
+    release(p, floats);
+    release(bias, NN_PANEL_STEP);
+    release(y, outputs);
+    release(of_channel, elements * o.n);
+}
+
+START_TEST(outputs_are_transformed_back_with_channels_for_lanes)
+{
+    for (size_t n = 1; n <= 5; n++)
+        for (size_t mode = 0; mode < 24; mode++) {
+            size_t m = mode % 2 ? 4 : 2, side = mode / 2 % 2 ? m / 2 : m;
+            size_t columns = side * n - (mode / 4 % 2 && side > 1);
+            check_tiles_out(
+                table(_i), (struct nn_winograd_tiles_out){.m = m,
+                                                          .pool = side < m,
+                                                          .n = n,
+                                                          .p_step = n * 64 + 16,
+                                                          .tile_step = 64,
+                                                          .low = mode % 3 ? 0 : -INFINITY,
+                                                          .high = mode % 5 ? INFINITY : 2,
+                                                          .rows = 1 + mode % side,
+                                                          .columns = columns,
+                                                          .column_step = 32,
+                                                          .y_step = (columns + mode % 4) * 32});
+        }
+}
+END_TEST
+
 int main(void)
 {
     int tables = 1;
@@ -264,5 +366,7 @@ int main(void)
                         tables);
     tcase_add_loop_test(all, products_of_transformed_tiles_add_up_in_order, 1, tables);
     tcase_add_loop_test(all, outputs_are_transformed_back_clamped_and_pooled, 1, tables);
+    tcase_add_loop_test(all, tiles_are_transformed_with_channels_for_lanes, 1, tables);
+    tcase_add_loop_test(all, outputs_are_transformed_back_with_channels_for_lanes, 1, tables);
     return suite_run("nn/kernel_windows", &all, 1);
 }

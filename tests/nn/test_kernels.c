@@ -152,6 +152,29 @@ START_TEST(maxima_of_two_by_two_agree_with_scalar)
 }
 END_TEST
 
+START_TEST(a_matrix_is_transposed_and_nothing_else_is_written)
+{
+    for (size_t rows = 0; rows <= 35; rows++)
+        for (size_t columns = 0; columns <= 35; columns++) {
+            size_t x_step = columns + rows % 3, y_step = rows + columns % 4;
+            size_t x_size = rows * x_step + columns, y_size = columns * y_step + rows;
+            float *x = guarded_random(x_size, 16), *y = guarded(y_size);
+            for (size_t i = 0; i < y_size; i++)
+                y[i] = 12345;
+            table(_i)->transpose(y, y_step, x, x_step, rows, columns);
+            for (size_t i = 0; i < y_size; i++) {
+                size_t column = y_step ? i / y_step : 0, row = y_step ? i % y_step : i;
+                float want = row < rows && column < columns ? x[row * x_step + column] : 12345;
+                if (y[i] != want)
+                    ck_abort_msg("transpose of %zu by %zu: [%zu] is %g", rows, columns, i,
+                                 y[i]);
+            }
+            release(x, x_size);
+            release(y, y_size);
+        }
+}
+END_TEST
+
 /* Weights of a panel, as many bytes as floats * 4 hold. */
 static float *guarded_weights(enum nn_weight_format format, size_t floats)
 {
@@ -194,6 +217,16 @@ static void check_panel(const struct nn_kernels *k, struct nn_panel p, size_t pa
         k->panel(&p);
     }
     ck_assert_mem_eq(alone, got, y_size * sizeof *got);
+    p.rows = rows;
+    p.x = x;
+    p.fresh = true;
+    for (int kernels = 0; kernels < 2; kernels++) {
+        p.y = kernels ? got : want;
+        for (size_t i = 0; i < y_size; i++)
+            p.y[i] = i % p.y_step < p.columns ? NAN : 0;
+        (kernels ? k : nn_kernels_scalar())->panel(&p);
+    }
+    check_close("panel, fresh", got, want, y_size, 0);
     release(x, x_size);
     release(w, floats);
     release(scale, p.columns);
@@ -812,6 +845,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(all, exp_and_erf_keep_their_promised_error, 0, tables);
     tcase_add_loop_test(all, counts_of_zero_touch_nothing, 0, tables);
     tcase_add_loop_test(all, results_do_not_depend_on_alignment, 0, tables);
+    tcase_add_loop_test(all, a_matrix_is_transposed_and_nothing_else_is_written, 0, tables);
     tcase_add_loop_test(all, panels_agree_with_scalar_and_no_row_depends_on_the_others, 0,
                         tables);
     tcase_add_loop_test(all, tiles_give_what_their_rows_give_with_bias_and_clamping, 0, tables);

@@ -11,6 +11,7 @@ struct shape {
     int64_t top, left, bottom, right; /* padding */
     bool pool, bias, residual;
     enum nn_activation activation;
+    enum nn_winograd_lanes lanes;
 };
 
 static struct nn_spatial geometry(const struct shape *c)
@@ -62,7 +63,8 @@ static void run(const struct shape *c, const struct data *d, const struct nn_ker
                 size_t shift)
 {
     struct nn_spatial s = geometry(c);
-    struct nn_winograd w = nn_winograd_init(c->m, k, &s, c->images, c->in, c->out, c->pool);
+    struct nn_winograd w = nn_winograd_init((struct nn_winograd_way){c->m, c->lanes}, k, &s,
+                                            c->images, c->in, c->out, c->pool);
     struct nn_op_call call = {.kernels = k,
                               .activation = c->activation,
                               .activation_alpha = 0.25f,
@@ -134,11 +136,10 @@ static double expected(const struct shape *c, const struct data *d, size_t at)
     return most;
 }
 
-/* The promise of kernels.h: 1e-5 of the largest output. */
+/* The promise of kernels.h: 1e-5 of the largest output. With tiles and with channels for lanes. */
 static void check(const struct shape *c, const struct nn_kernels *k)
 {
     struct data d = make_data(c);
-    run(c, &d, k, 0);
     double largest = 1e-3;
     double *want = malloc((d.outputs + 1) * sizeof *want);
     ck_assert_ptr_nonnull(want);
@@ -146,11 +147,17 @@ static void check(const struct shape *c, const struct nn_kernels *k)
         want[i] = expected(c, &d, i);
         largest = fmax(largest, fabs(want[i]));
     }
-    for (size_t i = 0; i < d.outputs; i++)
-        if (!(fabs(d.y[i] - want[i]) <= 1e-5 * largest))
-            ck_abort_msg("%s F(%d,3), %dx%d of %d channels to %d: [%zu] is %.9g, not %.9g",
-                         k->name, (int)c->m, (int)c->height, (int)c->width, (int)c->in,
-                         (int)c->out, i, d.y[i], want[i]);
+    for (int lanes = 0; lanes < 2; lanes++) {
+        struct shape way = *c;
+        way.lanes = lanes ? NN_WINOGRAD_CHANNELS : NN_WINOGRAD_TILES;
+        run(&way, &d, k, 0);
+        for (size_t i = 0; i < d.outputs; i++)
+            if (!(fabs(d.y[i] - want[i]) <= 1e-5 * largest))
+                ck_abort_msg(
+                    "%s F(%d,3)%s, %dx%d of %d channels to %d: [%zu] is %.9g, not %.9g",
+                    k->name, (int)c->m, lanes ? " by channels" : "", (int)c->height,
+                    (int)c->width, (int)c->in, (int)c->out, i, d.y[i], want[i]);
+    }
     free(want);
     free_data(&d);
 }
@@ -240,9 +247,10 @@ START_TEST(one_strip_after_another_is_right)
 }
 END_TEST
 
-START_TEST(an_image_gives_the_same_bytes_alone_in_a_batch_and_anywhere_in_memory)
+static void check_batch(enum nn_winograd_lanes lanes, const struct nn_kernels *k)
 {
     const struct shape batch = {.m = 4,
+                                .lanes = lanes,
                                 .images = 3,
                                 .in = 7,
                                 .out = 12,
@@ -255,21 +263,33 @@ START_TEST(an_image_gives_the_same_bytes_alone_in_a_batch_and_anywhere_in_memory
     alone.images = 1;
     struct data all = make_data(&batch), one = make_data(&alone);
     size_t in = (size_t)(batch.in * batch.height * batch.width);
-    run(&batch, &all, table(_i), 0);
+    run(&batch, &all, k, 0);
     for (size_t i = 0; i < 3; i++) {
         memcpy(one.x, all.x + i * in, in * sizeof(float));
-        run(&alone, &one, table(_i), i);
+        run(&alone, &one, k, i);
         ck_assert_mem_eq(one.y, all.y + i * one.outputs, one.outputs * sizeof(float));
     }
     free_data(&all);
     free_data(&one);
 }
+
+START_TEST(an_image_gives_the_same_bytes_alone_in_a_batch_and_anywhere_in_memory)
+{
+    check_batch(NN_WINOGRAD_TILES, table(_i));
+    check_batch(NN_WINOGRAD_CHANNELS, table(_i));
+}
 END_TEST
 
 START_TEST(all_kernels_that_have_it_give_the_same_bytes)
 {
-    for (size_t m = 2; m <= 4; m += 2) {
-        struct shape c = {.m = m, .images = 1, .in = 20, .out = 12, .height = 40, .width = 37};
+    for (size_t way = 0; way < 4; way++) {
+        struct shape c = {.m = way % 2 ? 4 : 2,
+                          .lanes = way / 2 ? NN_WINOGRAD_CHANNELS : NN_WINOGRAD_TILES,
+                          .images = 1,
+                          .in = 20,
+                          .out = 12,
+                          .height = 40,
+                          .width = 37};
         struct data first = make_data(&c), other = make_data(&c);
         run(&c, &first, table(1), 0);
         for (int t = 2; nn_kernels_at((size_t)t); t++) {

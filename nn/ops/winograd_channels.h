@@ -1,0 +1,20 @@
+/* Winograd convolution with channels for lanes: the way of images whose rows of tiles are too short
+ * to fill vectors, which otherwise work on as many lanes as a row has tiles.
+ *
+ * Planes are transposed on the way in and out, NN_PANEL_STEP channels at a time, and products are
+ * those of nn_kernels.panel, a row for each tile. Lines of tiles are worked on together as far as
+ * what is in between stays in the second-level cache. Private to nn/ops/winograd.c. */
+#ifndef NN_OPS_WINOGRAD_CHANNELS_H
+#define NN_OPS_WINOGRAD_CHANNELS_H
+
+#include "nn/ops/winograd.h"
+
+size_t nn_winograd_channels_workspace_floats(const struct nn_winograd *w, int threads);
+
+/* As nn_winograd_run. Weights are (panels, elements, channels, columns): panels of NN_PANEL_COLUMNS
+ * output channels, the last one as wide as they need, rounded up to NN_PANEL_STEP. */
+void nn_winograd_channels_run(const struct nn_winograd *w, const struct nn_op_call *call,
+                              const float *x, const float *packed, const float *bias,
+                              const float *residual, float *y, float *workspace);
+
+#endif
