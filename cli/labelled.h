@@ -1,9 +1,9 @@
 /* How often two networks are right, on files whose label is known.
  *
- * A table has a line for each file: its path, from the folder of the table, and its label, with commas
- * between; what follows is not read, nor is a first line that names no file. A label is one of
- * vigil.labels, or the number of an output counted from 0. A file's samples vote by the mean of
- * their first output; the greatest wins.
+ * A table has a line for each file: its path, from the folder of the table, and its label, with
+ * commas between; what follows is not read, nor is a first line that names no file. A label is
+ * one of vigil.labels, or the number of an output counted from 0. A file's samples vote by the
+ * mean of their first output; the greatest wins.
  *
  * Thread: single-threaded. */
 #ifndef CLI_LABELLED_H

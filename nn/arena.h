@@ -1,8 +1,8 @@
 /* Offsets for pieces with known lifetimes: a best-fit free list that never touches memory.
  * Private to nn/.
  *
- * Both functions look at every hole. The most a model can make of that, 65 536 nodes over 16 000
- * holes, was measured at a third of a second. */
+ * Both functions look at every hole. The most a model can make of that, 65 536 nodes over
+ * 16 000 holes, was measured at a third of a second. */
 #ifndef NN_ARENA_H
 #define NN_ARENA_H
 

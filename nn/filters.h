@@ -1,5 +1,5 @@
-/* The weights of a convolution by output channel, and BatchNormalization as part of them. Private
- * to nn/.
+/* The weights of a convolution by output channel, and BatchNormalization as part of them.
+ * Private to nn/.
  *
  * Thread: pure functions. */
 #ifndef NN_FILTERS_H

@@ -200,8 +200,8 @@ static bool all_are(const struct nn_node *node, const char *name, int64_t value,
     return a || absent;
 }
 
-/* MaxPool of 2×2 that moves by two, behind a Conv (of bytes, too) whose window is larger than one along both
- * axes (which therefore are not time): the larger image is never written. */
+/* MaxPool of 2×2 that moves by two, behind a Conv (of bytes, too) whose window is larger than
+ * one along both axes (which therefore are not time): the larger image is never written. */
 static void fuse_max_pool(struct fuser *f, int index)
 {
     struct nn_plan_node *pool = f->p->nodes[index];

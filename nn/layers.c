@@ -1,5 +1,6 @@
-/* The list of layers that a person is shown: made of the nodes as the model has them, before any
- * are merged, and told afterwards which were and on which side of the time cut each runs. */
+/* The list of layers that a person is shown: made of the nodes as the model has them,
+ * before any are merged, and told afterwards which were and on which side of the time
+ * cut each runs. */
 #include <stdlib.h>
 
 #include "nn/planner.h"

@@ -1,8 +1,8 @@
 /* Pieces of ONNX messages, made in a pool: the writing side of nn/onnx.h. Private to nn/.
  *
- * Messages are made of what a pool holds and of what is borrowed from a file that was read; nothing
- * of them is ever freed apart. Where memory ends, makers return NULL and take NULL for a name, so
- * that a node may be put together first and be checked once.
+ * Messages are made of what a pool holds and of what is borrowed from a file that was read;
+ * nothing of them is ever freed apart. Where memory ends, makers return NULL and take NULL for
+ * a name, so that a node may be put together first and be checked once.
  *
  * Thread: that of the pool. */
 #ifndef NN_ONNX_WRITE_H

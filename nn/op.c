@@ -1,4 +1,5 @@
-/* What operators call: attributes, errors, memory, threads, and the time rules most rows share. */
+/* What operators call: attributes, errors, memory, threads, and the time rules
+ * most rows share. */
 #include "nn/op.h"
 
 #include <errno.h>
@@ -9,8 +10,8 @@
 #include "nn/constants.h"
 #include "nn/threads.h"
 
-/* Parts of a split: small enough for threads to end together, though one came late, large enough
- * not to be felt. */
+/* Parts of a split: small enough for threads to end together, though one came late, large
+ * enough not to be felt. */
 #define PART_COST        1e5
 #define PARTS_PER_THREAD 16
 

@@ -24,8 +24,8 @@
  * -ENOTSUP.
  *
  * Thread: infer, time and prepare run in the thread that makes the plan. forward runs in any
- * number of sessions at once on one shared `state`, which it must only read. It may have parts of
- * its work done by other threads (nn_op_parallel), and has ended when they have. */
+ * number of sessions at once on one shared `state`, which it must only read. It may have parts
+ * of its work done by other threads (nn_op_parallel), and has ended when they have. */
 #ifndef NN_OP_H
 #define NN_OP_H
 
@@ -110,7 +110,8 @@ struct nn_op_call {
     float activation_alpha, activation_beta; /* LeakyRelu: alpha is the slope below zero */
 
     /* Conv: the planner folded a MaxPool of 2×2 that moves by two into the node. Output 0 is
-     * the maxima; `activation` never falls where its input grows: its order with them is free. */
+     * the maxima; `activation` never falls where its input grows: its order with
+     * them is free. */
     bool pooled;
 
     /* LSTM, GRU, RNN: the planner took the product with W out of the node (nn/project.c). Input
@@ -288,12 +289,13 @@ void *nn_op_alloc(struct nn_op_call *call, size_t bytes);
  * shapes of other inputs. Set packed_inputs. Only in prepare. */
 float *nn_op_weights(struct nn_op_call *call, int slot, size_t floats, bool *ret_fill);
 
-/* work(data, first, end, thread) over items 0..count-1, on as many threads as the plan has and as
- * the work is worth; returns when all are done. thread is below call->threads and nobody else's at
- * that moment: whose scratch to use. `cost` is that of all items, in products (multiply-accumulates)
- * or numbers read or written, whichever are more: below NN_OP_PARALLEL_COST all are done here.
- * What an item gives must not depend on how items are put together, and no item may read what
- * another writes. Within work nothing more is shared. Only in forward. */
+/* work(data, first, end, thread) over items 0..count-1, on as many threads as the plan has and
+ * as the work is worth; returns when all are done. thread is below call->threads and nobody
+ * else's at that moment: whose scratch to use. `cost` is that of all items, in products
+ * (multiply-accumulates) or numbers read or written, whichever are more: below
+ * NN_OP_PARALLEL_COST all are done here. What an item gives must not depend on how items are
+ * put together, and no item may read what another writes. Within work nothing more is shared.
+ * Only in forward. */
 #define NN_OP_PARALLEL_COST 5e5
 void nn_op_parallel(const struct nn_op_call *call, int64_t count, double cost,
                     void (*work)(void *data, int64_t first, int64_t end, int thread),

@@ -175,8 +175,8 @@ static size_t bytes_to_move(const struct writer *w, const Onnx__TensorProto *pro
     return bytes >= w->inline_bytes ? bytes : 0;
 }
 
-/* Takes the elements of a weight out of the message; give_back restores it for whoever frees it.
- */
+/* Takes the elements of a weight out of the message; give_back restores it for whoever frees
+ * it. */
 static void take_out(struct writer *w, Onnx__TensorProto *proto)
 {
     size_t bytes = bytes_to_move(w, proto);

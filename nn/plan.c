@@ -357,8 +357,8 @@ static int64_t own_window(const struct nn_model *model, const struct nn_plan_opt
     return own > 0 && own <= INT32_MAX ? own : 0;
 }
 
-/* The weights of a packed model are those of its own kernels, precision and window. Those of the
- * reference are never packed: they belong to the graph as it is written. */
+/* The weights of a packed model are those of its own kernels, precision and window. Those of
+ * the reference are never packed: they belong to the graph as it is written. */
 static int check_packed(const struct nn_packed *packed, const struct nn_kernels *kernels,
                         bool reference, enum nn_precision precision, bool other_window,
                         struct nn_error *err)

@@ -45,8 +45,8 @@ struct nn_plan_options {
     enum nn_kernel_choice kernels;
     /* The reference kernels always have float32 weights. */
     enum nn_precision precision;
-    /* Threads that a run is split over, its own among them; 0 or 1: it is not. At most as many as
-     * processors may be used are started, with the first session, and all sessions share
+    /* Threads that a run is split over, its own among them; 0 or 1: it is not. At most as many
+     * as processors may be used are started, with the first session, and all sessions share
      * them (nn/threads.h): they make one run take less time, not many. Outputs are the same
      * bytes for any number. Up to NN_PLAN_THREADS_MAX. */
     int threads;
@@ -94,13 +94,14 @@ struct nn_plan_info {
 };
 void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info);
 
-/* A node of the model that the plan runs, for people: what was computed beforehand, or is needed
- * by no output, is not listed. In running order. */
+/* A node of the model that the plan runs, for people: what was computed beforehand, or is
+ * needed by no output, is not listed. In running order. */
 struct nn_plan_layer {
     const char *name, *op; /* as long as the plan */
     enum nn_type type;     /* of its first output; per frame: of one frame */
     struct nn_shape shape;
-    /* Elements of the float constants and quantised weights it reads; what several nodes read counts for the first. */
+    /* Elements of the float constants and quantised weights it reads; what several nodes read
+     * counts for the first. */
     int64_t parameters;
     double macs;       /* multiply-accumulates of one run of it (nn/op.h) */
     double frame_macs; /* a recurrent layer behind the cut: those with one frame's input, which

@@ -53,8 +53,8 @@ struct nn_plan {
     size_t ring_bytes;
 };
 
-/* The helpers of a plan for several threads, if they are not there yet. 0 or negative errno with
- * err written. Any thread. */
+/* The helpers of a plan for several threads, if they are not there yet. 0 or negative errno
+ * with err written. Any thread. */
 int nn_plan_start_threads(struct nn_plan *plan, struct nn_error *err);
 
 #endif

@@ -4,10 +4,11 @@
  *   nn_layers_list    what is left to run, listed for people
  *   nn_recognise      operators that exporters take apart put together again
  *   nn_fuse           Conv+BatchNormalization and activations merged into the node before
- *   nn_qdq            steps with integers where the model quantises; what they leave is fused again
+ *   nn_qdq            steps with integers where the model quantises; what they leave is fused
+ *                     again
  *   nn_cut_time       which nodes run per frame, which per window, and what crosses
- *   nn_project        the half of recurrent layers that looks at single frames, moved before the
- *                     cut (called by nn_cut_time, which then finds what crosses)
+ *   nn_project        the half of recurrent layers that looks at single frames, moved before
+ *                     the cut (called by nn_cut_time, which then finds what crosses)
  *   nn_layers_settle  the list told where each ended
  *
  * All work on one struct nn_planner, in this order. */
@@ -64,15 +65,15 @@ struct nn_scope {
     const struct nn_scope *outer;
 };
 
-/* values[i].tensor of graph inputs is set by the caller; all else is found here. Behind it there
- * is room for NN_PLANNER_ADDS values for each node, which the later steps may add: the constants
- * of a Conv with BatchNormalization, the keys turned for an attention. */
+/* values[i].tensor of graph inputs is set by the caller; all else is found here. Behind it
+ * there is room for NN_PLANNER_ADDS values for each node, which the later steps may add: the
+ * constants of a Conv with BatchNormalization, the keys turned for an attention. */
 enum { NN_PLANNER_ADDS = 2 };
 int nn_trace(struct nn_planner *p);
 
 /* The parts of it that nn/control.c uses: a graph, all nodes that its outputs need; one node
- * over plan values; a node that is ready; one whose inputs are constants, run now; and the end, where nodes from `first` on whose values
- * nobody reads are left out. */
+ * over plan values; a node that is ready; one whose inputs are constants, run now; and the end,
+ * where nodes from `first` on whose values nobody reads are left out. */
 int nn_trace_graph(struct nn_planner *p, const struct nn_graph *graph,
                    const struct nn_scope *scope);
 int nn_trace_node(struct nn_planner *p, const struct nn_node *node);

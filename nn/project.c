@@ -1,6 +1,6 @@
 /* Recurrent layers take in a frame with a product that looks at no other frame. Where a layer
- * follows the time cut, that product would be computed anew for all frames of every window; here
- * it is taken out of the layer and runs once per frame. What waits in the ring is then the
+ * follows the time cut, that product would be computed anew for all frames of every window;
+ * here it is taken out of the layer and runs once per frame. What waits in the ring is then the
  * product instead of the features.
  *
  * Every row of the product gets the same bits wherever it is computed, so results do not change

@@ -1,16 +1,17 @@
 /* Integers of 8 bits where a model says that they are enough: quantised models are written with
  * operators on floats between DequantizeLinear and QuantizeLinear (Q and DQ below).
  *
- *   moves      what only moves numbers, or takes the greatest, does so with bytes: a DQ before it
- *              becomes a DQ behind it. A Q that meets a DQ of the same scale undoes it: both go.
- *   products   DQ → Conv, Gemm or MatMul (→ activation) → Q is one step with integers. Without the
- *              Q its result is floats.
- *   tables     a function of one element between DQ and Q has 256 results; so has a Q that meets a
- *              DQ of another scale
+ *   moves      what only moves numbers, or takes the greatest, does so with bytes: a DQ before
+ *              it becomes a DQ behind it. A Q that meets a DQ of the same scale undoes it: both
+ *              go.
+ *   products   DQ → Conv, Gemm or MatMul (→ activation) → Q is one step with integers. Without
+ *              the Q its result is floats.
+ *   tables     a function of one element between DQ and Q has 256 results; so has a Q that meets
+ *              a DQ of another scale
  *   sums       DQ → Add (→ ReLU or Clip) → Q
  *
- * A result differs from that of the graph as written by at most one step: float32 sums are rounded
- * there, and here are none. The reference kernels run the graph as written. */
+ * A result differs from that of the graph as written by at most one step: float32 sums are
+ * rounded there, and here are none. The reference kernels run the graph as written. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ struct step {
     int zero;
 };
 
-/* --- what is there ------------------------------------------------------------------------- */
+/* --- what is there ------------------------------------------------------------------------ */
 
 static const struct nn_tensor *tensor_of(const struct nn_planner *p, int value)
 {
@@ -144,7 +145,7 @@ static bool infers(struct nn_planner *p, const struct nn_plan_node *node,
     return node->op->infer(&call) == 0;
 }
 
-/* --- moves ---------------------------------------------------------------------------------- */
+/* --- moves -------------------------------------------------------------------------------- */
 
 /* How many of the first inputs are moved; 0: the node does something else. */
 static int moved_inputs(const struct nn_plan_node *node)
@@ -325,11 +326,11 @@ static int rewrite_moves(struct rewriter *r)
     return sweep_moves(&s);
 }
 
-/* --- steps with integers -------------------------------------------------------------------- */
+/* --- steps with integers ------------------------------------------------------------------ */
 
-/* Puts `made`, whose row and activation are set, with these inputs in the place of a node and of the
- * Q behind it. `behind` (may be NULL) is what lies between the two. 0, also where the row does not
- * take the inputs. */
+/* Puts `made`, whose row and activation are set, with these inputs in the place of a node and
+ * of the Q behind it. `behind` (may be NULL) is what lies between the two. 0, also where the
+ * row does not take the inputs. */
 static int replace(struct rewriter *r, struct nn_plan_node *node, struct nn_plan_node made,
                    const int *inputs, int input_count, const struct nn_plan_node *behind,
                    const struct nn_plan_node *q)
@@ -386,8 +387,8 @@ static const struct nn_plan_node *quantised_weight(const struct rewriter *r, int
                : NULL;
 }
 
-/* Whether no sum of products with the weight can leave int32, x being `below` to `above` steps from
- * its zero. */
+/* Whether no sum of products with the weight can leave int32, x being `below` to `above` steps
+ * from its zero. */
 static bool sums_fit(const struct nn_planner *p, const struct nn_plan_node *dq, int axis,
                      int below, int above)
 {

@@ -274,7 +274,8 @@ static int constant_behind(const struct recogniser *r, int index, int value,
     return -1;
 }
 
-/* Takes in the scale that follows, and for a layer norm the bias. Returns where the last was. */
+/* Takes in the scale that follows, and for a layer norm the bias. Returns where
+ * the last was. */
 static int take_parameters(struct recogniser *r, int index, struct replacement *n)
 {
     const struct nn_op *const ops[] = {&nn_op_mul, &nn_op_add};

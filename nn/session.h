@@ -19,7 +19,8 @@
 
 struct nn_session;
 
-/* 0, -ENOMEM, or -EAGAIN: the plan's threads cannot be started. Holds a reference to the plan. */
+/* 0, -ENOMEM, or -EAGAIN: the plan's threads cannot be started. Holds a reference
+ * to the plan. */
 int nn_session_create(struct nn_plan *plan, struct nn_session **ret_session,
                       struct nn_error *err);
 void nn_session_destroy(struct nn_session *session); /* NULL is fine */

@@ -1,11 +1,11 @@
-/* A job is published by storing how many parts it has, and a part is taken by counting that down
- * from what it is to one less. Only after a part was taken is the rest of the job read: so a
- * helper that comes late takes a part of whatever job there is then, or none, and never sees one
- * half written. The job stands until its last part is done, since the run waits for that.
+/* A job is published by storing how many parts it has, and a part is taken by counting that
+ * down from what it is to one less. Only after a part was taken is the rest of the job read: so
+ * a helper that comes late takes a part of whatever job there is then, or none, and never sees
+ * one half written. The job stands until its last part is done, since the run waits for that.
  *
- * Who sleeps says so first and then looks once more; who has something for it looks for that word
- * after having published. One of them sees the other, and each word that is taken back is one
- * post, waited for once. */
+ * Who sleeps says so first and then looks once more; who has something for it looks for that
+ * word after having published. One of them sees the other, and each word that is taken back is
+ * one post, waited for once. */
 #include "nn/threads.h"
 
 #include <errno.h>
@@ -19,8 +19,8 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-/* How long to look before sleeping: most of what lies between two steps of a run that are shared.
- * To be woken takes about as long. */
+/* How long to look before sleeping: most of what lies between two steps of a run that are
+ * shared. To be woken takes about as long. */
 enum { LOOK_NS = 10000 };
 
 /* Kernels keep little on the stack. */
@@ -105,7 +105,8 @@ static bool do_part(struct nn_threads *t, int thread)
     return true;
 }
 
-/* Whether threads 0..index are no more than there should be, beside the runs that work alone. */
+/* Whether threads 0..index are no more than there should be, beside the runs
+ * that work alone. */
 static bool is_wanted(struct nn_threads *t, int index)
 {
     return index + atomic_load(&t->running) <= t->count;

@@ -1,13 +1,13 @@
 /* Threads that help with a run, so that one model answers sooner. Private to nn/.
  *
  * A plan for N threads has N - 1 helpers from its first session on. All its sessions share
- * them: a run that begins takes them if no other has them, and else goes on alone. A helper stays
- * away while as many runs are under way as would make more than N threads at work with it, so
- * many sessions of one plan on N threads are what they are without helpers.
+ * them: a run that begins takes them if no other has them, and else goes on alone. A helper
+ * stays away while as many runs are under way as would make more than N threads at work with
+ * it, so many sessions of one plan on N threads are what they are without helpers.
  *
- * A job is a number of parts. Whoever is free takes the next one, the thread that runs the session
- * among them, so nobody waits for a helper that has not woken up yet. What a job computes must
- * not depend on who does which part, in what order, or into how many it is cut.
+ * A job is a number of parts. Whoever is free takes the next one, the thread that runs the
+ * session among them, so nobody waits for a helper that has not woken up yet. What a job
+ * computes must not depend on who does which part, in what order, or into how many it is cut.
  *
  * Waiting: ten microseconds of looking, then sleep. A helper without work uses no processor.
  *
@@ -38,8 +38,8 @@ bool nn_threads_begin(struct nn_threads *threads);
 void nn_threads_end(struct nn_threads *threads, bool had_helpers);
 
 /* work(data, first, end, thread) for items 0..count-1 in parts of `part` items (the last may be
- * smaller), and returns when all are done. `thread` is 0..N-1, and nobody else's at that moment:
- * whose scratch to use. count and part are at least 1; parts are at most INT32_MAX. */
+ * smaller), and returns when all are done. `thread` is 0..N-1, and nobody else's at that
+ * moment: whose scratch to use. count and part are at least 1; parts are at most INT32_MAX. */
 void nn_threads_run(struct nn_threads *threads, int64_t count, int64_t part,
                     void (*work)(void *data, int64_t first, int64_t end, int thread),
                     void *data);

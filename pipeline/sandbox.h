@@ -10,8 +10,9 @@
  *                   writes one line naming the path and dies.
  *
  *   memory          half of the machine's, at least SANDBOX_MEMORY_MIN and at most
- *                   SANDBOX_MEMORY_MAX and SANDBOX_MEMORY_STREAM for each stream but one, of what it writes to: a stream that asks for more has its
- *                   own process die, and not whatever the kernel picks on a full machine
+ *                   SANDBOX_MEMORY_MAX and SANDBOX_MEMORY_STREAM for each stream but one, of
+ *                   what it writes to: a stream that asks for more has its own process die, and
+ *                   not whatever the kernel picks on a full machine
  *
  * Whatever the process will need must be there before: plugins, decoders, certificates, time
  * zone (pipeline/warmup.h).
@@ -28,12 +29,14 @@
 #define SANDBOX_MEMORY_MIN (INT64_C(1) << 30)
 #define SANDBOX_MEMORY_MAX (INT64_C(4) << 30)
 
-/* Each further stream of the process: 47 MB at 768x432, most of it stacks that are never touched. */
+/* Each further stream of the process: 47 MB at 768x432, most of it stacks that are never
+ * touched. */
 #define SANDBOX_MEMORY_STREAM (INT64_C(64) << 20)
 
 /* Closes the sandbox for good. Also: no new privileges, not dumpable, no core file, resource
  * limits, and SIGKILL when the parent dies. file_bytes is the most any file it was handed may be
- * made to hold; `streams` how many it will run at once, 0 or more. 0, or -errno: the process should not go on. */
+ * made to hold; `streams` how many it will run at once, 0 or more. 0, or -errno: the process
+ * should not go on. */
 int sandbox_close(uint64_t file_bytes, int streams);
 
 /* Test hook: does one thing the sandbox forbids, by the name tests give it ("open", "exec",

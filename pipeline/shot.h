@@ -1,6 +1,6 @@
 /* Pictures the parent asked for: each is encoded in a thread of its own and answered with
- * snapshot.done. While they are asked for again and again the encoder is kept: SHOT_REST_S after the
- * last one it goes.
+ * snapshot.done. While they are asked for again and again the encoder is kept: SHOT_REST_S
+ * after the last one it goes.
  *
  * Thread: the main thread. */
 #ifndef PIPELINE_SHOT_H

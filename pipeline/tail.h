@@ -35,8 +35,9 @@ struct tail_counters {
 
 struct tail;
 
-/* A playing pipeline without a source. model: the ONNX file, or the packed one (a reference is taken). by_clock:
- * see detection.h. NULL with one line. start and link are borrowed for the tail's life. */
+/* A playing pipeline without a source. model: the ONNX file, or the packed one (a reference is
+ * taken). by_clock: see detection.h. NULL with one line. start and link are borrowed for the
+ * tail's life. */
 struct tail *tail_create(const struct message_stream_start *start, GBytes *model, bool by_clock,
                          struct link *link, struct record_error *err);
 

@@ -1,6 +1,7 @@
 /* Where a page ended, as text for its reader: 2-START-NUMBER-CHECK. START is milliseconds and
- * NUMBER the detection's, both hexadecimal; CHECK is a hash over both and over everything else the query asks (not its limit),
- * so that a cursor that is damaged, or used with another query, is noticed.
+ * NUMBER the detection's, both hexadecimal; CHECK is a hash over both and over everything else
+ * the query asks (not its limit), so that a cursor that is damaged, or used with another
+ * query, is noticed.
  *
  * Thread: no shared state. */
 #ifndef STORE_CURSOR_H

@@ -4,14 +4,15 @@
  * What is multiplied is an unsigned byte (a value of the network) and a signed one (a weight);
  * int8 values become unsigned by adding 128, uint8 weights signed by subtracting it, and what
  * that changes is in the sums that start from (nn/ops/integer.h). Sums are int32 and wrap. So
- * every result here is exact, and all tables agree to the bit, floats included: each product and
- * sum of floats is rounded as one operation, ties go to even.
+ * every result here is exact, and all tables agree to the bit, floats included: each product
+ * and sum of floats is rounded as one operation, ties go to even.
  *
- * Four bytes that are multiplied and added up together are a quad: four channels at one place of
- * an image, four numbers of a row, four columns of a window. Quads of an image lie side by side
- * as its numbers do, which makes one as large as a float: nn_spatial_lay_out moves them.
+ * Four bytes that are multiplied and added up together are a quad: four channels at one place
+ * of an image, four numbers of a row, four columns of a window. Quads of an image lie side by
+ * side as its numbers do, which makes one as large as a float: nn_spatial_lay_out moves them.
  *
- * Buffers: any alignment. Where nothing else is said outputs overlap no inputs. Counts may be 0.
+ * Buffers: any alignment. Where nothing else is said outputs overlap no inputs.
+ * Counts may be 0.
  *
  * Thread: the tables are constant; any thread. Nothing is allocated. */
 #ifndef NN_KERNELS_BYTES_H
@@ -21,7 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* As many outputs (channels) as a table's tile has rows, at n positions, sharing what they read:
+/* As many outputs (channels) as a table's tile has rows, at n positions, sharing
+ * what they read:
  *     y[r·y_step + i] = Σ_t Σ_k weight[(t·rows + r)·4 + k] · x[(offset[t] + i)·4 + k] */
 struct nn_byte_tile {
     int32_t *y;
@@ -32,8 +34,8 @@ struct nn_byte_tile {
     size_t taps, n;
 };
 
-/* Rows that meet a matrix, which is cut into panels of NN_PANEL_COLUMNS columns as float weights
- * are (nn/kernels/kernels.h), the numbers of four rows side by side. One panel:
+/* Rows that meet a matrix, which is cut into panels of NN_PANEL_COLUMNS columns as float
+ * weights are (nn/kernels/kernels.h), the numbers of four rows side by side. One panel:
  *     y[r·y_step + j] = Σ_q Σ_k x[r·x_step + 4q + k] · weight[(q·width + j)·4 + k]
  * for `columns` j, width being columns rounded up to NN_PANEL_STEP. */
 struct nn_byte_panel {
@@ -46,7 +48,8 @@ struct nn_byte_panel {
 };
 
 /* One channel of a depthwise convolution that moves by one or two, in both directions:
- *     y[r·columns + i] = Σ_k Σ_l weight[(k·quads + l/4)·4 + l%4] · x[(r·stride + k)·x_step + i·stride + l]
+ *     y[r·columns + i] = Σ_k Σ_l weight[(k·quads + l/4)·4 + l%4]
+ *                                · x[(r·stride + k)·x_step + i·stride + l]
  * for l < 4·quads. Reads nothing behind l = 4·quads - 1 of the last column of a line. */
 struct nn_byte_depthwise {
     int32_t *y; /* (rows, columns) */
@@ -63,13 +66,14 @@ struct nn_byte_end {
     bool each; /* start, scale and shift have n numbers; else one for all */
     const int32_t *start;
     const float *scale, *shift;
-    /* Of bytes: min(high, max(low, value)), NaN becomes low, is rounded, zero is added, and the lowest 8 bits of that are the result. */
+    /* Of bytes: min(high, max(low, value)), NaN becomes low, is rounded, zero is added, and the
+     * lowest 8 bits of that are the result. */
     float low, high;
     int32_t zero;
 };
 
-/* value = (a ^ flip[0]) · scale[0] + ((b ^ flip[1]) · scale[1] + shift), as nn_byte_end from there.
- */
+/* value = (a ^ flip[0]) · scale[0] + ((b ^ flip[1]) · scale[1] + shift); from there on as
+ * nn_byte_end. */
 struct nn_byte_add {
     const uint8_t *a, *b;
     size_t n;

@@ -86,8 +86,8 @@ static inline void store_max_of_pairs(uint8_t *p, ints a, ints flips)
     _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(a));
 }
 
-/* sum + the four products of x's unsigned and w's signed bytes, lane by lane. Even and odd bytes
- * apart: _mm256_maddubs_epi16 would saturate sums of two. */
+/* sum + the four products of x's unsigned and w's signed bytes, lane by lane. Even and odd
+ * bytes apart: _mm256_maddubs_epi16 would saturate sums of two. */
 static inline ints i_dot(ints sum, ints x, ints w)
 {
     ints even = _mm256_madd_epi16(_mm256_and_si256(x, _mm256_set1_epi16(0xff)),
@@ -107,8 +107,8 @@ static inline ints i_widen(const uint8_t *p, size_t n)
     return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((int64_t)bytes));
 }
 
-/* Lane i has the bytes p[i · stride] .. p[i · stride + 3], of `bytes` that there are. Of a whole
- * vector the upper half is loaded from the end, so that nothing behind is read. */
+/* Lane i has the bytes p[i · stride] .. p[i · stride + 3], of `bytes` that there are. Of a
+ * whole vector the upper half is loaded from the end, so that nothing behind is read. */
 static inline ints i_load_columns(const uint8_t *p, size_t stride, size_t bytes)
 {
     const __m128i by_one = _mm_setr_epi8(0, 1, 2, 3, 1, 2, 3, 4, 2, 3, 4, 5, 3, 4, 5, 6);

@@ -1,7 +1,7 @@
 /* The body of the vector tables of nn/kernels/bytes.h, included at the end of bytes_avx2.c and
- * bytes_avx512.c. What differs between instruction sets is their vocabulary: `ints` and `floats`,
- * LANES of each in a vector, i_dot, ... and the shapes of the register tiles. Tails are handled with
- * partial loads and stores of the same formulas. */
+ * bytes_avx512.c. What differs between instruction sets is their vocabulary: `ints` and
+ * `floats`, LANES of each in a vector, i_dot, ... and the shapes of the register tiles. Tails
+ * are handled with partial loads and stores of the same formulas. */
 #include <string.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
@@ -248,9 +248,9 @@ ALWAYS_INLINE floats end_value(const struct nn_byte_end *e, const bool each, siz
     return f_fma(f_from(i_add(sum, start)), scale, shift);
 }
 
-/* Four vectors at a time: saturated to 16 bits, zero added, to 8 bits, clamped there. What is no
- * number is converted to the least one, as beyond the other end would be, which therefore is cut
- * before. int8 results are 128 more on the way, so that all are unsigned. */
+/* Four vectors at a time: saturated to 16 bits, zero added, to 8 bits, clamped there. What is
+ * no number is converted to the least one, as beyond the other end would be, which therefore is
+ * cut before. int8 results are 128 more on the way, so that all are unsigned. */
 ALWAYS_INLINE void end_all(uint8_t *y, const struct nn_byte_end *e, const bool each)
 {
     const floats low = f_set(e->low), high = f_set(e->high);

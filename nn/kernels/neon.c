@@ -130,8 +130,8 @@ static inline vector v_round(vector a)
     return vrndnq_f32(a);
 }
 
-/* a · 2^e for whole numbers e in -252..254, in two steps: floats have no 2^128, and 2^-130 has lost
- * digits. */
+/* a · 2^e for whole numbers e in -252..254, in two steps: floats have no 2^128, and 2^-130 has
+ * lost digits. */
 static inline vector v_scale(vector a, vector e)
 {
     const int32x4_t bias = vdupq_n_s32(127);

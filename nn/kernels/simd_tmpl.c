@@ -1,6 +1,6 @@
-/* The body of every vector table, included at the end of avx2.c, avx512.c and neon.c. What differs
- * between instruction sets is their vocabulary: `vector`, LANES, v_load, v_fma, ... and the
- * shape of the register tile. Tails are handled with partial loads and stores of the same
+/* The body of every vector table, included at the end of avx2.c, avx512.c and neon.c. What
+ * differs between instruction sets is their vocabulary: `vector`, LANES, v_load, v_fma, ... and
+ * the shape of the register tile. Tails are handled with partial loads and stores of the same
  * formulas, so a value does not depend on where in an array it stands. */
 #include <math.h>
 #include <string.h>

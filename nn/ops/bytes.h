@@ -1,14 +1,15 @@
-/* What products of 8-bit integers share: QLinearConv, ConvInteger, QLinearMatMul, MatMulInteger,
- * and the steps that the planner makes of a Conv, Gemm or MatMul between DequantizeLinear and
- * QuantizeLinear (nn/qdq.c). Private to nn/.
+/* What products of 8-bit integers share: QLinearConv, ConvInteger, QLinearMatMul,
+ * MatMulInteger, and the steps that the planner makes of a Conv, Gemm or MatMul between
+ * DequantizeLinear and QuantizeLinear (nn/qdq.c). Private to nn/.
  *
  *     y = Σ (x - x_zero) · (w - w_zero)                               int32, wrapping
  *     y = saturate(round(Σ · x_scale · w_scale / y_scale + bias) + y_zero)
  *
  * Kernels (nn/kernels/bytes.h) multiply unsigned bytes with signed ones, x' = x or x + 128 with
- * w' = w - w_zero. Where w' does not fit into a signed byte it is the sum of two or three that do
- * ("parts"), each of which meets x'. Of each output channel the sum of all w' is kept, and its
- * product with the zero point of x' subtracted: Σ (x' - zero') · w' = Σ x' · w' - zero' · Σ w'.
+ * w' = w - w_zero. Where w' does not fit into a signed byte it is the sum of two or three that
+ * do ("parts"), each of which meets x'. Of each output channel the sum of all w' is kept, and
+ * its product with the zero point of x' subtracted:
+ * Σ (x' - zero') · w' = Σ x' · w' - zero' · Σ w'.
  *
  * Thread: pure functions. */
 #ifndef NN_OPS_BYTES_H
@@ -83,8 +84,8 @@ struct nn_byte_results {
 /* Bytes of workspace that results for `channels` need, with runs of `most` values. */
 size_t nn_byte_results_bytes(const struct nn_op_call *call, int64_t channels, int64_t most);
 
-/* Fills the arrays, at the start of `workspace`. `sums` (channels): of the weights. `row`: of x,
- * where rows have scales of their own. */
+/* Fills the arrays, at the start of `workspace`. `sums` (channels): of the weights. `row`: of
+ * x, where rows have scales of their own. */
 struct nn_byte_results nn_byte_results_make(const struct nn_op_call *call,
                                             const struct nn_byte_roles *roles,
                                             const int32_t *sums, int64_t channels, int64_t row,

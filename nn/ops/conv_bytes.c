@@ -1,14 +1,14 @@
-/* QLinearConv, ConvInteger, and the convolution of 8-bit integers that the planner makes of a Conv
- * between DequantizeLinear and QuantizeLinear (nn/qdq.c).
+/* QLinearConv, ConvInteger, and the convolution of 8-bit integers that the planner makes of a
+ * Conv between DequantizeLinear and QuantizeLinear (nn/qdq.c).
  *
- * Images stay as ONNX has them, a plane of bytes for each channel. The four channels of a quad are
- * put side by side while they are laid out for taps (nn/ops/spatial.h), where padding and strides
- * have them copied anyway. Then it is the taps of Conv: the table's tile goes over positions that
- * are contiguous in the layout, those between two lines of outputs included, and its sums become
- * results while they are in the first-level cache.
+ * Images stay as ONNX has them, a plane of bytes for each channel. The four channels of a quad
+ * are put side by side while they are laid out for taps (nn/ops/spatial.h), where padding and
+ * strides have them copied anyway. Then it is the taps of Conv: the table's tile goes over
+ * positions that are contiguous in the layout, those between two lines of outputs included, and
+ * its sums become results while they are in the first-level cache.
  *
- * Depthwise convolution has no channels to add up: there, four columns of the window are a quad,
- * and the table's kernel reads the plane where it lies. */
+ * Depthwise convolution has no channels to add up: there, four columns of the window are a
+ * quad, and the table's kernel reads the plane where it lies. */
 #include <errno.h>
 #include <string.h>
 

@@ -9,12 +9,12 @@
  * measure: the float32 weights are not in it. */
 enum { SLOT_FLOAT, SLOT_HALF, SLOT_INT8, SLOT_SCALE, SLOT_CHOICE };
 
-/* Weights of a piece of a product of one row, and the columns from which there are no pieces: then
- * threads take columns. */
+/* Weights of a piece of a product of one row, and the columns from which there are no pieces:
+ * then threads take columns. */
 enum { PIECE = 1 << 18, MANY_COLUMNS = 512 };
 
-/* What threads take of other products: outputs of one row (the kernels sum eight at a time, and so
- * in another order than one alone), columns of one row (whole pages), rows of many. */
+/* What threads take of other products: outputs of one row (the kernels sum eight at a time, and
+ * so in another order than one alone), columns of one row (whole pages), rows of many. */
 enum { SHARE_OUTPUTS = 8, SHARE_COLUMNS = 256, SHARE_ROWS = 64 };
 
 /* Fewer weights than fit into the second cache are not worth it. */

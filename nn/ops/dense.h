@@ -10,9 +10,9 @@
  *
  * Products with more rows get panels of float32 (nn/ops/panels.h).
  *
- * One row by a large matrix of few columns: the sums are made in pieces of their depth and these
- * added up in order, whatever the number of threads, so that threads can share the reading of
- * what lies side by side. Private to nn/. */
+ * One row by a large matrix of few columns: the sums are made in pieces of their depth and
+ * these added up in order, whatever the number of threads, so that threads can share the
+ * reading of what lies side by side. Private to nn/. */
 #ifndef NN_OPS_DENSE_H
 #define NN_OPS_DENSE_H
 
@@ -28,8 +28,9 @@
 int nn_dense_prepare(struct nn_op_call *call, const struct nn_matrix *matrix, int64_t rows,
                      struct nn_panels *ret_panels);
 
-/* C = A · B + beta · C of one node, by the stored weights where there are some, on several threads
- * where that pays. c_step is n. `workspace`: nn_dense_workspace_bytes. Only in forward. */
+/* C = A · B + beta · C of one node, by the stored weights where there are some, on
+ * several threads where that pays. c_step is n. `workspace`: nn_dense_workspace_bytes.
+ * Only in forward. */
 void nn_dense_multiply(const struct nn_op_call *call, const struct nn_panels *stored,
                        const struct nn_gemm *g);
 size_t nn_dense_workspace_bytes(const struct nn_panels *stored, const struct nn_gemm *g);

@@ -1,6 +1,6 @@
 /* What the planner makes of functions and sums between DequantizeLinear and QuantizeLinear
- * (nn/qdq.c): a table of the 256 results, and a sum of bytes. Their inputs are bytes, each followed
- * by its scale and zero point, then scale and zero point of the output. */
+ * (nn/qdq.c): a table of the 256 results, and a sum of bytes. Their inputs are bytes, each
+ * followed by its scale and zero point, then scale and zero point of the output. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 
 #include "nn/op.h"
 
-/* As many products (m, k) · (k, n) as the leading dimensions, broadcast together, count. A matrix
- * that all of them share makes them one, of all rows. */
+/* As many products (m, k) · (k, n) as the leading dimensions, broadcast together, count. A
+ * matrix that all of them share makes them one, of all rows. */
 struct nn_matmul {
     int64_t m, n, k;
     int batch_rank;

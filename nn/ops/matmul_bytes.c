@@ -1,9 +1,9 @@
 /* QLinearMatMul, MatMulInteger, and the products of 8-bit integers that the planner makes of a
  * MatMul or Gemm between DequantizeLinear and QuantizeLinear (nn/qdq.c).
  *
- * The matrix is cut into panels (nn/kernels/bytes.h), once where it is constant. Rows are copied,
- * a few at a time, to where quads of them are whole; weights of several parts meet each row
- * several times over. */
+ * The matrix is cut into panels (nn/kernels/bytes.h), once where it is constant. Rows are
+ * copied, a few at a time, to where quads of them are whole; weights of several parts meet each
+ * row several times over. */
 #include <errno.h>
 #include <string.h>
 

@@ -59,7 +59,7 @@ static void store(enum nn_weight_format format, void *to, int64_t index, float v
     case NN_WEIGHT_HALF:
         ((uint16_t *)to)[index] = nn_half_from_float(value);
         break;
-    case NN_WEIGHT_INT8: /* what is not finite is not stored: the comparison with float32 sees it */
+    case NN_WEIGHT_INT8: /* what is not finite is not stored: comparing with float32 shows it */
         ((int8_t *)to)[index] =
             fabsf(value) <= INT8_LARGEST + 1 ? (int8_t)lrintf(value) : (int8_t)0;
         break;

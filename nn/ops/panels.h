@@ -40,8 +40,9 @@ void nn_panels_multiply(const struct nn_kernels *k, const struct nn_panels *pane
                         const float *in, int64_t rows, int64_t in_step, float *out,
                         int64_t out_step);
 
-/* A part of it: of one panel, the products of inputs first..end-1. Pieces of a panel that start at
- * multiples of NN_PANEL_DEPTH and are made one after the other give the bits of the whole. */
+/* A part of it: of one panel, the products of inputs first..end-1. Pieces of a panel
+ * that start at multiples of NN_PANEL_DEPTH and are made one after the other give the
+ * bits of the whole. */
 struct nn_panels_piece {
     int64_t panel, first, end;
 };

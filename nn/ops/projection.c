@@ -11,8 +11,8 @@
 #include "nn/ops/panels.h"
 
 enum { X, W };
-/* Another one than the layer's own for W, whose layout differs: a packed file made for one kind of
- * plan must not serve the other. */
+/* Another one than the layer's own for W, whose layout differs: a packed file made for one kind
+ * of plan must not serve the other. */
 enum { WEIGHT_SLOT = 2 };
 
 struct projection {

@@ -1,10 +1,11 @@
-/* QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear: between float32 and integers of 8 or
- * 16 bits (DequantizeLinear: also of 32).
+/* QuantizeLinear, DequantizeLinear and DynamicQuantizeLinear: between float32 and integers of 8
+ * or 16 bits (DequantizeLinear: also of 32).
  *
  *     y = saturate(round(x / scale) + zero point), ties to even     x = (y - zero point) · scale
  *
- * with one scale for the tensor, one for each index of an axis (from opset 13 on), or one for each
- * block of them (from 21 on). Types of 4 bits and fewer, and float8, are refused by name. */
+ * with one scale for the tensor, one for each index of an axis (from opset 13 on), or
+ * one for each block of them (from 21 on). Types of 4 bits and fewer, and float8, are
+ * refused by name. */
 #include <errno.h>
 #include <float.h>
 #include <math.h>
@@ -286,7 +287,8 @@ static int dequantize(struct nn_op_call *call)
     return 0;
 }
 
-/* One scale for all: any axis; else the axis of scales must not be time, and time none of its. */
+/* One scale for all: any axis; else the axis of scales must not be time, and time
+ * none of its. */
 static bool linear_time(const struct nn_op_call *call, const int *in, int *out)
 {
     struct quantization q;

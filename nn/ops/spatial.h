@@ -34,8 +34,8 @@ struct nn_spatial {
 };
 
 /* The node's window over input 0 (N, C, spatial...): in, kernel, stride and dilation, for a
- * kernel of `axes` extents, which kernel_shape must be where it is given; all else is 0. Returns
- * 0, or -EINVAL or -ENOTSUP by name. */
+ * kernel of `axes` extents, which kernel_shape must be where it is given; all else is 0.
+ * Returns 0, or -EINVAL or -ENOTSUP by name. */
 int nn_spatial_window(const struct nn_op_call *call, const int64_t *kernel, int axes,
                       struct nn_spatial *ret_spatial);
 
@@ -66,8 +66,8 @@ struct nn_spatial_filters {
     int64_t in_channels, out_channels; /* of one group */
 };
 
-/* Checks the two against each other and the node's attributes. `quantum` input channels are laid
- * out as one. As nn_spatial_infer. */
+/* Checks the two against each other and the node's attributes. `quantum` input channels are
+ * laid out as one. As nn_spatial_infer. */
 int nn_spatial_filters(const struct nn_op_call *call, int weight, int64_t quantum,
                        struct nn_spatial_filters *ret_filters);
 

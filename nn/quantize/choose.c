@@ -1,8 +1,8 @@
 /* Which nodes become integers, and which values share a scale.
  *
- * From the end to the beginning: a product wants its input in 8 bits; what only moves values, and
- * sums and means, want theirs when somebody wants what they make. So nothing is rounded but for a
- * product that reads it, and what leads to the outputs stays as precise as it was. */
+ * From the end to the beginning: a product wants its input in 8 bits; what only moves values,
+ * and sums and means, want theirs when somebody wants what they make. So nothing is rounded but
+ * for a product that reads it, and what leads to the outputs stays as precise as it was. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -188,8 +188,8 @@ static void join(struct nn_quantizer *q, int a, int b)
         q->group[a] = b;
 }
 
-/* The node that alone reads the value and computes a function of each element: it belongs to the
- * node before it. */
+/* The node that alone reads the value and computes a function of each element: it belongs to
+ * the node before it. */
 static int behind_function(const struct nn_quantizer *q, const int *reader, int value)
 {
     const struct nn_node *node = q->view.readers[value] == 1 && reader[value] >= 0

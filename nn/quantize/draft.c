@@ -69,8 +69,8 @@ static int order_of_names(const void *a, const void *b)
     return x->len ? memcmp(x->data, y->data, x->len) : 0;
 }
 
-/* What names that are made end in, before the tail; none is the end of another. The first two are
- * followed by others: only values that are computed would be in their way. */
+/* What names that are made end in, before the tail; none is the end of another. The first two
+ * are followed by others: only values that are computed would be in their way. */
 static const char *const endings[] = {"_weight", "_bias",       "_quantized", "_dequantized",
                                       "_scale",  "_zero_point", "_folded",    "_spelled"};
 enum { COMPUTED_ONLY = 2 };
@@ -147,8 +147,8 @@ static bool is_initializer(const struct nn_draft *draft, const ProtobufCBinaryDa
     return false;
 }
 
-/* Files before IR version 4 list initializers as inputs, which since then says that they are mere
- * defaults. */
+/* Files before IR version 4 list initializers as inputs, which since then says that they are
+ * mere defaults. */
 static void drop_defaults(struct nn_draft *draft)
 {
     size_t kept = 0;
@@ -329,7 +329,7 @@ int nn_draft_sort(struct nn_draft *draft, const struct nn_model *model, struct n
     return 0;
 }
 
-/* --- what comes of it ---------------------------------------------------------------------- */
+/* --- what comes of it --------------------------------------------------------------------- */
 
 /* Graphs within nodes may read any of them: their bytes are not looked into. */
 static bool has_graphs(const struct nn_draft *draft)

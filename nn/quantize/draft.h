@@ -1,8 +1,8 @@
 /* An ONNX model being rewritten. Private to nn/.
  *
- * It begins as the messages of the file that was read, which it borrows and never changes: what a
- * node or list becomes is made anew, in the draft's pool. What nobody touches, fields that our
- * schema does not know included, is written as it was read.
+ * It begins as the messages of the file that was read, which it borrows and never changes: what
+ * a node or list becomes is made anew, in the draft's pool. What nobody touches, fields that
+ * our schema does not know included, is written as it was read.
  *
  * Thread: one at a time. */
 #ifndef NN_QUANTIZE_DRAFT_H
@@ -31,8 +31,8 @@ struct nn_draft {
 int nn_draft_open(struct nn_draft *draft, const void *data, size_t size, struct nn_error *err);
 void nn_draft_finish(struct nn_draft *draft);
 
-/* Another one of the same messages, as far as they have been rewritten, to be changed by itself; the
- * first must outlive it. */
+/* Another one of the same messages, as far as they have been rewritten, to be changed by
+ * itself; the first must outlive it. */
 int nn_draft_copy(struct nn_draft *draft, const struct nn_draft *from, struct nn_error *err);
 
 int nn_draft_no_memory(const struct nn_draft *draft, struct nn_error *err);
@@ -58,7 +58,8 @@ bool nn_draft_add_attribute(struct nn_draft *draft, Onnx__NodeProto *node,
  * memory. */
 const char *nn_draft_name(struct nn_draft *draft, const char *stem, const char *what);
 
-/* A new initializer of that name, over a copy of the elements. Returns the name, NULL: no memory. */
+/* A new initializer of that name, over a copy of the elements. Returns the name,
+ * NULL: no memory. */
 const char *nn_draft_constant(struct nn_draft *draft, const char *name,
                               const struct nn_tensor *tensor);
 
@@ -69,14 +70,15 @@ int nn_draft_sweep(struct nn_draft *draft, struct nn_error *err);
 int nn_draft_pack(struct nn_draft *draft, void **ret_data, size_t *ret_size,
                   struct nn_error *err);
 
-/* A plan that also gives `extra` values, none of them twice, as outputs; ret_index says as which.
- * `shapes` as nn_plan_options has them. */
+/* A plan that also gives `extra` values, none of them twice, as outputs; ret_index says as
+ * which. `shapes` as nn_plan_options has them. */
 int nn_draft_plan(const struct nn_draft *draft, const ProtobufCBinaryData *extra, size_t count,
                   const struct nn_shape *shapes, size_t *ret_index, struct nn_plan **ret_plan,
                   struct nn_error *err);
 
 /* Brings a model of an older opset up to 13: nodes whose spelling has changed are spelled anew.
- * -ENOTSUP, naming it, for one whose meaning would change or cannot be told. `shapes` as above. */
+ * -ENOTSUP, naming it, for one whose meaning would change or cannot be told.
+ * `shapes` as above. */
 enum { NN_DRAFT_OPSET = 13, NN_DRAFT_OLDEST = 7 };
 int nn_draft_raise(struct nn_draft *draft, const struct nn_shape *shapes, struct nn_error *err);
 
@@ -84,8 +86,8 @@ int nn_draft_raise(struct nn_draft *draft, const struct nn_shape *shapes, struct
  * model's node i from then on. */
 int nn_draft_sort(struct nn_draft *draft, const struct nn_model *model, struct nn_error *err);
 
-/* BatchNormalization behind a convolution that it alone reads becomes part of its weights. `model` is
- * the draft's, sorted by. */
+/* BatchNormalization behind a convolution that it alone reads becomes part of its weights.
+ * `model` is the draft's, sorted by. */
 int nn_draft_fold(struct nn_draft *draft, const struct nn_model *model, struct nn_error *err);
 
 #endif

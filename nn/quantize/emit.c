@@ -194,8 +194,8 @@ static int quantize_product(struct emitter *e, const struct nn_node *node, struc
     return 0;
 }
 
-/* Weights and bias as integers; the node's copy reads what is made of them. Both are named after
- * what the node makes, since two nodes may share weights and not their input's scale. */
+/* Weights and bias as integers; the node's copy reads what is made of them. Both are named
+ * after what the node makes, since two nodes may share weights and not their input's scale. */
 static int write_product(struct emitter *e, const struct nn_node *node, const struct product *p,
                          Onnx__NodeProto *copy)
 {

@@ -1,5 +1,5 @@
-/* BatchNormalization as part of the convolution before it, in the file: what the planner does at
- * load (nn/fuse.c) has to be done before weights are given scales, channel by channel. */
+/* BatchNormalization as part of the convolution before it, in the file: what the planner does
+ * at load (nn/fuse.c) has to be done before weights are given scales, channel by channel. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -55,8 +55,8 @@ int nn_quantize_choose(struct nn_quantizer *q, const char *const *keep, struct n
 /* The value whose number stands for all that share its scale: the least of them. */
 int nn_quantize_group(const struct nn_quantizer *q, int value);
 
-/* Which of a layer's inputs are a product's weights, along which axis its output channels lie, and
- * how many scales that makes. */
+/* Which of a layer's inputs are a product's weights, along which axis its output channels lie,
+ * and how many scales that makes. */
 struct nn_quantize_weights {
     const struct nn_tensor *tensor, *bias; /* bias: NULL without one */
     int axis;

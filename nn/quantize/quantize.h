@@ -4,22 +4,25 @@
  *     nn_quantizer_input      to be written with a sample ...
  *     nn_quantizer_observe    ... which runs, while the values within are looked at; many times
  *     nn_quantizer_write      the quantised model, an ONNX file
- *     nn_quantizer_compare    how far its layers are from the float ones over a sample; may be left out
+ *     nn_quantizer_compare    how far its layers are from the float ones over a sample; may be
+ *                             left out
  *
- * What comes out is the model as it was, with pairs of QuantizeLinear and DequantizeLinear where
- * numbers are 8-bit (the form that ONNX calls QDQ): any runtime computes it as it stands, and one
- * that can does so in integers.
+ * What comes out is the model as it was, with pairs of QuantizeLinear and DequantizeLinear
+ * where numbers are 8-bit (the form that ONNX calls QDQ): any runtime computes it as it stands,
+ * and one that can does so in integers.
  *
- *   weights      of Conv, ConvTranspose, Gemm and MatMul: int8, a scale for each output channel,
- *                zero is 0. BatchNormalization behind a convolution is part of its weights.
+ *   weights      of Conv, ConvTranspose, Gemm and MatMul: int8, a scale for each output
+ *                channel, zero is 0. BatchNormalization behind a convolution is part of its
+ *                weights.
  *   bias         int32, its scale that of the product
- *   activations  uint8, one scale and zero each, by the range that percentile percent of what was
- *                observed lies in
+ *   activations  uint8, one scale and zero each, by the range that percentile percent of what
+ *                was observed lies in
  *
  * What is quantised is what a product reads; Add and AveragePool that lead to such. Values that
- * are only moved (MaxPool, Concat, Reshape, Transpose, nearest Resize, ...) have one scale from end
- * to end, so that moving them is moving bytes. All else stays float: what makes the outputs, functions
- * of one element (which belong to the product before them), products with what is not constant.
+ * are only moved (MaxPool, Concat, Reshape, Transpose, nearest Resize, ...) have one scale from
+ * end to end, so that moving them is moving bytes. All else stays float: what makes the
+ * outputs, functions of one element (which belong to the product before them), products with
+ * what is not constant.
  *
  * Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
  * Integer-Arithmetic-Only Inference", 2018; Krishnamoorthi, "Quantizing deep convolutional
@@ -39,15 +42,16 @@ struct nn_quantizer;
 
 struct nn_quantize_options {
     double percentile; /* 50 to 100; 100: from the least to the greatest */
-    /* Nodes to leave in float: names, or patterns of the shell (fnmatch). NULL-terminated or NULL;
-     * read by create only. */
+    /* Nodes to leave in float: names, or patterns of the shell (fnmatch). NULL-terminated or
+     * NULL; read by create only. */
     const char *const *keep;
     const struct nn_shape *input_shapes; /* as nn_plan_options has them; read by create only */
 };
 
-/* Borrows `data` for the call only. 0, or as nn_model_load and nn_plan_create; -EINVAL also for a
- * name in `keep` that no node has; -ENOTSUP for a model that has integers already, has nothing to
- * quantise, or is of an opset below 13 and has a node whose meaning would change with it. */
+/* Borrows `data` for the call only. 0, or as nn_model_load and nn_plan_create; -EINVAL also
+ * for a name in `keep` that no node has; -ENOTSUP for a model that has integers already,
+ * has nothing to quantise, or is of an opset below 13 and has a node whose meaning would
+ * change with it. */
 int nn_quantizer_create(const void *data, size_t size,
                         const struct nn_quantize_options *options,
                         struct nn_quantizer **ret_quantizer, struct nn_error *err);
@@ -57,7 +61,8 @@ void nn_quantizer_destroy(struct nn_quantizer *quantizer); /* NULL is fine */
 size_t nn_quantizer_input_count(const struct nn_quantizer *quantizer);
 const struct nn_tensor *nn_quantizer_input(struct nn_quantizer *quantizer, size_t index);
 
-/* -EINVAL where a value is no finite number, naming the node that made it; or as nn_session_run. */
+/* -EINVAL where a value is no finite number, naming the node that made it; or as
+ * nn_session_run. */
 int nn_quantizer_observe(struct nn_quantizer *quantizer, struct nn_error *err);
 
 /* The caller frees *ret_data. -EINVAL when nothing was observed. */

@@ -100,7 +100,8 @@ static int prepare(struct nn_quantizer *q, const void *data, size_t size,
     return r < 0 ? r : reload(q, err);
 }
 
-/* 8-bit values that no move makes: what is known of them holds for all that share their scale. */
+/* 8-bit values that no move makes: what is known of them holds for all that share
+ * their scale. */
 static int open_sources(struct nn_quantizer *q, struct nn_error *err)
 {
     int count = 0, *values = calloc((size_t)q->model->value_count + 1, sizeof *values);

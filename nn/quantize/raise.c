@@ -1,6 +1,7 @@
-/* Opset 13 is the first whose QuantizeLinear has a scale for each channel. Between 7 and 13 most
- * operators kept their meaning: some became able to do more, some had attributes become inputs, and
- * those are spelled anew here. What is left, Softmax above all, is looked at node by node.
+/* Opset 13 is the first whose QuantizeLinear has a scale for each channel. Between 7 and 13
+ * most operators kept their meaning: some became able to do more, some had attributes become
+ * inputs, and those are spelled anew here. What is left, Softmax above all, is looked at
+ * node by node.
  *
  * Source: ONNX, docs/Changelog.md. */
 #include <errno.h>
@@ -175,8 +176,8 @@ static bool enlarges(const struct nn_draft *draft, const ProtobufCBinaryData *va
     return false;
 }
 
-/* Scales become input 2, and what was understood is said: places are multiplied by the scale and
- * rounded down. */
+/* Scales become input 2, and what was understood is said: places are multiplied by the scale
+ * and rounded down. */
 static int raise_resize(const struct raiser *r, Onnx__NodeProto *node)
 {
     struct nn_draft *draft = r->draft;

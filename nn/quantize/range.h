@@ -1,8 +1,8 @@
 /* Which numbers a value takes, and the 8-bit scale that is made of it. Private to nn/.
  *
- * Numbers are counted in bins of one width, which doubles whenever one lies beyond the last: two
- * bins become one then, and no count is lost. So the result does not depend on the order in which
- * numbers come, and a value is looked at once, whatever its range will be.
+ * Numbers are counted in bins of one width, which doubles whenever one lies beyond the last:
+ * two bins become one then, and no count is lost. So the result does not depend on the order in
+ * which numbers come, and a value is looked at once, whatever its range will be.
  *
  * Thread: plain data. */
 #ifndef NN_QUANTIZE_RANGE_H
@@ -30,8 +30,8 @@ int nn_range_add(struct nn_range *range, const float *values, size_t count);
 /* Counts what `other` has counted, too. */
 void nn_range_merge(struct nn_range *range, const struct nn_range *other);
 
-/* The limits between which `percentile` percent (50 to 100) of the numbers lie, half of the others
- * on either side; with 100, all. Precise to a bin. Both 0 when nothing was seen. */
+/* The limits between which `percentile` percent (50 to 100) of the numbers lie, half of the
+ * others on either side; with 100, all. Precise to a bin. Both 0 when nothing was seen. */
 void nn_range_cut(const struct nn_range *range, double percentile, float *ret_low,
                   float *ret_high);
 
@@ -43,7 +43,8 @@ struct nn_scale {
 struct nn_scale nn_scale_of(float low, float high);
 
 /* Scales each of `channels` rows by its own largest number to -127..127: w is about q × scale.
- * Element i belongs to channel i / inner % channels. `scales` holds the least that they may be. */
+ * Element i belongs to channel i / inner % channels. `scales` holds the least that
+ * they may be. */
 void nn_scale_weights(const float *weights, size_t count, size_t channels, size_t inner,
                       float *scales, int8_t *ret_quantized);
 

@@ -1,5 +1,5 @@
-/* Arrays for tests of kernels: numbers that are the same in every run, in memory that ends where
- * the array does. */
+/* Arrays for tests of kernels: numbers that are the same in every run, in memory that ends
+ * where the array does. */
 #ifndef TESTS_NN_KERNEL_ARRAYS_H
 #define TESTS_NN_KERNEL_ARRAYS_H
 

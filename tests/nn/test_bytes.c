@@ -1,5 +1,6 @@
-/* Every function of every table of integers (nn/kernels/bytes.h) that this processor can run, bit by
- * bit against the scalar one, at odd sizes, with every array ending where its memory ends. */
+/* Every function of every table of integers (nn/kernels/bytes.h) that this processor can
+ * run, bit by bit against the scalar one, at odd sizes, with every array ending where its
+ * memory ends. */
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,5 +1,6 @@
-/* The kernels that work on whole windows, depthwise ones and those of Winograd, against the sums
- * that define them, with every set of kernels that has them. The scalar one does without. */
+/* The kernels that work on whole windows, depthwise ones and those of Winograd, against
+ * the sums that define them, with every set of kernels that has them. The scalar one
+ * does without. */
 #include <string.h>
 
 #include "tests/nn/kernel_arrays.h"
@@ -103,7 +104,8 @@ static double transformed(const double (*t)[SIDE_MAX], size_t side,
     return sum;
 }
 
-/* Every element of every tile of a row, which starts `in->row` and `in->column` off the image. */
+/* Every element of every tile of a row, which starts `in->row` and `in->column`
+ * off the image. */
 static void check_input(const struct nn_kernels *k, struct nn_winograd_input in)
 {
     size_t image = (size_t)(in.height * in.width), side = in.m + 2;

@@ -205,8 +205,8 @@ static bool same_bits(const struct nn_session *a, const struct nn_session *b, si
     return same;
 }
 
-/* Every weight but the shortest is packed, so that small models have some, too; and a run is split
- * over two threads. */
+/* Every weight but the shortest is packed, so that small models have some, too; and a run is
+ * split over two threads. */
 static int run_packed(const struct file *file, struct nn_plan *plan,
                       const struct nn_plan_options *options, const struct data_set *set,
                       char *why, size_t why_size)

@@ -10,8 +10,8 @@
 
 static const struct nn_plan_options whole = {.time_axis = -1};
 
-/* Conv (packed, by two: no kernels have Winograd for it, whose weights are larger), Gemm (read as
- * it is), and a Conv whose normalization is folded in. */
+/* Conv (packed, by two: no kernels have Winograd for it, whose weights are larger), Gemm (read
+ * as it is), and a Conv whose normalization is folded in. */
 static struct onnx_bytes small_model(int channels)
 {
     static float weights[1 << 18];

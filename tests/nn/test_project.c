@@ -1,5 +1,5 @@
-/* The half of recurrent layers that runs once per frame: taken out where it can be, with the same
- * bits as ever. */
+/* The half of recurrent layers that runs once per frame: taken out where it can be, with the
+ * same bits as ever. */
 #include <errno.h>
 
 #include "nn/plan_parts.h"

@@ -1,5 +1,5 @@
-/* Steps with integers that the planner makes between DequantizeLinear and QuantizeLinear (nn/qdq.c):
- * against the graph as it is written, which the reference kernels run. */
+/* Steps with integers that the planner makes between DequantizeLinear and QuantizeLinear
+ * (nn/qdq.c): against the graph as it is written, which the reference kernels run. */
 #include <math.h>
 
 #include "nn/plan.h"
@@ -44,8 +44,8 @@ static void add_dq(struct onnx *b, const char *x, const char *step, const char *
     onnx_node(b, "DequantizeLinear", inputs, y);
 }
 
-/* Constant int8 weights `w8` of random numbers as floats `w`, a scale for each of `channels` along
- * `axis`. */
+/* Constant int8 weights `w8` of random numbers as floats `w`, a scale for each of `channels`
+ * along `axis`. */
 static void add_weights(struct onnx *b, struct onnx_dims dims, int axis, uint32_t *state)
 {
     static int8_t w[MOST];
@@ -94,8 +94,8 @@ static bool has_method(const struct nn_plan *plan, const char *op, const char *m
     return false;
 }
 
-/* Runs the model on random numbers with both kernels. Bytes may differ by `steps`, floats by 1e-4.
- * `op` must be done as `method` says with the best kernels (NULL: not asked). */
+/* Runs the model on random numbers with both kernels. Bytes may differ by `steps`, floats by
+ * 1e-4. `op` must be done as `method` says with the best kernels (NULL: not asked). */
 static void check(struct onnx *b, int steps, const char *op, const char *method, uint32_t seed)
 {
     static float x[MOST];
@@ -130,7 +130,7 @@ static void check(struct onnx *b, int steps, const char *op, const char *method,
     net_free(&reference);
 }
 
-/* --- products ------------------------------------------------------------------------------ */
+/* --- products ----------------------------------------------------------------------------- */
 
 static const char *const activations[] = {"",        "Relu",      "Clip", "LeakyRelu",
                                           "Sigmoid", "HardSwish", "Tanh"};
@@ -255,7 +255,7 @@ START_TEST(sums_that_may_not_fit_stay_floats)
 }
 END_TEST
 
-/* --- moves, tables, sums ------------------------------------------------------------------- */
+/* --- moves, tables, sums ------------------------------------------------------------------ */
 
 START_TEST(bytes_are_moved_exactly_and_their_steps_meet)
 {
@@ -336,7 +336,7 @@ START_TEST(a_sum_differs_by_at_most_one_step)
 }
 END_TEST
 
-/* --- what is left as it is ------------------------------------------------------------------ */
+/* --- what is left as it is ---------------------------------------------------------------- */
 
 START_TEST(weights_that_do_not_fit_the_pattern_are_floats)
 {

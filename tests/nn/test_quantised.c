@@ -1,5 +1,5 @@
-/* Operators on integers of 8 bits (nn/ops/quantize.c, conv_bytes.c, matmul_bytes.c), with the best
- * and the reference kernels, against sums written out here. */
+/* Operators on integers of 8 bits (nn/ops/quantize.c, conv_bytes.c, matmul_bytes.c), with the
+ * best and the reference kernels, against sums written out here. */
 #include <errno.h>
 #include <math.h>
 
@@ -44,7 +44,8 @@ static int saturated(double value, enum nn_type type, int zero)
     return (int)(rounded < low ? low : rounded > low + 255 ? low + 255 : rounded);
 }
 
-/* Runs a model with one input that each of the kernels gives the same output for, and copies it. */
+/* Runs a model with one input that each of the kernels gives the same output for,
+ * and copies it. */
 static size_t run_both(struct onnx *b, const void *x, void *y, size_t room)
 {
     struct nn_model *model = net_load(b);
@@ -265,7 +266,7 @@ START_TEST(a_quantised_convolution_is_the_rounded_one)
 }
 END_TEST
 
-/* --- products of matrices ------------------------------------------------------------------ */
+/* --- products of matrices ----------------------------------------------------------------- */
 
 START_TEST(products_of_integers_are_exact)
 {
@@ -352,7 +353,7 @@ START_TEST(a_quantised_product_scales_columns_and_saturates)
 }
 END_TEST
 
-/* --- quantising ---------------------------------------------------------------------------- */
+/* --- quantising --------------------------------------------------------------------------- */
 
 START_TEST(quantising_rounds_ties_to_even_and_saturates)
 {

@@ -1,4 +1,5 @@
-/* Post-training quantisation: ranges and scales of known numbers, and what becomes of small graphs. */
+/* Post-training quantisation: ranges and scales of known numbers, and what becomes of
+ * small graphs. */
 #include <errno.h>
 #include <math.h>
 
@@ -186,7 +187,8 @@ static void add_conv(struct onnx *o, const char *in, const char *out, int64_t ch
     onnx_attribute_ints(o, "pads", 4, (int64_t[]){1, 1, 1, 1});
 }
 
-/* Conv, BatchNormalization, ReLU; halves that are pooled and joined; Conv; a mean and Softmax. */
+/* Conv, BatchNormalization, ReLU; halves that are pooled and joined; Conv; a mean
+ * and Softmax. */
 static struct onnx_bytes network(int64_t opset)
 {
     struct onnx o = onnx_start(opset);
@@ -534,7 +536,8 @@ START_TEST(layers_are_told_with_their_noise)
 }
 END_TEST
 
-/* Dense layers in each spelling, a transposed convolution in groups, a sum: all that is a product. */
+/* Dense layers in each spelling, a transposed convolution in groups, a sum: all that
+ * is a product. */
 START_TEST(every_kind_of_product_is_quantised)
 {
     struct onnx o = onnx_start(17);

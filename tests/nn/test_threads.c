@@ -1,6 +1,6 @@
-/* Threads within a run: every part is done once, runs side by side do not get in each other's way,
- * and what comes out is the same bytes for any number of them. This program says that there are
- * PROCESSORS processors, so that plans on any machine use several threads. */
+/* Threads within a run: every part is done once, runs side by side do not get in each other's
+ * way, and what comes out is the same bytes for any number of them. This program says that
+ * there are PROCESSORS processors, so that plans on any machine use several threads. */
 #include <errno.h>
 #include <dirent.h>
 #include <pthread.h>
@@ -426,7 +426,7 @@ START_TEST(random_graphs_give_the_same_bytes)
 }
 END_TEST
 
-/* --- Sessions ------------------------------------------------------------------------------ */
+/* --- Sessions ----------------------------------------------------------------------------- */
 
 START_TEST(sessions_share_the_helpers_of_their_plan)
 {

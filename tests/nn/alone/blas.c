@@ -1,4 +1,5 @@
-/* In the place of nn/kernels/blas.c where there is no OpenBLAS for the processor: plain products. */
+/* In the place of nn/kernels/blas.c where there is no OpenBLAS for the processor:
+ * plain products. */
 #include "nn/kernels/tables.h"
 
 void nn_kernels_blas_init(void)

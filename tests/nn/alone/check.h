@@ -1,5 +1,5 @@
-/* As much of Check as the tests of kernels use, for processors there is no Check for: each test in
- * a process of its own, reported in TAP. Nothing limits their time: the caller does.
+/* As much of Check as the tests of kernels use, for processors there is no Check for: each test
+ * in a process of its own, reported in TAP. Nothing limits their time: the caller does.
  *
  * After the names of Check 0.15, https://libcheck.github.io/check/. */
 #ifndef TESTS_NN_ALONE_CHECK_H

@@ -1,4 +1,5 @@
-/* pipeline/scene/scene.c: the renderer through its header. Rates are low where only labels count. */
+/* pipeline/scene/scene.c: the renderer through its header. Rates are low where only
+ * labels count. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
