@@ -8,6 +8,8 @@ bool nn_filters_find(const struct nn_op *op, const struct nn_node *node,
     if (op != &nn_op_conv && op != &nn_op_conv_transpose)
         return false;
     struct nn_filters found = {.groups = nn_node_int(node, "group", 1)};
+    if (found.groups < 1 || found.groups > weight->dim[0] || weight->dim[0] % found.groups != 0)
+        return false;
     if (op == &nn_op_conv) {
         found.channels = weight->dim[0];
         found.taps = nn_shape_extent(weight, 1, weight->rank);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/filters.h"
 #include "nn/quantize/parts.h"
 
 /* --- products ----------------------------------------------------------------------------- */
@@ -76,9 +77,12 @@ const char *nn_quantize_weights_of(const struct nn_quantizer *q, const struct nn
     w.channels = (size_t)shape->dim[w.axis];
     w.inner = (size_t)nn_shape_extent(shape, w.axis + 1, shape->rank);
     if (node->op != &nn_op_matmul && nn_view_input(node, 2) != NN_VALUE_NONE) {
-        int64_t groups = node->op == &nn_op_conv_transpose ? nn_node_int(node, "group", 1) : 1;
+        struct nn_filters filters;
+        int64_t outputs = nn_filters_find(node->op, node, shape, &filters)
+                              ? filters.channels
+                              : (int64_t)w.channels;
         w.bias = nn_view_floats(&q->view, node, 2);
-        if (!w.bias || nn_shape_count(&w.bias->shape) != (int64_t)w.channels * groups)
+        if (!w.bias || nn_shape_count(&w.bias->shape) != outputs)
             return "its bias is computed, or broadcast";
     }
     *ret_weights = w;

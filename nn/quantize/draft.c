@@ -257,6 +257,14 @@ Onnx__NodeProto *nn_draft_edit(struct nn_draft *draft, const Onnx__NodeProto *no
     return copy;
 }
 
+const ProtobufCBinaryData *nn_draft_first_output(const Onnx__NodeProto *node)
+{
+    size_t i = 0;
+    while (i + 1 < node->n_output && node->output[i].len == 0)
+        i++;
+    return &node->output[i];
+}
+
 const Onnx__AttributeProto *nn_draft_attribute(const Onnx__NodeProto *node, const char *name)
 {
     for (size_t i = 0; i < node->n_attribute; i++)
@@ -298,15 +306,6 @@ static int order_of_made(const void *a, const void *b)
     return order_of_names(&((const struct made *)a)->name, &((const struct made *)b)->name);
 }
 
-/* The first output that has a name: every node makes one. */
-static ProtobufCBinaryData first_output(const Onnx__NodeProto *node)
-{
-    size_t i = 0;
-    while (i + 1 < node->n_output && node->output[i].len == 0)
-        i++;
-    return node->output[i];
-}
-
 int nn_draft_sort(struct nn_draft *draft, const struct nn_model *model, struct nn_error *err)
 {
     size_t count = draft->nodes.count;
@@ -314,7 +313,8 @@ int nn_draft_sort(struct nn_draft *draft, const struct nn_model *model, struct n
     if (!made)
         return nn_error_set(err, -ENOMEM, "no memory to rewrite the model");
     for (size_t i = 0; i < count; i++)
-        made[i] = (struct made){first_output(nn_draft_node(draft, i)), nn_draft_node(draft, i)};
+        made[i] = (struct made){*nn_draft_first_output(nn_draft_node(draft, i)),
+                                nn_draft_node(draft, i)};
     qsort(made, count, sizeof *made, order_of_made);
     for (size_t i = 0; i < count; i++) {
         const struct nn_node *node = &model->nodes[i];

@@ -48,6 +48,9 @@ bool nn_draft_push(struct nn_draft *draft, struct nn_draft_list *list, void *ite
 Onnx__NodeProto *nn_draft_edit(struct nn_draft *draft, const Onnx__NodeProto *node,
                                size_t inputs);
 
+/* The first output that has a name: every node of a loaded model makes one. */
+const ProtobufCBinaryData *nn_draft_first_output(const Onnx__NodeProto *node);
+
 const Onnx__AttributeProto *nn_draft_attribute(const Onnx__NodeProto *node, const char *name);
 /* From a node that may be changed. */
 void nn_draft_drop_attribute(Onnx__NodeProto *node, const char *name);

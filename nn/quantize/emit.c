@@ -166,6 +166,19 @@ static void fit_scales(struct product *p, float input_scale, int64_t biases)
     }
 }
 
+/* A sample cannot show what is wrong with them where their product is an output. */
+static int check_finite(const struct emitter *e, const struct nn_node *node,
+                        const struct nn_tensor *tensor)
+{
+    int64_t count = nn_shape_count(&tensor->shape);
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(((const float *)tensor->data)[i]))
+            return nn_error_set(e->err, -EINVAL,
+                                "node '%.80s' (%s): a weight or bias is no finite number",
+                                node->name, node->op->name);
+    return 0;
+}
+
 static int quantize_product(struct emitter *e, const struct nn_node *node, struct product *p)
 {
     const struct nn_quantize_weights *w = &p->w;
@@ -178,11 +191,11 @@ static int quantize_product(struct emitter *e, const struct nn_node *node, struc
     p->bias = calloc((size_t)biases + 1, sizeof *p->bias);
     if (!p->scales || !p->weights || !p->bias_scales || !p->bias)
         return no_memory(e);
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(((const float *)w->tensor->data)[i]))
-            return nn_error_set(e->err, -EINVAL,
-                                "node '%.80s' (%s): a weight is no finite number", node->name,
-                                node->op->name);
+    int r = check_finite(e, node, w->tensor);
+    if (r == 0 && w->bias)
+        r = check_finite(e, node, w->bias);
+    if (r < 0)
+        return r;
     fit_scales(p, input_scale, biases);
     nn_scale_weights(w->tensor->data, count, w->channels, w->inner, p->scales, p->weights);
     for (int64_t i = 0; i < biases; i++) {

@@ -79,14 +79,14 @@ static int absorb(struct folder *f, int conv, int normalization, const char *wei
 static int fold_node(struct folder *f, int index)
 {
     const struct nn_node *node = &f->model->nodes[index];
-    const struct nn_node *conv = nn_view_sole_producer(&f->view, node->inputs[0]);
-    if (node->op != &nn_op_batch_normalization || !conv || !gives_one_output(node) ||
+    if (node->op != &nn_op_batch_normalization || !gives_one_output(node) ||
         nn_normalization_is_of_batch(node))
         return 0;
-    const struct nn_tensor *weight = nn_view_floats(&f->view, conv, 1);
+    const struct nn_node *conv = nn_view_sole_producer(&f->view, node->inputs[0]);
+    const struct nn_tensor *weight = conv ? nn_view_floats(&f->view, conv, 1) : NULL;
     struct nn_filters filters;
-    if (!weight || !nn_filters_find(conv->op, conv, &weight->shape, &filters) ||
-        filters.channels == 0)
+    if (!weight || weight->shape.rank < 2 ||
+        !nn_filters_find(conv->op, conv, &weight->shape, &filters) || filters.channels == 0)
         return 0;
     const struct nn_normalization n = {
         .scale = floats(f, node, 1, filters.channels),

@@ -112,9 +112,15 @@ static int open_sources(struct nn_quantizer *q, struct nn_error *err)
     }
     int r = watch_open(&q->sources, q, &q->draft, values, count, err);
     q->ranges = calloc((size_t)count + 1, sizeof *q->ranges);
-    for (int i = 0; i < count && r == 0; i++)
-        if (!q->ranges || nn_range_init(&q->ranges[i]) < 0)
+    for (int i = 0; i < count && r == 0; i++) {
+        /* No plan has checked what reads it, where that is needed by no output. */
+        enum nn_type type = watch_tensor(&q->sources, i)->type;
+        if (type != NN_TYPE_FLOAT)
+            r = nn_error_set(err, -EINVAL, "'%.80s' is %s; what a product reads is float32",
+                             q->model->values[values[i]].name, nn_type_name(type));
+        else if (!q->ranges || nn_range_init(&q->ranges[i]) < 0)
             r = nn_error_set(err, -ENOMEM, "no memory to quantise the model");
+    }
     return r;
 }
 

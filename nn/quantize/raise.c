@@ -32,7 +32,8 @@ static int add_input(const struct raiser *r, Onnx__NodeProto *node, size_t index
                      const char *what, const struct nn_tensor *tensor)
 {
     struct nn_draft *draft = r->draft;
-    char *first = nn_pool_string(&draft->pool, node->output[0].data, node->output[0].len);
+    const ProtobufCBinaryData *output = nn_draft_first_output(node);
+    char *first = nn_pool_string(&draft->pool, output->data, output->len);
     char stem[1024 + 32];
     if (!first)
         return nn_draft_no_memory(draft, r->err);

@@ -495,6 +495,87 @@ START_TEST(what_cannot_be_quantised_is_told_in_a_line)
 }
 END_TEST
 
+/* ConvTranspose of 3 channels in groups, BatchNormalization behind it. */
+static struct onnx_bytes grouped(int64_t groups)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1, 3, SIDE, SIDE));
+    add_noise(&o, "w", DIMS(3, 2, 2, 2), 0.5f);
+    onnx_node(&o, "ConvTranspose", "x w", "a");
+    onnx_attribute_int(&o, "group", groups);
+    add_noise(&o, "n", DIMS(4), 1);
+    onnx_node(&o, "BatchNormalization", "a n n n n", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    return onnx_finish(&o);
+}
+
+static struct onnx_bytes biased(float bias)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1, 3, SIDE, SIDE));
+    add_noise(&o, "w", DIMS(2, 3, 3, 3), 0.5f);
+    onnx_floats(&o, "b", DIMS(2), (float[]){1, bias});
+    onnx_node(&o, "Conv", "x w b", "y");
+    onnx_output(&o, "y", 1, SCALAR);
+    return onnx_finish(&o);
+}
+
+/* What a plan would refuse, before one was made; nodes whose results nobody reads are in none. */
+START_TEST(what_no_plan_has_checked_is_refused)
+{
+    expect_refusal(grouped(0), NULL, -EINVAL, "(ConvTranspose)");
+    expect_refusal(grouped(2), NULL, -EINVAL, "(ConvTranspose)");
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1, 3, SIDE, SIDE));
+    onnx_input(&o, "bytes", 2, DIMS(1, 3, SIDE, SIDE));
+    add_conv(&o, "x", "y", 3, 2);
+    add_conv(&o, "bytes", "unread", 3, 2);
+    onnx_output(&o, "y", 1, SCALAR);
+    expect_refusal(onnx_finish(&o), NULL, -EINVAL, "'bytes' is uint8");
+}
+END_TEST
+
+START_TEST(weights_and_biases_must_be_numbers)
+{
+    const float bad[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct onnx_bytes model = biased(bad[i]);
+        struct nn_quantizer *q = open_quantizer(&model, 100, NULL);
+        struct nn_error err = {""};
+        void *data = NULL;
+        size_t size;
+        observe(q, 1);
+        ck_assert_int_eq(nn_quantizer_write(q, &data, &size, &err), -EINVAL);
+        ck_assert_msg(strstr(err.text, "node 'y' (Conv): a weight or bias is no finite number"),
+                      "%s", err.text);
+        nn_quantizer_destroy(q);
+        free(model.data);
+    }
+    struct onnx_bytes large = biased(1e30f), out = quantized(biased(1e30f), NULL);
+    float off = difference(&large, &out);
+    ck_assert_msg(off <= 1e25f, "%g", off);
+    free(large.data);
+    free(out.data);
+}
+END_TEST
+
+static void add_places(struct onnx *o)
+{
+    onnx_node(o, "TopK", "c", "- i");
+    onnx_attribute_int(o, "k", 2);
+    onnx_node(o, "TopK", "c", "- j");
+    onnx_attribute_int(o, "k", 3);
+    onnx_node(o, "Relu", "c", "y");
+}
+
+START_TEST(inputs_that_attributes_become_have_names_of_their_own)
+{
+    struct onnx_bytes out = quantized(older(9, add_places), NULL);
+    ck_assert_int_eq(count_nodes(&out, "TopK"), 2);
+    free(out.data);
+}
+END_TEST
+
 START_TEST(samples_must_be_there_and_be_numbers)
 {
     struct onnx_bytes model = older(13, add_relu);
@@ -619,6 +700,9 @@ int main(void)
     tcase_add_test(graphs, attributes_become_the_inputs_that_they_are_since);
     tcase_add_test(graphs, a_node_whose_meaning_would_change_is_named);
     tcase_add_test(graphs, what_cannot_be_quantised_is_told_in_a_line);
+    tcase_add_test(graphs, what_no_plan_has_checked_is_refused);
+    tcase_add_test(graphs, weights_and_biases_must_be_numbers);
+    tcase_add_test(graphs, inputs_that_attributes_become_have_names_of_their_own);
     tcase_add_test(graphs, samples_must_be_there_and_be_numbers);
     tcase_add_test(graphs, layers_are_told_with_their_noise);
     tcase_add_test(graphs, every_kind_of_product_is_quantised);
