@@ -533,12 +533,20 @@ static int rewrite_steps(struct rewriter *r)
     return e;
 }
 
+static bool is_constant(const struct nn_planner *p, const struct nn_plan_node *node)
+{
+    for (int j = 0; j < node->input_count; j++)
+        if (node->inputs[j] != NN_VALUE_NONE && !p->values[node->inputs[j]].tensor.data)
+            return false;
+    return true;
+}
+
 /* Weights that waited for a step with integers that did not come. */
 static int fold_rest(struct nn_planner *p)
 {
     for (int i = 0; i < p->node_count; i++) {
         struct nn_plan_node *node = p->nodes[i];
-        if (node->op != &nn_op_dequantize_linear || !p->values[node->inputs[0]].tensor.data)
+        if (node->op != &nn_op_dequantize_linear || !is_constant(p, node))
             continue;
         int e = nn_trace_fold(p, node);
         if (e < 0)

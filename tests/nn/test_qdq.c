@@ -373,6 +373,24 @@ START_TEST(weights_that_do_not_fit_the_pattern_are_floats)
 }
 END_TEST
 
+START_TEST(constant_bytes_may_have_a_scale_that_a_run_decides)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", NN_TYPE_FLOAT, DIMS(1, 2));
+    onnx_input(&b, "scale", NN_TYPE_FLOAT, SCALAR);
+    onnx_initializer(&b, onnx_tensor("w8", NN_TYPE_INT8, DIMS(2, 2), "\1\2\3\4", 4));
+    onnx_node(&b, "DequantizeLinear", "w8 scale", "w");
+    onnx_node(&b, "MatMul", "x w", "y");
+    onnx_output(&b, "y", NN_TYPE_FLOAT, DIMS(1, 2));
+    struct net net = net_make(&b);
+    net_set(&net, 0, (float[]){1, 10});
+    net_set(&net, 1, (float[]){0.5f});
+    net_run(&net);
+    net_expect_floats(&net, 0, DIMS(1, 2), (float[]){15.5f, 21});
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(what_several_read_is_quantised_for_each)
 {
     uint32_t state = 3;
@@ -477,6 +495,7 @@ int main(void)
     tcase_add_test(all, functions_are_tables_and_steps_change_by_one);
     tcase_add_test(all, a_sum_differs_by_at_most_one_step);
     tcase_add_test(all, weights_that_do_not_fit_the_pattern_are_floats);
+    tcase_add_test(all, constant_bytes_may_have_a_scale_that_a_run_decides);
     tcase_add_test(all, what_several_read_is_quantised_for_each);
     tcase_add_test(all, graphs_within_the_model_read_weights_that_waited);
     tcase_add_test(all, steps_with_integers_run_per_frame);
