@@ -291,8 +291,7 @@ int cli_bench(int argc, char **argv)
         &argc, &argv, "FILE|NAME",
         "Measures how fast a model runs on this machine, after a warm-up, in wall-clock time. "
         "With --threads a run is split over threads, so that it takes less time; with "
-        "--sessions "
-        "several run at a time, so that more are done.\n"
+        "--sessions several run at a time, so that more are done.\n"
         "--stream also measures its parts alone: what runs once per frame, and what runs once "
         "per window. A stream should cost little more than their sum. Without --runs the three "
         "are "
