@@ -257,18 +257,6 @@ void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *p
     }
 }
 
-/* What a run needs. */
-struct run {
-    const struct nn_winograd *w;
-    const struct nn_op_call *call;
-    const float *x, *packed, *bias, *residual;
-    float *y, *workspace;
-    float low, high;        /* of the activation, where clamping is all it does */
-    bool activates;         /* otherwise */
-    int64_t strips, groups; /* of tiles, of panels */
-    int64_t shared;         /* the strip that all threads work on, if they work on one */
-};
-
 /* Tiles that are worked on together, in the memory of one thread or of two. */
 struct strip {
     int64_t first; /* tile */
@@ -277,13 +265,14 @@ struct strip {
     float *products; /* (output channels of a group, elements, tile_width) */
 };
 
-static float *scratch_of(const struct run *run, int thread)
+static float *scratch_of(const struct nn_winograd_job *run, int thread)
 {
     return run->workspace + (size_t)thread * scratch_floats(run->w, run->call->kernels);
 }
 
 /* Strip `index`: its elements are in the memory of thread `from`, products in that of `thread`. */
-static struct strip find_strip(const struct run *run, int64_t index, int from, int thread)
+static struct strip find_strip(const struct nn_winograd_job *run, int64_t index, int from,
+                               int thread)
 {
     const struct nn_winograd *w = run->w;
     const struct nn_kernels *k = run->call->kernels;
@@ -321,8 +310,8 @@ static struct piece find_piece(const struct nn_winograd *w, int64_t first, size_
 }
 
 /* Input channels channel..end-1. */
-static void transform_strip(const struct run *run, const struct strip *s, int64_t channel,
-                            int64_t end)
+static void transform_strip(const struct nn_winograd_job *run, const struct strip *s,
+                            int64_t channel, int64_t end)
 {
     const struct nn_winograd *w = run->w;
     const struct nn_kernels *k = run->call->kernels;
@@ -347,8 +336,8 @@ static void transform_strip(const struct run *run, const struct strip *s, int64_
     }
 }
 
-static void multiply_group(const struct run *run, const struct strip *s, int64_t first_panel,
-                           int64_t panels)
+static void multiply_group(const struct nn_winograd_job *run, const struct strip *s,
+                           int64_t first_panel, int64_t panels)
 {
     const struct nn_winograd *w = run->w;
     const struct nn_kernels *k = run->call->kernels;
@@ -370,18 +359,18 @@ static void multiply_group(const struct run *run, const struct strip *s, int64_t
     }
 }
 
-static void activate(const struct run *run, float *y, size_t rows, size_t columns)
+void nn_winograd_activate(const struct nn_winograd_job *job, float *y, size_t rows,
+                          size_t columns)
 {
-    const struct nn_winograd *w = run->w;
-    for (size_t r = 0; r < rows; r++, y += w->columns) {
-        if (run->residual)
-            run->call->kernels->add(y, y, run->residual + (y - run->y), columns);
-        nn_activation_apply(run->call, y, y, columns);
+    for (size_t r = 0; r < rows; r++, y += job->w->columns) {
+        if (job->residual)
+            job->call->kernels->add(y, y, job->residual + (y - job->y), columns);
+        nn_activation_apply(job->call, y, y, columns);
     }
 }
 
 /* Outputs of one channel; `out` says where its products are. */
-static void write_channel(const struct run *run, const struct strip *s,
+static void write_channel(const struct nn_winograd_job *run, const struct strip *s,
                           struct nn_winograd_output *out, int64_t channel)
 {
     const struct nn_winograd *w = run->w;
@@ -401,13 +390,13 @@ static void write_channel(const struct run *run, const struct strip *s,
             run->y + ((p.image * w->outputs + channel) * w->rows + row) * w->columns + column;
         k->winograd_output(out);
         if (run->activates)
-            activate(run, out->y, out->rows, out->columns);
+            nn_winograd_activate(run, out->y, out->rows, out->columns);
     }
     out->p = products;
 }
 
 /* The outputs of panels that are multiplied together. */
-static void run_group(const struct run *run, const struct strip *s, int64_t group)
+static void run_group(const struct nn_winograd_job *run, const struct strip *s, int64_t group)
 {
     const struct nn_winograd *w = run->w;
     size_t tiles = run->call->kernels->tile_width;
@@ -437,11 +426,11 @@ static void run_group(const struct run *run, const struct strip *s, int64_t grou
 /* Where strips are many: each is one thread's. */
 static void run_strips(void *data, int64_t first, int64_t end, int thread)
 {
-    const struct run *run = data;
+    const struct nn_winograd_job *run = data;
     for (; first < end; first++) {
         struct strip s = find_strip(run, first, thread, thread);
         transform_strip(run, &s, 0, run->w->channels);
-        for (int64_t group = 0; group < run->groups; group++)
+        for (int64_t group = 0; group * GROUP < run->w->panels; group++)
             run_group(run, &s, group);
     }
 }
@@ -449,28 +438,42 @@ static void run_strips(void *data, int64_t first, int64_t end, int thread)
 /* Where they are few, all threads work on one: on its input channels, then on the outputs. */
 static void transform_part(void *data, int64_t first, int64_t end, int thread)
 {
-    const struct run *run = data;
+    const struct nn_winograd_job *run = data;
     struct strip s = find_strip(run, run->shared, 0, thread);
     transform_strip(run, &s, first, end);
 }
 
 static void run_groups(void *data, int64_t first, int64_t end, int thread)
 {
-    const struct run *run = data;
+    const struct nn_winograd_job *run = data;
     struct strip s = find_strip(run, run->shared, 0, thread);
     for (; first < end; first++)
         run_group(run, &s, first);
+}
+
+static void run_by_tiles(struct nn_winograd_job *run)
+{
+    const struct nn_winograd *w = run->w;
+    const struct nn_op_call *call = run->call;
+    int64_t strips = ceiling(w->tiles, (int64_t)call->kernels->tile_width);
+    double depth = (double)w->tiles * (double)w->elements * (double)w->channels;
+    if (!call->helpers || strips >= 2 * call->threads) {
+        nn_op_parallel(call, strips, depth * (double)w->outputs, run_strips, run);
+        return;
+    }
+    depth /= (double)strips;
+    for (run->shared = 0; run->shared < strips; run->shared++) {
+        nn_op_parallel(call, w->channels, TRANSFORM * depth, transform_part, run);
+        nn_op_parallel(call, ceiling(w->panels, GROUP), depth * (double)w->outputs, run_groups,
+                       run);
+    }
 }
 
 void nn_winograd_run(const struct nn_winograd *w, const struct nn_op_call *call, const float *x,
                      const float *packed, const float *bias, const float *residual, float *y,
                      float *workspace)
 {
-    if (w->by_channels) {
-        nn_winograd_channels_run(w, call, x, packed, bias, residual, y, workspace);
-        return;
-    }
-    struct run run = {
+    struct nn_winograd_job run = {
         .w = w,
         .call = call,
         .x = x,
@@ -479,22 +482,14 @@ void nn_winograd_run(const struct nn_winograd *w, const struct nn_op_call *call,
         .residual = residual,
         .y = y,
         .workspace = workspace,
-        .strips = ceiling(w->tiles, (int64_t)call->kernels->tile_width),
-        .groups = ceiling(w->panels, GROUP),
     };
     run.activates = !nn_activation_clamps(call, &run.low, &run.high) || residual;
     if (run.activates) {
         run.low = -INFINITY;
         run.high = INFINITY;
     }
-    double depth = (double)w->tiles * (double)w->elements * (double)w->channels;
-    if (!call->helpers || run.strips >= 2 * call->threads) {
-        nn_op_parallel(call, run.strips, depth * (double)w->outputs, run_strips, &run);
-        return;
-    }
-    depth /= (double)run.strips;
-    for (run.shared = 0; run.shared < run.strips; run.shared++) {
-        nn_op_parallel(call, w->channels, TRANSFORM * depth, transform_part, &run);
-        nn_op_parallel(call, run.groups, depth * (double)w->outputs, run_groups, &run);
-    }
+    if (w->by_channels)
+        nn_winograd_channels_run(&run);
+    else
+        run_by_tiles(&run);
 }

@@ -1,9 +1,6 @@
 #include "nn/ops/winograd_channels.h"
 
-#include <math.h>
 #include <string.h>
-
-#include "nn/activation.h"
 
 /* Floats of transformed tiles that are worked on together: half of a second-level cache of 1 MiB
  * has them, and products of a panel. */
@@ -27,7 +24,7 @@ static int64_t ceiling(int64_t count, int64_t of)
 
 /* How much is worked on together, and where it lies. */
 struct layout {
-    int64_t lines;         /* rows of tiles of a strip; strips */
+    int64_t lines;         /* of tiles, in a strip */
     int64_t strips;        /* through the batch */
     size_t tiles;          /* of a strip */
     size_t depth;          /* channels, rounded up to STEP */
@@ -40,13 +37,21 @@ struct layout {
     size_t out;            /* floats: (rows, columns, WIDTH) of outputs */
 };
 
-static struct layout find_layout(const struct nn_winograd *w)
+static double products_of(const struct nn_winograd *w)
+{
+    return (double)(w->tiles * w->channels) * (double)w->elements * (double)w->outputs;
+}
+
+static struct layout find_layout(const struct nn_winograd *w, int threads)
 {
     struct layout l = {.depth = (size_t)ceiling(w->channels, STEP) * STEP,
                        .side = w->pool ? w->m / 2 : w->m};
     int64_t all = w->images * w->lines, m = (int64_t)w->m;
     int64_t line = (int64_t)w->elements * w->line_tiles * (int64_t)l.depth;
     l.lines = least(STRIP_FLOATS / line > 1 ? STRIP_FLOATS / line : 1, all);
+    /* Threads share panels, or strips where panels are too few, which read all weights each. */
+    if (threads > 1 && w->panels < 2 * threads && products_of(w) > 4 * NN_OP_PARALLEL_COST)
+        l.lines = least(l.lines, ceiling(all, 2 * threads));
     /* Evenly: a short last one would read all weights for a few tiles. */
     l.lines = ceiling(all, ceiling(all, l.lines));
     l.strips = ceiling(all, l.lines);
@@ -69,19 +74,13 @@ static size_t scratch_floats(const struct layout *l)
 
 size_t nn_winograd_channels_workspace_floats(const struct nn_winograd *w, int threads)
 {
-    struct layout l = find_layout(w);
+    struct layout l = find_layout(w, threads);
     return (size_t)threads * (l.elements + scratch_floats(&l));
 }
 
 struct run {
-    const struct nn_winograd *w;
-    const struct nn_op_call *call;
-    const float *x, *packed, *bias, *residual;
-    float *y, *workspace;
-    float low, high; /* of the activation, where clamping is all it does */
-    bool activates;  /* otherwise */
+    struct nn_winograd_job job;
     struct layout layout;
-    int64_t shared; /* the strip that all threads work on, if they work on one */
 };
 
 /* Lines of tiles of one image. */
@@ -101,9 +100,9 @@ static struct strip find_strip(const struct run *run, int64_t index, int from, i
     const struct layout *l = &run->layout;
     size_t floats = l->elements + scratch_floats(l);
     struct strip s = {.line = index * l->lines,
-                      .elements = run->workspace + (size_t)from * floats};
-    s.end = least(s.line + l->lines, run->w->images * run->w->lines);
-    s.in = run->workspace + (size_t)thread * floats + l->elements;
+                      .elements = run->job.workspace + (size_t)from * floats};
+    s.end = least(s.line + l->lines, run->job.w->images * run->job.w->lines);
+    s.in = run->job.workspace + (size_t)thread * floats + l->elements;
     s.products = s.in + l->in;
     s.out = s.products + l->products;
     return s;
@@ -123,7 +122,7 @@ static struct piece find_piece(const struct nn_winograd *w, const struct strip *
 static void take_in(const struct run *run, const struct piece *p, const float *x,
                     int64_t channels, float *in)
 {
-    const struct nn_winograd *w = run->w;
+    const struct nn_winograd *w = run->job.w;
     const struct layout *l = &run->layout;
     int64_t m = (int64_t)w->m, columns = w->line_tiles * m + 2;
     int64_t there = least(w->width, columns - w->pad_left);
@@ -135,9 +134,9 @@ static void take_in(const struct run *run, const struct piece *p, const float *x
             continue;
         }
         memset(in, 0, before * sizeof *in);
-        run->call->kernels->transpose(in + before, STEP, x + row * w->width,
-                                      (size_t)(w->height * w->width), (size_t)channels,
-                                      (size_t)there);
+        run->job.call->kernels->transpose(in + before, STEP, x + row * w->width,
+                                          (size_t)(w->height * w->width), (size_t)channels,
+                                          (size_t)there);
         memset(in + behind, 0, (l->in_step - behind) * sizeof *in);
     }
 }
@@ -146,7 +145,7 @@ static void take_in(const struct run *run, const struct piece *p, const float *x
 static void transform_strip(const struct run *run, const struct strip *s, int64_t first,
                             int64_t end)
 {
-    const struct nn_winograd *w = run->w;
+    const struct nn_winograd *w = run->job.w;
     const struct layout *l = &run->layout;
     struct nn_winograd_tiles_in in = {.m = w->m,
                                       .x_step = l->in_step,
@@ -158,12 +157,13 @@ static void transform_strip(const struct run *run, const struct strip *s, int64_
         struct piece p;
         for (int64_t line = s->line; line < s->end; line += p.lines) {
             p = find_piece(w, s, line);
-            take_in(run, &p, run->x + (p.image * w->channels + channel) * w->height * w->width,
+            take_in(run, &p,
+                    run->job.x + (p.image * w->channels + channel) * w->height * w->width,
                     channels, s->in);
             in.x = s->in;
             in.v = s->elements + p.tile * l->depth + channel;
             for (int64_t i = 0; i < p.lines; i++) {
-                run->call->kernels->winograd_tiles_in(&in);
+                run->job.call->kernels->winograd_tiles_in(&in);
                 in.x += w->m * l->in_step;
                 in.v += in.n * l->depth;
             }
@@ -174,10 +174,10 @@ static void transform_strip(const struct run *run, const struct strip *s, int64_
 static void multiply_panel(const struct run *run, const struct strip *s, int64_t panel,
                            size_t columns)
 {
-    const struct nn_winograd *w = run->w;
+    const struct nn_winograd *w = run->job.w;
     const struct layout *l = &run->layout;
     size_t depth = (size_t)w->channels, width = (columns + STEP - 1) / STEP * STEP;
-    const float *weight = run->packed + (size_t)panel * WIDTH * depth * w->elements;
+    const float *weight = run->job.packed + (size_t)panel * WIDTH * depth * w->elements;
     struct nn_panel product = {.rows = (size_t)((s->end - s->line) * w->line_tiles),
                                .depth = depth,
                                .columns = width,
@@ -188,7 +188,7 @@ static void multiply_panel(const struct run *run, const struct strip *s, int64_t
         product.x = s->elements + e * l->v_step;
         product.y = s->products + e * l->p_step;
         product.weight = weight + e * depth * width;
-        run->call->kernels->panel(&product);
+        run->job.call->kernels->panel(&product);
     }
 }
 
@@ -196,33 +196,30 @@ static void multiply_panel(const struct run *run, const struct strip *s, int64_t
 static void give_out(const struct run *run, const struct piece *p, const float *out,
                      int64_t channel, int64_t channels)
 {
-    const struct nn_winograd *w = run->w;
+    const struct nn_winograd *w = run->job.w;
     int64_t side = (int64_t)run->layout.side, row = p->line * side,
             plane = w->rows * w->columns;
     size_t n = (size_t)(least(p->lines * side, w->rows - row) * w->columns);
-    float *y = run->y + (p->image * w->outputs + channel) * plane + row * w->columns;
-    run->call->kernels->transpose(y, (size_t)plane, out, WIDTH, n, (size_t)channels);
-    for (int64_t i = 0; run->activates && i < channels; i++, y += plane) {
-        if (run->residual)
-            run->call->kernels->add(y, y, run->residual + (y - run->y), n);
-        nn_activation_apply(run->call, y, y, n);
-    }
+    float *y = run->job.y + (p->image * w->outputs + channel) * plane + row * w->columns;
+    run->job.call->kernels->transpose(y, (size_t)plane, out, WIDTH, n, (size_t)channels);
+    for (int64_t i = 0; run->job.activates && i < channels; i++, y += plane)
+        nn_winograd_activate(&run->job, y, 1, n);
 }
 
 static void run_panel(const struct run *run, const struct strip *s, int64_t panel)
 {
-    const struct nn_winograd *w = run->w;
+    const struct nn_winograd *w = run->job.w;
     const struct layout *l = &run->layout;
     int64_t channel = panel * WIDTH, channels = least(w->outputs - channel, WIDTH);
     float bias[WIDTH] = {0};
-    if (run->bias)
-        memcpy(bias, run->bias + channel, (size_t)channels * sizeof *bias);
+    if (run->job.bias)
+        memcpy(bias, run->job.bias + channel, (size_t)channels * sizeof *bias);
     struct nn_winograd_tiles_out out = {.m = w->m,
                                         .p_step = l->p_step,
                                         .tile_step = WIDTH,
                                         .n = (size_t)w->line_tiles,
-                                        .low = run->low,
-                                        .high = run->high,
+                                        .low = run->job.low,
+                                        .high = run->job.high,
                                         .pool = w->pool,
                                         .y_step = (size_t)w->columns * WIDTH,
                                         .column_step = WIDTH,
@@ -238,7 +235,7 @@ static void run_panel(const struct run *run, const struct strip *s, int64_t pane
                 out.p = s->products + tile * WIDTH + k;
                 out.bias = bias + k;
                 out.y = s->out + (size_t)i * l->side * out.y_step + k;
-                run->call->kernels->winograd_tiles_out(&out);
+                run->job.call->kernels->winograd_tiles_out(&out);
             }
         }
         give_out(run, &p, s->out, channel, channels);
@@ -249,7 +246,7 @@ static void run_panel(const struct run *run, const struct strip *s, int64_t pane
 static void run_strips(void *data, int64_t first, int64_t end, int thread)
 {
     const struct run *run = data;
-    const struct nn_winograd *w = run->w;
+    const struct nn_winograd *w = run->job.w;
     for (; first < end; first++) {
         struct strip s = find_strip(run, first, thread, thread);
         transform_strip(run, &s, 0, ceiling(w->channels, STEP));
@@ -262,45 +259,31 @@ static void run_strips(void *data, int64_t first, int64_t end, int thread)
 static void transform_part(void *data, int64_t first, int64_t end, int thread)
 {
     const struct run *run = data;
-    struct strip s = find_strip(run, run->shared, 0, thread);
+    struct strip s = find_strip(run, run->job.shared, 0, thread);
     transform_strip(run, &s, first, end);
 }
 
 static void run_panels(void *data, int64_t first, int64_t end, int thread)
 {
     const struct run *run = data;
-    struct strip s = find_strip(run, run->shared, 0, thread);
+    struct strip s = find_strip(run, run->job.shared, 0, thread);
     for (; first < end; first++)
         run_panel(run, &s, first);
 }
 
-void nn_winograd_channels_run(const struct nn_winograd *w, const struct nn_op_call *call,
-                              const float *x, const float *packed, const float *bias,
-                              const float *residual, float *y, float *workspace)
+void nn_winograd_channels_run(const struct nn_winograd_job *job)
 {
-    struct run run = {.w = w,
-                      .call = call,
-                      .x = x,
-                      .packed = packed,
-                      .bias = bias,
-                      .residual = residual,
-                      .y = y,
-                      .workspace = workspace,
-                      .layout = find_layout(w)};
-    run.activates = !nn_activation_clamps(call, &run.low, &run.high) || residual;
-    if (run.activates) {
-        run.low = -INFINITY;
-        run.high = INFINITY;
-    }
+    const struct nn_winograd *w = job->w;
+    const struct nn_op_call *call = job->call;
+    struct run run = {.job = *job, .layout = find_layout(w, call->threads)};
     const struct layout *l = &run.layout;
-    double products = (double)(w->images * w->lines * w->line_tiles) * (double)w->elements *
-                      (double)w->channels * (double)w->outputs;
+    double products = products_of(w);
     if (!call->helpers || l->strips >= 2 * call->threads) {
         nn_op_parallel(call, l->strips, products, run_strips, &run);
         return;
     }
     products /= (double)l->strips;
-    for (run.shared = 0; run.shared < l->strips; run.shared++) {
+    for (run.job.shared = 0; run.job.shared < l->strips; run.job.shared++) {
         nn_op_parallel(call, ceiling(w->channels, STEP), (double)l->elements, transform_part,
                        &run);
         nn_op_parallel(call, w->panels, products, run_panels, &run);

@@ -9,12 +9,25 @@
 
 #include "nn/ops/winograd.h"
 
+/* A run, in either way. */
+struct nn_winograd_job {
+    const struct nn_winograd *w;
+    const struct nn_op_call *call;
+    const float *x, *packed, *bias, *residual;
+    float *y, *workspace;
+    float low, high; /* of the activation, where clamping is all it does */
+    bool activates;  /* otherwise */
+    int64_t shared;  /* the strip that all threads work on, if they work on one */
+};
+
+/* Where job->activates: the residual and the activation, on so many of a plane's numbers. */
+void nn_winograd_activate(const struct nn_winograd_job *job, float *y, size_t rows,
+                          size_t columns);
+
 size_t nn_winograd_channels_workspace_floats(const struct nn_winograd *w, int threads);
 
-/* As nn_winograd_run. Weights are (panels, elements, channels, columns): panels of NN_PANEL_COLUMNS
- * output channels, the last one as wide as they need, rounded up to NN_PANEL_STEP. */
-void nn_winograd_channels_run(const struct nn_winograd *w, const struct nn_op_call *call,
-                              const float *x, const float *packed, const float *bias,
-                              const float *residual, float *y, float *workspace);
+/* Weights are (panels, elements, channels, columns): panels of NN_PANEL_COLUMNS output channels, the
+ * last one as wide as they need, rounded up to NN_PANEL_STEP. */
+void nn_winograd_channels_run(const struct nn_winograd_job *job);
 
 #endif
