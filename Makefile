@@ -12,7 +12,7 @@ PACKAGES = gcc clang clang-format libclang-rt-14-dev meson ninja-build pkg-confi
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps build demo test test-release test-asan bench bench-networks bench-memory bench-http bench-store accept reference format clean
+.PHONY: all deps build demo test test-release test-asan bench bench-networks bench-memory bench-http bench-store accept fuzz reference format clean
 
 all: build
 
@@ -91,8 +91,19 @@ reference: build
 accept: build
 	python3 tests/accept/run.py $(BUILD)
 
+# Every target of tests/fuzz, or those in TARGET, with clang's libFuzzer, ASan and UBSan: each until it
+# has done so many executions, or so many seconds have passed. Exit 1 when something was found.
+FUZZ_RUNS ?= 10000000
+FUZZ_SECONDS ?= 3600
+$(BUILD)-fuzz/build.ninja: | deps
+	CC=clang meson setup $(BUILD)-fuzz -Dfuzzing=true -Dbuildtype=debugoptimized \
+		-Db_sanitize=address,undefined -Db_lundef=false
+
+fuzz: $(BUILD)-fuzz/build.ninja
+	python3 tests/fuzz/run.py --runs $(FUZZ_RUNS) --seconds $(FUZZ_SECONDS) $(BUILD)-fuzz $(TARGET)
+
 format: | deps
 	find nn record store api pipeline daemon cli tests -name '*.[ch]' -exec clang-format -i {} +
 
 clean:
-	rm -rf $(BUILD) $(BUILD)-asan
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz
