@@ -489,8 +489,7 @@ void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
 {
     *ret_info = (struct nn_plan_info){
         .kernels = plan->kernels->name,
-        .arena_bytes = plan->input_bytes + plan->arena_bytes + plan->ring_bytes +
-                       plan->frame.late_bytes + plan->window.late_bytes,
+        .arena_bytes = nn_session_bytes(plan),
         .weight_bytes = plan->pool.used_bytes,
         .weight_error = fmax(weight_error(&plan->frame), weight_error(&plan->window)),
         .threads = plan->thread_count,

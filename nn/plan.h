@@ -81,7 +81,7 @@ const struct nn_value_info *nn_plan_output(const struct nn_plan *plan, size_t in
 
 struct nn_plan_info {
     const char *kernels; /* "scalar", "avx2", ... (nn/kernels/kernels.h): for logs and bench */
-    size_t arena_bytes;  /* memory of one session: inputs, activations, ring */
+    size_t arena_bytes;  /* all memory of one session: inputs, activations, rings, calls */
     size_t weight_bytes; /* packed and folded constants, shared by all sessions */
     double weight_error; /* the largest relative change of a layer's outputs by how its weights
                             * are stored, as measured (nn/ops/dense.h); 0: all are float32 */
@@ -109,6 +109,7 @@ struct nn_plan_layer {
     bool per_frame;    /* before the cut: runs once per frame */
     /* How its operator does the work, where it has several ways; else NULL. Static text. */
     const char *method;
+    size_t packed_bytes; /* of the plan's memory: its weights in the operator's own layout */
     int fused_into; /* the layer that does its work along with its own; -1: runs by itself */
 };
 size_t nn_plan_layer_count(const struct nn_plan *plan);

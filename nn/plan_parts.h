@@ -53,6 +53,9 @@ struct nn_plan {
     size_t ring_bytes;
 };
 
+/* What a session of the plan allocates (nn/session.c). */
+size_t nn_session_bytes(const struct nn_plan *plan);
+
 /* The helpers of a plan for several threads, if they are not there yet. 0 or negative errno
  * with err written. Any thread. */
 int nn_plan_start_threads(struct nn_plan *plan, struct nn_error *err);

@@ -253,13 +253,16 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, bool la
     /* What the planner made of a layer knows no other shapes. */
     if (late && !node->op->infer && !node->bodies)
         return nn_op_fail(&step->call, -ENOTSUP, "each run would decide its shape");
+    size_t before = parts->pool->used_bytes;
     int r = late ? find_shapes(b, node, step) : 0;
     if (r == 0)
         r = node->bodies ? nn_body_prepare(parts, node, &step->call)
             : late       ? prepare_late(b, step)
                          : nn_plan_prepare(&step->call);
-    if (node->layer >= 0)
+    if (node->layer >= 0) {
         parts->layers[node->layer].method = step->call.method;
+        parts->layers[node->layer].packed_bytes = parts->pool->used_bytes - before;
+    }
     step->call.pool = NULL;
     step->call.constants = NULL;
     step->call.err = NULL;

@@ -14,30 +14,46 @@ struct nn_session {
     struct nn_plan *plan;
     struct nn_tensor *inputs, *outputs;
     struct nn_run window, frame;
-    void *memory; /* as allocated; the parts below are 64-byte aligned in it */
+    void *memory; /* as allocated; all else is in it, 64-byte aligned */
     char *input_bytes, *arena, *rings, *runs;
     int kept; /* frames in the rings */
     int next; /* slot of the next frame */
 };
+
+/* What runs write: inputs, arena and rings. */
+static size_t data_bytes(const struct nn_plan *plan)
+{
+    return plan->input_bytes + plan->arena_bytes + plan->ring_bytes;
+}
+
+/* All of it, the parts 64-byte aligned. */
+static size_t memory_bytes(const struct nn_plan *plan)
+{
+    size_t views = (size_t)(plan->input_count + plan->output_count) * sizeof(struct nn_tensor);
+    return data_bytes(plan) + nn_run_bytes(&plan->window) + nn_run_bytes(&plan->frame) + views +
+           NN_ARENA_ALIGNMENT;
+}
+
+size_t nn_session_bytes(const struct nn_plan *plan)
+{
+    return sizeof(struct nn_session) + memory_bytes(plan);
+}
 
 /* calloc, so that pages nobody writes (the whole-run input of a streaming session) cost
  * nothing. */
 static int allocate(struct nn_session *s)
 {
     const struct nn_plan *plan = s->plan;
-    size_t inputs = plan->input_bytes;
-    size_t runs = nn_run_bytes(&plan->window) + nn_run_bytes(&plan->frame);
-    s->memory =
-        calloc(1, inputs + plan->arena_bytes + plan->ring_bytes + runs + NN_ARENA_ALIGNMENT);
-    s->inputs = calloc((size_t)plan->input_count + 1, sizeof *s->inputs);
-    s->outputs = calloc((size_t)plan->output_count, sizeof *s->outputs);
-    if (!s->memory || !s->inputs || !s->outputs)
+    s->memory = calloc(1, memory_bytes(plan));
+    if (!s->memory)
         return -ENOMEM;
-    nn_pages_prefer_huge(s->memory, inputs + plan->arena_bytes + plan->ring_bytes);
+    nn_pages_prefer_huge(s->memory, data_bytes(plan));
     s->input_bytes = (char *)nn_arena_aligned((uintptr_t)s->memory);
-    s->arena = s->input_bytes + inputs;
+    s->arena = s->input_bytes + plan->input_bytes;
     s->rings = s->arena + plan->arena_bytes;
     s->runs = s->rings + plan->ring_bytes;
+    s->inputs = (void *)(s->runs + nn_run_bytes(&plan->window) + nn_run_bytes(&plan->frame));
+    s->outputs = s->inputs + plan->input_count;
     return 0;
 }
 
@@ -82,8 +98,6 @@ void nn_session_destroy(struct nn_session *session)
         return;
     nn_plan_unref(session->plan);
     free(session->memory);
-    free(session->inputs);
-    free(session->outputs);
     free(session);
 }
 

@@ -1,69 +1,12 @@
 /* Who allocates when: nothing while a session runs, and every failure before that is an error,
- * not a crash. The allocator of this program counts, and fails when told; with a sanitizer,
- * which has its own, the tests say so and skip. */
+ * not a crash. The allocator of this program counts, and fails when told (allocator.h); with a
+ * sanitizer, which has its own, the tests say so and skip. */
 #include <errno.h>
-#include <stdatomic.h>
 #include <sys/stat.h>
 
+#include "tests/nn/allocator.h"
 #include "tests/nn/cnn_lstm.h"
 #include "tests/nn/packing.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OWN_ALLOCATOR 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_ALLOCATOR 0
-#endif
-#endif
-#ifndef OWN_ALLOCATOR
-#define OWN_ALLOCATOR 1
-#endif
-
-static atomic_long allocations;
-static long fail_at = -1; /* this allocation from now fails; -1: none */
-
-#if OWN_ALLOCATOR
-
-/* glibc's own, by the names it exports for interposers like this one. */
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *pointer, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-
-void *malloc(size_t size);
-void *calloc(size_t count, size_t size);
-void *realloc(void *pointer, size_t size);
-void *aligned_alloc(size_t alignment, size_t size);
-
-static bool refuse(void)
-{
-    allocations++;
-    bool refused = fail_at >= 0 && fail_at-- == 0;
-    errno = refused ? ENOMEM : errno; /* glibc insists */
-    return refused;
-}
-
-void *malloc(size_t size)
-{
-    return refuse() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-    return refuse() ? NULL : __libc_calloc(count, size);
-}
-
-void *realloc(void *pointer, size_t size)
-{
-    return refuse() ? NULL : __libc_realloc(pointer, size);
-}
-
-void *aligned_alloc(size_t alignment, size_t size)
-{
-    return refuse() ? NULL : __libc_memalign(alignment, size);
-}
-
-#endif
 
 static struct onnx_bytes read_model(const char *path)
 {
@@ -269,6 +212,31 @@ START_TEST(streaming_the_shared_networks_allocates_nothing)
 }
 END_TEST
 
+START_TEST(a_session_is_as_large_as_the_plan_says)
+{
+    if (!OWN_ALLOCATOR)
+        return;
+    struct net nets[] = {
+        net_plan(load(scene_model()), &(struct nn_plan_options){.time_axis = 1}),
+        net_plan(late_model(), NULL),
+        net_plan(control_model(), NULL),
+        net_plan(large_model(), &(struct nn_plan_options){.threads = 2, .time_axis = -1}),
+    };
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
+        struct nn_plan_info info;
+        struct nn_session *session = NULL;
+        nn_plan_describe(nets[i].plan, &info);
+        long before = allocated_bytes;
+        int r = nn_session_create(nets[i].plan, &session, NULL);
+        long after = allocated_bytes;
+        ck_assert_int_eq(r, 0);
+        ck_assert_int_eq(after - before, (long)info.arena_bytes);
+        nn_session_destroy(session);
+        net_free(&nets[i]);
+    }
+}
+END_TEST
+
 START_TEST(every_allocation_may_fail)
 {
     if (!OWN_ALLOCATOR)
@@ -350,6 +318,7 @@ static TCase *memory_case(void)
     tcase_add_test(c, a_run_that_decides_shapes_allocates_nothing);
     tcase_add_test(c, branches_and_loops_allocate_nothing);
     tcase_add_loop_test(c, streaming_the_shared_networks_allocates_nothing, 0, 3);
+    tcase_add_test(c, a_session_is_as_large_as_the_plan_says);
     tcase_add_test(c, every_allocation_may_fail);
     tcase_add_test(c, every_allocation_of_packing_may_fail);
     return c;
