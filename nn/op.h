@@ -10,6 +10,8 @@
  *   prepare  once per planned node: packs weights, chooses kernels, states the workspace.
  *   forward  at run time: allocates, locks and logs nothing.
  *
+ * Where all outputs are empty nothing is prepared or run.
+ *
  * A node's whole inputs are constant: the planner runs forward once and keeps the result
  * (constant folding); operators need not know.
  *
@@ -126,7 +128,8 @@ struct nn_op_call {
      */
     void *state;
     size_t workspace_bytes; /* scratch wanted by forward */
-    void *workspace;        /* forward: that many bytes, 64-byte aligned, content undefined */
+    void *
+        workspace; /* forward: that many bytes, 64-byte aligned, content undefined; never NULL */
 
     /* prepare: the most threads that forward may use, at least 1; scratch that each of them has
      * for itself counts so many times in workspace_bytes. It decides nothing else: results are

@@ -177,6 +177,19 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
     };
 }
 
+bool nn_outputs_are_empty(const struct nn_tensor *outputs, int count)
+{
+    int wanted = 0;
+    for (int j = 0; j < count; j++) {
+        if (outputs[j].type == NN_TYPE_NONE)
+            continue;
+        if (outputs[j].late || nn_shape_count(&outputs[j].shape) != 0)
+            return false;
+        wanted++;
+    }
+    return wanted > 0;
+}
+
 int nn_plan_prepare(struct nn_op_call *call)
 {
     int r = call->op->prepare ? call->op->prepare(call) : 0;
@@ -226,7 +239,8 @@ static int prepare_late(struct builder *b, struct nn_step *step)
     return r;
 }
 
-/* The step's own copy of tensors and places, and what the operator prepares. */
+/* The step's own copy of tensors and places, and what the operator prepares. 1: a step, 0: there is
+ * nothing to do. */
 static int make_step(struct builder *b, const struct nn_plan_node *node, bool late,
                      struct nn_step *step)
 {
@@ -245,6 +259,8 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, bool la
         tensors[i] = parts->values[value].tensor;
         step->places[i] = parts->values[value].place;
     }
+    if (!node->bodies && nn_outputs_are_empty(tensors + node->input_count, node->output_count))
+        return 0;
     step->call = nn_plan_node_call(node, parts->opset, parts->kernels, tensors,
                                    tensors + node->input_count, parts->pool, parts->err);
     step->call.constants = parts->constants;
@@ -266,7 +282,29 @@ static int make_step(struct builder *b, const struct nn_plan_node *node, bool la
     step->call.pool = NULL;
     step->call.constants = NULL;
     step->call.err = NULL;
-    return r;
+    return r < 0 ? r : 1;
+}
+
+static int build_step(struct builder *b, const struct nn_plan_node *node, bool late,
+                      struct nn_program *program)
+{
+    struct nn_step *step = &program->steps[program->step_count];
+    int r = make_step(b, node, late, step);
+    if (r <= 0)
+        return r;
+    int tensor = program->tensor_count + node->input_count;
+    program->tensor_count = tensor + node->output_count;
+    program->step_count++;
+    for (int j = 0; j < node->output_count && late; j++)
+        if (node->outputs[j] != NN_VALUE_NONE)
+            b->parts->values[node->outputs[j]].made_by = tensor + j;
+    if (late && node->output_count > program->late_outputs)
+        program->late_outputs = node->output_count;
+    size_t bytes = step->call.workspace_bytes;
+    r = bytes > 0 ? nn_arena_take(&b->arena, bytes, &step->workspace_offset) : 0;
+    if (r == 0 && bytes > 0)
+        r = nn_arena_give_back(&b->arena, step->workspace_offset, bytes);
+    return r < 0 ? fail_arena(b, r) : 0;
 }
 
 static int build_node(struct builder *b, const struct nn_plan_node *node,
@@ -279,27 +317,8 @@ static int build_node(struct builder *b, const struct nn_plan_node *node,
     if (view && !late)
         return 0;
     int r = view ? 0 : place_outputs(b, node);
-    if (r < 0)
-        return r;
-    struct nn_step *step = &program->steps[program->step_count++];
-    int tensor = program->tensor_count + node->input_count;
-    program->tensor_count = tensor + node->output_count;
-    r = make_step(b, node, late, step);
-    if (r < 0)
-        return r;
-    for (int j = 0; j < node->output_count && late; j++)
-        if (node->outputs[j] != NN_VALUE_NONE)
-            b->parts->values[node->outputs[j]].made_by = tensor + j;
-    if (late && node->output_count > program->late_outputs)
-        program->late_outputs = node->output_count;
-    if (step->call.workspace_bytes > 0) {
-        r = nn_arena_take(&b->arena, step->call.workspace_bytes, &step->workspace_offset);
-        if (r == 0)
-            r = nn_arena_give_back(&b->arena, step->workspace_offset,
-                                   step->call.workspace_bytes);
-        if (r < 0)
-            return fail_arena(b, r);
-    }
+    if (r == 0)
+        r = build_step(b, node, late, program);
     for (int i = 0; i < node->input_count && r == 0; i++)
         if (node->inputs[i] != NN_VALUE_NONE)
             r = finish_read(b, node->inputs[i]);

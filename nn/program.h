@@ -131,6 +131,11 @@ struct nn_op_call nn_plan_node_call(const struct nn_plan_node *node, int opset,
 /* Whether each run decides a shape that the node reads or makes. */
 bool nn_plan_node_is_late(const struct nn_plan_node *node, const struct nn_plan_value *values);
 
+/* Whether an operator that wrote these outputs would write nothing: each it is asked for has a
+ * dimension of 0, whatever the run. What the others are may be anything, so that going through
+ * them would take hours: such nodes are not run. */
+bool nn_outputs_are_empty(const struct nn_tensor *outputs, int count);
+
 /* The operator's prepare, if it has one, with a message where memory is short. */
 int nn_plan_prepare(struct nn_op_call *call);
 

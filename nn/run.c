@@ -40,8 +40,7 @@ static void bind_step(const struct nn_step *step, struct nn_op_call *call,
     }
     call->inputs = tensors;
     call->outputs = tensors + call->input_count;
-    if (call->workspace_bytes > 0)
-        call->workspace = (char *)arena + step->workspace_offset;
+    call->workspace = (char *)arena + step->workspace_offset;
 }
 
 void nn_run_bind(struct nn_run *run, const struct nn_program *program, void *memory,
@@ -138,6 +137,8 @@ static int run_late(struct nn_run *run, int index)
         if (step->made_by[i] != -1)
             inputs[i].shape = nn_run_shape(run, step->made_by[i]);
     int r = call->op->infer ? infer_late(run, step, call) : 0;
+    if (r == 0 && call->op->infer && nn_outputs_are_empty(run->inferred, call->output_count))
+        return 0;
     if (r == 0 && call->op->infer)
         r = prepare_late(run, step, call);
     /* What runs bodies has its shapes from them; where none runs, they are the plan's. */

@@ -191,7 +191,7 @@ static int run_now(struct nn_planner *p, struct nn_op_call *call)
     nn_pool_init(&temporary, p->pool->limit_bytes);
     call->pool = &temporary;
     int r = nn_plan_prepare(call);
-    if (r == 0 && call->workspace_bytes > 0) {
+    if (r == 0) {
         call->workspace = nn_pool_alloc(&temporary, call->workspace_bytes);
         p->scratch.full |= temporary.full;
         if (!call->workspace)
@@ -224,7 +224,7 @@ static int fold(struct nn_planner *p, struct nn_op_call *call, const struct nn_p
         if (call->inputs[i].data &&
             nn_constants_note_read(p->constants, call->inputs[i].data) < 0)
             return nn_planner_no_memory(p);
-    r = run_now(p, call);
+    r = nn_outputs_are_empty(call->outputs, call->output_count) ? 0 : run_now(p, call);
     for (int j = 0; j < node->output_count; j++)
         call->outputs[j].late = false;
     return r;

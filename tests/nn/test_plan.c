@@ -394,6 +394,39 @@ static int use_arena(uint32_t random, int *given, int *refused)
     return stolen;
 }
 
+/* Many times two thousand million rows of no element: known beforehand, folded, and of a run. */
+START_TEST(what_makes_nothing_takes_no_time)
+{
+    const int64_t rows = INT32_MAX / 4;
+    struct onnx o = onnx_start(13);
+    char from[16] = "x", to[16], both[40];
+    onnx_input(&o, "x", 1, DIMS(rows, 4, 0));
+    onnx_input(&o, "p", 9, DIMS(4));
+    onnx_ints(&o, "shape", DIMS(3), (int64_t[]){rows, 4, 0});
+    onnx_node(&o, "ConstantOfShape", "shape", "none");
+    for (int i = 0; i < 100; i++) {
+        snprintf(to, sizeof to, "a%d", i);
+        onnx_node(&o, "Softmax", i < 50 ? from : "none", to);
+        onnx_attribute_int(&o, "axis", 1);
+        snprintf(both, sizeof both, "%s %s", to, i < 50 ? to : from);
+        snprintf(from, sizeof from, "y%d", i);
+        onnx_node(&o, "Sub", both, from);
+    }
+    onnx_node(&o, "Identity", from, "y");
+    snprintf(both, sizeof both, "%s p", from);
+    onnx_node(&o, "Compress", both, "z");
+    onnx_attribute_int(&o, "axis", 1);
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_output(&o, "z", 1, SCALAR);
+    struct net net = net_make(&o);
+    net_set(&net, 1, (bool[]){true, false, true, true});
+    net_run(&net);
+    net_expect_shape(&net, 0, DIMS(rows, 4, 0));
+    net_expect_shape(&net, 1, DIMS(rows, 3, 0));
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(the_arena_never_gives_a_byte_twice)
 {
     int given = 0, refused = 0;
@@ -493,6 +526,7 @@ static TCase *places_case(void)
     tcase_add_test(c, a_value_read_twice_by_its_last_reader_is_freed_once);
     tcase_add_test(c, a_chain_takes_the_room_of_two_values);
     tcase_add_test(c, dead_nodes_are_not_planned);
+    tcase_add_test(c, what_makes_nothing_takes_no_time);
     tcase_add_test(c, the_arena_never_gives_a_byte_twice);
     return c;
 }
