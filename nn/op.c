@@ -243,7 +243,7 @@ void nn_op_parallel(const struct nn_op_call *call, int64_t count, double cost,
                         : PARTS_PER_THREAD * call->threads;
     parts = parts < count ? parts : count;
     if (call->helpers && parts > 1 && cost >= NN_OP_PARALLEL_COST)
-        nn_threads_run(call->helpers, count, (count + parts - 1) / parts, work, data);
+        nn_threads_run(call->helpers, count, (count + parts - 1) / parts, cost, work, data);
     else if (count > 0)
         work(data, 0, count, 0);
 }

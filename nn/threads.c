@@ -18,22 +18,34 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
-/* How long to look before sleeping: most of what lies between two steps of a run that are
- * shared. To be woken takes about as long. */
-enum { LOOK_NS = 10000 };
+/* How long to look before sleeping, while a run is under way: longer than most of what lies
+ * between two of its jobs, or than the last part of one. Who sleeps is there some 50 µs after
+ * it was woken where processors are those of a virtual machine, at times on the wrong one. */
+enum { LOOK_NS = 300000 };
+
+/* And where none is: for small runs that follow each other at once. */
+enum { LOOK_AFTER_NS = 20000 };
+
+/* What the jobs of a run must come to, in the unit of nn_op_parallel, for it to wake who
+ * sleeps, which takes it some 8 µs: 40 µs of products. */
+#define WAKE_COST 2e6
 
 /* Kernels keep little on the stack. */
 enum { STACK_BYTES = 1 << 19 };
 
 enum { CACHE_LINE = 64 };
 
+enum { NOWHERE = -1 }; /* nobody has said */
+
 struct helper {
     alignas(CACHE_LINE) atomic_bool asleep;
     sem_t wake;
     pthread_t thread;
     struct nn_threads *threads;
-    int index; /* 1..N-1 */
+    int index;     /* 1..N-1 */
+    atomic_int id; /* as the kernel numbers threads; 0: it has not begun */
 };
 
 struct nn_threads {
@@ -42,12 +54,14 @@ struct nn_threads {
     atomic_int running; /* runs under way */
     atomic_bool taken;  /* one of them has the helpers */
     atomic_bool stop;
+    atomic_int processors[NN_PLAN_THREADS_MAX]; /* where each thread was last, or NOWHERE */
 
     /* The job. Written by the run that has the helpers, between two jobs. */
     void (*work)(void *data, int64_t first, int64_t end, int thread);
     void *data;
     int64_t items, part;
     int parts;
+    double cost, cost_before; /* of all jobs of this run so far, and of the run before it */
 
     alignas(CACHE_LINE) atomic_int left;    /* parts that nobody has taken */
     alignas(CACHE_LINE) atomic_int pending; /* parts that are not done */
@@ -118,9 +132,28 @@ static bool has_work(struct helper *h)
     return atomic_load(&t->stop) || (atomic_load(&t->left) > 0 && is_wanted(t, h->index));
 }
 
+/* Whether one of threads 0..end-1 was last on the processor of thread `index`. */
+static bool is_shared(struct nn_threads *t, int index, int end)
+{
+    int processor = atomic_load(&t->processors[index]);
+    for (int i = 0; i < end; i++)
+        if (i != index && processor != NOWHERE && atomic_load(&t->processors[i]) == processor)
+            return true;
+    return false;
+}
+
+/* Where two threads share a processor, looking would only keep the other from its work. */
+static int64_t look_ns(struct nn_threads *t, int index)
+{
+    if (is_shared(t, index, t->count))
+        return 0;
+    return atomic_load(&t->taken) && is_wanted(t, index) ? LOOK_NS : LOOK_AFTER_NS;
+}
+
 static void wait_for_work(struct helper *h)
 {
-    for (int64_t end = now_ns() + LOOK_NS; now_ns() < end; pause_briefly())
+    struct nn_threads *t = h->threads;
+    for (int64_t begin = now_ns(); now_ns() < begin + look_ns(t, h->index); pause_briefly())
         if (has_work(h))
             return;
     atomic_store(&h->asleep, true);
@@ -134,8 +167,10 @@ static void *help(void *data)
     struct helper *h = data;
     struct nn_threads *t = h->threads;
     prctl(PR_SET_NAME, "nn-helper");
+    atomic_store(&h->id, gettid());
     while (!atomic_load(&t->stop)) {
         wait_for_work(h);
+        atomic_store(&t->processors[h->index], sched_getcpu());
         while (is_wanted(t, h->index) && do_part(t, h->index))
             ;
     }
@@ -173,6 +208,8 @@ int nn_threads_create(int count, struct nn_threads **ret_threads)
     if (!t)
         return -ENOMEM;
     *t = (struct nn_threads){.count = count};
+    for (int i = 0; i < count; i++)
+        atomic_init(&t->processors[i], NOWHERE);
     sem_init(&t->done, 0, 0);
     int r = start(t);
     if (r < 0)
@@ -212,7 +249,11 @@ int nn_threads_processors(void)
 bool nn_threads_begin(struct nn_threads *threads)
 {
     atomic_fetch_add(&threads->running, 1);
-    return !atomic_exchange(&threads->taken, true);
+    if (atomic_exchange(&threads->taken, true))
+        return false;
+    threads->cost_before = threads->cost;
+    threads->cost = 0;
+    return true;
 }
 
 void nn_threads_end(struct nn_threads *threads, bool had_helpers)
@@ -226,7 +267,7 @@ static void wait_for_all(struct nn_threads *t)
 {
     if (atomic_load(&t->pending) == 0)
         return;
-    for (int64_t end = now_ns() + LOOK_NS; now_ns() < end; pause_briefly())
+    for (int64_t begin = now_ns(); now_ns() < begin + look_ns(t, 0); pause_briefly())
         if (atomic_load(&t->pending) == 0)
             return;
     /* More than once: who was last in the job before may say so only now. */
@@ -238,7 +279,41 @@ static void wait_for_all(struct nn_threads *t)
     }
 }
 
-void nn_threads_run(struct nn_threads *threads, int64_t count, int64_t part,
+/* The kernel often puts who is woken on the processor of who wakes it though others are free:
+ * it takes idle ones of a virtual machine for busy. There the helper would come after the run,
+ * or both in turns, for some milliseconds. So who shares a processor with the run, or with a
+ * helper before it, is sent to those that none of them was on and that this thread may use. */
+static void send_away(struct helper *h)
+{
+    struct nn_threads *t = h->threads;
+    cpu_set_t set;
+    int id = atomic_load(&h->id);
+    if (id == 0 || sched_getaffinity(0, sizeof set, &set) < 0)
+        return;
+    for (int i = 0; i < t->count; i++) {
+        int processor = atomic_load(&t->processors[i]);
+        if (processor >= 0 && processor < CPU_SETSIZE)
+            CPU_CLR(processor, &set);
+    }
+    if (CPU_COUNT(&set) > 0 && sched_setaffinity(id, sizeof set, &set) == 0)
+        atomic_store(&t->processors[h->index], NOWHERE);
+}
+
+static void call_helpers(struct nn_threads *t)
+{
+    /* A run is much like the one before it. */
+    bool wakes = t->cost >= WAKE_COST || t->cost_before >= WAKE_COST;
+    for (int i = 1; i < t->count && i < t->parts && is_wanted(t, i); i++) {
+        struct helper *h = &t->helpers[i - 1];
+        if (!wakes && atomic_load(&h->asleep))
+            continue;
+        if (is_shared(t, i, i))
+            send_away(h);
+        wake(h);
+    }
+}
+
+void nn_threads_run(struct nn_threads *threads, int64_t count, int64_t part, double cost,
                     void (*work)(void *data, int64_t first, int64_t end, int thread),
                     void *data)
 {
@@ -248,10 +323,11 @@ void nn_threads_run(struct nn_threads *threads, int64_t count, int64_t part,
     t->items = count;
     t->part = part;
     t->parts = (int)((count + part - 1) / part);
+    t->cost += cost;
+    atomic_store(&t->processors[0], sched_getcpu());
     atomic_store(&t->pending, t->parts);
     atomic_store(&t->left, t->parts);
-    for (int i = 0; i < t->count - 1 && i < t->parts - 1 && is_wanted(t, i + 1); i++)
-        wake(&t->helpers[i]);
+    call_helpers(t);
     while (do_part(t, 0))
         ;
     wait_for_all(t);

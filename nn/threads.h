@@ -9,7 +9,11 @@
  * session among them, so nobody waits for a helper that has not woken up yet. What a job
  * computes must not depend on who does which part, in what order, or into how many it is cut.
  *
- * Waiting: ten microseconds of looking, then sleep. A helper without work uses no processor.
+ * Waiting: while a run has the helpers, 0.3 ms of looking, then sleep. Between runs helpers
+ * sleep after 20 µs and use no processor, and runs whose jobs are small never wake them.
+ *
+ * Processors: a helper that would share one with another of these threads is sent to the others
+ * that the run's thread may use (sched_setaffinity). Where that call is not allowed it stays.
  *
  * Nothing here allocates or takes a lock after create.
  *
@@ -38,9 +42,11 @@ bool nn_threads_begin(struct nn_threads *threads);
 void nn_threads_end(struct nn_threads *threads, bool had_helpers);
 
 /* work(data, first, end, thread) for items 0..count-1 in parts of `part` items (the last may be
- * smaller), and returns when all are done. `thread` is 0..N-1, and nobody else's at that
- * moment: whose scratch to use. count and part are at least 1; parts are at most INT32_MAX. */
-void nn_threads_run(struct nn_threads *threads, int64_t count, int64_t part,
+ * smaller), and returns when all are done. `cost` is that of all items, as nn_op_parallel has
+ * it: who sleeps is woken once the jobs of a run come to so much that it pays. `thread` is
+ * 0..N-1, and nobody else's at that moment: whose scratch to use. count and part are at least
+ * 1; parts are at most INT32_MAX. */
+void nn_threads_run(struct nn_threads *threads, int64_t count, int64_t part, double cost,
                     void (*work)(void *data, int64_t first, int64_t end, int thread),
                     void *data);
 

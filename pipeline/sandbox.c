@@ -53,6 +53,7 @@ static const int allowed[] = {
     SCMP_SYS(getpid),
     SCMP_SYS(sched_yield),
     SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(sched_setaffinity),
     SCMP_SYS(sched_getattr),
     SCMP_SYS(sched_setattr),
     SCMP_SYS(getcpu),

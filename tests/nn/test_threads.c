@@ -1,12 +1,13 @@
-/* Threads within a run: every part is done once, runs side by side do not get in each other's
- * way, and what comes out is the same bytes for any number of them. This program says that
- * there are PROCESSORS processors, so that plans on any machine use several threads. */
+/* Threads within a run: every part is done once, runs side by side do not get in each other's way,
+ * and what comes out is the same bytes for any number of them. This program says that there are
+ * PROCESSORS processors, so that plans on any machine use several threads, and where they are. */
 #include <errno.h>
 #include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nn/plan_parts.h"
 #include "nn/threads.h"
@@ -21,6 +22,25 @@ int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
     memset(set, 0, size);
     for (int i = 0; i < PROCESSORS; i++)
         CPU_SET(i, set);
+    return 0;
+}
+
+/* Threads are on the first processor until they are sent elsewhere. By the kernel's numbers. */
+static atomic_int processor_of[1 << 22];
+
+int sched_getcpu(void)
+{
+    return atomic_load(&processor_of[gettid()]);
+}
+
+int sched_setaffinity(pid_t thread, size_t size, const cpu_set_t *set)
+{
+    int first = 0;
+    if (thread <= 0 || size != sizeof *set || CPU_COUNT(set) == 0)
+        abort();
+    while (!CPU_ISSET(first, set))
+        first++;
+    atomic_store(&processor_of[thread], first);
     return 0;
 }
 
@@ -63,7 +83,7 @@ START_TEST(every_item_is_done_once_by_one_thread_at_a_time)
     for (int64_t items = 1; items <= 2000; items += 1 + items / 3) {
         for (c->most = 1; c->most <= items; c->most += 1 + 3 * c->most) {
             memset(c->done, 0, sizeof c->done);
-            nn_threads_run(threads, items, c->most, count_items, c);
+            nn_threads_run(threads, items, c->most, 1e9, count_items, c);
             for (int64_t i = 0; i < 2000; i++)
                 ck_assert_int_eq(atomic_load(&c->done[i]), i < items);
         }
@@ -98,7 +118,7 @@ START_TEST(helpers_help)
     struct meeting m = {.wanted = _i};
     ck_assert(nn_threads_begin(threads));
     for (int i = 0; i < 20; i++)
-        nn_threads_run(threads, _i, 1, meet, &m);
+        nn_threads_run(threads, _i, 1, 1e9, meet, &m);
     ck_assert_int_eq(atomic_load(&m.there), 20 * _i);
     nn_threads_end(threads, true);
     nn_threads_destroy(threads);
@@ -114,14 +134,14 @@ START_TEST(helpers_stay_away_from_as_many_runs_as_threads)
     ck_assert(!nn_threads_begin(threads)); /* another has them */
     ck_assert(!nn_threads_begin(threads));
     for (int i = 0; i < 20; i++)
-        nn_threads_run(threads, 1000, 1, count_items, c);
+        nn_threads_run(threads, 1000, 1, 1e9, count_items, c);
     ck_assert_int_eq(atomic_load(&c->parts_of[0]), 20 * 1000);
 
     nn_threads_end(threads, false);
     struct meeting two = {.wanted = 2};
-    nn_threads_run(threads, 100, 1, meet, &two);
+    nn_threads_run(threads, 100, 1, 1e9, meet, &two);
     for (int i = 0; i < 20; i++)
-        nn_threads_run(threads, 1000, 1, count_items, c);
+        nn_threads_run(threads, 1000, 1, 1e9, count_items, c);
     ck_assert_int_eq(atomic_load(&c->parts_of[2]), 0);
 
     nn_threads_end(threads, true);
@@ -130,6 +150,38 @@ START_TEST(helpers_stay_away_from_as_many_runs_as_threads)
     nn_threads_end(threads, false);
     nn_threads_destroy(threads);
     free(c);
+}
+END_TEST
+
+struct places {
+    struct meeting meeting;
+    atomic_int of[PROCESSORS];
+};
+
+static void say_where(void *data, int64_t first, int64_t end, int thread)
+{
+    struct places *p = data;
+    atomic_store(&p->of[thread], sched_getcpu());
+    meet(&p->meeting, first, end, thread);
+}
+
+START_TEST(threads_come_to_be_on_different_processors)
+{
+    struct nn_threads *threads = make_threads(PROCESSORS);
+    struct places p = {.meeting.wanted = PROCESSORS};
+    for (int processor = 0; processor < PROCESSORS; processor++) {
+        atomic_store(&processor_of[gettid()], processor);
+        ck_assert(nn_threads_begin(threads));
+        /* Two that are sent away at once may come to the same one. */
+        for (int i = 0; i <= PROCESSORS; i++)
+            nn_threads_run(threads, PROCESSORS, 1, 1e9, say_where, &p);
+        nn_threads_end(threads, true);
+        ck_assert_int_eq(p.of[0], processor);
+        for (int i = 1; i < PROCESSORS; i++)
+            for (int j = 0; j < i; j++)
+                ck_assert_int_ne(p.of[i], p.of[j]);
+    }
+    nn_threads_destroy(threads);
 }
 END_TEST
 
@@ -174,11 +226,66 @@ START_TEST(helpers_without_work_sleep_and_wake_up_again)
     ck_assert(nn_threads_begin(threads));
     for (int i = 0; i < 10; i++) {
         wait_for_sleep(PROCESSORS - 1);
-        nn_threads_run(threads, PROCESSORS, 1, meet, &m);
+        nn_threads_run(threads, PROCESSORS, 1, 1e9, meet, &m);
     }
     nn_threads_end(threads, true);
     nn_threads_destroy(threads);
     wait_for_sleep(0); /* and none is left */
+}
+END_TEST
+
+/* How often the helpers of this process went to sleep. */
+static long helper_sleeps(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    long sum = 0;
+    for (struct dirent *task; (task = readdir(tasks));) {
+        char path[300], line[128];
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", task->d_name);
+        FILE *file = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+        bool helper = false;
+        while (file && fgets(line, sizeof line, file)) {
+            long count;
+            helper = helper || strcmp(line, "Name:\tnn-helper\n") == 0;
+            if (helper && sscanf(line, "voluntary_ctxt_switches: %ld", &count) == 1)
+                sum += count;
+        }
+        if (file)
+            fclose(file);
+    }
+    closedir(tasks);
+    return sum;
+}
+
+START_TEST(runs_with_little_to_do_wake_nobody)
+{
+    struct nn_threads *threads = make_threads(PROCESSORS);
+    struct count *c = calloc(1, sizeof *c);
+    c->most = 1;
+    wait_for_sleep(PROCESSORS - 1);
+    long before = helper_sleeps();
+    ck_assert_int_ge(before, PROCESSORS - 1);
+    for (int i = 0; i < 100; i++) {
+        ck_assert(nn_threads_begin(threads));
+        nn_threads_run(threads, 10, 1, 6e5, count_items, c);
+        nn_threads_run(threads, 10, 1, 6e5, count_items, c);
+        nn_threads_end(threads, true);
+    }
+    ck_assert_int_lt(helper_sleeps(), before + PROCESSORS); /* of going to sleep at first */
+    ck_assert_int_eq(atomic_load(&c->parts_of[0]), 100 * 20);
+
+    /* What has much to do wakes them at the end, and the next one at once. */
+    ck_assert(nn_threads_begin(threads));
+    for (int i = 0; i < 10; i++)
+        nn_threads_run(threads, 10, 1, 6e5, count_items, c);
+    nn_threads_end(threads, true);
+    wait_for_sleep(PROCESSORS - 1);
+    ck_assert(nn_threads_begin(threads));
+    struct meeting m = {.wanted = PROCESSORS};
+    nn_threads_run(threads, PROCESSORS, 1, 1, meet, &m);
+    nn_threads_end(threads, true);
+    nn_threads_destroy(threads);
+    free(c);
 }
 END_TEST
 
@@ -528,7 +635,9 @@ static TCase *helpers_case(void)
     tcase_add_loop_test(c, every_item_is_done_once_by_one_thread_at_a_time, 2, PROCESSORS + 1);
     tcase_add_loop_test(c, helpers_help, 2, PROCESSORS + 1);
     tcase_add_test(c, helpers_stay_away_from_as_many_runs_as_threads);
+    tcase_add_test(c, threads_come_to_be_on_different_processors);
     tcase_add_test(c, helpers_without_work_sleep_and_wake_up_again);
+    tcase_add_test(c, runs_with_little_to_do_wake_nobody);
     return c;
 }
 
