@@ -47,6 +47,16 @@ ALWAYS_INLINE void depthwise_block(const size_t kernel, const size_t stride,
     }
 }
 
+/* Which lanes of each column of a block there are. */
+ALWAYS_INLINE void find_lanes(const size_t kernel, const size_t stride, ptrdiff_t column,
+                              ptrdiff_t width, lanes *there)
+{
+    for (size_t k = 0; k < (stride == 1 ? kernel : kernel + 1); k++) {
+        ptrdiff_t at = column + (ptrdiff_t)(stride == 1 ? k : k / 2 * 2 + k % 2 * LANES);
+        there[k] = v_lanes(-at, width - at);
+    }
+}
+
 ALWAYS_INLINE void depthwise_plane(const size_t kernel, const size_t stride,
                                    const struct nn_depthwise *d)
 {
@@ -59,20 +69,29 @@ ALWAYS_INLINE void depthwise_plane(const size_t kernel, const size_t stride,
         ptrdiff_t column = (ptrdiff_t)(i * stride) - d->pad_left;
         size_t count = d->columns - i < LANES ? d->columns - i : LANES;
         lanes there[6];
-        for (size_t k = 0; k < (stride == 1 ? kernel : kernel + 1); k++) {
-            ptrdiff_t at = column + (ptrdiff_t)(stride == 1 ? k : k / 2 * 2 + k % 2 * LANES);
-            there[k] = v_lanes(-at, d->width - at);
-        }
+        find_lanes(kernel, stride, column, d->width, there);
         for (size_t r = 0; r < d->rows; r += DEPTHWISE_ROWS) {
             vector sum[DEPTHWISE_ROWS];
             depthwise_block(kernel, stride, d, weight, there,
                             (ptrdiff_t)(r * stride) - d->pad_top, column, sum);
-            float *y = d->y + r * d->columns + i;
+            UNROLL for (size_t j = 0; j < DEPTHWISE_ROWS; j++) sum[j] =
+                v_min(high, v_max(low, v_add(bias, sum[j])));
             /* Stores that depend on nothing: a condition would draw the sums behind it, and
              * what they read out of the registers. */
-            UNROLL for (size_t j = 0; j < DEPTHWISE_ROWS; j++)
-                v_store_part(r + j < d->rows ? y + j * d->columns : nowhere,
-                             v_min(high, v_max(low, v_add(bias, sum[j]))), count);
+            if (!d->pool) {
+                float *y = d->y + r * d->columns + i;
+                UNROLL for (size_t j = 0; j < DEPTHWISE_ROWS; j++)
+                    v_store_part(r + j < d->rows ? y + j * d->columns : nowhere, sum[j], count);
+                continue;
+            }
+            float *y = d->y + r / 2 * (d->columns / 2) + i / 2;
+            UNROLL for (size_t j = 0; j < DEPTHWISE_ROWS; j += 2)
+            {
+                vector max = v_max(sum[j + 1], v_max(sum[j], v_set(-INFINITY)));
+                max = v_max(v_even(max, max), v_odd(max, max));
+                v_store_part(r + j + 1 < d->rows ? y + j / 2 * (d->columns / 2) : nowhere, max,
+                             count / 2);
+            }
         }
     }
 }

@@ -47,12 +47,13 @@ struct nn_gemm {
  * with zeros outside x. Sums are those of the taps, to the bit. */
 struct nn_depthwise {
     size_t kernel, stride;
+    bool pool;      /* the maxima of 2×2 of these are written, each NaN among them left out */
     const float *x; /* (height, width) */
     ptrdiff_t height, width, pad_top, pad_left;
     const float *weight; /* (kernel, kernel) */
     float bias, low, high;
-    float *y; /* (rows, columns) */
-    size_t rows, columns;
+    size_t rows, columns; /* of outputs, before they are pooled */
+    float *y;             /* (rows, columns); half of each, rounded down, if pooled */
 };
 
 /* Winograd's minimal filtering for windows of 3×3 that move by one: F(m×m, 3×3), m = 4 or 2. A

@@ -178,9 +178,9 @@ static bool suits_depthwise(const struct nn_op_call *call, const struct conv *c)
 {
     const struct nn_spatial *s = &c->spatial;
     return call->kernels->depthwise && s->axes == 2 && c->in_channels == 1 && c->groups > 1 &&
-           !c->pooled && (s->kernel[1] == 3 || s->kernel[1] == 5) &&
-           s->kernel[1] == s->kernel[2] && s->stride[1] == s->stride[2] && s->stride[1] <= 2 &&
-           s->dilation[1] == 1 && s->dilation[2] == 1;
+           (s->kernel[1] == 3 || s->kernel[1] == 5) && s->kernel[1] == s->kernel[2] &&
+           s->stride[1] == s->stride[2] && s->stride[1] <= 2 && s->dilation[1] == 1 &&
+           s->dilation[2] == 1;
 }
 
 static int conv_prepare(struct nn_op_call *call)
@@ -436,27 +436,28 @@ static void run_depthwise(void *data, int64_t first, int64_t end, int thread)
     struct nn_depthwise d = {
         .kernel = (size_t)s->kernel[1],
         .stride = (size_t)s->stride[1],
+        .pool = c->pooled,
         .height = (ptrdiff_t)s->in[1],
         .width = (ptrdiff_t)s->in[2],
         .pad_top = (ptrdiff_t)s->pad_before[1],
         .pad_left = (ptrdiff_t)s->pad_before[2],
         .low = run->low,
         .high = run->high,
-        .y = run->y + first * s->out_size,
         .rows = (size_t)s->out[1],
         .columns = (size_t)s->out[2],
+        .y = run->y + first * c->written,
     };
     (void)thread;
-    for (int64_t i = first; i < end; i++, d.y += s->out_size) {
+    for (int64_t i = first; i < end; i++, d.y += c->written) {
         int64_t channel = i % channels;
         d.x = run->x + i / c->out_channels * s->in_size;
         d.weight = run->packed + channel * s->window_size;
         d.bias = run->bias ? run->bias[channel] : 0;
         call->kernels->depthwise(&d);
         if (run->residual)
-            call->kernels->add(d.y, d.y, run->residual + i * s->out_size, (size_t)s->out_size);
+            call->kernels->add(d.y, d.y, run->residual + i * c->written, (size_t)c->written);
         if (!run->clamps)
-            nn_activation_apply(call, d.y, d.y, (size_t)s->out_size);
+            nn_activation_apply(call, d.y, d.y, (size_t)c->written);
     }
 }
 

@@ -195,22 +195,25 @@ END_TEST
 static const struct pooling {
     const char *activation;
     float slope;
-    int64_t size, kernel; /* of the image, of Conv */
-    const char *auto_pad; /* of MaxPool */
-    bool ceils, wide;     /* its ceil_mode, and 3×3 instead of 2×2 */
-    int fused;            /* layers that others do: the activation, MaxPool */
+    int64_t size, kernel, groups; /* of the image, of Conv */
+    const char *auto_pad;         /* of MaxPool */
+    bool ceils, wide;             /* its ceil_mode, and 3×3 instead of 2×2 */
+    int fused;                    /* layers that others do: the activation, MaxPool */
 } poolings[] = {
-    {"Relu", 0, 20, 3, "NOTSET", false, false, 2},
-    {"Relu", 0, 21, 3, "VALID", false, false, 2},
-    {"Relu", 0, 21, 5, "NOTSET", false, false, 2},
-    {"Relu", 0, 60, 3, "NOTSET", false, false, 2},
-    {"Relu", 0, 9, 1, "NOTSET", false, false, 1},
-    {"Sigmoid", 0, 21, 3, "NOTSET", false, false, 2},
-    {"LeakyRelu", 0.1f, 22, 3, "NOTSET", false, false, 2},
-    {"LeakyRelu", -0.5f, 22, 3, "NOTSET", false, false, 1},
-    {"Relu", 0, 22, 3, "NOTSET", false, true, 1},
-    {"Relu", 0, 21, 3, "NOTSET", true, false, 1},
-    {"Relu", 0, 21, 3, "SAME_UPPER", false, false, 1},
+    {"Relu", 0, 20, 3, 1, "NOTSET", false, false, 2},
+    {"Relu", 0, 21, 3, 1, "VALID", false, false, 2},
+    {"Relu", 0, 21, 5, 1, "NOTSET", false, false, 2},
+    {"Relu", 0, 60, 3, 1, "NOTSET", false, false, 2},
+    {"Relu", 0, 9, 1, 1, "NOTSET", false, false, 1},
+    {"Sigmoid", 0, 21, 3, 1, "NOTSET", false, false, 2},
+    {"LeakyRelu", 0.1f, 22, 3, 1, "NOTSET", false, false, 2},
+    {"LeakyRelu", -0.5f, 22, 3, 1, "NOTSET", false, false, 1},
+    {"Relu", 0, 22, 3, 1, "NOTSET", false, true, 1},
+    {"Relu", 0, 21, 3, 1, "NOTSET", true, false, 1},
+    {"Relu", 0, 21, 3, 1, "SAME_UPPER", false, false, 1},
+    {"Relu", 0, 21, 3, 6, "NOTSET", false, false, 2}, /* depthwise */
+    {"Sigmoid", 0, 40, 5, 6, "NOTSET", false, false, 2},
+    {"LeakyRelu", 0.1f, 37, 3, 6, "NOTSET", false, false, 2},
 };
 
 static struct onnx pooled_conv(int variant)
@@ -220,8 +223,9 @@ static struct onnx pooled_conv(int variant)
     net_fill(w, sizeof w / sizeof w[0], 11);
     struct onnx o = onnx_start(13);
     onnx_input(&o, "x", 1, DIMS(2, 6, p->size, p->size + 3));
-    onnx_floats(&o, "w", DIMS(12, 6, p->kernel, p->kernel), w);
+    onnx_floats(&o, "w", DIMS(12, 6 / p->groups, p->kernel, p->kernel), w);
     onnx_node(&o, "Conv", "x w", "c");
+    onnx_attribute_int(&o, "group", p->groups);
     onnx_node(&o, p->activation, "c", "a");
     if (p->slope != 0)
         onnx_attribute_float(&o, "alpha", p->slope);

@@ -29,17 +29,32 @@ static float depthwise_output(const struct nn_depthwise *d, size_t row, size_t c
     return clamped(d->bias + sum, d->low, d->high);
 }
 
+static float depthwise_maximum(const struct nn_depthwise *d, size_t row, size_t column)
+{
+    float max = -INFINITY;
+    for (size_t i = 0; i < 4; i++) {
+        float y = depthwise_output(d, 2 * row + i / 2, 2 * column + i % 2);
+        max = y > max ? y : max;
+    }
+    return max;
+}
+
 static void check_depthwise(const struct nn_kernels *k, struct nn_depthwise d)
 {
-    size_t image = (size_t)(d.height * d.width), outputs = d.rows * d.columns;
+    size_t columns = d.pool ? d.columns / 2 : d.columns;
+    size_t image = (size_t)(d.height * d.width),
+           outputs = (d.pool ? d.rows / 2 : d.rows) * columns;
     size_t taps = d.kernel * d.kernel;
     float *x = guarded_random(image, 1), *weight = guarded_random(taps, 2);
     float *got = guarded(outputs), *want = guarded(outputs);
     d.x = x;
     d.weight = weight;
     d.y = got;
+    if (d.low == -INFINITY) /* no lower limit, so that it stays what it is */
+        x[image / 2] = NAN;
     for (size_t i = 0; i < outputs; i++)
-        want[i] = depthwise_output(&d, i / d.columns, i % d.columns);
+        want[i] = d.pool ? depthwise_maximum(&d, i / columns, i % columns)
+                         : depthwise_output(&d, i / columns, i % columns);
     k->depthwise(&d);
     check_close("depthwise", got, want, outputs, 0);
     release(x, image);
@@ -57,20 +72,22 @@ START_TEST(depthwise_windows_give_the_sums_of_their_taps)
                 ptrdiff_t side = (ptrdiff_t)kernel;
                 if (height + 2 * pad < side || width + 2 * pad < side)
                     continue;
-                check_depthwise(table(_i),
-                                (struct nn_depthwise){
-                                    .kernel = kernel,
-                                    .stride = stride,
-                                    .height = height,
-                                    .width = width,
-                                    .pad_top = pad,
-                                    .pad_left = pad,
-                                    .bias = 0.25f,
-                                    .low = width % 4 ? -0.5f : -INFINITY,
-                                    .high = width % 3 ? 0.75f : INFINITY,
-                                    .rows = (size_t)(height + 2 * pad - side) / stride + 1,
-                                    .columns = (size_t)(width + 2 * pad - side) / stride + 1,
-                                });
+                struct nn_depthwise d = {
+                    .kernel = kernel,
+                    .stride = stride,
+                    .height = height,
+                    .width = width,
+                    .pad_top = pad,
+                    .pad_left = pad,
+                    .bias = 0.25f,
+                    .low = width % 4 ? -0.5f : -INFINITY,
+                    .high = width % 3 ? 0.75f : INFINITY,
+                    .rows = (size_t)(height + 2 * pad - side) / stride + 1,
+                    .columns = (size_t)(width + 2 * pad - side) / stride + 1,
+                };
+                check_depthwise(table(_i), d);
+                d.pool = true;
+                check_depthwise(table(_i), d);
             }
 }
 END_TEST
