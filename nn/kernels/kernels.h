@@ -190,6 +190,8 @@ struct nn_kernels {
     void (*tap_max)(float *y, const float *x, const int32_t *offset, size_t taps, size_t n);
     /* y[i] = max(a[2i], a[2i+1], b[2i], b[2i+1]), as tap_max; not in place. */
     void (*max_2x2)(float *y, const float *a, const float *b, size_t n);
+    /* The same of a, b and c at 2i, 2i+1 and 2i+2. */
+    void (*max_3x3)(float *y, const float *a, const float *b, const float *c, size_t n);
     void (*depthwise)(const struct nn_depthwise *d); /* NULL in the scalar table */
     /* Winograd's transforms; NULL in the scalar table, which sums over taps. */
     void (*winograd_input)(const struct nn_winograd_input *in);

@@ -145,6 +145,19 @@ static void scalar_transpose(float *y, size_t y_step, const float *x, size_t x_s
             y[j * y_step + i] = x[i * x_step + j];
 }
 
+static void scalar_max_3x3(float *y, const float *a, const float *b, const float *c, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float max = -INFINITY;
+        for (size_t j = 2 * i; j < 2 * i + 3; j++) {
+            max = a[j] > max ? a[j] : max;
+            max = b[j] > max ? b[j] : max;
+            max = c[j] > max ? c[j] : max;
+        }
+        y[i] = max;
+    }
+}
+
 static void scalar_gather(float *y, const float *x, size_t stride, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -295,6 +308,7 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .tap_sum = scalar_tap_sum,
     .tap_max = scalar_tap_max,
     .max_2x2 = scalar_max_2x2,
+    .max_3x3 = scalar_max_3x3,
     .registers = 16,
     .lanes = 1,
     .tile_width = 32,

@@ -191,6 +191,38 @@ static void simd_transpose(float *y, size_t y_step, const float *x, size_t x_ste
         }
 }
 
+/* What is greatest in each column of a, b and c, of `left` columns: those in even places, and in
+ * odd ones. */
+ALWAYS_INLINE void max_columns(const float *a, const float *b, const float *c, ptrdiff_t left,
+                               vector *even, vector *odd)
+{
+    vector max[2];
+    UNROLL for (size_t v = 0; v < 2; v++, a += LANES, b += LANES, c += LANES, left -= LANES)
+    {
+        lanes there = v_lanes(0, left);
+        max[v] = v_max(v_load_lanes(a, there), v_set(-INFINITY));
+        max[v] = v_max(v_load_lanes(b, there), max[v]);
+        max[v] = v_max(v_load_lanes(c, there), max[v]);
+    }
+    *even = v_even(max[0], max[1]);
+    *odd = v_odd(max[0], max[1]);
+}
+
+static void simd_max_3x3(float *y, const float *a, const float *b, const float *c, size_t n)
+{
+    ptrdiff_t left = 2 * (ptrdiff_t)n + 1;
+    vector even, odd, next_even, next_odd;
+    max_columns(a, b, c, n > 0 ? left : 0, &even, &odd);
+    for (size_t i = 0; i < n; i += LANES) {
+        a += 2 * LANES, b += 2 * LANES, c += 2 * LANES, left -= 2 * LANES;
+        max_columns(a, b, c, left, &next_even, &next_odd);
+        v_store_part(y + i, v_max(v_max(even, odd), v_shift_in(even, next_even)),
+                     n - i < LANES ? n - i : LANES);
+        even = next_even;
+        odd = next_odd;
+    }
+}
+
 static void simd_gather(float *y, const float *x, size_t stride, size_t n)
 {
     size_t i = 0;
@@ -201,6 +233,13 @@ static void simd_gather(float *y, const float *x, size_t stride, size_t n)
     if (stride == 2) {
         for (; i + LANES <= n; i += LANES)
             v_store(y + i, v_load_even(x + 2 * i));
+        if (i < n) {
+            ptrdiff_t there = 2 * (ptrdiff_t)(n - i) - 1;
+            vector low = v_load_lanes(x + 2 * i, v_lanes(0, there));
+            vector high = v_load_lanes(x + 2 * i + LANES, v_lanes(0, there - LANES));
+            v_store_part(y + i, v_even(low, high), n - i);
+        }
+        return;
     }
     for (; i < n; i++)
         y[i] = x[i * stride];
@@ -668,6 +707,7 @@ const struct nn_kernels TABLE = {
     .tap_sum = simd_tap_sum,
     .tap_max = simd_tap_max,
     .max_2x2 = simd_max_2x2,
+    .max_3x3 = simd_max_3x3,
     .registers = REGISTERS,
     .lanes = LANES,
     .tile_width = TILE_VECTORS * LANES,

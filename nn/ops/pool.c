@@ -11,6 +11,7 @@
 struct pool {
     struct nn_spatial spatial;
     int64_t channels; /* batch × channels */
+    int64_t by_two;   /* MaxPool: 2 or 3: nn_kernels.max_2x2 or max_3x3 do it; else 0 */
     int32_t *offsets; /* (window_size) */
     float *ones;      /* (window_size): the weights of sums */
     float *counted;   /* (out[0] + out[1] + out[2]): inputs that count, per axis and output */
@@ -123,10 +124,26 @@ static int make_ones(struct nn_op_call *call, struct pool *p)
 
 /* MaxPool. */
 
+/* Windows of 2×2 and 3×3 that move by two, each of which sees a part of the image. */
+static int64_t side_by_two(const struct nn_spatial *s)
+{
+    int64_t side = s->kernel[1];
+    bool suits = s->axes == 2 && (side == 2 || side == 3);
+    for (int i = 1; i < NN_SPATIAL_AXES; i++) {
+        int64_t last = (s->out[i] - 1) * 2 - s->pad_before[i];
+        suits &= s->kernel[i] == side && s->stride[i] == 2 && s->dilation[i] == 1;
+        suits &= s->pad_before[i] < side && last < s->in[i];
+    }
+    return suits ? side : 0;
+}
+
 static int max_prepare(struct nn_op_call *call)
 {
     struct pool *p;
-    return prepare(call, &p);
+    int r = prepare(call, &p);
+    if (r == 0)
+        p->by_two = side_by_two(&p->spatial);
+    return r;
 }
 
 /* The input under one tap of one output, counted within its channel; -1 in the padding. */
@@ -182,10 +199,57 @@ static void find_indices(const struct nn_op_call *call, const struct pool *p, in
             }
 }
 
+static int64_t clamp(int64_t at, int64_t count)
+{
+    return at < 0 ? 0 : at < count ? at : count - 1;
+}
+
+/* Output `column` of a window over the image's edge, over rows of `width`. */
+static float max_at_edge(const float *const *row, int64_t side, int64_t column, int64_t width)
+{
+    float max = -INFINITY;
+    for (int64_t j = 0; j < side; j++)
+        for (int64_t i = 0; i < side; i++) {
+            float x = row[j][clamp(column + i, width)];
+            max = x > max ? x : max;
+        }
+    return max;
+}
+
+/* In place of rows and columns in the padding stand the nearest of the image, which the window
+ * sees anyway. */
+static void max_by_two(const struct nn_kernels *k, const struct pool *p, const float *x,
+                       float *y)
+{
+    const struct nn_spatial *s = &p->spatial;
+    int64_t side = p->by_two, left = s->pad_before[2], width = s->in[2];
+    int64_t first = (left + 1) / 2, end = (width + left - side + 2) / 2; /* away from edges */
+    end = end < first ? first : end < s->out[2] ? end : s->out[2];
+    for (int64_t h = 0; h < s->out[1]; h++, y += s->out[2]) {
+        const float *row[3], *from[3];
+        for (int64_t j = 0; j < 3; j++) {
+            row[j] = x + clamp(2 * h - s->pad_before[1] + j, s->in[1]) * width;
+            from[j] = row[j] + 2 * first - left;
+        }
+        if (side == 2)
+            k->max_2x2(y + first, from[0], from[1], (size_t)(end - first));
+        else
+            k->max_3x3(y + first, from[0], from[1], from[2], (size_t)(end - first));
+        for (int64_t i = 0; i < first; i++)
+            y[i] = max_at_edge(row, side, 2 * i - left, width);
+        for (int64_t i = end; i < s->out[2]; i++)
+            y[i] = max_at_edge(row, side, 2 * i - left, width);
+    }
+}
+
 static void max_channel(const struct nn_op_call *call, const struct pool *p, const float *x,
                         float *y)
 {
     const struct nn_spatial *s = &p->spatial;
+    if (p->by_two) {
+        max_by_two(call->kernels, p, x, y);
+        return;
+    }
     const float *planes = lay_out(call, p, x, -INFINITY);
     for (int64_t d = 0; d < s->out[0]; d++)
         for (int64_t h = 0; h < s->out[1]; h++, y += s->out[2])

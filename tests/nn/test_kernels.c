@@ -175,6 +175,27 @@ START_TEST(a_matrix_is_transposed_and_nothing_else_is_written)
 }
 END_TEST
 
+START_TEST(maxima_of_three_by_three_agree_with_scalar)
+{
+    const struct nn_kernels *k = table(_i), *scalar = nn_kernels_scalar();
+    for (size_t n = 1; n <= SIZES; n++) {
+        float *row[3], *got = guarded(n), *want = guarded(n);
+        for (uint32_t j = 0; j < 3; j++) {
+            row[j] = guarded_random(2 * n + 1, 40 + j);
+            row[j][0] = row[j][1] = row[j][2] = row[j][(n + j) / 2] = NAN;
+        }
+        k->max_3x3(got, row[0], row[1], row[2], n);
+        scalar->max_3x3(want, row[0], row[1], row[2], n);
+        check_close("max_3x3", got, want, n, 0);
+        ck_assert(want[0] == -INFINITY);
+        for (size_t j = 0; j < 3; j++)
+            release(row[j], 2 * n + 1);
+        release(got, n);
+        release(want, n);
+    }
+}
+END_TEST
+
 /* Weights of a panel, as many bytes as floats * 4 hold. */
 static float *guarded_weights(enum nn_weight_format format, size_t floats)
 {
@@ -854,6 +875,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(fast, products_agree_with_scalar_for_every_transposition_and_odd_size,
                         1, tables);
     tcase_add_loop_test(fast, maxima_of_two_by_two_agree_with_scalar, 1, tables);
+    tcase_add_loop_test(fast, maxima_of_three_by_three_agree_with_scalar, 1, tables);
     tcase_add_loop_test(fast, tap_sums_and_maxima_agree_with_scalar, 1, tables);
     tcase_add_loop_test(fast, elementwise_functions_agree_with_scalar_on_edge_values_too, 1,
                         tables);

@@ -87,6 +87,29 @@ START_TEST(random_max_pooling_equals_its_definition)
 }
 END_TEST
 
+START_TEST(windows_that_move_by_two_are_right_at_every_edge)
+{
+    for (int64_t size = 1; size <= 70; size++)
+        for (int64_t kernel = 2; kernel <= 3; kernel++)
+            for (int64_t pad = 0; pad < 9; pad++) {
+                struct pool p = {
+                    .w = {.axes = 2, .auto_pad = "NOTSET"}, .batch = 1, .channels = 2};
+                for (int i = 0; i < 2; i++) {
+                    p.w.in[i] = i ? size : 1 + size % 7;
+                    p.w.kernel[i] = kernel;
+                    p.w.stride[i] = 2;
+                    p.w.dilation[i] = 1;
+                    p.w.before[i] = pad / 3;
+                    p.w.after[i] = pad % 3;
+                    windows_measure(&p.w, i);
+                }
+                if (p.w.in[0] + pad / 3 + pad % 3 >= kernel &&
+                    p.w.in[1] + pad / 3 + pad % 3 >= kernel)
+                    check_max(&p, NN_KERNELS_BEST, false);
+            }
+}
+END_TEST
+
 START_TEST(the_first_of_equal_maxima_is_the_one_indexed)
 {
     struct onnx o = onnx_start(13);
@@ -318,6 +341,7 @@ int main(void)
     tcase_set_timeout(all, 120);
     tcase_add_loop_test(all, random_max_pooling_equals_its_definition, 0, 4);
     tcase_add_loop_test(all, random_average_pooling_equals_its_definition, 0, 4);
+    tcase_add_test(all, windows_that_move_by_two_are_right_at_every_edge);
     tcase_add_test(all, the_first_of_equal_maxima_is_the_one_indexed);
     tcase_add_loop_test(all, random_lp_pooling_equals_its_definition, 0, 4);
     tcase_add_test(all, bytes_are_pooled_like_floats);
