@@ -6,7 +6,8 @@
  *
  * Taps: inputs are laid out for them (nn/ops/spatial.h), weights packed in panels of tile_rows
  * output channels, and the table's tile goes over positions that are contiguous in the layout.
- * It writes to the output itself where lines are at least a tile long. In smaller images whole
+ * It writes to the output itself where lines are at least a tile long; there inputs are laid out
+ * a strip of lines at a time, which is in the cache when it reads them. In smaller images whole
  * planes are gone over, through sums: positions between the end of one output row and the start
  * of the next are computed too and dropped, which with the few columns that padding adds is
  * cheaper than short rows. */
@@ -30,17 +31,21 @@ struct conv {
     struct nn_taps taps;               /* of a group; without its weight and bias */
     /* Contiguous runs of outputs in the layout: `lines` per depth, `width` outputs each. */
     int64_t depths, lines, width, line_step, depth_step;
-    int64_t positions;     /* of one depth, from the first output to the last */
-    bool pooled;           /* maxima of 2×2 outputs are written */
-    int64_t sums_step;     /* positions of a chunk, room for */
-    bool straight;         /* lines are long enough for tiles that write to their place */
-    int64_t written;       /* floats of an output channel */
-    int64_t band, bands;   /* nn_taps_band, and how many there are in a depth */
-    int64_t chunks;        /* of a line, where tiles write to their place */
-    int64_t items;         /* what a group is made of: pieces of its outputs, panel by panel */
-    bool apart;            /* images and groups are so many that each is one thread's */
+    int64_t positions;   /* of one depth, from the first output to the last */
+    bool pooled;         /* maxima of 2×2 outputs are written */
+    int64_t sums_step;   /* positions of a chunk, room for */
+    bool straight;       /* lines are long enough for tiles that write to their place */
+    int64_t written;     /* floats of an output channel */
+    int64_t band, bands; /* nn_taps_band, and how many there are in a depth */
+    int64_t chunks;      /* of a line, where tiles write to their place */
+    int64_t items;       /* what a group is made of: pieces of its outputs, panel by panel */
+    /* What is laid out at a time: the image or, of one that tiles write to straight, a strip of
+     * its lines, which is in the cache when tiles read it. */
+    struct nn_spatial laid;
+    int64_t strip, strips; /* lines of a strip; how many make an image */
+    bool apart; /* images and groups, or strips, are so many that each is one thread's */
     int64_t sums_floats;   /* of workspace, for each thread: sums of a chunk */
-    int64_t planes_floats; /* where an image is laid out: if `apart`, for each thread */
+    int64_t planes_floats; /* where all that is laid out: if `apart`, for each thread */
     bool depthwise;        /* nn_kernels.depthwise does it, with weights as they are */
     bool winograd;
     struct nn_winograd fast;
@@ -153,6 +158,29 @@ static int prepare_weights(struct nn_op_call *call, struct conv *c, int64_t *wor
     return 0;
 }
 
+/* Strips are an eighth of the second-level cache, but as many lines as make up for those that two
+ * of them share. Late nodes do without: smaller images must not need more scratch. */
+static void choose_strips(const struct nn_op_call *call, struct conv *c)
+{
+    enum { STRIP_FLOATS = 32768, FEWEST_LINES = 4 };
+    const struct nn_spatial *s = &c->spatial;
+    int64_t lines =
+        STRIP_FLOATS / (c->in_channels * s->phases[1] * s->phases[2] * s->extent[2]);
+    lines = lines < FEWEST_LINES ? FEWEST_LINES : lines;
+    c->laid = *s;
+    c->strip = c->lines;
+    c->strips = 1;
+    if (!c->straight || s->direct || s->axes != 2 || call->kept || lines >= c->lines)
+        return;
+    /* As many for each thread. */
+    int64_t turns = ((c->lines + lines - 1) / lines + call->threads - 1) / call->threads;
+    c->strip = (c->lines + turns * call->threads - 1) / (turns * call->threads);
+    c->strips = (c->lines + c->strip - 1) / c->strip;
+    c->laid.out[1] = c->strip;
+    c->laid.extent[1] += c->strip - c->lines;
+    c->laid.plane_size = s->plane_size / s->extent[1] * c->laid.extent[1];
+}
+
 /* Whether tiles write to the output or to sums. */
 static void choose_loops(struct nn_op_call *call, struct conv *c)
 {
@@ -162,15 +190,16 @@ static void choose_loops(struct nn_op_call *call, struct conv *c)
                    : c->taps.rows > 1 ? "taps, by sums"
                                       : "taps, by channel";
     c->sums_floats = c->straight ? 0 : NN_TAPS_ALIGNED(c->taps.rows * c->sums_step);
+    choose_strips(call, c);
     c->planes_floats =
-        c->spatial.direct ? 0 : NN_TAPS_ALIGNED(c->in_channels * c->spatial.plane_size);
+        c->laid.direct ? 0 : NN_TAPS_ALIGNED(c->in_channels * c->laid.plane_size);
     c->chunks = (c->width + NN_TAPS_CHUNK - 1) / NN_TAPS_CHUNK;
     c->band = nn_taps_band(c->in_channels);
     c->bands = (c->positions + c->band - 1) / c->band;
     c->items = c->taps.panels * (c->straight ? c->depths * c->lines * c->chunks
                                  : c->pooled ? c->lines / 2
                                              : c->depths * c->bands);
-    c->apart = c->batch * c->groups >= 2 * call->threads;
+    c->apart = c->strips > 1 || c->batch * c->groups >= 2 * call->threads;
 }
 
 /* Where the weight is read as it is, so that it may be computed at run time. */
@@ -220,9 +249,9 @@ static int conv_prepare(struct nn_op_call *call)
     int32_t *offsets = nn_op_alloc(call, (size_t)c->taps.count * sizeof *offsets);
     if (!offsets)
         return -ENOMEM;
-    nn_spatial_taps(&c->spatial, c->in_channels, offsets);
-    c->taps.offsets = offsets;
     choose_loops(call, c);
+    nn_spatial_taps(&c->laid, c->in_channels, offsets);
+    c->taps.offsets = offsets;
     workspace =
         call->threads * c->sums_floats + (c->apart ? call->threads : 1) * c->planes_floats;
     r = prepare_weights(call, c, &workspace);
@@ -244,7 +273,8 @@ struct run {
 /* What one group of one image needs. */
 struct group {
     const struct run *run;
-    const float *planes; /* (in_channels, plane_size) */
+    const float *planes; /* (in_channels, laid.plane_size) */
+    int64_t line;        /* of outputs, the first whose inputs these are */
     struct nn_taps taps;
     float *out;            /* (out_channels, written) */
     const float *residual; /* of `out`, or NULL */
@@ -296,7 +326,8 @@ static void run_chunk(const struct nn_op_call *call, const struct conv *c,
 {
     int64_t channels = c->out_channels - panel * c->taps.rows, step = c->sums_step;
     const float *from = g->planes + depth * c->depth_step + first;
-    nn_taps_sum(call->kernels, &g->taps, panel, from, sums, (size_t)step, (size_t)count);
+    nn_taps_sum(call->kernels, &g->taps, panel, panel + 1, from, sums, (size_t)step,
+                (size_t)count);
     for (int64_t r = 0; r < c->taps.rows && r < channels; r++) {
         float *out = g->out + (panel * c->taps.rows + r) * c->written;
         if (c->pooled)
@@ -307,17 +338,20 @@ static void run_chunk(const struct nn_op_call *call, const struct conv *c,
     }
 }
 
-/* The channels of one panel, straight to their place: of a line, the chunk from `first` on. */
+/* The channels of some panels, straight to their place: of a line of what is laid out, the
+ * chunk from `first` on. */
 static void run_straight(const struct nn_op_call *call, const struct conv *c,
-                         const struct group *g, int64_t panel, int64_t line, int64_t first)
+                         const struct group *g, int64_t panel, int64_t end, int64_t line,
+                         int64_t first)
 {
-    int64_t left = c->width - first, channels = c->out_channels - panel * c->taps.rows;
+    int64_t left = c->width - first;
+    int64_t channel = panel * c->taps.rows, last = end * c->taps.rows;
     size_t n = (size_t)(left < NN_TAPS_CHUNK ? left : NN_TAPS_CHUNK);
     const float *from =
         g->planes + line / c->lines * c->depth_step + line % c->lines * c->line_step + first;
-    float *out = g->out + panel * c->taps.rows * c->written + line * c->width + first;
-    nn_taps_sum(call->kernels, &g->taps, panel, from, out, (size_t)c->written, n);
-    for (int64_t r = 0; r < c->taps.rows && r < channels; r++, out += c->written)
+    float *out = g->out + channel * c->written + (g->line + line) * c->width + first;
+    nn_taps_sum(call->kernels, &g->taps, panel, end, from, out, (size_t)c->written, n);
+    for (; channel < last && channel < c->out_channels; channel++, out += c->written)
         finish(call, g, out, out, n);
 }
 
@@ -337,15 +371,19 @@ static void run_items(void *data, int64_t item, int64_t end, int thread)
     const struct conv *c = g->run->c;
     const struct nn_op_call *call = g->run->call;
     float *sums = g->run->sums + thread * c->sums_floats;
-    for (; item < end; item++) {
+    while (item < end) {
         int64_t panel = item % c->taps.panels, at = item / c->taps.panels;
+        int64_t next = c->straight ? (at + 1) * c->taps.panels : item + 1;
+        next = next < end ? next : end;
         if (c->straight)
-            run_straight(call, c, g, panel, at / c->chunks, at % c->chunks * NN_TAPS_CHUNK);
+            run_straight(call, c, g, panel, panel + next - item, at / c->chunks,
+                         at % c->chunks * NN_TAPS_CHUNK);
         else if (c->pooled) /* two rows of outputs at a time */
             run_chunk(call, c, g, sums, panel, 0, 2 * at * c->line_step,
                       c->line_step + c->width);
         else
             run_band(call, c, g, sums, panel, at / c->bands, at % c->bands * c->band);
+        item = next;
     }
 }
 
@@ -369,24 +407,30 @@ static struct group find_group(const struct run *run, int64_t index, const float
     return g;
 }
 
-/* Input channels first..end-1, counted through the batch; `planes` is for the first. */
-static void lay_out(const struct run *run, int64_t first, int64_t end, float *planes)
+/* Lines from `line` on of input channels first..end-1, counted through the batch; `planes` is
+ * for the first. */
+static void lay_out(const struct run *run, int64_t line, int64_t first, int64_t end,
+                    float *planes)
 {
-    const struct nn_spatial *s = &run->c->spatial;
-    for (; first < end && !s->direct; first++, planes += s->plane_size)
-        nn_spatial_lay_out(s, run->call->kernels, run->x + first * s->in_size, 0, planes);
+    struct nn_spatial s = run->c->laid;
+    s.pad_before[1] -= line * s.stride[1]; /* less than none, where the image goes on */
+    for (; first < end && !s.direct; first++, planes += s.plane_size)
+        nn_spatial_lay_out(&s, run->call->kernels, run->x + first * s.in_size, 0, planes);
 }
 
-/* Groups that are one thread's each. */
-static void run_groups(void *data, int64_t index, int64_t end, int thread)
+/* Strips of groups that are one thread's each. */
+static void run_strips(void *data, int64_t index, int64_t end, int thread)
 {
     const struct run *run = data;
     const struct conv *c = run->c;
     float *planes = run->planes + thread * c->planes_floats;
     for (; index < end; index++) {
-        struct group g = find_group(run, index, planes);
-        lay_out(run, index * c->in_channels, (index + 1) * c->in_channels, planes);
-        run_items(&g, 0, c->items, thread);
+        int64_t group = index / c->strips, line = index % c->strips * c->strip;
+        int64_t lines = c->lines - line < c->strip ? c->lines - line : c->strip;
+        struct group g = find_group(run, group, planes);
+        g.line = line;
+        lay_out(run, line, group * c->in_channels, (group + 1) * c->in_channels, planes);
+        run_items(&g, 0, c->strips > 1 ? c->items / c->lines * lines : c->items, thread);
     }
 }
 
@@ -402,8 +446,8 @@ static void lay_out_part(void *data, int64_t first, int64_t end, int thread)
     const struct conv *c = l->run->c;
     int64_t before = l->group * c->in_channels;
     (void)thread;
-    lay_out(l->run, before + first, before + end,
-            l->run->planes + first * c->spatial.plane_size);
+    lay_out(l->run, 0, before + first, before + end,
+            l->run->planes + first * c->laid.plane_size);
 }
 
 static void run_taps(struct run *run)
@@ -413,7 +457,7 @@ static void run_taps(struct run *run)
     double planes = (double)(c->in_channels * c->spatial.plane_size);
     double cost = (double)(c->taps.count * c->out_channels) * (double)c->spatial.out_size;
     if (c->apart) {
-        nn_op_parallel(run->call, count, (double)count * cost, run_groups, run);
+        nn_op_parallel(run->call, count * c->strips, (double)count * cost, run_strips, run);
         return;
     }
     for (int64_t i = 0; i < count; i++) {

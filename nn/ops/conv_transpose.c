@@ -316,7 +316,8 @@ static void run_chunk(const struct nn_op_call *call, const struct transpose *c,
 {
     const int64_t channels = least(c->out_channels - panel * c->taps.rows, c->taps.rows);
     const float *from = g->planes + depth * c->plane.extent[1] * c->plane.extent[2] + first;
-    nn_taps_sum(call->kernels, &g->taps, panel, from, g->sums, NN_TAPS_CHUNK, (size_t)count);
+    nn_taps_sum(call->kernels, &g->taps, panel, panel + 1, from, g->sums, NN_TAPS_CHUNK,
+                (size_t)count);
     int64_t slice =
         (p->first[0] + depth * c->window.stride[0]) * c->window.out[1] * c->window.out[2];
     for (int64_t r = 0; r < channels; r++)

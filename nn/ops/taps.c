@@ -3,9 +3,10 @@
 #include <assert.h>
 #include <math.h>
 
-/* Taps summed at a time: their weights and input rows stay in the first-level cache, and
- * partial sums keep rounding errors of deep convolutions apart. */
-#define BLOCK 256
+/* Taps summed at a time: the input rows of a tile of 48 positions, 24 KiB, and their weights
+ * stay in the first-level cache, and partial sums keep rounding errors of deep convolutions
+ * apart. */
+#define BLOCK 128
 
 /* Half of a second-level cache of 1 MiB. */
 #define BAND_FLOATS 131072
@@ -31,26 +32,42 @@ int64_t nn_taps_band(int64_t channels)
     return (chunks < 1 ? 1 : chunks) * NN_TAPS_CHUNK;
 }
 
-void nn_taps_sum(const struct nn_kernels *k, const struct nn_taps *taps, int64_t panel,
-                 const float *x, float *y, size_t y_step, size_t n)
+/* One panel, taps t..t+count-1. */
+static void sum_block(const struct nn_kernels *k, const struct nn_taps *taps, int64_t panel,
+                      int64_t t, int64_t count, const float *x, float *y, size_t y_step,
+                      size_t n)
 {
     static const float zeros[MOST_ROWS];
-    const float *weight = taps->weight + panel * taps->count * taps->rows;
+    const float *weight = taps->weight + (panel * taps->count + t) * taps->rows;
     const float *bias = taps->bias ? taps->bias + panel * taps->rows : zeros;
     int64_t channels = taps->outputs - panel * taps->rows;
-    size_t rows = (size_t)(channels < taps->rows ? channels : taps->rows);
-    for (size_t i = 0; taps->rows == 1 && i < n; i++)
-        y[i] = *bias;
-    for (int64_t t = 0; t < taps->count; t += BLOCK, weight += BLOCK * taps->rows) {
-        bool last = taps->count - t <= BLOCK;
-        size_t count = (size_t)(last ? taps->count - t : BLOCK);
-        const struct nn_tile_end end = {.rows = rows,
-                                        .bias = t > 0 ? NULL : bias,
-                                        .low = last ? taps->low : -INFINITY,
-                                        .high = last ? taps->high : INFINITY};
-        if (taps->rows == 1)
-            k->tap_sum(y, x, taps->offsets + t, weight, count, n);
-        else
-            k->tile(y, y_step, x, taps->offsets + t, weight, count, n, &end);
+    bool last = t + count == taps->count;
+    if (taps->rows == 1) {
+        for (size_t i = 0; t == 0 && i < n; i++)
+            y[i] = *bias;
+        k->tap_sum(y, x, taps->offsets + t, weight, (size_t)count, n);
+        return;
+    }
+    const struct nn_tile_end end = {.rows =
+                                        (size_t)(channels < taps->rows ? channels : taps->rows),
+                                    .bias = t > 0 ? NULL : bias,
+                                    .low = last ? taps->low : -INFINITY,
+                                    .high = last ? taps->high : INFINITY};
+    k->tile(y, y_step, x, taps->offsets + t, weight, (size_t)count, n, &end);
+}
+
+void nn_taps_sum(const struct nn_kernels *k, const struct nn_taps *taps, int64_t panel,
+                 int64_t end, const float *x, float *y, size_t y_step, size_t n)
+{
+    /* Of several blocks, all panels meet what a tile reads before the next tile does. */
+    bool several = taps->count > BLOCK && end - panel > 1;
+    for (int64_t t = 0; t < taps->count; t += BLOCK) {
+        int64_t count = taps->count - t < BLOCK ? taps->count - t : BLOCK;
+        for (size_t i = 0, step; i < n; i += step) {
+            float *to = y + i;
+            step = several && n - i > k->tile_width + k->lanes ? k->tile_width : n - i;
+            for (int64_t p = panel; p < end; p++, to += (size_t)taps->rows * y_step)
+                sum_block(k, taps, p, t, count, x + i, to, y_step, step);
+        }
     }
 }

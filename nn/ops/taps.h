@@ -31,9 +31,10 @@ struct nn_taps nn_taps_init(const struct nn_kernels *k, int64_t outputs);
  * whole chunks. */
 int64_t nn_taps_band(int64_t channels);
 
-/* One panel at n positions: y[r·y_step + i] = bias + Σ over the taps of x[offset + i]. Of a
- * last panel only the rows that are channels are written. */
+/* Panels panel..end-1 at n positions: y[r·y_step + i] = bias + Σ over the taps of
+ * x[offset + i], rows counted from the first. Of a last panel only the rows that are channels
+ * are written. */
 void nn_taps_sum(const struct nn_kernels *k, const struct nn_taps *taps, int64_t panel,
-                 const float *x, float *y, size_t y_step, size_t n);
+                 int64_t end, const float *x, float *y, size_t y_step, size_t n);
 
 #endif

@@ -110,12 +110,15 @@ static struct windows square(int64_t in, int64_t kernel, int64_t stride, int64_t
 START_TEST(sizes_beyond_every_block_of_the_loops_are_right)
 {
     /* More taps than are summed at once, more positions than one chunk, more input than one
-     * band, more channels than one panel. */
+     * band or strip, more channels than one panel. */
     const struct conv cases[] = {
         {square(9, 3, 1, 1), 1, 1, 70, 17, true, true},
         {square(40, 3, 1, 1), 1, 1, 8, 9, true, true},
         {square(40, 1, 1, 0), 1, 1, 160, 9, false, true},
         {square(96, 3, 2, 1), 1, 1, 32, 8, true, true},
+        {square(123, 3, 2, 1), 2, 1, 3, 17, true, true},
+        {square(170, 5, 3, 2), 1, 2, 4, 9, false, true},
+        {square(14, 1, 1, 0), 1, 1, 300, 40, true, true},
         {square(57, 5, 1, 2), 2, 24, 1, 1, true, true},
         {square(30, 3, 2, 0), 1, 16, 1, 2, false, true},
     };
