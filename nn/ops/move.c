@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "nn/kernels/kernels.h"
 #include "nn/op.h"
 #include "nn/walk.h"
 
@@ -209,10 +210,35 @@ static int prepare_transpose(struct nn_op_call *call)
     return 0;
 }
 
+/* Where the last two loops are a matrix of words turned round, it is turned a block at a time;
+ * blocks would be mostly empty where it is narrower than this. */
+static bool turns_matrices(const struct nn_walk *walk, size_t element_bytes)
+{
+    enum { NARROWEST = 4 };
+    return element_bytes == sizeof(float) && walk->rank > 0 &&
+           walk->step[walk->rank - 1][0] == 1 && walk->inner >= NARROWEST &&
+           walk->dim[walk->rank - 1] >= NARROWEST;
+}
+
 static int transpose(struct nn_op_call *call)
 {
-    nn_walk_copy(call->state, call->outputs[0].data, call->inputs[0].data,
-                 nn_type_size(call->outputs[0].type));
+    const struct nn_walk *walk = call->state;
+    size_t size = nn_type_size(call->outputs[0].type);
+    if (!turns_matrices(walk, size)) {
+        nn_walk_copy(walk, call->outputs[0].data, call->inputs[0].data, size);
+        return 0;
+    }
+    struct nn_walk matrices = *walk;
+    matrices.rank--;
+    struct nn_walk_cursor c = {0};
+    size_t rows = (size_t)walk->inner, columns = (size_t)walk->dim[matrices.rank];
+    const float *x = call->inputs[0].data;
+    float *y = call->outputs[0].data;
+    do {
+        call->kernels->transpose(y, rows, x + c.at[0], (size_t)walk->inner_step[0], rows,
+                                 columns);
+        y += rows * columns;
+    } while (nn_walk_next(&matrices, &c));
     return 0;
 }
 
