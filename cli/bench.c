@@ -93,8 +93,9 @@ static int make_plan(struct bench *b)
                                             .time_axis = axis,
                                             .window = b->window};
     struct nn_error err;
-    if (nn_plan_create(b->file.model, &options, &b->plan, &err) < 0)
-        return cli_fail(CLI_CONFIG, "%s: %s", b->file.path, err.text);
+    int r = nn_plan_create(b->file.model, &options, &b->plan, &err);
+    if (r < 0)
+        return model_file_fail(&b->file, r, &err);
     nn_plan_describe(b->plan, &b->info);
     if (b->stream && b->stride == 0)
         b->stride = b->file.info ? b->file.info->stride : 1;

@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "daemon/config/default.h"
+#include "pipeline/modelkeys.h"
 #include "record/text.h"
 
 int cli_fail(enum cli_exit code, const char *format, ...)
@@ -18,6 +19,23 @@ int cli_fail(enum cli_exit code, const char *format, ...)
     g_autofree char *line = output_printable(text);
     fprintf(stderr, "vigil: %s\n", line);
     return (int)code;
+}
+
+const char *cli_reason(const GError *error)
+{
+    const char *colon = strrchr(error->message, ':');
+    return colon && colon[1] == ' ' ? colon + 2 : error->message;
+}
+
+char *cli_refused_setting(const char *key, const char *value, const char *detail)
+{
+    static const char prefix[] = "vigil.";
+    char shown[MODELKEYS_SHOWN_SIZE];
+    const char *own = g_str_has_prefix(key, prefix) ? key + strlen(prefix) : key;
+    g_autofree char *quoted =
+        g_strdup_printf("%s%s \"%s\": ", prefix, own, modelkeys_show(value, shown));
+    const char *at = strstr(detail, quoted);
+    return at ? g_strdup_printf("--set %s=%s: %s", own, value, at + strlen(quoted)) : NULL;
 }
 
 /* Where the text of an option begins, behind its name and at least two blanks; else 0, and 2 for

@@ -74,55 +74,102 @@ static char **label_names(const struct samples *samples)
     return names ? g_strsplit(names, ",", -1) : NULL;
 }
 
-static int score_file(const char *path, int label, struct samples *samples,
-                      struct labelled_network *before, struct labelled_network *after,
-                      struct labelled_score *score)
+/* A line of a table. */
+struct labelled_file {
+    char *path;
+    int label;
+};
+
+static void clear_file(gpointer file)
 {
-    struct nn_error err;
-    samples_clear(samples);
-    int result = samples_add(samples, path);
-    if (result != CLI_OK)
-        return result;
-    int first = vote(before, samples, &err);
-    int second = first < 0 ? first : vote(after, samples, &err);
-    if (second < 0)
-        return cli_fail(CLI_CONFIG, "%s: %s", path, err.text);
-    score->files++;
-    score->before += first == label;
-    score->after += second == label;
+    g_free(((struct labelled_file *)file)->path);
+}
+
+/* One line of a table, and what it is held against. */
+struct line {
+    const char *table, *folder;
+    int number;
+    char **names; /* of labels; may be NULL */
+    int64_t count;
+};
+
+static int read_line(const struct line *line, char *text, GArray *files)
+{
+    g_auto(GStrv) fields = g_strsplit(g_strstrip(text), ",", 3);
+    if (!fields[0])
+        return CLI_OK;
+    const char *name = g_strstrip(fields[0]), *given = fields[1] ? g_strstrip(fields[1]) : "";
+    g_autofree char *path =
+        g_path_is_absolute(name) ? g_strdup(name) : g_build_filename(line->folder, name, NULL);
+    int label = find_label(given, line->names, line->count), r = samples_find(path);
+    if (line->number == 1 && r < 0 && label < 0)
+        return CLI_OK;
+    if (r < 0)
+        return cli_fail(CLI_NO_INPUT, "%s:%d: cannot read %s: %s", line->table, line->number,
+                        path, file_error_text(r));
+    if (label < 0)
+        return cli_fail(CLI_NO_INPUT, "%s:%d: \"%s\" is no label of the model", line->table,
+                        line->number, given);
+    const struct labelled_file file = {g_steal_pointer(&path), label};
+    g_array_append_val(files, file);
     return CLI_OK;
 }
 
-int labelled_score(const char *table, struct samples *samples, struct labelled_network *before,
-                   struct labelled_network *after, struct labelled_score *ret_score)
+int labelled_read(const char *table, const struct samples *samples,
+                  const struct labelled_network *network, GArray **ret_files)
 {
     g_autofree char *text = NULL, *folder = g_path_get_dirname(table);
     g_auto(GStrv) names = label_names(samples);
-    struct labelled_score score = {0};
     size_t size;
-    const struct nn_value_info *output = nn_plan_output(before->plan, 0);
+    const struct nn_value_info *output = nn_plan_output(network->plan, 0);
     int r = file_read_path(table, TABLE_BYTES_MAX, &text, &size), result = CLI_OK;
     if (r < 0)
         return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", table, file_error_text(r));
     if (output->type != NN_TYPE_FLOAT || nn_shape_count(&output->shape) < 1)
         return cli_fail(CLI_CONFIG, "--labels: output '%s' is no scores", output->name);
+    struct line line = {table, folder, 0, names, nn_shape_count(&output->shape)};
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (int i = 0; lines[i] && result == CLI_OK; i++) {
-        g_auto(GStrv) fields = g_strsplit(g_strstrip(lines[i]), ",", 3);
-        if (!fields[0])
-            continue;
-        g_autofree char *path = g_canonicalize_filename(fields[0], folder);
-        if (i == 0 && !g_file_test(path, G_FILE_TEST_EXISTS))
-            continue;
-        int label =
-            fields[1] ? find_label(g_strstrip(fields[1]), names, nn_shape_count(&output->shape))
-                      : -1;
-        result = label < 0 ? cli_fail(CLI_NO_INPUT, "%s:%d: \"%s\" is no label of the model",
-                                      table, i + 1, fields[1] ? fields[1] : "")
-                           : score_file(path, label, samples, before, after, &score);
+    g_autoptr(GArray) files = g_array_new(FALSE, FALSE, sizeof(struct labelled_file));
+    g_array_set_clear_func(files, clear_file);
+    while (lines[line.number] && result == CLI_OK) {
+        char *content = lines[line.number++];
+        result = read_line(&line, content, files);
     }
-    if (result == CLI_OK && score.files == 0)
-        result = cli_fail(CLI_NO_INPUT, "%s: there is no file in it", table);
+    if (result == CLI_OK && files->len == 0)
+        result = cli_fail(CLI_NO_INPUT, "%s: no line names a file and its label", table);
+    if (result == CLI_OK)
+        *ret_files = g_steal_pointer(&files);
+    return result;
+}
+
+static int score_file(const struct labelled_file *file, struct samples *samples,
+                      struct labelled_network *before, struct labelled_network *after,
+                      struct labelled_score *score)
+{
+    struct nn_error err;
+    samples_clear(samples);
+    int result = samples_add(samples, file->path);
+    if (result != CLI_OK)
+        return result;
+    int first = vote(before, samples, &err);
+    int second = first < 0 ? first : vote(after, samples, &err);
+    if (second < 0)
+        return cli_fail(CLI_CONFIG, "%s: %s", file->path, err.text);
+    score->files++;
+    score->before += first == file->label;
+    score->after += second == file->label;
+    return CLI_OK;
+}
+
+int labelled_score(const GArray *files, struct samples *samples,
+                   struct labelled_network *before, struct labelled_network *after,
+                   struct labelled_score *ret_score)
+{
+    struct labelled_score score = {0};
+    int result = CLI_OK;
+    for (guint i = 0; i < files->len && result == CLI_OK; i++)
+        result = score_file(&g_array_index(files, struct labelled_file, i), samples, before,
+                            after, &score);
     *ret_score = score;
     return result;
 }

@@ -66,6 +66,7 @@ static void settle_shapes(struct model_file *file)
             if (shape->dim[d] >= 0)
                 continue;
             shape->dim[d] = 1;
+            file->guessed = file->guessed || d > 0;
             if (d > 0)
                 assume(file, i, d, 1);
         }
@@ -149,6 +150,12 @@ int model_file_open(const char *given, const struct model_file_options *options,
         file.time_axis = options->time_axis;
     *ret_file = file;
     return CLI_OK;
+}
+
+int model_file_fail(const struct model_file *file, int r, const struct nn_error *err)
+{
+    return cli_fail(r == -ENOMEM ? CLI_INTERNAL : CLI_CONFIG, "%s: %s%s", file->path, err->text,
+                    file->guessed ? " (open dimensions were taken as 1: give --shape)" : "");
 }
 
 void model_file_finish(struct model_file *file)

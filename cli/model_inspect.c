@@ -25,8 +25,9 @@ static int make_subject(struct subject *s)
     struct nn_plan_options options = {.input_shapes = s->file.shapes,
                                       .time_axis = s->file.time_axis};
     struct nn_error err;
-    if (nn_plan_create(s->file.model, &options, &s->plan, &err) < 0)
-        return cli_fail(CLI_CONFIG, "%s: %s", s->file.path, err.text);
+    int r = nn_plan_create(s->file.model, &options, &s->plan, &err);
+    if (r < 0)
+        return model_file_fail(&s->file, r, &err);
     nn_plan_describe(s->plan, &s->info);
     for (size_t i = 0; i < nn_plan_layer_count(s->plan); i++) {
         const struct nn_plan_layer *layer = nn_plan_layer(s->plan, i);

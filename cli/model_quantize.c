@@ -9,12 +9,15 @@
 #include "cli/labelled.h"
 #include "cli/model_file.h"
 #include "cli/model_verbs.h"
+#include "cli/outfile.h"
 #include "cli/output.h"
 #include "cli/samples.h"
 #include "nn/quantize/quantize.h"
 #include "pipeline/modelfile.h"
+#include "record/file.h"
 
-#define COMPARED_MAX 8 /* samples that layers are compared on */
+#define COMPARED_MAX 8  /* samples that layers are compared on */
+#define NOISY_DB     10 /* below, what is off is a third of the signal and more */
 
 struct quantize {
     /* As asked for. */
@@ -24,10 +27,12 @@ struct quantize {
     int samples_each;
     gboolean force, verbose;
 
+    char *model_path; /* as it is found, before it is opened */
     struct model_file file;
     struct modelinfo *info; /* how pictures become input; NULL: they do not */
     struct nn_error no_pictures;
     struct samples samples;
+    GArray *labelled; /* cli/labelled.h; NULL without --labels */
     struct nn_quantizer *quantizer;
     void *bytes; /* of the quantised model */
     size_t size;
@@ -36,13 +41,12 @@ struct quantize {
 
 static int model_error(const struct quantize *q, int r, const struct nn_error *err)
 {
-    return cli_fail(r == -ENOMEM ? CLI_INTERNAL : CLI_CONFIG, "%s: %s", q->file.path,
-                    err->text);
+    return model_file_fail(&q->file, r, err);
 }
 
 /* --- what goes in ------------------------------------------------------------------------- */
 
-/* --set comes before the sidecar. */
+/* --set comes before the sidecar, so what is no key is of --set when it is looked for here. */
 static int read_overrides(struct quantize *q)
 {
     struct nn_error err;
@@ -54,21 +58,45 @@ static int read_overrides(struct quantize *q)
         g_autofree char *key = g_strndup(*set, (gsize)(equals - *set));
         modelkeys_overrides_add(q->samples.overrides, key, equals + 1);
     }
+    const struct modelkeys keys = {.overrides = q->samples.overrides, .err = &err};
+    if (modelkeys_check(&keys) < 0)
+        return cli_fail(CLI_USAGE, "--set: %s", err.text);
     int r = modelfile_read_sidecar(q->file.path, q->samples.overrides, &err);
     return r < 0 ? cli_fail(r == -EINVAL ? CLI_CONFIG : CLI_NO_INPUT, "%s", err.text) : CLI_OK;
+}
+
+static int blame_settings(const struct quantize *q)
+{
+    for (char **set = q->set; set && *set; set++) {
+        const char *equals = strchr(*set, '=');
+        g_autofree char *key = g_strndup(*set, (gsize)(equals - *set));
+        g_autofree char *refused = cli_refused_setting(key, equals + 1, q->no_pictures.text);
+        if (refused)
+            return cli_fail(CLI_USAGE, "%s", refused);
+    }
+    return CLI_OK;
+}
+
+/* A worker knows of the model and the overrides only, not of --shape. */
+static void pass_on_shape(struct quantize *q)
+{
+    g_autofree char *size = g_strdup_printf("%dx%d", q->info->width, q->info->height);
+    g_autofree char *window = g_strdup_printf("%d", q->info->window);
+    modelkeys_overrides_add(q->samples.overrides, "size", size);
+    if (q->info->time_axis >= 0)
+        modelkeys_overrides_add(q->samples.overrides, "window", window);
 }
 
 /* What a picture has to become; a model that takes none may still have tensors to be shown. */
 static int read_info(struct quantize *q)
 {
-    const struct modelkeys keys = {.overrides = q->samples.overrides, .err = &q->no_pictures};
-    if (modelkeys_check(&keys) < 0)
-        return cli_fail(CLI_USAGE, "--set: %s", q->no_pictures.text);
-    if (modelinfo_create_input(q->file.model, q->samples.overrides, &q->info, &q->no_pictures) <
-        0)
-        return CLI_OK;
+    if (modelinfo_create_input(q->file.model, q->shapes ? q->file.shapes : NULL,
+                               q->samples.overrides, &q->info, &q->no_pictures) < 0)
+        return blame_settings(q);
     if (!q->shapes)
         q->file.shapes[0] = q->info->input;
+    else
+        pass_on_shape(q);
     if (nn_shape_equal(&q->file.shapes[0], &q->info->input))
         return CLI_OK;
     modelinfo_destroy(q->info);
@@ -96,7 +124,20 @@ static int open_model(struct quantize *q, const char *given)
     return result;
 }
 
-/* `more`: what follows FILE, to the same end. */
+/* Before the first of them is decoded, which takes long. `more`: what follows FILE, to the same
+ * end. */
+static int find_samples(const struct quantize *q, char **more)
+{
+    char **const lists[] = {q->calibrate, more};
+    for (size_t i = 0; i < G_N_ELEMENTS(lists); i++)
+        for (char **path = lists[i]; path && *path; path++) {
+            int r = samples_find(*path);
+            if (r < 0)
+                return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", *path, file_error_text(r));
+        }
+    return CLI_OK;
+}
+
 static int gather(struct quantize *q, char **more)
 {
     int result = CLI_OK;
@@ -109,13 +150,8 @@ static int gather(struct quantize *q, char **more)
 
 /* --- the work ----------------------------------------------------------------------------- */
 
-static void feed(struct quantize *q, guint sample)
-{
-    for (size_t i = 0; i < nn_quantizer_input_count(q->quantizer); i++)
-        samples_copy(&q->samples, sample, i, nn_quantizer_input(q->quantizer, i));
-}
-
-static int quantize(struct quantize *q)
+/* What could stand in the way and needs no sample. */
+static int prepare(struct quantize *q)
 {
     const struct nn_quantize_options options = {.percentile = q->percentile,
                                                 .keep = (const char *const *)q->keep,
@@ -124,6 +160,23 @@ static int quantize(struct quantize *q)
     gsize size;
     const void *data = g_bytes_get_data(q->file.bytes, &size);
     int r = nn_quantizer_create(data, size, &options, &q->quantizer, &err);
+    if (r == 0)
+        r = labelled_open(&q->before, data, size, q->file.shapes, &err);
+    if (r < 0)
+        return model_error(q, r, &err);
+    return q->labels ? labelled_read(q->labels, &q->samples, &q->before, &q->labelled) : CLI_OK;
+}
+
+static void feed(struct quantize *q, guint sample)
+{
+    for (size_t i = 0; i < nn_quantizer_input_count(q->quantizer); i++)
+        samples_copy(&q->samples, sample, i, nn_quantizer_input(q->quantizer, i));
+}
+
+static int quantize(struct quantize *q)
+{
+    struct nn_error err;
+    int r = 0;
     for (guint i = 0; i < q->samples.items->len && r == 0; i++) {
         feed(q, i);
         r = nn_quantizer_observe(q->quantizer, &err);
@@ -140,6 +193,11 @@ static int quantize(struct quantize *q)
 }
 
 /* --- what came of it ---------------------------------------------------------------------- */
+
+static bool is_noisy(double signal, double noise)
+{
+    return signal > 0 && 10 * log10(signal / noise) < NOISY_DB;
+}
 
 static char *decibels(double signal, double noise)
 {
@@ -165,6 +223,57 @@ static void print_layers(const struct quantize *q)
     output_table((const char *const *)cells->pdata, count + 1, G_N_ELEMENTS(heading));
 }
 
+/* Noise is handed on from layer to layer: where it begins is where something can be done. */
+static void print_first_noisy(const struct quantize *q)
+{
+    for (size_t i = 0; i < nn_quantizer_layer_count(q->quantizer); i++) {
+        const struct nn_quantize_layer *layer = nn_quantizer_layer(q->quantizer, i);
+        if (!is_noisy(layer->signal, layer->noise))
+            continue;
+        g_autofree char *name = output_printable(layer->name);
+        printf("Hint        %s is the first layer below %d dB: try --keep with it or those "
+               "before it\n",
+               name, NOISY_DB);
+        return;
+    }
+}
+
+static void append_numbers(GString *text, const float *numbers, int count)
+{
+    bool same = true;
+    for (int c = 1; c < count; c++)
+        same = same && numbers[c] == numbers[0];
+    for (int c = 0; c < (same ? 1 : count); c++)
+        if (numbers[c] == 1.0f / 255)
+            g_string_append_printf(text, "%s1/255", c ? "," : "");
+        else
+            g_string_append_printf(text, "%s%g", c ? "," : "", numbers[c]);
+}
+
+/* How pictures became input: what is wrong here spoils ranges that look as good as any. */
+static void print_input(const struct modelinfo *info)
+{
+    static const char *const keys[] = {"vigil.pixels", "vigil.mean", "vigil.scale",
+                                       "vigil.resize"};
+    static const char *const how[] = {"stretched", "letterboxed", "cropped"};
+    g_autoptr(GString) line = g_string_new(modelinfo_pixels_name(info->pixels));
+    g_autoptr(GString) assumed = g_string_new(NULL);
+    g_string_append(line, ", less ");
+    append_numbers(line, info->mean, info->channels);
+    g_string_append(line, " and times ");
+    append_numbers(line, info->scale, info->channels);
+    g_string_append_printf(line, ", %s to %dx%d", how[info->resize], info->width, info->height);
+    for (char **said = info->assumed; said && *said; said++)
+        for (size_t k = 0; k < G_N_ELEMENTS(keys); k++)
+            if (g_str_has_prefix(*said, keys[k]))
+                g_string_append_printf(assumed, "%s%s", assumed->len ? ", " : "",
+                                       keys[k] + strlen("vigil."));
+    printf("Input       %s", line->str);
+    if (assumed->len > 0)
+        printf(" (assumed: %s; --set or MODEL.modelinfo says otherwise)", assumed->str);
+    putchar('\n');
+}
+
 static void print_summary(const struct quantize *q)
 {
     size_t layers = nn_quantizer_layer_count(q->quantizer), quantized = 0;
@@ -175,6 +284,12 @@ static void print_summary(const struct quantize *q)
     printf("Calibrated  %u sample%s of %d file%s, %g %% of each range\n", q->samples.items->len,
            q->samples.items->len == 1 ? "" : "s", q->samples.files,
            q->samples.files == 1 ? "" : "s", q->percentile);
+    if (q->samples.folders > 0)
+        printf("            %d folder%s within %s not entered: name what lies there, too\n",
+               q->samples.folders, q->samples.folders == 1 ? "" : "s",
+               q->samples.folders == 1 ? "was" : "were");
+    if (q->samples.clips > 0)
+        print_input(q->info);
     printf("Layers      %zu of %zu in 8 bits\n", quantized, layers);
     printf("File        %zu bytes before, %zu after%s", (size_t)g_bytes_get_size(q->file.bytes),
            q->size, from == to ? "\n" : "");
@@ -238,31 +353,31 @@ static int compare_outputs(struct quantize *q)
     }
     if (r < 0)
         return model_error(q, r, &err);
-    for (size_t o = 0; o < outputs; o++)
+    bool noisy = false;
+    for (size_t o = 0; o < outputs; o++) {
         print_difference(nn_plan_output(q->before.plan, o), &differences[o]);
+        noisy = noisy || is_noisy(differences[o].signal, differences[o].noise);
+    }
+    if (noisy)
+        printf("Hint        below %d dB a third of what comes out is noise: hold it against "
+               "--labels, try --percentile 100%s\n",
+               NOISY_DB, q->verbose ? "" : ", and let --verbose say which layers to --keep");
+    if (q->verbose)
+        print_first_noisy(q);
     return CLI_OK;
-}
-
-static int open_networks(struct quantize *q)
-{
-    struct nn_error err;
-    gsize size;
-    const void *data = g_bytes_get_data(q->file.bytes, &size);
-    int r = labelled_open(&q->before, data, size, q->file.shapes, &err);
-    if (r == 0)
-        r = labelled_open(&q->after, q->bytes, q->size, q->file.shapes, &err);
-    return r < 0 ? model_error(q, r, &err) : CLI_OK;
 }
 
 static int compare(struct quantize *q)
 {
-    int result = open_networks(q);
-    if (result == CLI_OK)
-        result = compare_outputs(q);
+    struct nn_error err;
+    int r = labelled_open(&q->after, q->bytes, q->size, q->file.shapes, &err);
+    if (r < 0)
+        return model_error(q, r, &err);
+    int result = compare_outputs(q);
     struct labelled_score score = {0};
-    if (result == CLI_OK && q->labels)
-        result = labelled_score(q->labels, &q->samples, &q->before, &q->after, &score);
-    if (result == CLI_OK && q->labels)
+    if (result == CLI_OK && q->labelled)
+        result = labelled_score(q->labelled, &q->samples, &q->before, &q->after, &score);
+    if (result == CLI_OK && q->labelled)
         printf("Accuracy    %.1f %% before, %.1f %% after, on %d labelled file%s\n",
                100.0 * score.before / score.files, 100.0 * score.after / score.files,
                score.files, score.files == 1 ? "" : "s");
@@ -271,15 +386,12 @@ static int compare(struct quantize *q)
 
 /* --- the verb ----------------------------------------------------------------------------- */
 
-static int write_out(const struct quantize *q)
+static struct outfile outfile_of(const struct quantize *q)
 {
-    g_autoptr(GError) error = NULL;
-    if (!g_file_set_contents(q->out, q->bytes, (gssize)q->size, &error))
-        return cli_fail(CLI_NO_INPUT, "%s", error->message);
-    return CLI_OK;
+    return (struct outfile){"--out", q->out, q->model_path, q->force};
 }
 
-static int check_arguments(const struct quantize *q, int argc)
+static int check_arguments(struct quantize *q, int argc, char **argv)
 {
     if (argc < 2)
         return cli_fail(CLI_USAGE, "give a model (see: vigil model quantize --help)");
@@ -291,14 +403,18 @@ static int check_arguments(const struct quantize *q, int argc)
         return cli_fail(CLI_USAGE, "--percentile is a number from 50 to 100");
     if (q->samples_each < 1 || q->samples_each > 10000)
         return cli_fail(CLI_USAGE, "--samples is a number from 1 to 10000");
-    if (!q->force && g_file_test(q->out, G_FILE_TEST_EXISTS))
-        return cli_fail(CLI_USAGE, "%s is there already (--force replaces it)", q->out);
-    return CLI_OK;
+    q->model_path = cli_find_model(argv[1]);
+    const struct outfile out = outfile_of(q);
+    return outfile_check(&out);
 }
 
 static int run(struct quantize *q, char **argv)
 {
     int result = open_model(q, argv[1]);
+    if (result == CLI_OK)
+        result = find_samples(q, argv + 2);
+    if (result == CLI_OK)
+        result = prepare(q);
     if (result == CLI_OK)
         result = gather(q, argv + 2);
     if (result == CLI_OK)
@@ -309,7 +425,8 @@ static int run(struct quantize *q, char **argv)
         print_summary(q);
     if (result == CLI_OK)
         result = compare(q);
-    return result == CLI_OK ? write_out(q) : result;
+    const struct outfile out = outfile_of(q);
+    return result == CLI_OK ? outfile_write(&out, q->bytes, q->size) : result;
 }
 
 static void finish(struct quantize *q)
@@ -327,6 +444,8 @@ static void finish(struct quantize *q)
     g_strfreev(q->keep);
     g_strfreev(q->set);
     g_strfreev(q->shapes);
+    g_clear_pointer(&q->labelled, g_array_unref);
+    g_free(q->model_path);
     g_free(q->out);
     g_free(q->labels);
 }
@@ -351,7 +470,8 @@ int model_quantize(int argc, char **argv)
          "Replace a setting of the model, as pixels=BGR", "KEY=VALUE"},
         {"shape", 0, 0, G_OPTION_ARG_STRING_ARRAY, &q.shapes,
          "Shape of an input the model leaves open", "[INPUT=]SHAPE"},
-        {"force", 'f', 0, G_OPTION_ARG_NONE, &q.force, "Replace a file that is there", NULL},
+        {"force", 'f', 0, G_OPTION_ARG_NONE, &q.force,
+         "Replace a file that is there (a link itself, not what it leads to)", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &q.verbose, "Also tell each layer", NULL},
         {NULL}};
     samples_init(&q.samples);
@@ -360,18 +480,20 @@ int model_quantize(int argc, char **argv)
         "Makes a model of 8-bit weights and activations out of a float one.\n"
         "The model is shown clips like those it will see, to learn how far its values reach. A "
         "clip is decoded as a stream would be; what pictures become says the model's metadata, "
-        "MODEL.modelinfo or --set. A folder stands for the clips and tensors in it, a folder "
-        "with input_0.pb for a sample of its own; clips may also stand behind FILE.\n\n"
+        "MODEL.modelinfo or --set. A folder stands for the clips and tensors in it (other "
+        "folders in "
+        "it are not entered), a folder with input_0.pb for a sample of its own; clips may also "
+        "stand behind FILE.\n\n"
         "Weights of Conv, ConvTranspose, Gemm and MatMul get a scale for each output channel, "
         "activations one for each value. What leads to the outputs stays float. The result is "
         "an ONNX file of QuantizeLinear and DequantizeLinear that any runtime understands.\n"
         "A table for --labels has a file and its label in each line, with a comma between; "
-        "files "
-        "are looked for beside it, labels are names or numbers of the model's.",
+        "files are looked for beside it, labels are names or numbers of the model's. A first "
+        "line that has neither is a heading.",
         entries);
     int result = over - 1;
     if (!over)
-        result = check_arguments(&q, argc);
+        result = check_arguments(&q, argc, argv);
     if (!over && result == CLI_OK)
         result = run(&q, argv);
     finish(&q);

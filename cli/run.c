@@ -111,12 +111,9 @@ static char *refused_setting(const struct input *input, const char *detail)
 {
     for (int i = 0; i < input->set_count; i++) {
         const struct message_override *set = &input->start.overrides[i];
-        g_autofree char *quoted = g_strdup_printf("%s \"%s\": ", set->key, set->value);
-        const char *at = strstr(detail, quoted);
-        const char *key =
-            g_str_has_prefix(set->key, "vigil.") ? set->key + strlen("vigil.") : set->key;
-        if (at)
-            return g_strdup_printf("--set %s=%s: %s", key, set->value, at + strlen(quoted));
+        char *refused = cli_refused_setting(set->key, set->value, detail);
+        if (refused)
+            return refused;
     }
     return NULL;
 }

@@ -31,6 +31,8 @@ void samples_init(struct samples *samples)
     samples->items = g_ptr_array_new_with_free_func(free_sample);
     samples->bytes = 0;
     samples->files = 0;
+    samples->clips = 0;
+    samples->folders = 0;
 }
 
 void samples_clear(struct samples *samples)
@@ -38,6 +40,8 @@ void samples_clear(struct samples *samples)
     g_ptr_array_set_size(samples->items, 0);
     samples->bytes = 0;
     samples->files = 0;
+    samples->clips = 0;
+    samples->folders = 0;
 }
 
 void samples_finish(struct samples *samples)
@@ -300,7 +304,8 @@ static int explain(GSubprocess *worker, int frames, int errors, const char *path
 {
     g_autofree char *why = last_words(errors);
     if (frames == -ETIMEDOUT)
-        return cli_fail(CLI_INTERNAL, "%s: the worker has hung", path);
+        return cli_fail(CLI_INTERNAL,
+                        "%s: the worker has hung, or this machine has too much to do", path);
     if (g_subprocess_get_if_signaled(worker))
         return cli_fail(CLI_INTERNAL, "%s: the worker died of signal %d%s%s", path,
                         g_subprocess_get_term_sig(worker), why ? ": " : "", why ? why : "");
@@ -352,6 +357,7 @@ static int add_clip(struct samples *samples, const char *path)
         result = keep(samples, &thinning, path);
     g_ptr_array_unref(thinning.kept);
     samples->files += result == CLI_OK;
+    samples->clips += result == CLI_OK;
     return result;
 }
 
@@ -392,20 +398,36 @@ static int add_folder(struct samples *samples, const char *folder)
     g_autoptr(GError) error = NULL;
     g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
     if (!dir)
-        return cli_fail(CLI_NO_INPUT, "%s", error->message);
+        return cli_fail(CLI_NO_INPUT, "%s: the folder cannot be read: %s", folder,
+                        cli_reason(error));
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    int folders = 0;
     for (const char *name; (name = g_dir_read_name(dir)) != NULL;) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
         if (belongs_to_folder(path))
             g_ptr_array_add(paths, g_steal_pointer(&path));
+        else
+            folders += g_file_test(path, G_FILE_TEST_IS_DIR);
     }
+    samples->folders += folders;
     if (paths->len == 0)
-        return cli_fail(CLI_NO_INPUT, "%s: there is no clip and no tensor in it", folder);
+        return cli_fail(CLI_NO_INPUT, "%s: there is no clip and no tensor in it%s", folder,
+                        folders > 0 ? " (folders in it are not entered: name them)" : "");
     g_ptr_array_sort(paths, by_name);
     int result = CLI_OK;
     for (guint i = 0; i < paths->len && result == CLI_OK; i++)
         result = samples_add(samples, paths->pdata[i]);
     return result;
+}
+
+int samples_find(const char *path)
+{
+    if (g_file_test(path, G_FILE_TEST_IS_DIR))
+        return 0;
+    int fd = file_open(path);
+    if (fd >= 0)
+        close(fd);
+    return MIN(fd, 0);
 }
 
 int samples_add(struct samples *samples, const char *path)

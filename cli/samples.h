@@ -3,7 +3,8 @@
  *   a clip              decoded by a worker, as a stream would be, into frames or windows of frames
  *   a tensor (.pb)      input 0, as ONNX keeps it in test_data_set_N/input_0.pb
  *   a data set          a folder with input_0.pb, input_1.pb, ...
- *   any other folder    all of these in it, in the order of their names
+ *   any other folder    all of these in it, in the order of their names; other folders in it are
+ *                       not entered
  *
  * Clips are hostile: they are met by `vigil-worker --frames` behind its sandbox only, a process
  * each, which hands over numbers.
@@ -32,11 +33,17 @@ struct samples {
 
     GPtrArray *items; /* of GBytes *[inputs]: each sample */
     size_t bytes;
-    int files; /* that samples were taken from */
+    int files; /* that samples were taken from; clips of them: */
+    int clips;
+    int folders; /* in folders that were named: not entered, and no data set */
 };
 
 void samples_init(struct samples *samples);
 void samples_finish(struct samples *samples);
+
+/* Whether there is something to add: a folder, or a file that opens. 0 or -errno, as
+ * record/file.h. */
+int samples_find(const char *path);
 
 /* Adds what `path` has. 0, or an exit code of cli.h with a line said on stderr. */
 int samples_add(struct samples *samples, const char *path);

@@ -26,6 +26,8 @@ struct reader {
     struct modelkeys keys;
     const struct nn_value_info *input;
     const struct nn_value_info *output;
+    const struct nn_shape *given; /* of the input, where it is open; may be NULL */
+    struct nn_shape shape;        /* of the input, by both */
     const struct layout *layout;
     struct modelinfo *info;
     bool input_only;
@@ -45,6 +47,10 @@ static int check_signature(struct reader *reader)
         return modelkeys_refuse(&reader->keys, -ENOTSUP,
                                 "the model's input is %s: float32 is supported",
                                 nn_type_name(reader->input->type));
+    reader->shape = reader->input->shape;
+    for (int d = 0; reader->given && d < reader->shape.rank && d < reader->given->rank; d++)
+        if (reader->shape.dim[d] == NN_DIM_DYNAMIC)
+            reader->shape.dim[d] = reader->given->dim[d];
     return 0;
 }
 
@@ -58,7 +64,7 @@ static int read_task(struct reader *reader)
                                 "vigil.task \"%s\" is not supported: classify-window and "
                                 "classify-frame are",
                                 text);
-    int rank = reader->input->shape.rank;
+    int rank = reader->shape.rank;
     int task = rank == 4 ? MODELINFO_CLASSIFY_FRAME : MODELINFO_CLASSIFY_WINDOW;
     int r = other ? 0 : modelkeys_choice(&reader->keys, MODELKEY_TASK, task_names, &task);
     if (r < 0)
@@ -86,7 +92,7 @@ static int guess_layout(struct reader *reader)
     for (size_t i = 0; i < G_N_ELEMENTS(layouts); i++) {
         const struct layout *layout = &layouts[i];
         if (layout->task != reader->info->task ||
-            !is_channel_count(reader->input->shape.dim[layout->channel]))
+            !is_channel_count(reader->shape.dim[layout->channel]))
             continue;
         if (found)
             return modelkeys_refuse(&reader->keys, -EINVAL,
@@ -117,7 +123,7 @@ static int read_layout(struct reader *reader)
                                       reader->info->task == MODELINFO_CLASSIFY_WINDOW
                                           ? "should be NTCHW or NTHWC for classify-window"
                                           : "should be NCHW or NHWC for classify-frame");
-    int64_t channels = reader->input->shape.dim[reader->layout->channel];
+    int64_t channels = reader->shape.dim[reader->layout->channel];
     if (!is_channel_count(channels))
         return modelkeys_refuse(&reader->keys, -ENOTSUP,
                                 "vigil.layout %s: the channel axis holds %d values, not 1 or 3",
@@ -147,7 +153,7 @@ static int read_extents(struct reader *reader)
 {
     struct modelinfo *info = reader->info;
     const struct layout *layout = reader->layout;
-    const int64_t *dim = reader->input->shape.dim;
+    const int64_t *dim = reader->shape.dim;
     int width = 0, height = 0, r;
     double window = 0;
     if ((r = modelkeys_size(&reader->keys, MODELKEY_SIZE, MODELINFO_SIDE_MAX, &width,
@@ -466,8 +472,9 @@ static int read_rules(struct reader *reader)
     return read_background(reader);
 }
 
-static int create(const struct nn_model *model, GHashTable *overrides, bool input_only,
-                  struct modelinfo **ret_info, struct nn_error *err)
+static int create(const struct nn_model *model, const struct nn_shape *shape,
+                  GHashTable *overrides, bool input_only, struct modelinfo **ret_info,
+                  struct nn_error *err)
 {
     static int (*const steps[])(struct reader *) = {
         check_signature, read_task, read_layout, read_extents,
@@ -478,6 +485,7 @@ static int create(const struct nn_model *model, GHashTable *overrides, bool inpu
     struct reader reader = {
         .keys = {.model = model, .overrides = overrides, .assumed = assumed, .err = err},
         .info = g_new0(struct modelinfo, 1),
+        .given = shape,
         .input_only = input_only,
     };
     int r = modelkeys_check(&reader.keys);
@@ -497,13 +505,14 @@ static int create(const struct nn_model *model, GHashTable *overrides, bool inpu
 int modelinfo_create(const struct nn_model *model, GHashTable *overrides,
                      struct modelinfo **ret_info, struct nn_error *err)
 {
-    return create(model, overrides, false, ret_info, err);
+    return create(model, NULL, overrides, false, ret_info, err);
 }
 
-int modelinfo_create_input(const struct nn_model *model, GHashTable *overrides,
-                           struct modelinfo **ret_info, struct nn_error *err)
+int modelinfo_create_input(const struct nn_model *model, const struct nn_shape *shape,
+                           GHashTable *overrides, struct modelinfo **ret_info,
+                           struct nn_error *err)
 {
-    return create(model, overrides, true, ret_info, err);
+    return create(model, shape, overrides, true, ret_info, err);
 }
 
 void modelinfo_destroy(struct modelinfo *info)

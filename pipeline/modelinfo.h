@@ -74,9 +74,10 @@ int modelinfo_create(const struct nn_model *model, GHashTable *overrides,
                      struct modelinfo **ret_info, struct nn_error *err);
 
 /* The same for what is fed alone: a model of any task and any outputs will do, and there are no
- * labels. */
-int modelinfo_create_input(const struct nn_model *model, GHashTable *overrides,
-                           struct modelinfo **ret_info, struct nn_error *err);
+ * labels. `shape` (NULL: none is given) is of an input whose own is open. */
+int modelinfo_create_input(const struct nn_model *model, const struct nn_shape *shape,
+                           GHashTable *overrides, struct modelinfo **ret_info,
+                           struct nn_error *err);
 void modelinfo_destroy(struct modelinfo *info); /* NULL is fine */
 
 /* Plans the model for its input and holds output 0 against the labels: one score per label. */

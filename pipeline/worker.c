@@ -330,7 +330,7 @@ static int write_frames(void)
     const void *data = g_bytes_get_data(bytes, &size);
     r = nn_model_load(data, size, &model, &err);
     if (r == 0)
-        r = modelinfo_create_input(model, overrides, &info, &err);
+        r = modelinfo_create_input(model, NULL, overrides, &info, &err);
     int status = r < 0 ? EXIT_BAD_MODEL : EXIT_NO_INPUT;
     if (r == 0)
         r = frames_write(info, CLIP_FD, STDOUT_FILENO, &err);

@@ -345,6 +345,14 @@ def inspect_says_what_it_assumed():
     status, lines, _ = vigil('inspect', '--json', '--shape', 'x=2x7x3', '--time-axis', '1', path)
     told = json.loads(lines[0])
     expect(told['window'] == 7 and told['layers'][0]['runs'] == 'frame', told)
+    kernel = os.path.join(FOLDER.name, 'kernel.onnx')
+    with open(kernel, 'wb') as file:
+        file.write(model([node('MaxPool', ['x'], ['y'], 'pool', kernel_shape=[3, 3])],
+                         [value('x', FLOAT, [1, 2, 'h', 'w'])], [value('y', FLOAT, [1, 2, 'a', 'b'])]))
+    status, lines, error = vigil('inspect', kernel)
+    expect(status == 78 and 'open dimensions were taken as 1: give --shape' in error, error)
+    status, lines, error = vigil('inspect', '--shape', '1x2x3x3', kernel)
+    expect(status == 0 and not error, error)
     for shape, word in (('2x7', 'dimensions'), ('2x7x4', 'dimension 2'), ('2xx', '--shape'),
                         ('z=1', 'no such input')):
         status, lines, error = vigil('inspect', '--shape', shape, path)

@@ -5,6 +5,7 @@ import math
 import os
 import random
 import shutil
+import stat
 import struct
 import subprocess
 import sys
@@ -38,9 +39,10 @@ def read(path):
         return file.read()
 
 
-def quantize(*arguments):
+def quantize(*arguments, cwd=None):
     result = subprocess.run([VIGIL, 'model', 'quantize', *arguments], stdin=subprocess.DEVNULL,
-                            capture_output=True, timeout=300 * PATIENCE, check=False, text=True)
+                            capture_output=True, timeout=300 * PATIENCE, check=False, text=True,
+                            cwd=cwd)
     expect(result.returncode >= 0, f'{arguments}: signal {-result.returncode}')
     return result.returncode, result.stdout, result.stderr
 
@@ -180,14 +182,131 @@ def what_is_wrong_is_one_line():
             (78, 'nothing to quantise', [dense, '-c', write('ok.pb', picture(0)), '-o', out]),
             (78, "called 'third'", [small(), '-c', CLIP, '-o', out, '-k', 'third']),
             (78, 'vigil.layout NCHW: the channel axis holds 5', [write('five.onnx', model(
-                [node('Relu', ['x'], ['y'], 'relu')], [value('x', FLOAT, [1, 5, 4, 4])],
-                [value('y', FLOAT, [1, 5, 4, 4])])), '-c', CLIP, '-o', out, '-s',
+                [node('Conv', ['x', 'w'], ['a'], 'one'), node('Conv', ['a', 'w'], ['y'], 'two')],
+                [value('x', FLOAT, [1, 5, 4, 4])], [value('y', FLOAT, [1, 5, 4, 4])],
+                [weights('w', [5, 5, 1, 1], 1)])), '-c', CLIP, '-o', out, '-s',
                 'layout=NCHW'])):
         expect_refused(code, words, *arguments)
     expect(not os.path.exists(out), f'{out} was written')
     expect(read(made) == b'x', 'a file that was there was replaced')
     expect_made(small(), '-c', CLIP, '-o', made, '--force')
     expect(read(made) != b'x', '--force did not replace it')
+
+
+def a_table_is_looked_for_from_where_one_stands():
+    """--labels with a relative path; lines that name no file or label are told by their number"""
+    for i in range(3):
+        write(f'relative/{i}.pb', picture(i))
+    write('relative/table.csv', '0.pb,0\n1.pb,1\n')
+    for table in ('table.csv', './table.csv', '../relative/table.csv'):
+        status, said, error = quantize(small(), '-c', '0.pb', '-o', 'made.onnx', '-f', '-l', table,
+                                       cwd=path_of('relative'))
+        expect(status == 0 and error == '' and 'on 2 labelled files' in said, f'{said}{error}')
+    sample = path_of('relative/2.pb')
+    for words, content in (('no line names a file', 'a.pb,5\n'),
+                           ('no line names a file', 'file,label\n\n'),
+                           ('odd.csv:1: cannot read', 'a.pb,1\n0.pb,1\n'),
+                           ('odd.csv:3: cannot read', '0.pb,1\n\nb.pb,1\n'),
+                           ('odd.csv:2: "2" is no label', '0.pb,1\n1.pb,2\n'),
+                           ('odd.csv:1: "" is no label', '0.pb\n')):
+        table = write('relative/odd.csv', content)
+        status, said, error = quantize(small(), '-c', sample, '-o', path_of('odd.onnx'), '-l', table)
+        expect(status == 66 and words in error and error.count('\n') == 1, f'{content}: {error}')
+        expect(said == '', f'{content}: it was calibrated first: {said}')
+
+
+def nothing_but_a_file_is_replaced():
+    """--out: neither what is no file, nor the model that is read; links are replaced themselves"""
+    pipe, folder, link = path_of('pipe.onnx'), path_of('folder.onnx'), path_of('link.onnx')
+    os.mkfifo(pipe)
+    os.mkdir(folder)
+    os.symlink(pipe, path_of('to_pipe.onnx'))
+    os.symlink('nowhere', link)
+    os.symlink(small(), path_of('same.onnx'))
+    os.link(small(), path_of('hard.onnx'))
+    os.makedirs(path_of('shut'))
+    os.chmod(path_of('shut'), 0o500)
+    for code, words, out in ((2, 'is not a file', pipe), (2, 'is a folder', folder),
+                             (2, 'is not a file', path_of('to_pipe.onnx')),
+                             (2, 'the file that is read', small()),
+                             (2, 'the file that is read', path_of('same.onnx')),
+                             (2, 'the file that is read', path_of('hard.onnx')),
+                             (2, 'give the name of a file', ''),
+                             (66, 'there is no folder', path_of('nowhere/x.onnx'))):
+        for force in ([], ['--force']):
+            expect_refused(code, words, path_of('small.onnx'), '-c', CLIP, '-o', out, *force)
+    if os.geteuid() != 0:
+        expect_refused(66, 'cannot write into the folder', small(), '-c', CLIP, '-o',
+                       path_of('shut/x.onnx'))
+    expect(read(path_of('small.onnx')) == small_model(), 'the model that was read is gone')
+    expect(stat.S_ISFIFO(os.stat(pipe).st_mode), 'the pipe was replaced')
+    expect_refused(2, 'a link that leads nowhere', small(), '-c', CLIP, '-o', link)
+    target = write('target.onnx', b'x')
+    os.unlink(link)
+    os.symlink(target, link)
+    expect_made(small(), '-c', CLIP, '-o', link, '-f')
+    expect(read(target) == b'x' and not os.path.islink(link), 'what a link led to was replaced')
+
+
+def what_is_wrong_is_told_before_clips_are_decoded():
+    """nodes to keep, settings, clips that are missing and quantised models come to light at once"""
+    out, made = path_of('early.onnx'), path_of('made.onnx')
+    expect_made(small(), '-c', write('ok.pb', picture(0)), '-o', made, '-f')
+    text = write('late.mp4', 'no clip at all, but long enough to be looked at\n' * 40)
+    for code, words, arguments in (
+            (78, "called 'third'", [small(), '-c', text, '-o', out, '-k', 'third']),
+            (78, 'already', [made, '-c', text, '-o', out]),
+            (66, 'cannot read', [small(), '-c', text, path_of('gone.mp4'), '-o', out]),
+            (2, '--set mean=x: should be numbers', [small(), '-c', text, '-o', out, '-s', 'mean=x']),
+            (2, '--set resize=wide: should be one of', [small(), '-c', text, '-o', out, '-s',
+                                                        'vigil.resize=wide'])):
+        expect_refused(code, words, *arguments)
+
+
+def what_pictures_become_is_told():
+    """how frames became input, and what of that was assumed; folders that were not entered, too"""
+    said = expect_made(small(), '-c', CLIP, '-o', path_of('told.onnx'), '-n', '2')
+    expect('Input       RGB, less 0 and times 1/255, stretched to 32x24 (assumed: pixels, mean, '
+           'scale, resize; --set' in said, said)
+    said = expect_made(small(), '-c', CLIP, '-o', path_of('told.onnx'), '-n', '2', '-f', '-s',
+                       'pixels=BGR', '-s', 'mean=1,2,3', '-s', 'scale=0.5', '-s', 'resize=crop')
+    expect('Input       BGR, less 1,2,3 and times 0.5, cropped to 32x24\n' in said, said)
+    write('deep/a.pb', picture(1))
+    write('deep/below/b.pb', picture(2))
+    said = expect_made(small(), '-c', path_of('deep'), '-o', path_of('told.onnx'), '-f')
+    expect('1 sample of 1 file,' in said and '1 folder within was not entered' in said, said)
+    expect('Input' not in said, said)
+
+
+def a_shape_is_enough_for_what_the_model_leaves_open():
+    """--shape: clips become input of that size, without --set size"""
+    open_size = write('open.onnx', model(
+        [node('Conv', ['x', 'w'], ['a'], 'first', pads=[1, 1, 1, 1]),
+         node('Conv', ['a', 'v'], ['y'], 'second')],
+        [value('x', FLOAT, ['n', 3, 'h', 'w'])], [value('y', FLOAT, ['n', 2, 'h', 'w'])],
+        [weights('w', [6, 3, 3, 3], 1), weights('v', [2, 6, 3, 3], 2)]))
+    out = path_of('shaped.onnx')
+    said = expect_made(open_size, '-c', CLIP, '-o', out, '--shape', '1x3x20x36', '-n', '2')
+    expect('stretched to 36x20' in said, said)
+    expect_refused(78, 'taken as 1: give --shape', open_size, '-c', CLIP, '-o', out, '-f')
+
+
+def what_is_far_off_is_pointed_at():
+    """a layer that eight bits cannot hold is named with --verbose, and the output's noise is told"""
+    spread = model([node('Conv', ['x', 'w'], ['a'], 'wide', group=3),
+                    node('Conv', ['a', 'v'], ['b'], 'narrow'),
+                    node('Flatten', ['b'], ['y'], 'flat')],
+                   [value('x', FLOAT, SHAPE)], [value('y', FLOAT, [1, 24 * 32])],
+                   [tensor('w', FLOAT, [3, 1, 1, 1], [1e6, 1, 1]),
+                    tensor('v', FLOAT, [1, 3, 1, 1], [1e-9, 1, 1])])
+    path = write('spread.onnx', spread)
+    arguments = [path, '-c', write('ok.pb', picture(0)), '-o', path_of('far.onnx'), '-f']
+    said = expect_made(*arguments)
+    expect('Hint        below 10 dB' in said and '--verbose' in said, said)
+    said = expect_made(*arguments, '--verbose')
+    expect('Hint        narrow is the first layer below 10 dB' in said, said)
+    said = expect_made(small(), *arguments[1:], '--verbose')
+    expect('Hint' not in said, said)
 
 
 def digits_are_still_told_apart():
@@ -268,6 +387,12 @@ run_tests([a_clip_gives_a_model_that_computes_about_the_same,
            folders_clips_and_tensors_may_be_mixed,
            layers_are_listed_and_may_be_kept,
            accuracy_is_told_where_labels_are_given,
+           a_table_is_looked_for_from_where_one_stands,
+           nothing_but_a_file_is_replaced,
+           what_is_wrong_is_told_before_clips_are_decoded,
+           what_pictures_become_is_told,
+           a_shape_is_enough_for_what_the_model_leaves_open,
+           what_is_far_off_is_pointed_at,
            what_is_wrong_is_one_line,
            digits_are_still_told_apart,
            boxes_of_fastestdet_stay])
