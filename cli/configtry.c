@@ -158,6 +158,17 @@ static char *inspect(const struct config *config, const struct config_model *mod
                                           : "the worker that inspected it died");
 }
 
+/* The key that a problem is about: the worker names those it refuses, as "vigil.enter". */
+static const char *blamed_key(const struct config_model *model, const char *problem)
+{
+    for (int i = 0; i < model->override_count; i++) {
+        const char *key = model->overrides[i].key;
+        if (g_str_has_prefix(problem, key) && problem[strlen(key)] == ' ')
+            return key + strlen("vigil.");
+    }
+    return "path";
+}
+
 /* A model that is not there was warned of when the configuration was loaded. */
 static int try_models(const struct config *config)
 {
@@ -170,8 +181,8 @@ static int try_models(const struct config *config)
         g_autofree char *section = g_strdup_printf("model %s", model->name);
         g_autofree char *problem = inspect(config, model, fd);
         if (problem)
-            tell("", config, section, "path", "model %s would not run: %s", model->name,
-                 problem);
+            tell("", config, section, blamed_key(model, problem), "model %s would not run: %s",
+                 model->name, problem);
         failures += problem != NULL;
     }
     return failures;

@@ -69,6 +69,8 @@ static void add_processing(json_t *object, const struct modelinfo *info)
     json_object_set_new(object, "mean", reals_to_json(info->mean, info->channels));
     json_object_set_new(object, "scale", reals_to_json(info->scale, info->channels));
     json_object_set_new(object, "head", json_string(modelinfo_head_name(info->head)));
+    json_object_set_new(object, "precision", json_string(nn_precision_names[info->precision]));
+    json_object_set_new(object, "threads", json_integer(info->threads));
 }
 
 /* When scores are an event, label by label. */

@@ -11,6 +11,7 @@
 #include "daemon/config/default.h"
 #include "record/text.h"
 
+#define MODEL_THREADS_MAX 64        /* NN_PLAN_THREADS_MAX */
 #define MEGABYTES_MAX     100000000 /* 100 TB: whatever a disk may be */
 #define OF(member)        offsetof(struct config, member)
 #define OF_STREAM(member) offsetof(struct config_stream_fields, member)
@@ -81,7 +82,17 @@ static const struct config_key worker_keys[] = {
     {NULL},
 };
 
-/* What the values of all but `path` mean is the worker's to check, with the model at hand. */
+/* As nn/plan.h has them: known whatever the model. */
+static int check_precision(const char *value, struct config_error *err)
+{
+    static const char *const precisions[] = {"fp32", "fast", "int8", NULL};
+    if (g_strv_contains(precisions, value))
+        return 0;
+    g_strlcpy(err->text, "precision must be fp32, fast or int8", sizeof err->text);
+    return -EINVAL;
+}
+
+/* What the values of most mean is the worker's to check, with the model at hand. */
 static const struct config_key model_keys[] = {
     {"path", CONFIG_PATH, .make_fallback = config_default_scene,
      .fallback_note = "of `scene`: the model that comes with vigil; else must be given",
@@ -97,9 +108,9 @@ static const struct config_key model_keys[] = {
     {"resize", CONFIG_TEXT, .meaning = "`stretch`, `letterbox` or `crop`."},
     {"fps", CONFIG_TEXT, .meaning = "Frames a second the model wants; 0: every frame."},
     {"stride", CONFIG_TEXT, .meaning = "Frames from one window to the next."},
-    {"precision", CONFIG_TEXT,
+    {"precision", CONFIG_TEXT, .check = check_precision,
      .meaning = "How large dense weights are stored: `fp32`, `fast` or `int8`."},
-    {"threads", CONFIG_TEXT,
+    {"threads", CONFIG_INTEGER, .min = 1, .max = MODEL_THREADS_MAX,
      .meaning =
          "Threads that one run of the model is split over, at most one for each processor; "
          "1 if it is not said."},

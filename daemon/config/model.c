@@ -36,8 +36,13 @@ int config_override_add(struct message_override *overrides, int *count, const ch
     const struct config_section *section = config_section_find("model");
     if (g_str_has_prefix(key, PREFIX))
         key += strlen(PREFIX);
-    if (strcmp(key, "path") == 0 || !config_key_find(section, key))
+    const struct config_key *known = config_key_find(section, key);
+    if (strcmp(key, "path") == 0 || !known)
         return config_key_unknown(section, key, "key", "", err);
+    struct config_value parsed;
+    int r = config_value_parse(known, value, &parsed, err);
+    if (r < 0)
+        return r;
     struct message_override item;
     size_t length = strlen(value);
     if (length >= sizeof item.value)

@@ -56,6 +56,8 @@ static const struct rule members[] = {
     {"mean", LIST, 16, &number},
     {"scale", LIST, 16, &number},
     {"head", TEXT, 16, NULL},
+    {"precision", TEXT, 16, NULL},
+    {"threads", INTEGER, 65536, NULL},
     {"window", INTEGER, 65536, NULL},
     {"fps", NUMBER, 1000, NULL},
     {"stride", INTEGER, 65536, NULL},

@@ -49,7 +49,9 @@ def a_bad_configuration_is_told_as_vigild_tells_it():
     with workspace() as folder:
         for text in ('[server]\nlisten = 0.0.0.0:80\n', '[server]\nlisten = nonsense\n', '[x]\n',
                      '[stream a]\n', '[stream a]\nuri = rtsp://joe:canary@h:99999/\n',
-                     '[store]\nretention_days = -1\n', 'junk\n', '[server]\nnode = a # b\n'):
+                     '[store]\nretention_days = -1\n', 'junk\n',
+                     '[model scene]\nthreads = 0\n', '[model scene]\nthreads = 65\n',
+                     '[model scene]\nthreads = two\n', '[model scene]\nprecision = half\n', '[server]\nnode = a # b\n'):
             path = write(folder, text)
             code, output, error = config('check', path)
             other, _, said = run(VIGILD, '--config', path)
@@ -103,6 +105,21 @@ def credentials_are_not_shown():
             expect(f'# password is set ({path}:{line})\n' in output, output)
 
 
+def threads_and_precision_are_refused_by_line_and_key():
+    """check names the line of `threads` and `precision`, and takes all that the worker takes"""
+    with workspace() as folder:
+        for key, bad, good in (('threads', ('0', '65', '-1', '1.5', ''), ('1', '64')),
+                               ('precision', ('half', 'FP32', ''), ('fp32', 'fast', 'int8'))):
+            for value in bad:
+                path = write(folder, f'[model scene]\nfps = 4\n{key} = {value}\n')
+                code, _, error = config('check', path)
+                expect(code == 78 and error.startswith(f'vigil: {path}:3: {key} must be '), error)
+            for value in good:
+                path = write(folder, f'[model scene]\n{key} = {value}\n')
+                code, output, error = config('check', path)
+                expect(code == 0 and not error, f'{key} = {value}: {output}{error}')
+
+
 def what_is_named_is_tried():
     """check names file and line of each model, folder, program and certificate that fails"""
     with workspace() as folder:
@@ -115,7 +132,7 @@ def what_is_named_is_tried():
         expect(code == 1 and not output and len(error.splitlines()) == 4, f'{code} {output} {error}')
         for line, words in ((2, f'there is no folder {folder}/absent'),
                             (4, 'model broken would not run: not an ONNX model'),
-                            (6, 'model tuned would not run: vigil.enter "3"'),
+                            (7, 'model tuned would not run: vigil.enter "3"'),
                             (12, f'{folder}/absent.pem cannot be read')):
             expect(f'vigil: {path}:{line}: {words}' in error, error)
         os.mkdir(os.path.join(folder, 'v'))
@@ -227,7 +244,7 @@ def wrong_usage_is_told():
 
 run_tests([a_good_configuration_is_summed_up, a_bad_configuration_is_told_as_vigild_tells_it,
            what_is_shown_is_a_configuration_again, origins_are_told, credentials_are_not_shown,
-           what_is_named_is_tried, what_vigilds_user_may_do_is_a_warning,
+           threads_and_precision_are_refused_by_line_and_key, what_is_named_is_tried, what_vigilds_user_may_do_is_a_warning,
            a_worker_that_hangs_or_talks_is_ended, a_worker_is_run_as_by_vigild,
            a_password_for_everybody_is_warned_of, the_reference_is_the_table_of_keys,
            wrong_usage_is_told])

@@ -28,7 +28,7 @@ def a_model_is_described():
             expect(model['metrics']['accuracy'] > 0.9 and model['arena_bytes'] > 1000, model)
             expect([row['label'] for row in model['thresholds']] == model['labels'], model['labels'])
             expect({'name', 'sha256', 'file_bytes', 'pixels', 'layout', 'mean', 'scale', 'resize',
-                    'head', 'weight_bytes', 'parameters'} <= model.keys(), sorted(model))
+                    'head', 'threads', 'precision', 'weight_bytes', 'parameters'} <= model.keys(), sorted(model))
             shown = subprocess.run([VIGIL, 'model', 'inspect', '--json', SCENE], check=True,
                                    capture_output=True, timeout=60 * PATIENCE)
             for size in ('parameters', 'arena_bytes', 'file_bytes'):
