@@ -12,6 +12,7 @@
 #define DEFAULT_SECONDS 2.0
 #define BATCH_MAX       4096
 #define WINDOW_MAX      4096
+#define NOT_GIVEN       G_MININT
 /* The parts of a stream are measured in turns, so that a change of the clock or of what else the
  * machine does meets all of them. */
 #define ROUNDS 5
@@ -20,7 +21,8 @@ struct bench {
     struct model_file file;
     struct nn_plan *plan;
     struct nn_plan_info info;
-    gint threads, sessions, batch, runs, window, stride, time_axis;
+    gint threads, sessions, time_axis;
+    gint batch, runs, window, stride; /* NOT_GIVEN until options are checked, then 0 */
     gboolean stream, as_json;
     enum nn_precision precision;
     char *precision_name, **shapes;
@@ -28,23 +30,32 @@ struct bench {
     struct bench_times frame, part; /* --stream: a frame alone, a window alone */
 };
 
-static int check_options(const struct bench *b)
+/* 0 stands for what was not given; that somebody gives it is a mistake. */
+static bool take(gint *option, gint max)
+{
+    if (*option != NOT_GIVEN)
+        return *option >= 1 && *option <= max;
+    *option = 0;
+    return true;
+}
+
+static int check_options(struct bench *b)
 {
     if (b->threads < 1 || b->threads > NN_PLAN_THREADS_MAX)
         return cli_fail(CLI_USAGE, "--threads is 1 to %d", NN_PLAN_THREADS_MAX);
     if (b->sessions < 1 || b->sessions > BENCH_SESSIONS_MAX)
         return cli_fail(CLI_USAGE, "--sessions is 1 to %d", BENCH_SESSIONS_MAX);
-    if (b->runs < 0 || b->runs > BENCH_RUNS_MAX)
+    if (!take(&b->runs, BENCH_RUNS_MAX))
         return cli_fail(CLI_USAGE, "--runs is 1 to %d", BENCH_RUNS_MAX);
-    if (b->batch < 0 || b->batch > BATCH_MAX)
+    if (!take(&b->batch, BATCH_MAX))
         return cli_fail(CLI_USAGE, "--batch is 1 to %d", BATCH_MAX);
+    if (!take(&b->window, WINDOW_MAX) || !take(&b->stride, WINDOW_MAX))
+        return cli_fail(CLI_USAGE, "--window and --stride are 1 to %d", WINDOW_MAX);
     if (b->precision_name && !g_strv_contains(nn_precision_names, b->precision_name))
         return cli_fail(CLI_USAGE, "--precision is fp32, fast or int8, not %s",
                         b->precision_name);
     if (!b->stream && (b->window || b->stride))
         return cli_fail(CLI_USAGE, "--window and --stride go with --stream");
-    if (b->window < 0 || b->window > WINDOW_MAX || b->stride < 0 || b->stride > WINDOW_MAX)
-        return cli_fail(CLI_USAGE, "--window and --stride are 1 to %d", WINDOW_MAX);
     if (b->stream && b->batch > 1)
         return cli_fail(CLI_USAGE,
                         "--stream is one stream a session: give --sessions, not --batch");
@@ -198,7 +209,9 @@ static void print_times(const char *what, const struct bench_times *times)
 static void print_text(const struct bench *b)
 {
     g_autofree char *path = output_printable(b->file.path);
-    printf("%s: %s kernels, %s, ", path, b->info.kernels, nn_precision_names[b->precision]);
+    printf("%s: %s kernels, %s, ", path, b->info.kernels,
+           b->precision == NN_PRECISION_FP32 ? "weights as in the model"
+                                             : nn_precision_names[b->precision]);
     if (b->sessions > 1)
         printf("%d sessions side by side, each on a thread of its own", b->sessions);
     else if (b->info.threads > 1)
@@ -206,8 +219,12 @@ static void print_text(const struct bench *b)
     else
         printf("one session on one thread");
     if (b->sessions > 1 && b->info.threads > 1)
-        printf(" and with what share they get of %d to help", b->info.threads - 1);
+        printf("; %d more help%s a run that finds %s free", b->info.threads - 1,
+               b->info.threads == 2 ? "s" : "", b->info.threads == 2 ? "it" : "them");
     putchar('\n');
+    if (b->threads > b->info.threads)
+        printf("%d threads were asked for: this machine has %d processor%s to run them\n",
+               b->threads, b->info.threads, b->info.threads == 1 ? "" : "s");
     for (guint i = 0; i < b->file.assumed->len && !b->file.info; i++) {
         g_autofree char *line = output_printable(b->file.assumed->pdata[i]);
         printf("%s\n", line);
@@ -263,7 +280,13 @@ static int run_bench(struct bench *b, const char *given)
 
 int cli_bench(int argc, char **argv)
 {
-    struct bench b = {.threads = 1, .sessions = 1, .time_axis = -1};
+    struct bench b = {.threads = 1,
+                      .sessions = 1,
+                      .time_axis = -1,
+                      .batch = NOT_GIVEN,
+                      .runs = NOT_GIVEN,
+                      .window = NOT_GIVEN,
+                      .stride = NOT_GIVEN};
     const GOptionEntry entries[] = {
         {"threads", 't', 0, G_OPTION_ARG_INT, &b.threads,
          "Threads that one run is split over, at most one for each processor (1)", "N"},

@@ -39,8 +39,8 @@ struct model_file {
 int model_file_open(const char *given, const struct model_file_options *options,
                     struct model_file *ret_file);
 
-/* Says that the model cannot be planned or run (-errno r), and what to do where a guess may be why. An
- * exit code. */
+/* Says that the model cannot be planned or run (-errno r), and what to do where a guess may be
+ * why. An exit code. */
 int model_file_fail(const struct model_file *file, int r, const struct nn_error *err);
 void model_file_finish(struct model_file *file);
 

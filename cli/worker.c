@@ -256,7 +256,9 @@ static gboolean check_silence(gpointer data)
     if (silent_ms > (worker->ready ? WORKER_SILENCE_MS : WORKER_READY_MS)) {
         worker->silence_source = 0;
         worker_kill(worker,
-                    worker->ready ? "the worker has hung" : "the worker did not get ready");
+                    worker->ready
+                        ? "the worker has hung, or this machine has too much to do"
+                        : "the worker did not get ready, or this machine has too much to do");
         return G_SOURCE_REMOVE;
     }
     return G_SOURCE_CONTINUE;

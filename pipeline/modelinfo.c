@@ -301,9 +301,11 @@ static int read_labels(struct reader *reader)
                                 "the model's output does not say how many labels there are: "
                                 "set vigil.labels");
     if (count > MODELINFO_LABELS_MAX)
-        return modelkeys_refuse(&reader->keys, -ENOTSUP,
-                                "the model gives %d scores; at most 256 are supported",
-                                (int)CLAMP(count, 0, G_MAXINT));
+        return modelkeys_refuse(
+            &reader->keys, -ENOTSUP,
+            "the model gives %d scores; at most 256 are supported: export it with "
+            "those that are wanted",
+            (int)CLAMP(count, 0, G_MAXINT));
     info->labels = g_new0(struct modelinfo_label, count);
     info->label_count = (int)count;
     for (int i = 0; i < info->label_count; i++)

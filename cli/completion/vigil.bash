@@ -26,11 +26,22 @@ _vigil_streams() {
 }
 
 _vigil_offer() {
-    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+    # The help of most verbs lists --help, that of verbs with verbs of their own does not.
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2" | awk '!seen[$0]++')
     # After "--stream=" the value follows at once.
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]]; then
         compopt -o nospace 2>/dev/null
     fi
+}
+
+# Names of models that come with vigil, which it lists when it is asked for another.
+_vigil_models() {
+    "$1" model inspect no-such-model 2>&1 | sed -n 's/.* with vigil (\([^)]*\)).*/\1/p' | tr ',' ' '
+}
+
+_vigil_files_or() {
+    compopt -o filenames 2>/dev/null
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2"; compgen -f -- "$2")
 }
 
 _vigil_files() {
@@ -47,8 +58,10 @@ _vigil() {
     [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD - 2]}
     if ((COMP_CWORD == 1)); then
         _vigil_offer "$(_vigil_verbs "$program") --help --version" "$word"
-    elif [[ $before == --stream && $verb != bench || $before == -s && $verb != run ]]; then
+    elif [[ ($before == --stream || $before == -s) && ($verb == detections || $verb == watch) ]]; then
         _vigil_offer "$(_vigil_streams "$program")" "$word"
+    elif [[ ($before == --precision || $before == -p) && $verb == bench ]]; then
+        _vigil_offer "fp32 fast int8" "$word"
     elif [[ $word == -* && ($action == test || -n $(_vigil_verbs "$program" "$verb")) ]]; then
         _vigil_offer "$(_vigil_options "$program" "$verb" "$action") --help" "$word"
     elif [[ $word == -* ]]; then
@@ -57,6 +70,8 @@ _vigil() {
         _vigil_offer "$(_vigil_actions "$program" "$verb")" "$word"
     elif ((COMP_CWORD == 3)) && [[ $verb == streams && $action != add && $action != test ]]; then
         _vigil_offer "$(_vigil_streams "$program")" "$word"
+    elif [[ $verb == bench || $verb == model && $COMP_CWORD -eq 3 && $action != verify ]]; then
+        _vigil_files_or "$(_vigil_models "$program")" "$word"
     else
         _vigil_files "$word"
     fi

@@ -108,6 +108,13 @@ def people_read_the_same_figures():
         expect(word in output, f'no {word} in {output}')
     _, output, _ = vigil('--runs', '5', '--sessions', '2', 'scene')
     expect('2 sessions side by side, each on a thread of its own' in output, output)
+    expect('weights as in the model' in output and 'asked for' not in output, output)
+    processors = len(os.sched_getaffinity(0))
+    if processors < 64:
+        _, output, _ = vigil('--runs', '5', '--threads', '64', '--sessions', '2', 'scene')
+        expect(f'64 threads were asked for: this machine has {processors} processor' in output, output)
+    if processors == 2:
+        expect('; 1 more helps a run that finds it free' in output, output)
 
 
 def what_cannot_be_measured_is_told_in_one_line():
@@ -117,7 +124,11 @@ def what_cannot_be_measured_is_told_in_one_line():
     for arguments, code, word in (
             (('--precision', 'half', 'scene'), 2, 'fp32'), (('--threads', '0', 'scene'), 2, '1 to'),
             (('--threads', '65', 'scene'), 2, '1 to'), (('--sessions', '0', 'scene'), 2, '1 to'),
-            (('--runs', '-1', 'scene'), 2, '1 to'), (('--batch', '100000', 'scene'), 2, '1 to'),
+            (('--runs', '-1', 'scene'), 2, '1 to'), (('--runs', '0', 'scene'), 2, '--runs is 1 to'),
+            (('--batch', '0', 'scene'), 2, '--batch is 1 to'),
+            (('--stream', '--window', '0', 'scene'), 2, '1 to'),
+            (('--stream', '--stride', '0', 'scene'), 2, '1 to'),
+            (('--batch', '100000', 'scene'), 2, '1 to'),
             (('--window', '4', 'scene'), 2, '--stream'), ((), 2, 'one ONNX file'),
             (('--stream', '--batch', '2', 'scene'), 2, '--sessions'),
             (('--stream', '--stride', '99999', 'scene'), 2, '1 to'),

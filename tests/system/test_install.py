@@ -112,6 +112,10 @@ def completion_offers_what_there_is():
         expect(complete(root, f'{vigil} streams test --sec') == ['--seconds='], 'its option')
         expect(complete(root, f'{vigil} run --json') == ['--json-lines'], 'an option')
         expect(complete(root, f'{vigil} model ins') == ['inspect'], 'a verb of a verb')
+        expect(complete(root, f'{vigil} model inspect --he') == ['--help'], '--help, once')
+        expect(complete(root, f'{vigil} bench scene -p ') == ['fp32', 'fast', 'int8'], 'precisions')
+        expect(complete(root, f'{vigil} bench sc') == ['scene'], 'a model that comes with vigil')
+        expect(complete(root, f'{vigil} model quantize sc') == ['scene'], 'the same')
         expect('--time-axis=' in complete(root, f'{vigil} model inspect --'), 'its options')
         for verb in verbs:
             expect('--help' in complete(root, f'{vigil} {verb} --'), f'{verb}: no options')
@@ -122,6 +126,8 @@ def completion_offers_what_there_is():
         with installed_vigild(vigild), daemon(folder) as running:
             for name in ('front-door', 'front-yard', 'back'):
                 running.put_stream(name, uri='scene://street', enabled=False)
+            for line in ('bench -s front', 'model quantize -s front'):
+                expect(complete(root, f'{vigil} {line}', running.url) == [], line)
             for line in ('streams rm front', 'watch --stream = front', 'detections -s front'):
                 expect(complete(root, f'{vigil} {line}', running.url) ==
                        ['front-door', 'front-yard'], line)
