@@ -221,7 +221,7 @@ int nn_draft_open(struct nn_draft *draft, const void *data, size_t size, struct 
 
 int nn_draft_copy(struct nn_draft *draft, const struct nn_draft *from, struct nn_error *err)
 {
-    *draft = (struct nn_draft){.tail = ""};
+    *draft = (struct nn_draft){.limit_bytes = from->limit_bytes};
     memcpy(draft->tail, from->tail, sizeof draft->tail);
     nn_pool_init(&draft->pool, POOL_BYTES);
     const struct nn_draft_list lists[] = {from->nodes, from->initializers, from->inputs,
@@ -421,7 +421,8 @@ int nn_draft_plan(const struct nn_draft *draft, const ProtobufCBinaryData *extra
     if (r == 0)
         r = nn_model_load(data, size, &model, err);
     free(data);
-    struct nn_plan_options options = {.input_shapes = shapes, .time_axis = -1};
+    struct nn_plan_options options = {
+        .input_shapes = shapes, .time_axis = -1, .limit_bytes = draft->limit_bytes};
     if (r == 0)
         r = nn_plan_create(model, &options, ret_plan, err);
     nn_model_unref(model);

@@ -23,6 +23,7 @@ struct nn_draft {
     Onnx__ModelProto model; /* shallow copies */
     Onnx__GraphProto graph;
     int opset;
+    size_t limit_bytes; /* of plans, as nn_plan_options has it; copies have it, too */
     struct nn_draft_list nodes, initializers, inputs, outputs;
     char tail[16]; /* of every name that is made, so that it is new */
 };

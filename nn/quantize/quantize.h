@@ -46,6 +46,7 @@ struct nn_quantize_options {
      * NULL; read by create only. */
     const char *const *keep;
     const struct nn_shape *input_shapes; /* as nn_plan_options has them; read by create only */
+    size_t limit_bytes;                  /* the same, of each plan that is made */
 };
 
 /* Borrows `data` for the call only. 0, or as nn_model_load and nn_plan_create; -EINVAL also

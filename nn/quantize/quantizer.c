@@ -82,7 +82,7 @@ static int take_shapes(struct nn_quantizer *q, const struct nn_shape *shapes,
 
 /* What the network is made of, as 8-bit numbers can be put into it. */
 static int prepare(struct nn_quantizer *q, const void *data, size_t size,
-                   const struct nn_shape *shapes, struct nn_error *err)
+                   const struct nn_shape *shapes, size_t limit_bytes, struct nn_error *err)
 {
     /* The loader's checks come first: what is rewritten is a valid model. */
     int r = nn_model_load(data, size, &q->model, err);
@@ -91,6 +91,7 @@ static int prepare(struct nn_quantizer *q, const void *data, size_t size,
     if (r == 0)
         r = nn_draft_open(&q->draft, data, size, err);
     q->opset_before = q->draft.opset;
+    q->draft.limit_bytes = limit_bytes;
     if (r == 0)
         r = nn_draft_raise(&q->draft, q->input_shapes, err);
     if (r == 0)
@@ -137,7 +138,7 @@ int nn_quantizer_create(const void *data, size_t size,
     q->percentile = options->percentile;
     nn_pool_init(&q->draft.pool, 0);
     nn_pool_init(&q->after.pool, 0);
-    int r = prepare(q, data, size, options->input_shapes, err);
+    int r = prepare(q, data, size, options->input_shapes, options->limit_bytes, err);
     if (r == 0)
         r = nn_quantize_choose(q, options->keep, err);
     if (r == 0)
