@@ -23,8 +23,9 @@
 #define OWN_ALLOCATOR 1
 #endif
 
-static atomic_long allocations, allocated_bytes;
-static long fail_at = -1; /* this allocation from now fails; -1: none */
+/* Not every program looks at all of them. */
+static atomic_long allocations __attribute__((unused)), allocated_bytes __attribute__((unused));
+static long fail_at __attribute__((unused)) = -1; /* this one from now fails; -1: none */
 
 #if OWN_ALLOCATOR
 
