@@ -156,7 +156,7 @@ static int norm_forward(struct nn_op_call *call)
     const float *x = call->inputs[0].data;
     float *y = call->outputs[0].data;
     const float *factor = pairs, *shift = pairs + n->count;
-    for (int64_t i = 0; i < n->batch; i++) {
+    for (int64_t i = 0; y && i < n->batch; i++) {
         if (n->inner == 1) {
             size_t count = (size_t)n->count;
             k->mul(y, x, factor, count);
@@ -168,7 +168,7 @@ static int norm_forward(struct nn_op_call *call)
         for (int64_t c = 0; c < n->count; c++, x += n->inner, y += n->inner)
             k->affine(y, x, factor[c], shift[c], (size_t)n->inner);
     }
-    if (call->activation != NN_ACTIVATION_NONE) {
+    if (y && call->activation != NN_ACTIVATION_NONE) {
         y = call->outputs[0].data;
         nn_activation_apply(call, y, y, (size_t)(n->batch * n->count * n->inner));
     }

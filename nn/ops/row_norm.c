@@ -143,20 +143,24 @@ static int layer_forward(struct nn_op_call *call)
     float *mean = call->output_count > 1 ? call->outputs[1].data : NULL;
     float *inverse = call->output_count > 2 ? call->outputs[2].data : NULL;
     size_t n = (size_t)l->count;
-    for (int64_t row = 0; row < l->rows; row++, x += n, y += n) {
+    for (int64_t row = 0; row < l->rows; row++, x += n) {
         struct statistics s = measure(k, x, n, epsilon);
         if (mean)
             mean[row] = s.mean;
         if (inverse)
             inverse[row] = s.inverse;
+        if (!y)
+            continue;
         k->affine(y, x, 1, -s.mean, n);
         k->affine(y, y, s.inverse, 0, n);
         if (scale)
             k->mul(y, y, scale, n);
         if (bias)
             k->add(y, y, bias, n);
+        y += n;
     }
-    finish_layer(call);
+    if (y)
+        finish_layer(call);
     return 0;
 }
 

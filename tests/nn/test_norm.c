@@ -293,6 +293,34 @@ START_TEST(layer_normalization_takes_parameters_of_any_shape_that_broadcasts)
 }
 END_TEST
 
+/* y has no place then. */
+START_TEST(what_was_measured_may_be_all_that_is_wanted)
+{
+    fill();
+    for (int layer = 0; layer < 2; layer++) {
+        struct net nets[2];
+        for (int apart = 0; apart < 2; apart++) {
+            struct onnx o = norm(17, DIMS(3, 4, 5), DIMS(4), true, "u m v");
+            onnx_attribute_int(&o, "training_mode", 1);
+            onnx_floats(&o, "w", DIMS(5), parameters[SCALE]);
+            onnx_node(&o, "LayerNormalization", "x w", "y middle inverse");
+            onnx_output(&o, layer ? "middle" : "m", 1, SCALAR);
+            onnx_output(&o, layer ? "inverse" : "v", 1, SCALAR);
+            if (apart)
+                onnx_output(&o, layer ? "y" : "u", 1, SCALAR);
+            nets[apart] = net_make(&o);
+            net_set(&nets[apart], 0, x);
+            net_run(&nets[apart]);
+        }
+        for (size_t j = 0; j < 2; j++)
+            for (int i = 0; i < (layer ? 12 : 4); i++)
+                ck_assert_float_eq(net_floats(&nets[0], j)[i], net_floats(&nets[1], j)[i]);
+        net_free(&nets[0]);
+        net_free(&nets[1]);
+    }
+}
+END_TEST
+
 START_TEST(rms_normalization_leaves_the_mean)
 {
     static float values[LAYERS], scales[L2 * L3];
@@ -633,6 +661,7 @@ int main(void)
     tcase_add_test(all, batch_normalization_of_the_batch_itself_is_no_part_of_a_convolution);
     tcase_add_test(all, training_of_old_opsets_is_refused_by_name);
     tcase_add_test(all, layer_normalization_takes_parameters_of_any_shape_that_broadcasts);
+    tcase_add_test(all, what_was_measured_may_be_all_that_is_wanted);
     tcase_add_test(all, rms_normalization_leaves_the_mean);
     tcase_add_test(all, groups_have_a_scale_each_and_since_opset_21_one_for_each_channel);
     tcase_add_test(all, mean_variance_and_lp_normalization_run_over_any_axes);
