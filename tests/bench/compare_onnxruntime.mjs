@@ -8,7 +8,9 @@
  * --build holds tests/bench/bench_model and the networks of tests/tools/write_networks, --package a
  * folder with onnxruntime-node installed, --data the public models. Without the package vigil is
  * measured alone, and that is said. --out also writes the page docs/benchmarks.md. --threads gives
- * both sides as many threads and processors, in place of what the rows say.
+ * both sides as many threads and processors, in place of what the rows say. A second table holds
+ * 8-bit integers against float32: `vigil model quantize` makes them of the same models below
+ * --build, from the clips in --data.
  *
  * Fairness. Each row is a process of its own, pinned by taskset with what it starts. vigil runs in
  * a child that copies the input in and the outputs out within the time it states; ONNX Runtime
@@ -18,7 +20,7 @@
  * (measured with one that hands a number on) is taken off ONNX Runtime's times. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -36,6 +38,7 @@ const { values: given } = parseArgs({
         only: { type: 'string', default: '' },
         threads: { type: 'string', default: '' },
         row: { type: 'string', default: '' }, /* private: one row, in a pinned process */
+        int8: { type: 'string', default: '' }, /* the same of the second table */
     },
 });
 
@@ -63,6 +66,17 @@ const ROWS = [
     { ...own('cnn3-224', 'the second, two threads on both sides'), threads: 2, aim: 1.2 },
     { ...own('cnn3-64-lstm', 'the 64×64 CNN + LSTM128, a frame of a stream with a window at each'), stream: true, aim: 12 },
 ];
+
+/* vigil against itself: the network quantised, and as it is. `set`: what its pictures need said. */
+const INT8_AIM = 1.7;
+const INT8_ROWS = [
+    shared('fastestdet', 'FastestDet 352'),
+    shared('arch_squeezenet_rnd', 'SqueezeNet 224'),
+    own('cnn2-224', 'conv32-pool-conv64-pool-dense64-dense10 (224×224×3)'),
+    own('cnn3-224', 'conv32-pool-conv64-pool-conv128-pool-dense512-dense10 (224×224×3)'),
+];
+const INT8_SETTINGS = { fastestdet: 'pixels=BGR' };
+const CLIPS = ['one-by-one-person-detection.mp4', 'bottle-detection.mp4'];
 
 /* The aims are for the threads of the table. */
 for (const row of ROWS) {
@@ -261,12 +275,42 @@ async function runRow(row) {
     console.log(JSON.stringify(result));
 }
 
+/* The quantised model's file. It is made once, and again by a newer program. */
+function quantised(row) {
+    const name = row.file.endsWith('model.onnx') ? row.file.split('/').at(-2)
+                                                 : row.file.split('/').at(-1).slice(0, -5);
+    const program = join(given.build, 'cli/vigil');
+    const out = join(given.build, 'tests/bench/networks', `${name}-int8.onnx`);
+    if (existsSync(out) && statSync(out).mtimeMs > statSync(program).mtimeMs)
+        return out;
+    const clips = CLIPS.map(clip => join(given.data, 'clips', clip));
+    const settings = INT8_SETTINGS[name] ? ['--set', INT8_SETTINGS[name]] : [];
+    const child = spawnSync(program, ['model', 'quantize', row.file, '--force', '--out', out, ...settings,
+                                      ...clips.flatMap(clip => ['--calibrate', clip])], { encoding: 'utf8' });
+    if (child.status !== 0)
+        throw new Error(child.stderr || String(child.error));
+    return out;
+}
+
+async function runInt8Row(row) {
+    const sides = [];
+    for (const file of [row.file, quantised(row)])
+        sides.push(await Vigil.start({ ...row, file, threads: 1 }));
+    const inputs = sides[0].about.inputs.map(({ shape }) => randomFloats(product(shape)));
+    for (const side of sides)
+        side.give(inputs);
+    const [float32, int8] = await measure(sides, Number(given.seconds));
+    for (const side of sides)
+        side.stop();
+    console.log(JSON.stringify({ float32, int8 }));
+}
+
 /* The last processors: interrupts and what else runs prefer the first. */
-function pinnedRow(index) {
+function pinned(threads, option, index) {
     const self = fileURLToPath(import.meta.url), last = cpus().length - 1;
-    const first = Math.max(0, last + 1 - ROWS[index].threads);
+    const first = Math.max(0, last + 1 - threads);
     const child = spawnSync('taskset', ['-c', `${first}-${last}`, process.execPath, self,
-                                        ...process.argv.slice(2), '--row', String(index)],
+                                        ...process.argv.slice(2), option, String(index)],
                             { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
     if (child.status !== 0)
         return { error: (child.stderr || String(child.error)).match(/Error: (.*)/)?.[1] ??
@@ -288,10 +332,21 @@ function tableLine(row, r) {
                  (r.vigil.min / floor.ms).toFixed(2)].join(' | ')} |`;
 }
 
+function int8Line(row, r) {
+    if (r.error)
+        return `| ${row.text} | skipped: ${r.error} |`;
+    const ratio = `**${(r.float32.median / r.int8.median).toFixed(2)}** / ` +
+                  `${(r.float32.min / r.int8.min).toFixed(2)}`;
+    return `| ${[row.text, pair(r.float32), pair(r.int8), ratio, `≥ ${INT8_AIM}`].join(' | ')} |`;
+}
+
+const INT8_HEAD = `| network (input) | float32, ms | int8, ms | ratio | aim |
+|---|---|---|---|---|`;
+
 const HEAD = `| network (input) | ONNX Runtime, ms | vigil, ms | ratio | aim | difference | floor, ms | vigil / floor |
 |---|---|---|---|---|---|---|---|`;
 
-function page(lines, results) {
+function page(lines, results, int8Lines) {
     const measured = results.filter(r => !r.error);
     const version = measured.find(r => r.version)?.version;
     const call = measured.find(r => r.call)?.call;
@@ -318,29 +373,48 @@ at the measured bandwidth of reading as many bytes as the model's weights are, w
 
 A frame of a stream is held against ONNX Runtime's whole window, which is what it must run again for every frame.
 
+## int8 against float32
+
+vigil against itself in turns, one thread; quantised by \`vigil model quantize\` with its defaults, from two clips.
+
+${INT8_HEAD}
+${int8Lines.join('\n')}
+
 The figures are of one run on a machine that other programs share (load ${loadavg().map(l => l.toFixed(1)).join(', ')} over 1, 5 and 15
 minutes at the end): medians move by several percent from run to run, minima by less. The six first networks and the last are written by
 tests/tools/write_networks.c with seeded weights.
 `;
 }
 
-if (given.row) {
-    await runRow(ROWS[Number(given.row)]).catch(error => {
+const selected = row => row.text.includes(given.only) || row.file.includes(given.only);
+const missing = { error: 'the model is not here' };
+
+if (given.row || given.int8) {
+    const run = given.row ? runRow(ROWS[Number(given.row)]) : runInt8Row(INT8_ROWS[Number(given.int8)]);
+    await run.catch(error => {
         console.error(`Error: ${error.message}`);
         process.exit(1);
     });
 } else {
-    const lines = [], results = [];
+    const lines = [], results = [], int8Lines = [];
     console.log(HEAD);
     for (const [index, row] of ROWS.entries()) {
-        if (!row.text.includes(given.only) && !row.file.includes(given.only))
+        if (!selected(row))
             continue;
-        const result = row.file && existsSync(row.file) ? pinnedRow(index)
-                                                        : { error: 'the model is not here' };
+        const result = row.file && existsSync(row.file) ? pinned(row.threads, '--row', index)
+                                                        : missing;
         results.push(result);
         lines.push(tableLine(row, result));
         console.log(lines.at(-1));
     }
+    console.log(`\n${INT8_HEAD}`);
+    for (const [index, row] of INT8_ROWS.entries()) {
+        if (!selected(row))
+            continue;
+        int8Lines.push(int8Line(row, row.file && existsSync(row.file) ? pinned(1, '--int8', index)
+                                                                      : missing));
+        console.log(int8Lines.at(-1));
+    }
     if (given.out)
-        writeFileSync(given.out, page(lines, results));
+        writeFileSync(given.out, page(lines, results, int8Lines));
 }
