@@ -459,7 +459,7 @@ int model_quantize(int argc, char **argv)
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &q.out, "Where the quantised model goes",
          "FILE"},
         {"percentile", 'p', 0, G_OPTION_ARG_DOUBLE, &q.percentile,
-         "How much of a value's numbers its range holds; 100: all (default: 99.99)", "P"},
+         "How much of a value's numbers its range holds; 100: all (default: 99.995)", "P"},
         {"samples", 'n', 0, G_OPTION_ARG_INT, &q.samples_each,
          "Frames or windows of each clip at most, spread over it (default: 24)", "N"},
         {"keep", 'k', 0, G_OPTION_ARG_STRING_ARRAY, &q.keep,

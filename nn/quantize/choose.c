@@ -175,21 +175,21 @@ static int check_keep(const struct nn_model *model, const char *const *keep,
     return 0;
 }
 
-int nn_quantize_group(const struct nn_quantizer *q, int value)
+int nn_quantize_group(const int *group, int value)
 {
-    while (q->group[value] != value)
-        value = q->group[value];
+    while (group[value] != value)
+        value = group[value];
     return value;
 }
 
-static void join(struct nn_quantizer *q, int a, int b)
+void nn_quantize_join(int *group, int a, int b)
 {
-    a = nn_quantize_group(q, a);
-    b = nn_quantize_group(q, b);
+    a = nn_quantize_group(group, a);
+    b = nn_quantize_group(group, b);
     if (a < b)
-        q->group[b] = a;
+        group[b] = a;
     else
-        q->group[a] = b;
+        group[a] = b;
 }
 
 /* The node that alone reads the value and computes a function of each element: it belongs to
@@ -243,7 +243,8 @@ static void choose_node(struct nn_quantizer *q, int index, const int *reader)
             continue;
         q->wanted[node->outputs[j]] = true;
         for (int i = 0; i < inputs; i++)
-            join(q, node->inputs[i], node->outputs[j]);
+            if (node->op != &nn_op_concat)
+                nn_quantize_join(q->group, node->inputs[i], node->outputs[j]);
     }
 }
 

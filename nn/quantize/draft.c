@@ -71,8 +71,9 @@ static int order_of_names(const void *a, const void *b)
 
 /* What names that are made end in, before the tail; none is the end of another. The first two
  * are followed by others: only values that are computed would be in their way. */
-static const char *const endings[] = {"_weight", "_bias",       "_quantized", "_dequantized",
-                                      "_scale",  "_zero_point", "_folded",    "_spelled"};
+static const char *const endings[] = {
+    "_weight",     "_bias",   "_quantized", "_dequantized", "_scale",
+    "_zero_point", "_folded", "_spelled",   "_requantized", "_rescaled"};
 enum { COMPUTED_ONLY = 2 };
 
 static bool ends_in(const ProtobufCBinaryData *name, const char *ending, const char *tail)

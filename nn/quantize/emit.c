@@ -2,17 +2,27 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/quantize/parts.h"
+
+/* An input of Concat with less than the output's range by more than this keeps its own scale. */
+enum { COARSER_MOST = 2 };
+
+struct reach {
+    float low, high;
+};
 
 /* Where scales are written once, however many values share them. */
 struct emitter {
     const struct nn_quantizer *q;
     struct nn_draft *out;
     struct nn_error *err;
-    struct nn_scale *scales;       /* of each value that stands for its group */
+    int *group;                    /* of each value, as q->group: of one scale */
+    struct reach *reach;           /* of each value that stands for its group, and ... */
+    struct nn_scale *scales;       /* ... its scale */
     const char **scale, **zero;    /* names of its initializers; NULL: not written yet */
     ProtobufCBinaryData *replaced; /* of each value: what its readers read instead */
 };
@@ -29,37 +39,74 @@ static int no_memory(const struct emitter *e)
 
 /* --- scales of activations ---------------------------------------------------------------- */
 
-/* Of the group that begins with source `first`: what all its sources together show. */
-static int find_scale(struct emitter *e, int first)
+static int group_of(const struct emitter *e, int value)
 {
-    const struct nn_quantizer *q = e->q;
-    int group = nn_quantize_group(q, q->sources.values[first]);
-    struct nn_range all;
-    float low, high;
-    if (nn_range_init(&all) < 0)
-        return no_memory(e);
-    for (int i = first; i < q->sources.count; i++)
-        if (nn_quantize_group(q, q->sources.values[i]) == group)
-            nn_range_merge(&all, &q->ranges[i]);
-    nn_range_cut(&all, q->percentile, &low, &high);
-    e->scales[group] = nn_scale_of(low, high);
-    nn_range_finish(&all);
-    return 0;
+    return nn_quantize_group(e->group, value);
 }
 
-static int find_scales(struct emitter *e)
+static void widen(struct reach *reach, const struct reach *by)
+{
+    reach->low = fminf(reach->low, by->low);
+    reach->high = fmaxf(reach->high, by->high);
+}
+
+static float span_of(const struct emitter *e, int value)
+{
+    const struct reach *reach = &e->reach[group_of(e, value)];
+    return reach->high - reach->low;
+}
+
+/* Each source within its own percentile: one of many numbers does not decide what is left out
+ * of another that shares its scale. */
+static void find_reach(struct emitter *e)
 {
     const struct nn_quantizer *q = e->q;
-    int r = 0;
-    for (int i = 0; i < q->sources.count && r == 0; i++)
-        if (e->scales[nn_quantize_group(q, q->sources.values[i])].scale == 0)
-            r = find_scale(e, i);
-    return r;
+    for (int i = 0; i < q->range_count; i++) {
+        struct reach own;
+        nn_range_cut(&q->ranges[i], q->percentile, &own.low, &own.high);
+        widen(&e->reach[group_of(e, q->seen.values[i])], &own);
+    }
+}
+
+static void join(struct emitter *e, int a, int b)
+{
+    const struct reach one = e->reach[group_of(e, a)], other = e->reach[group_of(e, b)];
+    nn_quantize_join(e->group, a, b);
+    struct reach *both = &e->reach[group_of(e, a)];
+    *both = one;
+    widen(both, &other);
+}
+
+/* What is put together has one scale, that of the widest. What hardly fills it keeps a finer
+ * one of its own up to there. */
+static void join_concat(struct emitter *e, const struct nn_node *node)
+{
+    int widest = node->inputs[0];
+    for (int j = 1; j < node->input_count; j++)
+        if (span_of(e, node->inputs[j]) > span_of(e, widest))
+            widest = node->inputs[j];
+    join(e, widest, node->outputs[0]);
+    for (int j = 0; j < node->input_count; j++)
+        if (span_of(e, node->inputs[j]) * COARSER_MOST >= span_of(e, node->outputs[0]))
+            join(e, node->inputs[j], node->outputs[0]);
+}
+
+static void find_scales(struct emitter *e)
+{
+    const struct nn_model *model = e->q->model;
+    memcpy(e->group, e->q->group, (size_t)model->value_total * sizeof *e->group);
+    find_reach(e);
+    for (int i = 0; i < model->node_count; i++)
+        if (e->q->role[i] == NN_ROLE_MOVE && model->nodes[i].op == &nn_op_concat)
+            join_concat(e, &model->nodes[i]);
+    for (int v = 0; v < model->value_total; v++)
+        if (e->group[v] == v)
+            e->scales[v] = nn_scale_of(e->reach[v].low, e->reach[v].high);
 }
 
 static struct nn_scale scale_of(const struct emitter *e, int value)
 {
-    return e->scales[nn_quantize_group(e->q, value)];
+    return e->scales[group_of(e, value)];
 }
 
 /* --- nodes -------------------------------------------------------------------------------- */
@@ -93,22 +140,52 @@ static bool write_scale(struct emitter *e, int group)
     return e->scale[group] && e->zero[group];
 }
 
+/* `from` in 8 bits of the group's scale and back. NULL: no memory. */
+static const char *emit_pair(struct emitter *e, ProtobufCBinaryData from, int group,
+                             const char *quantized, const char *back)
+{
+    return write_scale(e, group) && quantized && back &&
+                   make_linear(e, "QuantizeLinear", from, e->scale[group], e->zero[group],
+                               quantized) &&
+                   make_linear(e, "DequantizeLinear", nn_onnx_bytes(quantized), e->scale[group],
+                               e->zero[group], back)
+               ? back
+               : NULL;
+}
+
 /* The pair behind a value that is 8-bit; its readers read what comes out. */
-static int emit_pair(struct emitter *e, int value)
+static int emit_value(struct emitter *e, int value)
 {
     if (value == NN_VALUE_NONE || !e->q->wanted[value])
         return 0;
-    int group = nn_quantize_group(e->q, value);
     const char *name = value_name(e, value);
-    const char *quantized = nn_draft_name(e->out, name, "_quantized");
-    const char *back = nn_draft_name(e->out, name, "_dequantized");
-    if (!write_scale(e, group) || !quantized || !back ||
-        !make_linear(e, "QuantizeLinear", nn_onnx_bytes(name), e->scale[group], e->zero[group],
-                     quantized) ||
-        !make_linear(e, "DequantizeLinear", nn_onnx_bytes(quantized), e->scale[group],
-                     e->zero[group], back))
+    const char *back = emit_pair(e, nn_onnx_bytes(name), group_of(e, value),
+                                 nn_draft_name(e->out, name, "_quantized"),
+                                 nn_draft_name(e->out, name, "_dequantized"));
+    if (!back)
         return no_memory(e);
     e->replaced[value] = nn_onnx_bytes(back);
+    return 0;
+}
+
+/* The scale of what a Concat makes for those of its inputs that have another. */
+static int emit_inputs(struct emitter *e, const struct nn_node *node, Onnx__NodeProto *copy)
+{
+    const int group = group_of(e, node->outputs[0]);
+    const char *name = value_name(e, node->outputs[0]);
+    for (int j = 0; j < node->input_count; j++) {
+        if (group_of(e, node->inputs[j]) == group)
+            continue;
+        char quantized[32], rescaled[32];
+        snprintf(quantized, sizeof quantized, "_%d_requantized", j);
+        snprintf(rescaled, sizeof rescaled, "_%d_rescaled", j);
+        const char *back =
+            emit_pair(e, copy->input[j], group, nn_draft_name(e->out, name, quantized),
+                      nn_draft_name(e->out, name, rescaled));
+        if (!back)
+            return no_memory(e);
+        copy->input[j] = nn_onnx_bytes(back);
+    }
     return 0;
 }
 
@@ -144,6 +221,7 @@ struct product {
     int8_t *weights;    /* zeros behind them */
     float *bias_scales; /* (bias) */
     int32_t *bias;
+    double *shift; /* (bias) what rounding the weights adds to the mean of each output */
 };
 
 static void free_product(struct product *p)
@@ -152,6 +230,7 @@ static void free_product(struct product *p)
     free(p->weights);
     free(p->bias_scales);
     free(p->bias);
+    free(p->shift);
 }
 
 /* A bias is an int32 in units of the product. Where weights are so small that it would not fit,
@@ -189,7 +268,8 @@ static int quantize_product(struct emitter *e, const struct nn_node *node, struc
     p->weights = calloc(count + w->channels, sizeof *p->weights);
     p->bias_scales = calloc((size_t)biases + 1, sizeof *p->bias_scales);
     p->bias = calloc((size_t)biases + 1, sizeof *p->bias);
-    if (!p->scales || !p->weights || !p->bias_scales || !p->bias)
+    p->shift = calloc((size_t)biases + 1, sizeof *p->shift);
+    if (!p->scales || !p->weights || !p->bias_scales || !p->bias || !p->shift)
         return no_memory(e);
     int r = check_finite(e, node, w->tensor);
     if (r == 0 && w->bias)
@@ -198,10 +278,13 @@ static int quantize_product(struct emitter *e, const struct nn_node *node, struc
         return r;
     fit_scales(p, input_scale, biases);
     nn_scale_weights(w->tensor->data, count, w->channels, w->inner, p->scales, p->weights);
+    if (biases > 0)
+        nn_quantize_add_shift(e->q, node, w, p->weights, p->scales, p->shift);
     for (int64_t i = 0; i < biases; i++) {
         float scale = input_scale * p->scales[(size_t)i % w->channels];
         p->bias_scales[i] = scale < FLT_MIN ? FLT_MIN : scale;
-        double q = nearbyint(((const float *)w->bias->data)[i] / (double)p->bias_scales[i]);
+        double exact = ((const float *)w->bias->data)[i] - p->shift[i];
+        double q = nearbyint(exact / p->bias_scales[i]);
         p->bias[i] = (int32_t)fmin(fmax(q, INT32_MIN), INT32_MAX);
     }
     return 0;
@@ -262,11 +345,15 @@ static int emit_node(struct emitter *e, int index)
     for (int j = 0; j < node->input_count; j++)
         if (node->inputs[j] != NN_VALUE_NONE && e->replaced[node->inputs[j]].len > 0)
             copy->input[j] = e->replaced[node->inputs[j]];
-    int r = q->role[index] == NN_ROLE_PRODUCT ? emit_product(e, node, copy) : 0;
+    int r = 0;
+    if (q->role[index] == NN_ROLE_PRODUCT)
+        r = emit_product(e, node, copy);
+    else if (q->role[index] == NN_ROLE_MOVE && node->op == &nn_op_concat)
+        r = emit_inputs(e, node, copy);
     if (r == 0 && !nn_draft_push(e->out, &e->out->nodes, copy))
         r = no_memory(e);
     for (int j = 0; j < node->output_count && r == 0; j++)
-        r = emit_pair(e, node->outputs[j]);
+        r = emit_value(e, node->outputs[j]);
     return r;
 }
 
@@ -274,9 +361,10 @@ static int emit_all(struct emitter *e)
 {
     const struct nn_model *model = e->q->model;
     e->out->nodes.count = 0;
-    int r = find_scales(e);
+    int r = 0;
+    find_scales(e);
     for (int i = 0; i < model->input_count && r == 0; i++)
-        r = emit_pair(e, model->inputs[i]);
+        r = emit_value(e, model->inputs[i]);
     for (int i = 0; i < model->node_count && r == 0; i++)
         r = emit_node(e, i);
     return r < 0 ? r : nn_draft_sweep(e->out, e->err);
@@ -286,11 +374,13 @@ int nn_quantize_emit(const struct nn_quantizer *q, struct nn_draft *out, struct 
 {
     size_t count = (size_t)q->model->value_total + 1;
     struct emitter e = {.q = q, .out = out, .err = err};
+    e.group = nn_pool_array(&out->pool, count, sizeof *e.group);
+    e.reach = nn_pool_array(&out->pool, count, sizeof *e.reach);
     e.scales = nn_pool_array(&out->pool, count, sizeof *e.scales);
     e.scale = nn_pool_array(&out->pool, count, sizeof *e.scale);
     e.zero = nn_pool_array(&out->pool, count, sizeof *e.zero);
     e.replaced = nn_pool_array(&out->pool, count, sizeof *e.replaced);
-    if (!e.scales || !e.scale || !e.zero || !e.replaced)
+    if (!e.group || !e.reach || !e.scales || !e.scale || !e.zero || !e.replaced)
         return no_memory(&e);
     return emit_all(&e);
 }

@@ -23,6 +23,12 @@ struct nn_watch {
     struct nn_session *session;
 };
 
+/* Of the channels of a value, (N, C, ...). */
+struct nn_mean {
+    int64_t channels, count; /* count: numbers of each channel */
+    double *sums;            /* (channels); NULL before the first */
+};
+
 struct nn_quantizer {
     struct nn_draft draft; /* the float model: of opset 13 at least, folded */
     struct nn_model *model;
@@ -34,14 +40,17 @@ struct nn_quantizer {
 
     enum nn_quantize_role *role; /* of each node */
     bool *wanted;                /* of each value: it is 8-bit */
-    int *group;                  /* of each value: another of its scale, itself at last */
+    int *group; /* of each value: another that is only moved to or from it, itself at last */
     struct nn_quantize_layer *layers;
     int *layer_nodes;
     int layer_count;
 
-    struct nn_watch
-        sources; /* 8-bit values that are not moved ones; ranges[i] is of the i-th */
+    /* First the 8-bit values that no move makes, ranges[i] of the i-th; then what else
+     * convolutions read. */
+    struct nn_watch seen;
     struct nn_range *ranges;
+    int range_count;
+    struct nn_mean *means; /* of each that is seen; empty where no convolution reads it */
 
     /* Of compare, made by its first call: outputs of layers, before and after. */
     struct nn_draft after; /* what was written; its pool is empty before */
@@ -52,8 +61,10 @@ struct nn_quantizer {
 /* Fills role, wanted, group and the layers. `keep` as in the options. */
 int nn_quantize_choose(struct nn_quantizer *q, const char *const *keep, struct nn_error *err);
 
-/* The value whose number stands for all that share its scale: the least of them. */
-int nn_quantize_group(const struct nn_quantizer *q, int value);
+/* Values in groups: `group` has another one of each value's, itself at last. The least of a
+ * group stands for it. */
+int nn_quantize_group(const int *group, int value);
+void nn_quantize_join(int *group, int a, int b);
 
 /* Which of a layer's inputs are a product's weights, along which axis its output channels lie,
  * and how many scales that makes. */
@@ -65,6 +76,16 @@ struct nn_quantize_weights {
 /* NULL, or why the node has none that could be 8-bit. */
 const char *nn_quantize_weights_of(const struct nn_quantizer *q, const struct nn_node *node,
                                    struct nn_quantize_weights *ret_weights);
+
+/* How far the means of a convolution's outputs are off because its weights, now `quantized`
+ * times their scales, are: by the means of what it reads. Added to shift (channels). `node` is a
+ * product of these weights; nothing is added for others than Conv. */
+void nn_quantize_add_shift(const struct nn_quantizer *q, const struct nn_node *node,
+                           const struct nn_quantize_weights *weights, const int8_t *quantized,
+                           const float *scales, double *shift);
+
+/* Counts the channels of what was seen. 0 or -ENOMEM. */
+int nn_mean_add(struct nn_mean *mean, const struct nn_tensor *tensor);
 
 /* q->draft with pairs of QuantizeLinear and DequantizeLinear, in `out`, which is open. */
 int nn_quantize_emit(const struct nn_quantizer *q, struct nn_draft *out, struct nn_error *err);

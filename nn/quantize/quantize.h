@@ -14,19 +14,22 @@
  *   weights      of Conv, ConvTranspose, Gemm and MatMul: int8, a scale for each output
  *                channel, zero is 0. BatchNormalization behind a convolution is part of its
  *                weights.
- *   bias         int32, its scale that of the product
+ *   bias         int32, its scale that of the product; of Conv, less what rounding the weights
+ *                adds to the mean of an output, by the observed means of its input
  *   activations  uint8, one scale and zero each, by the range that percentile percent of what
  *                was observed lies in
  *
  * What is quantised is what a product reads; Add and AveragePool that lead to such. Values that
  * are only moved (MaxPool, Concat, Reshape, Transpose, nearest Resize, ...) have one scale from
- * end to end, so that moving them is moving bytes. All else stays float: what makes the
- * outputs, functions of one element (which belong to the product before them), products with
- * what is not constant.
+ * end to end, so that moving them is moving bytes; but what Concat puts beside something of
+ * more than twice its range keeps a scale of its own up to there. All else stays float: what
+ * makes the outputs, functions of one element (which belong to the product before them),
+ * products with what is not constant.
  *
  * Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient
  * Integer-Arithmetic-Only Inference", 2018; Krishnamoorthi, "Quantizing deep convolutional
- * networks for efficient inference", 2018; ONNX operators QuantizeLinear and DequantizeLinear.
+ * networks for efficient inference", 2018; ONNX operators QuantizeLinear and
+ * DequantizeLinear.
  *
  * The model's bytes are hostile, as for nn_model_load. Same model, same samples: same bytes.
  *
@@ -38,7 +41,7 @@
 
 struct nn_quantizer;
 
-#define NN_QUANTIZE_PERCENTILE 99.99
+#define NN_QUANTIZE_PERCENTILE 99.995
 
 struct nn_quantize_options {
     double percentile; /* 50 to 100; 100: from the least to the greatest */

@@ -101,28 +101,63 @@ static int prepare(struct nn_quantizer *q, const void *data, size_t size,
     return r < 0 ? r : reload(q, err);
 }
 
-/* 8-bit values that no move makes: what is known of them holds for all that share
- * their scale. */
-static int open_sources(struct nn_quantizer *q, struct nn_error *err)
+static bool is_listed(const int *values, int count, int value)
 {
-    int count = 0, *values = calloc((size_t)q->model->value_count + 1, sizeof *values);
-    for (int v = 0; values && v < q->model->value_count; v++) {
+    for (int i = 0; i < count; i++)
+        if (values[i] == value)
+            return true;
+    return false;
+}
+
+/* What a run shows: 8-bit values that no move makes, of which the ranges of all follow, and
+ * what convolutions read besides. */
+static int *list_seen(struct nn_quantizer *q, int *ret_count)
+{
+    const struct nn_model *model = q->model;
+    int count = 0, *values = calloc((size_t)model->value_count + 1, sizeof *values);
+    for (int v = 0; values && v < model->value_count; v++) {
         int producer = q->view.producer[v];
         if (q->wanted[v] && (producer < 0 || q->role[producer] != NN_ROLE_MOVE))
             values[count++] = v;
     }
-    int r = watch_open(&q->sources, q, &q->draft, values, count, err);
-    q->ranges = calloc((size_t)count + 1, sizeof *q->ranges);
+    q->range_count = count;
+    for (int i = 0; values && i < model->node_count; i++)
+        if (q->role[i] == NN_ROLE_PRODUCT && model->nodes[i].op == &nn_op_conv &&
+            !is_listed(values, count, model->nodes[i].inputs[0]))
+            values[count++] = model->nodes[i].inputs[0];
+    *ret_count = count;
+    return values;
+}
+
+static int open_seen(struct nn_quantizer *q, struct nn_error *err)
+{
+    int count = 0, *values = list_seen(q, &count);
+    int r = watch_open(&q->seen, q, &q->draft, values, count, err);
+    q->ranges = calloc((size_t)q->range_count + 1, sizeof *q->ranges);
+    q->means = calloc((size_t)count + 1, sizeof *q->means);
+    if (r == 0 && !q->means)
+        r = nn_error_set(err, -ENOMEM, "no memory to quantise the model");
     for (int i = 0; i < count && r == 0; i++) {
         /* No plan has checked what reads it, where that is needed by no output. */
-        enum nn_type type = watch_tensor(&q->sources, i)->type;
+        enum nn_type type = watch_tensor(&q->seen, i)->type;
         if (type != NN_TYPE_FLOAT)
             r = nn_error_set(err, -EINVAL, "'%.80s' is %s; what a product reads is float32",
                              q->model->values[values[i]].name, nn_type_name(type));
-        else if (!q->ranges || nn_range_init(&q->ranges[i]) < 0)
+        else if (i < q->range_count && (!q->ranges || nn_range_init(&q->ranges[i]) < 0))
             r = nn_error_set(err, -ENOMEM, "no memory to quantise the model");
     }
     return r;
+}
+
+static void close_seen(struct nn_quantizer *q)
+{
+    for (int i = 0; q->ranges && i < q->range_count; i++)
+        nn_range_finish(&q->ranges[i]);
+    for (int i = 0; q->means && i < q->seen.count; i++)
+        free(q->means[i].sums);
+    free(q->ranges);
+    free(q->means);
+    watch_close(&q->seen);
 }
 
 int nn_quantizer_create(const void *data, size_t size,
@@ -142,7 +177,7 @@ int nn_quantizer_create(const void *data, size_t size,
     if (r == 0)
         r = nn_quantize_choose(q, options->keep, err);
     if (r == 0)
-        r = open_sources(q, err);
+        r = open_seen(q, err);
     if (r < 0)
         nn_quantizer_destroy(q);
     else
@@ -156,14 +191,11 @@ void nn_quantizer_destroy(struct nn_quantizer *q)
         return;
     watch_close(&q->before_layers);
     watch_close(&q->after_layers);
-    for (int i = 0; q->ranges && i < q->sources.count; i++)
-        nn_range_finish(&q->ranges[i]);
-    watch_close(&q->sources);
+    close_seen(q);
     nn_draft_finish(&q->after);
     nn_draft_finish(&q->draft);
     nn_view_finish(&q->view);
     nn_model_unref(q->model);
-    free(q->ranges);
     free(q->input_shapes);
     free(q->role);
     free(q->wanted);
@@ -182,13 +214,13 @@ size_t nn_quantizer_input_count(const struct nn_quantizer *q)
 
 const struct nn_tensor *nn_quantizer_input(struct nn_quantizer *q, size_t index)
 {
-    return nn_session_input(q->sources.session, index);
+    return nn_session_input(q->seen.session, index);
 }
 
 static int add_range(struct nn_quantizer *q, int index, const struct nn_tensor *tensor,
                      struct nn_error *err)
 {
-    int value = q->sources.values[index], producer = q->view.producer[value];
+    int value = q->seen.values[index], producer = q->view.producer[value];
     int r =
         nn_range_add(&q->ranges[index], tensor->data, (size_t)nn_shape_count(&tensor->shape));
     if (r < 0)
@@ -201,10 +233,13 @@ static int add_range(struct nn_quantizer *q, int index, const struct nn_tensor *
 
 int nn_quantizer_observe(struct nn_quantizer *q, struct nn_error *err)
 {
-    int r = nn_session_run(q->sources.session, err);
-    for (int i = 0; i < q->sources.count && r == 0; i++) {
-        const struct nn_tensor *tensor = watch_tensor(&q->sources, i);
-        r = add_range(q, i, tensor, err);
+    int r = nn_session_run(q->seen.session, err);
+    for (int i = 0; i < q->seen.count && r == 0; i++) {
+        const struct nn_tensor *tensor = watch_tensor(&q->seen, i);
+        if (i < q->range_count)
+            r = add_range(q, i, tensor, err);
+        if (r == 0 && tensor->shape.rank > 2 && nn_mean_add(&q->means[i], tensor) < 0)
+            r = nn_error_set(err, -ENOMEM, "no memory to quantise the model");
     }
     return r;
 }
@@ -238,7 +273,7 @@ static int open_layers(struct nn_quantizer *q, struct nn_watch *watch,
 static int run_layers(struct nn_quantizer *q, struct nn_watch *watch, struct nn_error *err)
 {
     for (int i = 0; i < q->input_count; i++) {
-        const struct nn_tensor *from = nn_session_input(q->sources.session, (size_t)i);
+        const struct nn_tensor *from = nn_session_input(q->seen.session, (size_t)i);
         const struct nn_tensor *to = nn_session_input(watch->session, (size_t)i);
         size_t bytes = nn_tensor_bytes(from);
         if (bytes > 0)

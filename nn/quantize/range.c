@@ -75,19 +75,6 @@ int nn_range_add(struct nn_range *range, const float *values, size_t count)
     return 0;
 }
 
-void nn_range_merge(struct nn_range *range, const struct nn_range *other)
-{
-    if (other->count == 0)
-        return;
-    if (other->exponent > range->exponent)
-        widen(range, other->exponent);
-    for (int i = 0; i < 2 * NN_RANGE_BINS; i++)
-        range->bins[wider_bin(i, range->exponent - other->exponent)] += other->bins[i];
-    range->low = range->count == 0 || other->low < range->low ? other->low : range->low;
-    range->high = range->count == 0 || other->high > range->high ? other->high : range->high;
-    range->count += other->count;
-}
-
 void nn_range_cut(const struct nn_range *range, double percentile, float *ret_low,
                   float *ret_high)
 {

@@ -27,9 +27,6 @@ void nn_range_finish(struct nn_range *range);
 /* -EINVAL when one of them is no finite number; nothing is counted then. */
 int nn_range_add(struct nn_range *range, const float *values, size_t count);
 
-/* Counts what `other` has counted, too. */
-void nn_range_merge(struct nn_range *range, const struct nn_range *other);
-
 /* The limits between which `percentile` percent (50 to 100) of the numbers lie, half of the
  * others on either side; with 100, all. Precise to a bin. Both 0 when nothing was seen. */
 void nn_range_cut(const struct nn_range *range, double percentile, float *ret_low,
