@@ -202,14 +202,17 @@ static void choose_loops(struct nn_op_call *call, struct conv *c)
     c->apart = c->strips > 1 || c->batch * c->groups >= 2 * call->threads;
 }
 
-/* Where the weight is read as it is, so that it may be computed at run time. */
+/* Where the weight is read as it is, so that it may be computed at run time. Of one group: one
+ * channel that makes one, unless its image is worth more than the one thread it would get. */
 static bool suits_depthwise(const struct nn_op_call *call, const struct conv *c)
 {
     const struct nn_spatial *s = &c->spatial;
-    return call->kernels->depthwise && s->axes == 2 && c->in_channels == 1 && c->groups > 1 &&
-           (s->kernel[1] == 3 || s->kernel[1] == 5) && s->kernel[1] == s->kernel[2] &&
-           s->stride[1] == s->stride[2] && s->stride[1] <= 2 && s->dilation[1] == 1 &&
-           s->dilation[2] == 1;
+    bool single = c->out_channels == 1 && !call->kept &&
+                  (double)(s->window_size * s->out_size) < NN_OP_PARALLEL_COST;
+    return call->kernels->depthwise && s->axes == 2 && c->in_channels == 1 &&
+           (c->groups > 1 || single) && (s->kernel[1] == 3 || s->kernel[1] == 5) &&
+           s->kernel[1] == s->kernel[2] && s->stride[1] == s->stride[2] && s->stride[1] <= 2 &&
+           s->dilation[1] == 1 && s->dilation[2] == 1;
 }
 
 static int conv_prepare(struct nn_op_call *call)
@@ -221,6 +224,11 @@ static int conv_prepare(struct nn_op_call *call)
     if (r < 0)
         return r;
     call->state = c;
+    c->depthwise = suits_depthwise(call, c);
+    if (c->depthwise) {
+        call->method = "depthwise";
+        return 0;
+    }
     int64_t workspace;
     /* Weights of run time would have to be transformed in every run; those of a late node have
      * one layout for all shapes, and this choice depends on them. */
@@ -237,11 +245,6 @@ static int conv_prepare(struct nn_op_call *call)
             (int64_t)nn_winograd_workspace_floats(&c->fast, call->kernels, call->threads);
         call->workspace_bytes = (size_t)workspace * sizeof(float);
         return prepare_weights(call, c, &workspace);
-    }
-    c->depthwise = suits_depthwise(call, c);
-    if (c->depthwise) {
-        call->method = "depthwise";
-        return 0;
     }
     find_runs(c);
     c->taps = nn_taps_init(call->kernels, c->out_channels);

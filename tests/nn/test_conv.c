@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "nn/kernels/kernels.h"
 #include "tests/nn/windows.h"
 
 struct conv {
@@ -139,7 +140,7 @@ START_TEST(depthwise_convolutions_of_every_size_are_right)
                 if (w.out[0] < 1 || w.in[0] + 2 * w.before[0] < kernel)
                     continue;
                 struct conv c = {
-                    w, 1 + size % 2, 2 + size % 3, 1, 1 + size % 2, size % 4 > 0, size % 5 > 0};
+                    w, 1 + size % 2, 1 + size % 4, 1, 1 + size % 2, size % 4 > 0, size % 5 > 0};
                 check_conv(&c, NN_KERNELS_BEST);
             }
         }
@@ -409,6 +410,26 @@ static struct onnx plain(struct onnx_dims x, struct onnx_dims w)
     return o;
 }
 
+START_TEST(one_channel_that_makes_one_is_depthwise_where_threads_would_not_share_it)
+{
+    static const struct {
+        int64_t size, kernel, out;
+        bool depthwise;
+    } cases[] = {{40, 3, 1, true},   {40, 5, 1, true},  {237, 3, 1, true},
+                 {238, 3, 1, false}, {40, 3, 2, false}, {40, 7, 1, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct onnx o = plain(DIMS(1, 1, cases[i].size, cases[i].size),
+                              DIMS(cases[i].out, 1, cases[i].kernel, cases[i].kernel));
+        struct net net = net_make(&o);
+        const char *method = nn_plan_layer(net.plan, 0)->method;
+        ck_assert_msg(!nn_kernels_best()->depthwise ||
+                          (strcmp(method, "depthwise") == 0) == cases[i].depthwise,
+                      "case %d: %s", (int)i, method);
+        net_free(&net);
+    }
+}
+END_TEST
+
 START_TEST(what_does_not_fit_is_refused_by_name)
 {
     struct onnx o = plain(DIMS(1, 3, 4, 4), DIMS(2, 3, 5, 3));
@@ -490,6 +511,8 @@ int main(void)
     tcase_add_test(all, of_two_convs_the_later_adds_what_the_earlier_made);
     tcase_add_test(all, a_pooled_convolution_still_runs_once_per_frame);
     tcase_add_test(all, the_best_kernels_repeat_their_bits_in_a_batch_and_alone);
+    tcase_add_test(all,
+                   one_channel_that_makes_one_is_depthwise_where_threads_would_not_share_it);
     tcase_add_test(all, what_does_not_fit_is_refused_by_name);
     tcase_add_test(all, padding_beyond_all_memory_is_refused_before_it_is_asked_for);
     tcase_add_test(all, convolution_that_keeps_time_apart_runs_once_per_frame);

@@ -378,6 +378,7 @@ static const struct layer layers[] = {
     {"wide kernel, many channels", 1, 40, 33, 30, 30, 5, 1, 2, 1, 1},
     {"depthwise", 1, 64, 64, 60, 60, 3, 1, 1, 64, 1},
     {"depthwise 5x5 by two, batch", 2, 40, 40, 50, 52, 5, 2, 2, 40, 1},
+    {"depthwise of one channel, batch", 40, 1, 1, 60, 60, 3, 1, 1, 1, 1},
     {"depthwise 7x7", 1, 40, 40, 40, 40, 7, 1, 3, 40, 1},
     {"two groups", 1, 32, 48, 40, 40, 3, 1, 1, 2, 1},
     {"nine groups, laid out", 2, 36, 72, 30, 30, 3, 2, 1, 9, 1},
