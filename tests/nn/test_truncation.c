@@ -43,7 +43,7 @@ static void cut(const void *data, size_t size, const char *name,
                 void (*check)(const void *data, size_t size, size_t whole, const char *name))
 {
     char *copy = NULL;
-    ck_assert_int_eq(posix_memalign((void **)&copy, 64, size + 1), 0);
+    ck_assert_int_eq(posix_memalign((void **)&copy, 64, size), 0);
     memcpy(copy, data, size);
     size_t stride = size / BETWEEN + 1;
     for (size_t left = size; left-- > 0;) {
