@@ -13,7 +13,7 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* Before loops whose arrays are to live in registers. */
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 
 /* Taps. */
 
