@@ -127,7 +127,9 @@ struct nn_op_call {
     /* Written by prepare, read by forward. Memory from nn_op_alloc lives as long as the plan.
      */
     void *state;
-    size_t workspace_bytes; /* scratch wanted by forward */
+    /* Scratch wanted by forward. A late node has what prepare states for the largest shapes:
+     * smaller ones must not want more. */
+    size_t workspace_bytes;
     void *
         workspace; /* forward: that many bytes, 64-byte aligned, content undefined; never NULL */
 

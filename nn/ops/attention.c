@@ -191,7 +191,11 @@ static int prepare(struct nn_op_call *call)
     if (r < 0)
         return r;
     call->state = a;
-    call->workspace_bytes = (size_t)(a->block * a->total) * sizeof(float);
+    /* Where a run has fewer keys, more queries are a block of a late node. */
+    int64_t scores = a->block * a->total;
+    if (call->kept && scores < BLOCK_SCORES)
+        scores = BLOCK_SCORES;
+    call->workspace_bytes = (size_t)scores * sizeof(float);
     return 0;
 }
 

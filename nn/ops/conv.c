@@ -189,7 +189,9 @@ static void choose_loops(struct nn_op_call *call, struct conv *c)
     call->method = c->straight        ? "taps"
                    : c->taps.rows > 1 ? "taps, by sums"
                                       : "taps, by channel";
-    c->sums_floats = c->straight ? 0 : NN_TAPS_ALIGNED(c->taps.rows * c->sums_step);
+    /* Late nodes may be narrower in a run, and not straight. */
+    c->sums_floats =
+        c->straight && !call->kept ? 0 : NN_TAPS_ALIGNED(c->taps.rows * c->sums_step);
     choose_strips(call, c);
     c->planes_floats =
         c->laid.direct ? 0 : NN_TAPS_ALIGNED(c->in_channels * c->laid.plane_size);

@@ -212,11 +212,14 @@ int nn_dense_prepare(struct nn_op_call *call, const struct nn_matrix *matrix, in
     return store(call, matrix, format, ret_panels);
 }
 
-/* Products of each sum that are a piece; all of them where there are no pieces. */
-static int64_t piece_depth(const struct nn_panels *stored, const struct nn_gemm *g)
+/* Products of each sum that are a piece; all of them where there are no pieces. Late nodes have
+ * none: fewer rows must not need more scratch. */
+static int64_t piece_depth(const struct nn_op_call *call, const struct nn_panels *stored,
+                           const struct nn_gemm *g)
 {
     bool by_outputs = !stored->weight && g->transpose_b;
-    if (g->m != 1 || g->n == 0 || g->n >= MANY_COLUMNS || by_outputs || g->alpha != 1)
+    if (call->kept || g->m != 1 || g->n == 0 || g->n >= MANY_COLUMNS || by_outputs ||
+        g->alpha != 1)
         return (int64_t)g->k;
     int64_t depth = PIECE / (int64_t)g->n / NN_PANEL_DEPTH * NN_PANEL_DEPTH;
     return depth < (int64_t)g->k ? depth : (int64_t)g->k;
@@ -227,9 +230,10 @@ static int64_t ceiling(int64_t count, int64_t of)
     return of > 0 ? (count + of - 1) / of : 0;
 }
 
-size_t nn_dense_workspace_bytes(const struct nn_panels *stored, const struct nn_gemm *g)
+size_t nn_dense_workspace_bytes(const struct nn_op_call *call, const struct nn_panels *stored,
+                                const struct nn_gemm *g)
 {
-    int64_t pieces = ceiling((int64_t)g->k, piece_depth(stored, g));
+    int64_t pieces = ceiling((int64_t)g->k, piece_depth(call, stored, g));
     return pieces > 1 ? (size_t)pieces * g->n * sizeof(float) : 0;
 }
 
@@ -317,7 +321,7 @@ void nn_dense_multiply(const struct nn_op_call *call, const struct nn_panels *st
     struct product p = {.k = call->kernels,
                         .stored = stored,
                         .g = g,
-                        .piece = piece_depth(stored, g),
+                        .piece = piece_depth(call, stored, g),
                         .partial = call->workspace};
     double cost = (double)g->m * (double)g->n * (double)g->k;
     int64_t pieces = ceiling((int64_t)g->k, p.piece);

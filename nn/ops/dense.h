@@ -28,11 +28,12 @@
 int nn_dense_prepare(struct nn_op_call *call, const struct nn_matrix *matrix, int64_t rows,
                      struct nn_panels *ret_panels);
 
-/* C = A · B + beta · C of one node, by the stored weights where there are some, on
- * several threads where that pays. c_step is n. `workspace`: nn_dense_workspace_bytes.
- * Only in forward. */
+/* C = A · B + beta · C of one node, by the stored weights where there are some, on several
+ * threads where that pays. c_step is n. The call's workspace has nn_dense_workspace_bytes. Only
+ * in forward. */
 void nn_dense_multiply(const struct nn_op_call *call, const struct nn_panels *stored,
                        const struct nn_gemm *g);
-size_t nn_dense_workspace_bytes(const struct nn_panels *stored, const struct nn_gemm *g);
+size_t nn_dense_workspace_bytes(const struct nn_op_call *call, const struct nn_panels *stored,
+                                const struct nn_gemm *g);
 
 #endif

@@ -94,7 +94,7 @@ static int gemm_prepare(struct nn_op_call *call)
     /* One row or one column lies the same way transposed. */
     if (r == 0 && (!p->transpose_a || p->m <= 1 || p->k <= 1) && p->alpha == 1)
         r = prepare_dense(call, p, &g->dense);
-    call->workspace_bytes = r == 0 ? nn_dense_workspace_bytes(&g->dense, p) : 0;
+    call->workspace_bytes = r == 0 ? nn_dense_workspace_bytes(call, &g->dense, p) : 0;
     return r;
 }
 
@@ -200,7 +200,8 @@ static int matmul_prepare(struct nn_op_call *call)
     int r = matmul_geometry(call, mm, &shape);
     if (r == 0 && mm->shape.batch_rank == 0)
         r = prepare_dense(call, &mm->product, &mm->dense);
-    call->workspace_bytes = r == 0 ? nn_dense_workspace_bytes(&mm->dense, &mm->product) : 0;
+    call->workspace_bytes =
+        r == 0 ? nn_dense_workspace_bytes(call, &mm->dense, &mm->product) : 0;
     return r;
 }
 

@@ -407,6 +407,18 @@ static int lay_out_table(struct nn_op_call *call, struct pass *p)
     return 0;
 }
 
+/* Smaller images may go through passes that the largest one of a late node does without: room
+ * for what any of them is on the way. */
+static int64_t late_buffer_size(const struct nn_op_call *call, const struct plan *plan,
+                                int first)
+{
+    const struct nn_shape *in = &call->inputs[0].shape, *out = &call->outputs[0].shape;
+    int image = in->rank < 3 ? 0 : plan->pass_count == 0 || first > 2 ? 2 : first;
+    int64_t before = nn_shape_extent(in, image, in->rank);
+    int64_t behind = nn_shape_extent(out, image, out->rank);
+    return before > behind ? before : behind;
+}
+
 static int arrange_filters(struct nn_op_call *call, struct plan *plan, int first)
 {
     struct nn_shape shape = call->inputs[0].shape;
@@ -423,6 +435,8 @@ static int arrange_filters(struct nn_op_call *call, struct plan *plan, int first
         if (r < 0)
             return r;
     }
+    if (call->kept)
+        plan->buffer_size = late_buffer_size(call, plan, first);
     call->workspace_bytes = 2 * (size_t)plan->buffer_size * sizeof(float);
     return 0;
 }

@@ -138,6 +138,132 @@ START_TEST(a_convolution_over_chosen_images_keeps_its_packed_weights)
 }
 END_TEST
 
+/* Each width has a way of its own through the same packed weights, and its scratch. */
+START_TEST(a_convolution_over_images_of_any_width_has_room_for_each)
+{
+    enum { WIDEST = 60 };
+    float image[2 * WIDEST], weights[8 * 3];
+    net_fill(image, 2 * WIDEST, 1);
+    net_fill(weights, 8 * 3, 2);
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1, 1, 2, WIDEST));
+    onnx_input(&o, "to", 7, DIMS(1));
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_ints(&o, "from", DIMS(1), (int64_t[]){0});
+    onnx_ints(&o, "axis", DIMS(1), (int64_t[]){3});
+    onnx_floats(&o, "w", DIMS(8, 1, 1, 3), weights);
+    onnx_node(&o, "Slice", "x from to axis", "s");
+    onnx_node(&o, "Conv", "s w", "y");
+    onnx_attribute_ints(&o, "pads", 4, (int64_t[]){0, 1, 0, 1});
+    struct net net = net_make(&o);
+    net_set(&net, 0, image);
+    for (int64_t width = 1; width <= WIDEST; width++) {
+        net_set(&net, 1, &width);
+        net_run(&net);
+        net_expect_shape(&net, 0, DIMS(1, 8, 2, width));
+        for (int64_t i = 0; i < 8 * 2 * width; i++) {
+            const float *w = weights + i / (2 * width) * 3;
+            const float *row = image + i / width % 2 * WIDEST;
+            int64_t at = i % width;
+            float sum = w[1] * row[at] + (at > 0 ? w[0] * row[at - 1] : 0) +
+                        (at + 1 < width ? w[2] * row[at + 1] : 0);
+            ck_assert_float_eq_tol(net_floats(&net, 0)[i], sum, 1e-6f);
+        }
+    }
+    net_free(&net);
+}
+END_TEST
+
+START_TEST(one_row_of_a_deep_product_has_room)
+{
+    enum { DEPTH = 9000, COLUMNS = 40 };
+    float *rows = net_draw(6 * DEPTH, 1), *weights = net_draw(DEPTH * COLUMNS, 2);
+    struct onnx o = chosen_rows(DIMS(6, DEPTH));
+    onnx_floats(&o, "w", DIMS(DEPTH, COLUMNS), weights);
+    onnx_node(&o, "MatMul", "g w", "y");
+    struct net net = net_make(&o);
+    float all[6 * COLUMNS];
+    net_set(&net, 1, rows);
+    net_set(&net, 0, (float[]){1, 1, 1, 1, 1, 1});
+    net_run(&net);
+    memcpy(all, net_floats(&net, 0), sizeof all);
+    net_set(&net, 0, (float[]){0, 0, 0, 1, 0, 0});
+    net_run(&net);
+    net_expect_floats(&net, 0, DIMS(1, COLUMNS), all + 3 * COLUMNS);
+    net_free(&net);
+    free(rows);
+    free(weights);
+}
+END_TEST
+
+/* The whole image is as large as the result, and goes through no pass at all. */
+START_TEST(a_cut_out_part_of_an_image_has_room_to_be_resized)
+{
+    float image[20 * 32], part[10 * 24];
+    net_fill(image, 20 * 32, 1);
+    struct onnx o[2] = {onnx_start(13), onnx_start(13)};
+    onnx_input(&o[0], "x", 1, DIMS(1, 1, 20, 32));
+    onnx_input(&o[0], "to", 7, DIMS(2));
+    onnx_ints(&o[0], "from", DIMS(2), (int64_t[]){0, 0});
+    onnx_ints(&o[0], "axes", DIMS(2), (int64_t[]){2, 3});
+    onnx_node(&o[0], "Slice", "x from to axes", "s");
+    onnx_input(&o[1], "s", 1, DIMS(1, 1, 10, 24));
+    for (int i = 0; i < 2; i++) {
+        onnx_output(&o[i], "y", 1, SCALAR);
+        onnx_ints(&o[i], "sizes", DIMS(4), (int64_t[]){1, 1, 20, 32});
+        onnx_node(&o[i], "Resize", "s   sizes", "y");
+        onnx_attribute_text(&o[i], "mode", "linear");
+    }
+    struct net late = net_make(&o[0]), fixed = net_make(&o[1]);
+    net_set(&late, 0, image);
+    net_set(&late, 1, (int64_t[]){20, 32});
+    net_run(&late);
+    net_expect_floats(&late, 0, DIMS(1, 1, 20, 32), image);
+    net_set(&late, 1, (int64_t[]){10, 24});
+    net_run(&late);
+    for (int i = 0; i < 10; i++)
+        memcpy(part + i * 24, image + i * 32, 24 * sizeof *part);
+    net_set(&fixed, 0, part);
+    net_run(&fixed);
+    net_expect_floats(&late, 0, DIMS(1, 1, 20, 32), net_floats(&fixed, 0));
+    net_free(&late);
+    net_free(&fixed);
+}
+END_TEST
+
+/* Of fewer keys, the scores of more queries are made at a time. */
+START_TEST(attention_to_fewer_keys_has_room)
+{
+    enum { KEYS = 40000 };
+    float *keys = net_draw(KEYS, 1), *values = malloc(KEYS * sizeof *values);
+    for (int i = 0; i < KEYS; i++)
+        values[i] = 3;
+    struct onnx o = onnx_start(23);
+    onnx_input(&o, "q", 1, DIMS(1, 1, 2, 1));
+    onnx_input(&o, "k", 1, DIMS(1, 1, KEYS, 1));
+    onnx_input(&o, "v", 1, DIMS(1, 1, KEYS, 1));
+    onnx_input(&o, "to", 7, DIMS(1));
+    onnx_output(&o, "y", 1, SCALAR);
+    onnx_ints(&o, "from", DIMS(1), (int64_t[]){0});
+    onnx_ints(&o, "axis", DIMS(1), (int64_t[]){2});
+    onnx_node(&o, "Slice", "k from to axis", "keys");
+    onnx_node(&o, "Slice", "v from to axis", "values");
+    onnx_node(&o, "Attention", "q keys values", "y");
+    struct net net = net_make(&o);
+    net_set(&net, 0, (float[]){1, -1});
+    net_set(&net, 1, keys);
+    net_set(&net, 2, values);
+    for (int64_t count = KEYS; count > 0; count -= 7000) {
+        net_set(&net, 3, &count);
+        net_run(&net);
+        net_expect_floats(&net, 0, DIMS(1, 1, 2, 1), (float[]){3, 3});
+    }
+    net_free(&net);
+    free(keys);
+    free(values);
+}
+END_TEST
+
 /* y = a sum of what two conditions keep of two lists. */
 static struct net two_choices(void)
 {
@@ -325,6 +451,10 @@ int main(void)
     tcase_add_test(c, what_is_computed_from_constants_has_its_shape_at_once);
     tcase_add_test(c, sizes_computed_from_such_shapes_are_those_of_the_run);
     tcase_add_test(c, a_convolution_over_chosen_images_keeps_its_packed_weights);
+    tcase_add_test(c, a_convolution_over_images_of_any_width_has_room_for_each);
+    tcase_add_test(c, one_row_of_a_deep_product_has_room);
+    tcase_add_test(c, a_cut_out_part_of_an_image_has_room_to_be_resized);
+    tcase_add_test(c, attention_to_fewer_keys_has_room);
     tcase_add_test(c, operands_that_a_run_makes_one_element_are_repeated);
     tcase_add_test(c, shapes_that_do_not_fit_in_a_run_are_an_error_of_that_run);
     tcase_add_test(c, compress_takes_an_axis_and_short_conditions);
