@@ -345,10 +345,12 @@ static int add_clip(struct samples *samples, const char *path)
     if (!samples->info)
         return cli_fail(CLI_CONFIG, "%s: pictures are no input of this model: %s", path,
                         samples->no_pictures);
+    /* Never many more than there is room for: they are refused when they are added. */
+    size_t room = SAMPLES_BYTES_MAX / input_bytes(samples, 0) + 1;
     struct thinning thinning = {
         .kept = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref),
         .step = 1,
-        .most = (guint)samples->most};
+        .most = (guint)MIN((size_t)samples->most, room)};
     int result = decode(samples, path, &thinning);
     if (result == CLI_OK && thinning.kept->len == 0)
         result = cli_fail(CLI_NO_INPUT, "%s: it is shorter than one window of %d frames", path,
