@@ -1,7 +1,7 @@
 /* What rounding weights does to the mean of an output: outputs are sums of many inputs whose
- * means are not zero (they are behind ReLU), so that errors of weights add up to a constant. The
- * bias takes it back. In deep networks of small layers, depthwise ones above all, this is most of
- * what weights of 8 bits cost.
+ * means are not zero (they are behind ReLU), so that errors of weights add up to a constant.
+ * The bias takes it back. In deep networks of small layers, depthwise ones above all, this is
+ * most of what weights of 8 bits cost.
  *
  * Borders are left out: there, zeros take the place of some inputs.
  *
@@ -17,9 +17,11 @@ int nn_mean_add(struct nn_mean *mean, const struct nn_tensor *tensor)
     const float *x = tensor->data;
     const int64_t size = nn_shape_count(&tensor->shape);
     const int64_t inner = nn_shape_extent(&tensor->shape, 2, tensor->shape.rank);
+    if (size == 0)
+        return 0;
     if (!mean->sums) {
         mean->channels = tensor->shape.dim[1];
-        mean->sums = calloc((size_t)mean->channels + 1, sizeof *mean->sums);
+        mean->sums = calloc((size_t)mean->channels, sizeof *mean->sums);
     }
     if (!mean->sums)
         return -ENOMEM;
@@ -29,8 +31,7 @@ int nn_mean_add(struct nn_mean *mean, const struct nn_tensor *tensor)
             sum += x[j];
         mean->sums[i / inner % mean->channels] += sum;
     }
-    if (size > 0)
-        mean->count += size / mean->channels;
+    mean->count += size / mean->channels;
     return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "nn/onnx_write.h"
+#include "nn/quantize/parts.h"
 #include "nn/quantize/quantize.h"
 #include "nn/quantize/range.h"
 #include "tests/nn/net.h"
@@ -415,6 +416,25 @@ START_TEST(the_bias_takes_back_what_rounding_weights_does_to_means)
 }
 END_TEST
 
+/* What only a run decides may be nothing in the first one. */
+START_TEST(means_of_nothing_count_for_nothing)
+{
+    struct nn_mean mean = {0};
+    const float values[] = {1, 2, 30, 40};
+    const struct nn_tensor none = {.type = NN_TYPE_FLOAT, .shape = {3, {1, 0, 2}}};
+    const struct nn_tensor some = {
+        .type = NN_TYPE_FLOAT, .shape = {3, {1, 2, 2}}, .data = (void *)(uintptr_t)values};
+    ck_assert_int_eq(nn_mean_add(&mean, &none), 0);
+    ck_assert_int_eq(nn_mean_add(&mean, &some), 0);
+    ck_assert_int_eq(nn_mean_add(&mean, &none), 0);
+    ck_assert_int_eq(mean.channels, 2);
+    ck_assert_int_eq(mean.count, 2);
+    ck_assert_double_eq(mean.sums[0], 3);
+    ck_assert_double_eq(mean.sums[1], 70);
+    free(mean.sums);
+}
+END_TEST
+
 START_TEST(the_same_samples_give_the_same_bytes)
 {
     struct onnx_bytes one = quantized(network(13), NULL), other = quantized(network(13), NULL);
@@ -763,6 +783,7 @@ int main(void)
     tcase_add_test(graphs, what_only_moves_has_one_scale_and_the_outputs_stay_float);
     tcase_add_test(graphs, what_is_put_together_shares_a_scale_unless_it_hardly_fills_it);
     tcase_add_test(graphs, the_bias_takes_back_what_rounding_weights_does_to_means);
+    tcase_add_test(graphs, means_of_nothing_count_for_nothing);
     tcase_add_test(graphs, the_same_samples_give_the_same_bytes);
     tcase_add_test(graphs, nodes_that_are_kept_stay_float);
     tcase_add_test(graphs, an_older_opset_is_raised_where_nothing_changes);
