@@ -1,7 +1,7 @@
-/* Changes models as models. libFuzzer changes bytes, which breaks the lengths that protobuf nests, so
- * that most of what it makes is refused before anything looks at a node. Here half of all changes
- * are another operator, edge, attribute, shape or number of a model that still parses: those come
- * to the planner and to the kernels. */
+/* Changes models as models. libFuzzer changes bytes, which breaks the lengths that protobuf
+ * nests, so that most of what it makes is refused before anything looks at a node. Here half of
+ * all changes are another operator, edge, attribute, shape or number of a model that still
+ * parses: those come to the planner and to the kernels. */
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -207,8 +207,10 @@ static void change_attribute(const Onnx__GraphProto *graph, Onnx__NodeProto *nod
 static void drop_attribute(const Onnx__GraphProto *graph, Onnx__NodeProto *node)
 {
     (void)graph;
-    if (node->n_attribute > 0)
-        node->attribute[below(node->n_attribute)] = node->attribute[--node->n_attribute];
+    if (node->n_attribute == 0)
+        return;
+    uint32_t dropped = below(node->n_attribute);
+    node->attribute[dropped] = node->attribute[--node->n_attribute];
 }
 
 /* --- Changes of a graph ------------------------------------------------------------------ */
@@ -223,8 +225,10 @@ static void change_node(Onnx__GraphProto *graph)
 
 static void drop_node(Onnx__GraphProto *graph)
 {
-    if (graph->n_node > 1)
-        graph->node[below(graph->n_node)] = graph->node[--graph->n_node];
+    if (graph->n_node < 2)
+        return;
+    uint32_t dropped = below(graph->n_node);
+    graph->node[dropped] = graph->node[--graph->n_node];
 }
 
 /* One like another, between a value and those who read its first output. */

@@ -20,10 +20,10 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-# The weighing of inputs by rare features (-entropic) takes nine tenths of the time of targets as
-# wide as the engine. A unit that takes seconds is a finding, too: whoever sends it stops a worker.
 # What is quantised is what is run.
 SEEDS = {'quantize': 'onnx'}
+# The weighing of inputs by rare features (-entropic) takes nine tenths of the time of targets as
+# wide as the engine. A unit that takes seconds is a finding, too: whoever sends it stops a worker.
 OPTIONS = ['-entropic=0', '-timeout=25', '-report_slow_units=30', '-rss_limit_mb=4096',
            '-print_final_stats=1']
 
