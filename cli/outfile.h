@@ -1,8 +1,8 @@
 /* The file that a verb makes: where it may lie, and how it gets there.
  *
  * It is written whole or not at all, and takes the place of a file only when that was asked for
- * (`force`). A symbolic link is replaced itself, what it leads to stays. What is no regular file (a
- * folder, a device, a pipe), and the file that it is made from, are never replaced.
+ * (`force`). A symbolic link is replaced itself, what it leads to stays. What is no regular
+ * file (a folder, a device, a pipe), and the file that it is made from, are never replaced.
  *
  * Thread: any. */
 #ifndef CLI_OUTFILE_H

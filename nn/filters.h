@@ -14,8 +14,8 @@ struct nn_filters {
     int64_t in_channels;            /* of one group of ConvTranspose; 0: Conv */
 };
 
-/* false: no convolution, or groups that its weight cannot be cut into. `weight`: the shape of the
- * node's input 1, of rank 2 at least. */
+/* false: no convolution, or groups that its weight cannot be cut into. `weight`: the shape of
+ * the node's input 1, of rank 2 at least. */
 bool nn_filters_find(const struct nn_op *op, const struct nn_node *node,
                      const struct nn_shape *weight, struct nn_filters *ret_filters);
 

@@ -239,8 +239,8 @@ static int prepare_late(struct builder *b, struct nn_step *step)
     return r;
 }
 
-/* The step's own copy of tensors and places, and what the operator prepares. 1: a step, 0: there is
- * nothing to do. */
+/* The step's own copy of tensors and places, and what the operator prepares. 1: a step, 0:
+ * there is nothing to do. */
 static int make_step(struct builder *b, const struct nn_plan_node *node, bool late,
                      struct nn_step *step)
 {

@@ -14,7 +14,8 @@
  * scalar table rounds through double, which differs from that about once in 10^9.)
  *
  * Determinism: a result depends on the values and the counts only, never on the alignment of
- * a pointer or on the number of threads. NaN goes in, NaN comes out, except in tap_max.
+ * a pointer or on the number of threads. NaN goes in, NaN comes out, but for the maxima of
+ * windows (tap_max and what is said to be as it).
  *
  * Buffers: any alignment of floats. Where nothing else is said, y may be x (in place) but may
  * not overlap it otherwise. Counts may be 0.
@@ -104,10 +105,10 @@ struct nn_winograd_output {
     size_t rows, columns; /* of y to write, at most those of n tiles */
 };
 
-/* The same with channels for lanes, where rows of tiles are too short to fill vectors. A position
- * of an image is NN_PANEL_STEP floats, one of each channel; products are panels' (below), a row
- * for each tile. The bits of elements and outputs, but for those of the products, are those of
- * the functions above. */
+/* The same with channels for lanes, where rows of tiles are too short to fill vectors. A
+ * position of an image is NN_PANEL_STEP floats, one of each channel; products are panels'
+ * (below), a row for each tile. The bits of elements and outputs, but for those of the
+ * products, are those of the functions above. */
 struct nn_winograd_tiles_in {
     size_t m;
     const float *x; /* the first tile's corner; the next one's is m positions further */

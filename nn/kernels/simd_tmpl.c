@@ -143,8 +143,8 @@ static void simd_max_2x2(float *y, const float *a, const float *b, size_t n)
     }
 }
 
-/* Rows i and i + LANES / 2 zipped, log2(LANES) times: each time a bit of the lane's number moves
- * into the row's. */
+/* Rows i and i + LANES / 2 zipped, log2(LANES) times: each time a bit of the lane's number
+ * moves into the row's. */
 ALWAYS_INLINE void transpose_block(float *y, size_t y_step, const float *x, size_t x_step,
                                    size_t rows, size_t columns)
 {
@@ -191,8 +191,8 @@ static void simd_transpose(float *y, size_t y_step, const float *x, size_t x_ste
         }
 }
 
-/* What is greatest in each column of a, b and c, of `left` columns: those in even places, and in
- * odd ones. */
+/* What is greatest in each column of a, b and c, of `left` columns: those in even places, and
+ * in odd ones. */
 ALWAYS_INLINE void max_columns(const float *a, const float *b, const float *c, ptrdiff_t left,
                                vector *even, vector *odd)
 {

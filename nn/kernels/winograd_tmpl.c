@@ -311,8 +311,8 @@ static void simd_winograd_output(const struct nn_winograd_output *out)
         output_tiles(2, false, few, out);
 }
 
-/* With channels for lanes there is nothing to take apart: a vector is one input of some channels,
- * and the same arithmetic is all there is. */
+/* With channels for lanes there is nothing to take apart: a vector is one input of some
+ * channels, and the same arithmetic is all there is. */
 
 ALWAYS_INLINE void channel_half(const size_t m, const bool upper, const float *x, size_t x_step,
                                 float *v, size_t v_step)

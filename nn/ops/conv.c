@@ -6,11 +6,11 @@
  *
  * Taps: inputs are laid out for them (nn/ops/spatial.h), weights packed in panels of tile_rows
  * output channels, and the table's tile goes over positions that are contiguous in the layout.
- * It writes to the output itself where lines are at least a tile long; there inputs are laid out
- * a strip of lines at a time, which is in the cache when it reads them. In smaller images whole
- * planes are gone over, through sums: positions between the end of one output row and the start
- * of the next are computed too and dropped, which with the few columns that padding adds is
- * cheaper than short rows. */
+ * It writes to the output itself where lines are at least a tile long; there inputs are laid
+ * out a strip of lines at a time, which is in the cache when it reads them. In smaller images
+ * whole planes are gone over, through sums: positions between the end of one output row and the
+ * start of the next are computed too and dropped, which with the few columns that padding adds
+ * is cheaper than short rows. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
@@ -158,8 +158,8 @@ static int prepare_weights(struct nn_op_call *call, struct conv *c, int64_t *wor
     return 0;
 }
 
-/* Strips are an eighth of the second-level cache, but as many lines as make up for those that two
- * of them share. Late nodes do without: smaller images must not need more scratch. */
+/* Strips are an eighth of the second-level cache, but as many lines as make up for those that
+ * two of them share. Late nodes do without: smaller images must not need more scratch. */
 static void choose_strips(const struct nn_op_call *call, struct conv *c)
 {
     enum { STRIP_FLOATS = 32768, FEWEST_LINES = 4 };

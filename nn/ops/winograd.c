@@ -38,13 +38,13 @@ static int64_t ceiling(int64_t count, int64_t of)
 }
 
 /* What a way costs, in products of a vector: measured at 500 shapes of 4 to 112 pixels and 1 to
- * 512 channels with AVX-512 and AVX2. What it chooses takes 2 and 5 % more time than the best would
- * on average, and more than a tenth more at one of thirteen and of eight.
+ * 512 channels with AVX-512 and AVX2. What it chooses takes 2 and 5 % more time than the best
+ * would on average, and more than a tenth more at one of thirteen and of eight.
  *
  * READ is for the memory that weights come from: it keeps the large transformed ones from small
- * images; those that stay NEAR are in the third-level cache. Sixteen registers hold neither the tile
- * of taps that makes Winograd's product the cheaper one, nor a half transformed tile of outputs:
- * those go through memory. */
+ * images; those that stay NEAR are in the third-level cache. Sixteen registers hold neither the
+ * tile of taps that makes Winograd's product the cheaper one, nor a half transformed tile of
+ * outputs: those go through memory. */
 #define NEAR (1 << 24)
 #define READ 0.35
 
@@ -216,8 +216,9 @@ static void transform_weight(size_t m, const float *g, double *elements)
 }
 
 /* Where element 0 of a weight is; the next is *ret_step further. With few channels (outputs,
- * elements, channels); with channels for lanes as winograd_channels.h says; otherwise groups of panels one after another, each (elements, panels,
- * channels, tile_rows), in the order they are read. */
+ * elements, channels); with channels for lanes as winograd_channels.h says; otherwise groups of
+ * panels one after another, each (elements, panels, channels, tile_rows), in the order they are
+ * read. */
 static size_t packed_place(const struct nn_winograd *w, int64_t output, int64_t channel,
                            size_t *ret_step)
 {
@@ -270,7 +271,7 @@ static float *scratch_of(const struct nn_winograd_job *run, int thread)
     return run->workspace + (size_t)thread * scratch_floats(run->w, run->call->kernels);
 }
 
-/* Strip `index`: its elements are in the memory of thread `from`, products in that of `thread`. */
+/* Strip `index`: elements are in the memory of thread `from`, products in that of `thread`. */
 static struct strip find_strip(const struct nn_winograd_job *run, int64_t index, int from,
                                int thread)
 {

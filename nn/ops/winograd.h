@@ -38,7 +38,8 @@ struct nn_winograd {
     int64_t lanes;             /* tiles that are transformed at once */
 };
 
-/* What does a convolution in one group fastest; m 0: none, taps are better. By the geometry of one image, so that a batch gets the results of its images. */
+/* What does a convolution in one group fastest; m 0: none, taps are better. By the geometry of
+ * one image, so that a batch gets the results of its images. */
 struct nn_winograd_way nn_winograd_choose(const struct nn_kernels *k,
                                           const struct nn_spatial *s, int64_t channels,
                                           int64_t outputs, bool pool);

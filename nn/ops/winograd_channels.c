@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-/* Floats of transformed tiles that are worked on together: half of a second-level cache of 1 MiB
- * has them, and products of a panel. */
+/* Floats of transformed tiles that are worked on together: half of a second-level cache of 1
+ * MiB has them, and products of a panel. */
 #define STRIP_FLOATS 65536
 
 /* Elements lie a cache line further apart than their size, which is a power of two too often:
- * transforms, which read or write all of them, would compete for a few sets of the first cache. */
+ * transforms, which read or write all of them, would compete for few sets of the first cache. */
 #define APART 16
 
 enum { STEP = NN_PANEL_STEP, WIDTH = NN_PANEL_COLUMNS };
@@ -118,7 +118,7 @@ static struct piece find_piece(const struct nn_winograd *w, const struct strip *
     return p;
 }
 
-/* STEP channels from x on as tiles read them: rows and columns that the image lacks are zero. */
+/* STEP channels from x on as tiles read them: rows and columns the image lacks are zero. */
 static void take_in(const struct run *run, const struct piece *p, const float *x,
                     int64_t channels, float *in)
 {

@@ -1,9 +1,9 @@
-/* Winograd convolution with channels for lanes: the way of images whose rows of tiles are too short
- * to fill vectors, which otherwise work on as many lanes as a row has tiles.
+/* Winograd convolution with channels for lanes: the way of images whose rows of tiles are too
+ * short to fill vectors, which otherwise work on as many lanes as a row has tiles.
  *
- * Planes are transposed on the way in and out, NN_PANEL_STEP channels at a time, and products are
- * those of nn_kernels.panel, a row for each tile. Lines of tiles are worked on together as far as
- * what is in between stays in the second-level cache. Private to nn/ops/winograd.c. */
+ * Planes are transposed on the way in and out, NN_PANEL_STEP channels at a time, and products
+ * are those of nn_kernels.panel, a row for each tile. Lines of tiles are worked on together as
+ * far as what is in between stays in the second-level cache. Private to nn/ops/winograd.c. */
 #ifndef NN_OPS_WINOGRAD_CHANNELS_H
 #define NN_OPS_WINOGRAD_CHANNELS_H
 
@@ -26,8 +26,8 @@ void nn_winograd_activate(const struct nn_winograd_job *job, float *y, size_t ro
 
 size_t nn_winograd_channels_workspace_floats(const struct nn_winograd *w, int threads);
 
-/* Weights are (panels, elements, channels, columns): panels of NN_PANEL_COLUMNS output channels, the
- * last one as wide as they need, rounded up to NN_PANEL_STEP. */
+/* Weights are (panels, elements, channels, columns): panels of NN_PANEL_COLUMNS output
+ * channels, the last one as wide as they need, rounded up to NN_PANEL_STEP. */
 void nn_winograd_channels_run(const struct nn_winograd_job *job);
 
 #endif

@@ -1,7 +1,7 @@
-/* Any bytes as a model: loaded, planned whole, by frames and with another window, with every kind of
- * weights, on two threads and with the reference kernels, and run, with small limits. Nothing may
- * break, and a second run gives the bytes of the first. The last byte picks the time axis,
- * precision and threads. */
+/* Any bytes as a model: loaded, planned whole, by frames and with another window, with every
+ * kind of weights, on two threads and with the reference kernels, and run, with small limits.
+ * Nothing may break, and a second run gives the bytes of the first. The last byte picks the
+ * time axis, precision and threads. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
