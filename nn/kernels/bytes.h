@@ -90,7 +90,9 @@ struct nn_byte_kernels {
     void (*panel)(const struct nn_byte_panel *p);
     void (*depthwise)(const struct nn_byte_depthwise *d);
 
-    void (*copy)(uint8_t *y, const uint8_t *x, uint8_t flip, size_t n); /* y = x ^ flip */
+    /* y[r·y_step + i] = x[r·x_step + i] ^ flip, n of each row. */
+    void (*copy)(uint8_t *y, size_t y_step, const uint8_t *x, size_t x_step, uint8_t flip,
+                 size_t rows, size_t n);
     /* y[4i + k] = x[k][i] ^ flip */
     void (*interleave)(uint8_t *y, const uint8_t *const x[4], uint8_t flip, size_t n);
 

@@ -54,10 +54,12 @@ static void depthwise(const struct nn_byte_depthwise *d)
     }
 }
 
-static void copy(uint8_t *y, const uint8_t *x, uint8_t flip, size_t n)
+static void copy(uint8_t *y, size_t y_step, const uint8_t *x, size_t x_step, uint8_t flip,
+                 size_t rows, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        y[i] = x[i] ^ flip;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++)
+            y[r * y_step + i] = x[r * x_step + i] ^ flip;
 }
 
 static void interleave(uint8_t *y, const uint8_t *const x[4], uint8_t flip, size_t n)

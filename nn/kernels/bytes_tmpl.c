@@ -208,14 +208,17 @@ ALWAYS_INLINE ints rounded(floats value, floats low, floats high, ints zero)
     return i_add(i_round(f_min(f_max(value, low), high)), zero);
 }
 
-static void byte_copy(uint8_t *y, const uint8_t *x, uint8_t flip, size_t n)
+static void byte_copy(uint8_t *y, size_t y_step, const uint8_t *x, size_t x_step, uint8_t flip,
+                      size_t rows, size_t n)
 {
     const ints flips = i_set8(flip);
-    size_t i = 0;
-    for (; i + 4 * LANES <= n; i += 4 * LANES)
-        i_store(y + i, i_xor(i_load(x + i), flips));
-    if (i < n)
-        i_store_bytes(y + i, i_xor(i_load_bytes(x + i, n - i), flips), n - i);
+    for (size_t r = 0; r < rows; r++, y += y_step, x += x_step) {
+        size_t i = 0;
+        for (; i + 4 * LANES <= n; i += 4 * LANES)
+            i_store(y + i, i_xor(i_load(x + i), flips));
+        if (i < n)
+            i_store_bytes(y + i, i_xor(i_load_bytes(x + i, n - i), flips), n - i);
+    }
 }
 
 static void byte_interleave(uint8_t *y, const uint8_t *const x[4], uint8_t flip, size_t n)

@@ -198,6 +198,15 @@ static void find_runs(struct conv *c)
         c->line_step = c->width;
     }
     c->positions = (c->lines - 1) * c->line_step + c->width;
+    /* Lines that fill chunks go one by one: results go straight to their place. */
+    int64_t rest = c->width % CHUNK;
+    if (c->width < c->line_step && c->depths == 1 && !c->pooled &&
+        (rest == 0 || rest >= CHUNK / 2)) {
+        c->depths = c->lines;
+        c->depth_step = c->line_step;
+        c->lines = 1;
+        c->line_step = c->positions = c->width;
+    }
     c->sums_step = c->pooled ? (2 * c->line_step + 15) / 16 * 16 : CHUNK;
 }
 
@@ -428,14 +437,12 @@ static void pad_plane(const struct run *run, const uint8_t *x)
     uint8_t *to = workspace(run, c->planes_at);
     memset(to, run->zero, (size_t)(c->plane_width * c->plane_height));
     int64_t left = s->pad_before[2] < c->plane_width ? s->pad_before[2] : c->plane_width;
+    int64_t above = s->pad_before[1] < c->plane_height ? s->pad_before[1] : c->plane_height;
     int64_t count = s->in[2] < c->plane_width - left ? s->in[2] : c->plane_width - left;
-    for (int64_t i = 0; i < s->in[1]; i++, x += s->in[2]) {
-        int64_t line = i + s->pad_before[1];
-        if (line >= c->plane_height)
-            break;
-        run->call->kernels->bytes->copy(to + line * c->plane_width + left, x, run->flip,
-                                        (size_t)count);
-    }
+    int64_t rows = s->in[1] < c->plane_height - above ? s->in[1] : c->plane_height - above;
+    run->call->kernels->bytes->copy(to + above * c->plane_width + left, (size_t)c->plane_width,
+                                    x, (size_t)s->in[2], run->flip, (size_t)rows,
+                                    (size_t)count);
 }
 
 static void run_depthwise(const struct run *run, int64_t channel, int64_t out)

@@ -208,7 +208,7 @@ static void copy_rows(const struct run *run, const uint8_t *x, int64_t rows)
     uint8_t *to = workspace(run, p->rows_at);
     for (int64_t r = 0; r < rows; r++, x += p->shape.k) {
         for (int part = 0; part < p->parts; part++, to += each) {
-            run->call->kernels->bytes->copy(to, x, run->flip, (size_t)p->shape.k);
+            run->call->kernels->bytes->copy(to, 0, x, 0, run->flip, 1, (size_t)p->shape.k);
             memset(to + p->shape.k, 0, (size_t)(each - p->shape.k));
         }
     }

@@ -23,13 +23,13 @@ static void pad(const struct nn_spatial *s, const struct nn_byte_kernels *k, uin
                 const uint8_t *x, uint8_t *plane)
 {
     int64_t height = reach(s, 1), width = reach(s, 2), left = s->pad_before[2];
+    int64_t above = s->pad_before[1] < height ? s->pad_before[1] : height;
     left = left < width ? left : width;
     int64_t count = s->in[2] < width - left ? s->in[2] : width - left;
+    int64_t rows = s->in[1] < height - above ? s->in[1] : height - above;
     memset(plane, 0, (size_t)(height * width));
-    for (int64_t i = 0; i < s->in[1] && i + s->pad_before[1] < height; i++) {
-        k->copy(plane + (i + s->pad_before[1]) * width + left, x + i * s->in[2], flip,
-                (size_t)count);
-    }
+    k->copy(plane + above * width + left, (size_t)width, x, (size_t)s->in[2], flip,
+            (size_t)rows, (size_t)count);
 }
 
 /* y[i] = x[i · stride] ^ flip */

@@ -228,9 +228,16 @@ START_TEST(bytes_move_as_scalar_moves_them)
         uint8_t *x[4], *y = guarded(4 * n), *want = guarded(4 * n);
         for (uint32_t i = 0; i < 4; i++)
             x[i] = guarded_bytes(n, 20 + i);
-        k->copy(y, x[0], flip, n);
-        scalar()->copy(want, x[0], flip, n);
+        k->copy(y, 0, x[0], 0, flip, 1, n);
+        scalar()->copy(want, 0, x[0], 0, flip, 1, n);
         check_same("copy", y, want, n);
+        /* The last row ends where memory does. */
+        const size_t rows = 1 + n % 3, each = n / 4, x_step = each + (each > 1), y_step = n;
+        const size_t x_at = n - (rows - 1) * x_step - each,
+                     y_at = 4 * n - (rows - 1) * y_step - each;
+        k->copy(y + y_at, y_step, x[0] + x_at, x_step, flip, rows, each);
+        scalar()->copy(want + y_at, y_step, x[0] + x_at, x_step, flip, rows, each);
+        check_same("copy of rows", y, want, 4 * n);
         k->interleave(y, (const uint8_t *const *)x, flip, n);
         scalar()->interleave(want, (const uint8_t *const *)x, flip, n);
         check_same("interleave", y, want, 4 * n);
