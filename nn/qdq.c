@@ -147,8 +147,17 @@ static bool infers(struct nn_planner *p, const struct nn_plan_node *node,
 
 /* --- moves -------------------------------------------------------------------------------- */
 
+/* Whether a Pad repeats what is there, or puts 0 around it, for which each step has a byte. */
+static bool pads_plainly(const struct nn_planner *p, const struct nn_plan_node *node)
+{
+    const struct nn_tensor *with = tensor_of(p, input_of(node, 2));
+    return strcmp(nn_node_string(node->node, "mode", "constant"), "constant") != 0 || !with ||
+           (with->type == NN_TYPE_FLOAT && with->data && nn_shape_count(&with->shape) == 1 &&
+            *(const float *)with->data == 0);
+}
+
 /* How many of the first inputs are moved; 0: the node does something else. */
-static int moved_inputs(const struct nn_plan_node *node)
+static int moved_inputs(const struct nn_planner *p, const struct nn_plan_node *node)
 {
     static const struct nn_op *const of_one[] = {
         &nn_op_depth_to_space, &nn_op_expand,    &nn_op_flatten,        &nn_op_gather,
@@ -160,6 +169,8 @@ static int moved_inputs(const struct nn_plan_node *node)
         return node->input_count;
     if (node->op == &nn_op_max_pool && node->output_count > 1)
         return 0;
+    if (node->op == &nn_op_pad)
+        return pads_plainly(p, node);
     for (size_t i = 0; i < sizeof of_one / sizeof of_one[0]; i++)
         if (node->op == of_one[i])
             return 1;
@@ -218,7 +229,7 @@ static const struct nn_plan_node *common_dequantizer(const struct sweep *s,
 static int move_bytes(struct sweep *s, struct nn_plan_node *node)
 {
     struct nn_planner *p = s->r->p;
-    int moved = moved_inputs(node);
+    int moved = moved_inputs(p, node);
     const struct nn_plan_node *dq = common_dequantizer(s, node, moved);
     for (int j = 0; j < node->output_count; j++)
         if (node->outputs[j] != NN_VALUE_NONE && p->values[node->outputs[j]].tensor.late)
@@ -226,16 +237,25 @@ static int move_bytes(struct sweep *s, struct nn_plan_node *node)
     if (!dq || node->activation != NN_ACTIVATION_NONE ||
         p->value_capacity - p->value_count < node->output_count)
         return 0;
-    size_t edge_count = (size_t)(node->input_count + node->output_count);
+    struct nn_plan_node bytes = *node;
+    int zero = node->op == &nn_op_pad ? input_of(dq, 2) : NN_VALUE_NONE;
+    if (zero != NN_VALUE_NONE && node->input_count < 3)
+        bytes.input_count = 3;
+    size_t edge_count = (size_t)(bytes.input_count + node->output_count);
     int *edges = nn_pool_array(&p->scratch, edge_count, sizeof *edges);
     if (!edges)
         return nn_planner_no_memory(p);
-    struct nn_plan_node bytes = *node;
     bytes.inputs = edges;
-    bytes.outputs = edges + node->input_count;
+    bytes.outputs = edges + bytes.input_count;
     for (int i = 0; i < node->input_count; i++)
         bytes.inputs[i] =
             i < moved ? s->made_by_dq[node->inputs[i]]->inputs[0] : node->inputs[i];
+    const struct nn_tensor *with =
+        node->op == &nn_op_pad ? tensor_of(p, input_of(node, 2)) : NULL;
+    if (with && with->data && nn_constants_note_read(p->constants, with->data) < 0)
+        return nn_planner_no_memory(p);
+    if (node->op == &nn_op_pad && bytes.input_count > 2)
+        bytes.inputs[2] = zero;
     if (!infers(p, &bytes, s->tensors))
         return 0;
     for (int j = 0; j < node->output_count; j++) {
@@ -290,7 +310,7 @@ static int sweep_moves(struct sweep *s)
                 node->inputs[j] = s->alias[node->inputs[j]];
         if (undoes(s, node))
             continue;
-        int r = moved_inputs(node) > 0 ? move_bytes(s, node) : 0;
+        int r = moved_inputs(p, node) > 0 ? move_bytes(s, node) : 0;
         if (r < 0)
             return r;
         if (r > 0)

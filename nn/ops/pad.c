@@ -142,12 +142,15 @@ struct cells {
     int axis;
     size_t bytes, element_bytes;
     const void *value; /* one element */
+    bool even;         /* all its bytes are equal, as those of zero are */
 };
 
 static char *fill(const struct cells *c, char *to, int64_t count)
 {
     size_t bytes = (size_t)count * c->bytes;
-    for (size_t i = 0; i < bytes; i += c->element_bytes)
+    if (c->even)
+        memset(to, *(const uint8_t *)c->value, bytes);
+    for (size_t i = 0; i < bytes && !c->even; i += c->element_bytes)
         memcpy(to + i, c->value, c->element_bytes);
     return to + bytes;
 }
@@ -159,6 +162,11 @@ static char *pad_row(const struct pads *p, const struct cells *c, const char *fr
     int64_t before = p->before[axis], kept = p->kept[axis], after = p->after[axis];
     if (!from)
         return fill(c, to, before + kept + after);
+    if (p->mode == CONSTANT) {
+        to = fill(c, to, before);
+        memcpy(to, from + (size_t)p->crop[axis] * c->bytes, (size_t)kept * c->bytes);
+        return fill(c, to + (size_t)kept * c->bytes, after);
+    }
     for (int64_t i = 0; i < before + kept + after; i++) {
         if (i == before && kept > 0) {
             memcpy(to, from + (size_t)p->crop[axis] * c->bytes, (size_t)kept * c->bytes);
@@ -166,12 +174,7 @@ static char *pad_row(const struct pads *p, const struct cells *c, const char *fr
             i += kept - 1;
             continue;
         }
-        int64_t at = source(p, axis, i);
-        if (at < 0) {
-            to = fill(c, to, 1);
-            continue;
-        }
-        memcpy(to, from + (size_t)at * c->bytes, c->bytes);
+        memcpy(to, from + (size_t)source(p, axis, i) * c->bytes, c->bytes);
         to += c->bytes;
     }
     return to;
@@ -187,6 +190,7 @@ static struct cells find_cells(const struct nn_op_call *call, const struct pads 
         c.axis--;
     c.element_bytes = nn_type_size(call->inputs[0].type);
     c.bytes = (size_t)nn_shape_extent(from, c.axis + 1, from->rank) * c.element_bytes;
+    c.even = memcmp(value, (const char *)value + 1, c.element_bytes - 1) == 0;
     return c;
 }
 

@@ -280,7 +280,14 @@ START_TEST(bytes_are_moved_exactly_and_their_steps_meet)
         onnx_floats(&b, "scales", DIMS(4), (float[]){1, 1, 2, 2});
         onnx_node(&b, "Resize", "p - scales", "r");
         onnx_attribute_text(&b, "mode", "nearest");
-        onnx_node(&b, "Transpose", "r", "t");
+        static const char *const modes[] = {"constant", "edge", "reflect"};
+        static const char *const pad_inputs[] = {"r pads", "r pads nothing", "r pads one"};
+        onnx_ints(&b, "pads", DIMS(8), (int64_t[]){0, 0, 2, 1, 0, 0, 0, pick(&state, -2, 3)});
+        onnx_floats(&b, "nothing", SCALAR, (float[]){0});
+        onnx_floats(&b, "one", SCALAR, (float[]){0.01f});
+        onnx_node(&b, "Pad", pad_inputs[seed % 3], "padded");
+        onnx_attribute_text(&b, "mode", modes[next(&state) % 3]);
+        onnx_node(&b, "Transpose", "padded", "t");
         onnx_attribute_ints(&b, "perm", 4, (int64_t[]){0, 2, 3, 1});
         onnx_node(&b, "Flatten", "t", "f");
         add_q(&b, "f", "a", "fq");
