@@ -225,66 +225,77 @@ void nn_spatial_output(const struct nn_spatial *s, int64_t batch, int64_t channe
         ret_shape->dim[2 + i] = s->out[NN_SPATIAL_AXES - s->axes + i];
 }
 
-/* Positions first..last-1 of a phase hold inputs; the others padding. */
+/* What a position of a phase reads along an axis, which may lie outside the input. */
+static int64_t input_at(const struct nn_spatial *s, int axis, int64_t phase, int64_t position)
+{
+    return position * s->stride[axis] + phase * s->dilation[axis] % s->stride[axis] -
+           s->pad_before[axis];
+}
+
+/* Positions first..last-1 of a line of a phase hold inputs; the others padding. */
 struct filled {
     int64_t first, last;
     int64_t start; /* the input at position `first` */
 };
 
-static struct filled filled_part(const struct nn_spatial *s, int axis, int64_t phase)
+static struct filled filled_part(const struct nn_spatial *s, int64_t phase)
 {
-    int64_t stride = s->stride[axis];
-    int64_t shift = phase * s->dilation[axis] % stride - s->pad_before[axis];
+    int64_t stride = s->stride[2], shift = input_at(s, 2, phase, 0);
     struct filled f;
     f.first = shift >= 0 ? 0 : (-shift + stride - 1) / stride;
-    int64_t room = s->in[axis] - shift;
+    int64_t room = s->in[2] - shift;
     f.last = room <= 0 ? 0 : (room + stride - 1) / stride;
-    if (f.last > s->extent[axis])
-        f.last = s->extent[axis];
+    if (f.last > s->extent[2])
+        f.last = s->extent[2];
     if (f.first > f.last)
         f.first = f.last;
     f.start = f.first * stride + shift;
     return f;
 }
 
-static float *fill_row(float *to, float value, int64_t count)
+static void fill_row(float *to, float value, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
         to[i] = value;
-    return to + count;
 }
 
-/* One phase of one channel. */
-static float *lay_out_phase(const struct nn_spatial *s, const struct nn_spatial_source *source,
-                            float fill, const int64_t *phase, float *to)
+static bool is_inside(const struct nn_spatial *s, int axis, int64_t at)
 {
-    struct filled d = filled_part(s, 0, phase[0]), h = filled_part(s, 1, phase[1]),
-                  w = filled_part(s, 2, phase[2]);
-    int64_t plane = s->extent[1] * s->extent[2];
-    to = fill_row(to, fill, d.first * plane);
-    for (int64_t i = d.first; i < d.last; i++) {
-        int64_t slice = (d.start + (i - d.first) * s->stride[0]) * s->in[1] * s->in[2];
-        to = fill_row(to, fill, h.first * s->extent[2]);
-        for (int64_t j = h.first; j < h.last; j++) {
-            int64_t row = slice + (h.start + (j - h.first) * s->stride[1]) * s->in[2];
-            to = fill_row(to, fill, w.first);
-            if (w.last > w.first)
-                source->copy(source, to, row + w.start, s->stride[2], w.last - w.first);
-            to = fill_row(to + (w.last - w.first), fill, s->extent[2] - w.last);
+    return at >= 0 && at < s->in[axis];
+}
+
+/* One depth of the phases that read it. Lines in the order of the input, whichever phase they
+ * belong to: memory that is read from one end to the other comes from far caches in time. */
+static void lay_out_slice(const struct nn_spatial *s, const struct nn_spatial_source *source,
+                          float fill, int64_t depth, int64_t phase, float *planes)
+{
+    struct filled w = filled_part(s, phase);
+    int64_t volume = s->extent[0] * s->extent[1] * s->extent[2];
+    for (int64_t j = 0; j < s->extent[1]; j++) {
+        float *to = planes + j * s->extent[2];
+        for (int64_t k = 0; k < s->phases[1]; k++, to += s->phases[2] * volume) {
+            int64_t line = input_at(s, 1, k, j);
+            if (!is_inside(s, 0, depth) || !is_inside(s, 1, line) || w.last == w.first) {
+                fill_row(to, fill, s->extent[2]);
+                continue;
+            }
+            fill_row(to, fill, w.first);
+            source->copy(source, to + w.first, (depth * s->in[1] + line) * s->in[2] + w.start,
+                         s->stride[2], w.last - w.first);
+            fill_row(to + w.last, fill, s->extent[2] - w.last);
         }
-        to = fill_row(to, fill, (s->extent[1] - h.last) * s->extent[2]);
     }
-    return fill_row(to, fill, (s->extent[0] - d.last) * plane);
 }
 
 void nn_spatial_lay_out_from(const struct nn_spatial *s, const struct nn_spatial_source *source,
                              float fill, float *planes)
 {
-    int64_t phase[NN_SPATIAL_AXES];
-    for (phase[0] = 0; phase[0] < s->phases[0]; phase[0]++)
-        for (phase[1] = 0; phase[1] < s->phases[1]; phase[1]++)
-            for (phase[2] = 0; phase[2] < s->phases[2]; phase[2]++)
-                planes = lay_out_phase(s, source, fill, phase, planes);
+    int64_t slice = s->extent[1] * s->extent[2], volume = s->extent[0] * slice;
+    for (int64_t i = 0; i < s->phases[0]; i++, planes += s->phases[1] * s->phases[2] * volume)
+        for (int64_t j = 0; j < s->extent[0]; j++)
+            for (int64_t k = 0; k < s->phases[2]; k++)
+                lay_out_slice(s, source, fill, input_at(s, 0, i, j), k,
+                              planes + k * volume + j * slice);
 }
 
 struct channel {
