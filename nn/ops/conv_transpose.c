@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/activation.h"
+#include "nn/ops/counts.h"
 #include "nn/ops/spatial.h"
 #include "nn/ops/taps.h"
 
@@ -179,16 +180,11 @@ static void list_taps(const struct transpose *c, const int64_t *k, struct phase 
             }
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int make_phases(struct nn_op_call *call, struct transpose *c)
 {
     int64_t period[NN_SPATIAL_AXES], k[NN_SPATIAL_AXES], taps = 0;
     for (int i = 0; i < NN_SPATIAL_AXES; i++)
-        period[i] = least(c->period[i], c->window.kernel[i]);
+        period[i] = nn_count_least(c->period[i], c->window.kernel[i]);
     int64_t most = period[0] * period[1] * period[2];
     c->phases = nn_op_alloc(call, (size_t)most * sizeof *c->phases);
     int32_t *numbers = nn_op_alloc(call, (size_t)c->window.window_size * sizeof *numbers);
@@ -301,7 +297,7 @@ static void store_chunk(const struct nn_op_call *call, const struct transpose *c
         nn_activation_apply(call, sums, sums, (size_t)count);
     for (int64_t line = first / line_step; line * line_step < first + count; line++) {
         int64_t start = line * line_step > first ? line * line_step : first;
-        int64_t end = least(line * line_step + p->count[2], first + count);
+        int64_t end = nn_count_least(line * line_step + p->count[2], first + count);
         float *to =
             out + (p->first[1] + line * c->window.stride[1]) * c->window.out[2] + p->first[2];
         to += (start - line * line_step) * stride;
@@ -314,7 +310,8 @@ static void run_chunk(const struct nn_op_call *call, const struct transpose *c,
                       const struct phase *p, const struct group *g, int64_t panel,
                       int64_t depth, int64_t first, int64_t count)
 {
-    const int64_t channels = least(c->out_channels - panel * c->taps.rows, c->taps.rows);
+    const int64_t channels =
+        nn_count_least(c->out_channels - panel * c->taps.rows, c->taps.rows);
     const float *from = g->planes + depth * c->plane.extent[1] * c->plane.extent[2] + first;
     nn_taps_sum(call->kernels, &g->taps, panel, panel + 1, from, g->sums, NN_TAPS_CHUNK,
                 (size_t)count);
@@ -335,11 +332,11 @@ static void run_phase(const struct nn_op_call *call, const struct transpose *c,
     int64_t positions = (p->count[1] - 1) * c->plane.extent[2] + p->count[2];
     for (int64_t depth = 0; depth < p->count[0]; depth++)
         for (int64_t start = 0; start < positions; start += band) {
-            int64_t end = least(start + band, positions);
+            int64_t end = nn_count_least(start + band, positions);
             for (int64_t panel = 0; panel < c->taps.panels; panel++)
                 for (int64_t first = start; first < end; first += NN_TAPS_CHUNK)
                     run_chunk(call, c, p, g, panel, depth, first,
-                              least(end - first, NN_TAPS_CHUNK));
+                              nn_count_least(end - first, NN_TAPS_CHUNK));
         }
 }
 

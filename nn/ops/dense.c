@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nn/ops/counts.h"
+
 /* Slots of packed files. What was chosen is one of them, since who reads such a file cannot
  * measure: the float32 weights are not in it. */
 enum { SLOT_FLOAT, SLOT_HALF, SLOT_INT8, SLOT_SCALE, SLOT_CHOICE };
@@ -225,15 +227,10 @@ static int64_t piece_depth(const struct nn_op_call *call, const struct nn_panels
     return depth < (int64_t)g->k ? depth : (int64_t)g->k;
 }
 
-static int64_t ceiling(int64_t count, int64_t of)
-{
-    return of > 0 ? (count + of - 1) / of : 0;
-}
-
 size_t nn_dense_workspace_bytes(const struct nn_op_call *call, const struct nn_panels *stored,
                                 const struct nn_gemm *g)
 {
-    int64_t pieces = ceiling((int64_t)g->k, piece_depth(call, stored, g));
+    int64_t pieces = nn_count_pieces((int64_t)g->k, piece_depth(call, stored, g));
     return pieces > 1 ? (size_t)pieces * g->n * sizeof(float) : 0;
 }
 
@@ -280,7 +277,7 @@ static void multiply_panels(void *data, int64_t first, int64_t end, int thread)
 {
     const struct product *p = data;
     const struct nn_gemm *g = p->g;
-    int64_t blocks = ceiling((int64_t)g->m, SHARE_ROWS);
+    int64_t blocks = nn_count_pieces((int64_t)g->m, SHARE_ROWS);
     (void)thread;
     for (; first < end; first++) {
         int64_t row = first % blocks * SHARE_ROWS, left = (int64_t)g->m - row;
@@ -324,7 +321,7 @@ void nn_dense_multiply(const struct nn_op_call *call, const struct nn_panels *st
                         .piece = piece_depth(call, stored, g),
                         .partial = call->workspace};
     double cost = (double)g->m * (double)g->n * (double)g->k;
-    int64_t pieces = ceiling((int64_t)g->k, p.piece);
+    int64_t pieces = nn_count_pieces((int64_t)g->k, p.piece);
     if (g->m == 0 || g->n == 0)
         return;
     if (stored->weight || g->k == 0 || pieces > 1)
@@ -335,11 +332,11 @@ void nn_dense_multiply(const struct nn_op_call *call, const struct nn_panels *st
         for (int64_t i = 0; i < pieces; i++)
             p.k->add(g->c, g->c, p.partial + i * (int64_t)g->n, g->n);
     } else if (stored->weight) {
-        int64_t blocks = ceiling((int64_t)g->m, SHARE_ROWS);
+        int64_t blocks = nn_count_pieces((int64_t)g->m, SHARE_ROWS);
         nn_op_parallel(call, blocks * nn_panels_count(stored), cost, multiply_panels, &p);
     } else if (g->k > 0 && g->m == 1 && g->alpha == 1) {
         int64_t each = g->transpose_b ? SHARE_OUTPUTS : SHARE_COLUMNS;
-        nn_op_parallel(call, ceiling((int64_t)g->n, each), cost, multiply_outputs, &p);
+        nn_op_parallel(call, nn_count_pieces((int64_t)g->n, each), cost, multiply_outputs, &p);
     } else if (g->k > 0) {
         p.k->gemm(g);
     }

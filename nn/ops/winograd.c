@@ -4,16 +4,14 @@
 #include <string.h>
 
 #include "nn/activation.h"
+#include "nn/ops/counts.h"
 #include "nn/ops/winograd_channels.h"
 
 /* Panels of weights that are multiplied with a strip before their outputs are made: the strip
  * is read once for all of them, and their products still fit the second-level cache. */
 #define GROUP 4
-/* Channels summed at a time, as in conv.c: rounding errors of deep convolutions stay apart. */
-#define DEPTH 256
-/* A strip's elements lie a cache line further apart than their size, which is a power of two
- * too often: stores to all of them would compete for one set of the first-level cache. */
-#define APART 16
+/* Channels summed at a time: rounding errors of deep convolutions stay apart. */
+#define CHANNELS 256
 /* Transforming an input takes as long as its products for about so many outputs. */
 #define TRANSFORM 8
 /* With at most so many input channels, products are made while outputs are. */
@@ -31,11 +29,6 @@ static const double transform4[6][3] = {
 };
 static const double transform2[4][3] = {
     {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-
-static int64_t ceiling(int64_t count, int64_t of)
-{
-    return (count + of - 1) / of;
-}
 
 /* What a way costs, in products of a vector: measured at 500 shapes of 4 to 112 pixels and 1 to
  * 512 channels with AVX-512 and AVX2. What it chooses takes 2 and 5 % more time than the best
@@ -57,8 +50,10 @@ static double cost_of_taps(const struct nn_kernels *k, const struct nn_spatial *
                            int64_t channels, int64_t outputs, bool pool)
 {
     int64_t positions = (s->out[1] - 1) * s->extent[2] + s->out[2];
-    double vectors = (double)ceiling(positions, (int64_t)k->lanes), in = (double)channels;
-    double rows = (double)(ceiling(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
+    double vectors = (double)nn_count_pieces(positions, (int64_t)k->lanes),
+           in = (double)channels;
+    double rows =
+        (double)(nn_count_pieces(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
     double lay_out = s->direct ? 0 : 6 * vectors * in;
     double product = has_few_registers(k) ? 1 : 1.15, write = pool ? 12 : 4;
     return rows * (9 * in * (product * vectors + READ) + write * vectors) + lay_out;
@@ -67,7 +62,7 @@ static double cost_of_taps(const struct nn_kernels *k, const struct nn_spatial *
 /* Rows and columns of tiles; those that hold outputs which pooling drops are not made. */
 static int64_t tiles_along(int64_t out, int64_t m, bool pool)
 {
-    return ceiling(pool ? out / 2 * 2 : out, m);
+    return nn_count_pieces(pool ? out / 2 * 2 : out, m);
 }
 
 static double cost_of_channels(int64_t m, const struct nn_kernels *k,
@@ -77,8 +72,8 @@ static double cost_of_channels(int64_t m, const struct nn_kernels *k,
     double lines = (double)tiles_along(s->out[1], m, pool);
     double tiles = lines * (double)tiles_along(s->out[2], m, pool);
     double steps = (double)NN_PANEL_STEP / (double)k->lanes, in = (double)channels;
-    double in_vectors = (double)ceiling(channels, NN_PANEL_STEP) * steps;
-    double out_vectors = (double)ceiling(outputs, NN_PANEL_STEP) * steps;
+    double in_vectors = (double)nn_count_pieces(channels, NN_PANEL_STEP) * steps;
+    double out_vectors = (double)nn_count_pieces(outputs, NN_PANEL_STEP) * steps;
     double elements = (double)((m + 2) * (m + 2)), weights = elements * in * out_vectors;
     double near = (double)NEAR / ((double)k->lanes * sizeof(float));
     double read = weights < near ? 2 * weights : 2 * near + 8 * (weights - near);
@@ -94,14 +89,15 @@ static double cost_of(int64_t m, const struct nn_kernels *k, const struct nn_spa
     int64_t lines = tiles_along(s->out[1], m, pool);
     int64_t line_tiles = tiles_along(s->out[2], m, pool);
     int64_t lanes = (int64_t)k->lanes;
-    double pieces = (double)(lines * ceiling(line_tiles, lanes));
+    double pieces = (double)(lines * nn_count_pieces(line_tiles, lanes));
     double elements = (double)((m + 2) * (m + 2)), in = (double)channels, out = (double)outputs;
     double write = (has_few_registers(k) ? 1.7 : 1) * (pool ? 0.5 : 1);
     if (channels <= FEW)
         return pieces * (400 * in + out * (240 * write + 1.6 * elements * in));
     double transforms = m == 4 ? 270 * in + 160 * write * out : 110 * in + 80 * write * out;
-    double rows = (double)(ceiling(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
-    double vectors = (double)ceiling(lines * line_tiles, lanes);
+    double rows =
+        (double)(nn_count_pieces(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
+    double vectors = (double)nn_count_pieces(lines * line_tiles, lanes);
     return pieces * transforms + elements * in * rows * (vectors + READ);
 }
 
@@ -165,7 +161,7 @@ struct nn_winograd nn_winograd_init(struct nn_winograd_way way, const struct nn_
         .lanes = (int64_t)k->lanes,
     };
     w.tiles = images * w.lines * w.line_tiles;
-    w.panels = ceiling(outputs, w.tile_rows);
+    w.panels = nn_count_pieces(outputs, w.tile_rows);
     return w;
 }
 
@@ -173,13 +169,13 @@ struct nn_winograd nn_winograd_init(struct nn_winograd_way way, const struct nn_
  * apart, and keep a strip in the first-level cache. */
 static size_t strip_step(const struct nn_winograd *w, const struct nn_kernels *k)
 {
-    return (size_t)w->channels * k->tile_width + (w->few ? 0 : APART);
+    return (size_t)w->channels * k->tile_width + (w->few ? 0 : NN_WINOGRAD_APART);
 }
 
 size_t nn_winograd_weight_floats(const struct nn_winograd *w)
 {
     int64_t rows = w->by_channels ? NN_PANEL_STEP : w->tile_rows;
-    int64_t outputs = w->few ? w->outputs : ceiling(w->outputs, rows) * rows;
+    int64_t outputs = w->few ? w->outputs : nn_count_pieces(w->outputs, rows) * rows;
     return (size_t)(outputs * w->channels) * w->elements;
 }
 
@@ -229,7 +225,7 @@ static size_t packed_place(const struct nn_winograd *w, int64_t output, int64_t 
     if (w->by_channels) {
         int64_t first = output / NN_PANEL_COLUMNS * NN_PANEL_COLUMNS, left = w->outputs - first;
         int64_t width =
-            ceiling(left < NN_PANEL_COLUMNS ? left : NN_PANEL_COLUMNS, NN_PANEL_STEP) *
+            nn_count_pieces(left < NN_PANEL_COLUMNS ? left : NN_PANEL_COLUMNS, NN_PANEL_STEP) *
             NN_PANEL_STEP;
         *ret_step = (size_t)(w->channels * width);
         return (size_t)(first * w->channels) * w->elements +
@@ -349,9 +345,9 @@ static void multiply_group(const struct nn_winograd_job *run, const struct strip
         const float *strip = s->elements + e * strip_step(w, k);
         for (int64_t p = 0; p < panels; p++) {
             float *products = s->products + ((size_t)p * rows * w->elements + e) * tiles;
-            for (size_t c = 0; c < (size_t)w->channels; c += DEPTH) {
+            for (size_t c = 0; c < (size_t)w->channels; c += CHANNELS) {
                 size_t depth = (size_t)w->channels - c;
-                depth = depth < DEPTH ? depth : DEPTH;
+                depth = depth < CHANNELS ? depth : CHANNELS;
                 k->winograd_product(products, w->elements * tiles, weight, strip + c * tiles,
                                     depth, s->count, c > 0);
                 weight += depth * rows;
@@ -456,7 +452,7 @@ static void run_by_tiles(struct nn_winograd_job *run)
 {
     const struct nn_winograd *w = run->w;
     const struct nn_op_call *call = run->call;
-    int64_t strips = ceiling(w->tiles, (int64_t)call->kernels->tile_width);
+    int64_t strips = nn_count_pieces(w->tiles, (int64_t)call->kernels->tile_width);
     double depth = (double)w->tiles * (double)w->elements * (double)w->channels;
     if (!call->helpers || strips >= 2 * call->threads) {
         nn_op_parallel(call, strips, depth * (double)w->outputs, run_strips, run);
@@ -465,8 +461,8 @@ static void run_by_tiles(struct nn_winograd_job *run)
     depth /= (double)strips;
     for (run->shared = 0; run->shared < strips; run->shared++) {
         nn_op_parallel(call, w->channels, TRANSFORM * depth, transform_part, run);
-        nn_op_parallel(call, ceiling(w->panels, GROUP), depth * (double)w->outputs, run_groups,
-                       run);
+        nn_op_parallel(call, nn_count_pieces(w->panels, GROUP), depth * (double)w->outputs,
+                       run_groups, run);
     }
 }
 

@@ -2,25 +2,13 @@
 
 #include <string.h>
 
+#include "nn/ops/counts.h"
+
 /* Floats of transformed tiles that are worked on together: half of a second-level cache of 1
  * MiB has them, and products of a panel. */
 #define STRIP_FLOATS 65536
 
-/* Elements lie a cache line further apart than their size, which is a power of two too often:
- * transforms, which read or write all of them, would compete for few sets of the first cache. */
-#define APART 16
-
 enum { STEP = NN_PANEL_STEP, WIDTH = NN_PANEL_COLUMNS };
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t ceiling(int64_t count, int64_t of)
-{
-    return (count + of - 1) / of;
-}
 
 /* How much is worked on together, and where it lies. */
 struct layout {
@@ -44,25 +32,25 @@ static double products_of(const struct nn_winograd *w)
 
 static struct layout find_layout(const struct nn_winograd *w, int threads)
 {
-    struct layout l = {.depth = (size_t)ceiling(w->channels, STEP) * STEP,
+    struct layout l = {.depth = (size_t)nn_count_pieces(w->channels, STEP) * STEP,
                        .side = w->pool ? w->m / 2 : w->m};
     int64_t all = w->images * w->lines, m = (int64_t)w->m;
     int64_t line = (int64_t)w->elements * w->line_tiles * (int64_t)l.depth;
-    l.lines = least(STRIP_FLOATS / line > 1 ? STRIP_FLOATS / line : 1, all);
+    l.lines = nn_count_least(STRIP_FLOATS / line > 1 ? STRIP_FLOATS / line : 1, all);
     /* Threads share panels, or strips where panels are too few, which read all weights each. */
     if (threads > 1 && w->panels < 2 * threads && products_of(w) > 4 * NN_OP_PARALLEL_COST)
-        l.lines = least(l.lines, ceiling(all, 2 * threads));
+        l.lines = nn_count_least(l.lines, nn_count_pieces(all, 2 * threads));
     /* Evenly: a short last one would read all weights for a few tiles. */
-    l.lines = ceiling(all, ceiling(all, l.lines));
-    l.strips = ceiling(all, l.lines);
+    l.lines = nn_count_pieces(all, nn_count_pieces(all, l.lines));
+    l.strips = nn_count_pieces(all, l.lines);
     l.tiles = (size_t)(l.lines * w->line_tiles);
-    l.v_step = l.tiles * l.depth + APART;
-    l.p_step = l.tiles * WIDTH + APART;
+    l.v_step = l.tiles * l.depth + NN_WINOGRAD_APART;
+    l.p_step = l.tiles * WIDTH + NN_WINOGRAD_APART;
     l.elements = w->elements * l.v_step;
     l.in_step = (size_t)(w->line_tiles * m + 2) * STEP;
-    l.in = (size_t)(least(l.lines, w->lines) * m + 2) * l.in_step;
+    l.in = (size_t)(nn_count_least(l.lines, w->lines) * m + 2) * l.in_step;
     l.products = w->elements * l.p_step;
-    l.out = (size_t)(least(l.lines, w->lines) * w->columns) * l.side * WIDTH;
+    l.out = (size_t)(nn_count_least(l.lines, w->lines) * w->columns) * l.side * WIDTH;
     return l;
 }
 
@@ -101,7 +89,7 @@ static struct strip find_strip(const struct run *run, int64_t index, int from, i
     size_t floats = l->elements + scratch_floats(l);
     struct strip s = {.line = index * l->lines,
                       .elements = run->job.workspace + (size_t)from * floats};
-    s.end = least(s.line + l->lines, run->job.w->images * run->job.w->lines);
+    s.end = nn_count_least(s.line + l->lines, run->job.w->images * run->job.w->lines);
     s.in = run->job.workspace + (size_t)thread * floats + l->elements;
     s.products = s.in + l->in;
     s.out = s.products + l->products;
@@ -114,7 +102,7 @@ static struct piece find_piece(const struct nn_winograd *w, const struct strip *
     struct piece p = {.image = line / w->lines,
                       .line = line % w->lines,
                       .tile = (size_t)((line - s->line) * w->line_tiles)};
-    p.lines = least(s->end - line, w->lines - p.line);
+    p.lines = nn_count_least(s->end - line, w->lines - p.line);
     return p;
 }
 
@@ -125,7 +113,7 @@ static void take_in(const struct run *run, const struct piece *p, const float *x
     const struct nn_winograd *w = run->job.w;
     const struct layout *l = &run->layout;
     int64_t m = (int64_t)w->m, columns = w->line_tiles * m + 2;
-    int64_t there = least(w->width, columns - w->pad_left);
+    int64_t there = nn_count_least(w->width, columns - w->pad_left);
     size_t before = (size_t)w->pad_left * STEP, behind = (size_t)(w->pad_left + there) * STEP;
     for (int64_t r = 0; r < p->lines * m + 2; r++, in += l->in_step) {
         int64_t row = p->line * m + r - w->pad_top;
@@ -153,7 +141,7 @@ static void transform_strip(const struct run *run, const struct strip *s, int64_
                                       .v_step = l->v_step,
                                       .tile_step = l->depth};
     for (; first < end; first++) {
-        int64_t channel = first * STEP, channels = least(w->channels - channel, STEP);
+        int64_t channel = first * STEP, channels = nn_count_least(w->channels - channel, STEP);
         struct piece p;
         for (int64_t line = s->line; line < s->end; line += p.lines) {
             p = find_piece(w, s, line);
@@ -199,7 +187,7 @@ static void give_out(const struct run *run, const struct piece *p, const float *
     const struct nn_winograd *w = run->job.w;
     int64_t side = (int64_t)run->layout.side, row = p->line * side,
             plane = w->rows * w->columns;
-    size_t n = (size_t)(least(p->lines * side, w->rows - row) * w->columns);
+    size_t n = (size_t)(nn_count_least(p->lines * side, w->rows - row) * w->columns);
     float *y = run->job.y + (p->image * w->outputs + channel) * plane + row * w->columns;
     run->job.call->kernels->transpose(y, (size_t)plane, out, WIDTH, n, (size_t)channels);
     for (int64_t i = 0; run->job.activates && i < channels; i++, y += plane)
@@ -210,7 +198,7 @@ static void run_panel(const struct run *run, const struct strip *s, int64_t pane
 {
     const struct nn_winograd *w = run->job.w;
     const struct layout *l = &run->layout;
-    int64_t channel = panel * WIDTH, channels = least(w->outputs - channel, WIDTH);
+    int64_t channel = panel * WIDTH, channels = nn_count_least(w->outputs - channel, WIDTH);
     float bias[WIDTH] = {0};
     if (run->job.bias)
         memcpy(bias, run->job.bias + channel, (size_t)channels * sizeof *bias);
@@ -249,7 +237,7 @@ static void run_strips(void *data, int64_t first, int64_t end, int thread)
     const struct nn_winograd *w = run->job.w;
     for (; first < end; first++) {
         struct strip s = find_strip(run, first, thread, thread);
-        transform_strip(run, &s, 0, ceiling(w->channels, STEP));
+        transform_strip(run, &s, 0, nn_count_pieces(w->channels, STEP));
         for (int64_t panel = 0; panel < w->panels; panel++)
             run_panel(run, &s, panel);
     }
@@ -284,8 +272,8 @@ void nn_winograd_channels_run(const struct nn_winograd_job *job)
     }
     products /= (double)l->strips;
     for (run.job.shared = 0; run.job.shared < l->strips; run.job.shared++) {
-        nn_op_parallel(call, ceiling(w->channels, STEP), (double)l->elements, transform_part,
-                       &run);
+        nn_op_parallel(call, nn_count_pieces(w->channels, STEP), (double)l->elements,
+                       transform_part, &run);
         nn_op_parallel(call, w->panels, products, run_panels, &run);
     }
 }
