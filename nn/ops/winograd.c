@@ -30,33 +30,66 @@ static const double transform4[6][3] = {
 static const double transform2[4][3] = {
     {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
 
-/* What a way costs, in products of a vector: measured at 500 shapes of 4 to 112 pixels and 1 to
- * 512 channels with AVX-512 and AVX2. What it chooses takes 2 and 5 % more time than the best
- * would on average, and more than a tenth more at one of thirteen and of eight.
+/* What a way costs, in products of Winograd's: one vector of tiles multiplied by a weight and
+ * added. Measured at 500 shapes of 4 to 112 pixels and 1 to 512 channels with AVX-512 and AVX2 on
+ * Zen 4; what is chosen by it takes 2 and 5 % more time than the best would on average, and more
+ * than a tenth more at one of thirteen and of eight.
  *
- * READ is for the memory that weights come from: it keeps the large transformed ones from small
- * images; those that stay NEAR are in the third-level cache. Sixteen registers hold neither the
- * tile of taps that makes Winograd's product the cheaper one, nor a half transformed tile of
- * outputs: those go through memory. */
-#define NEAR (1 << 24)
-#define READ 0.35
+ * First what depends on registers: sixteen hold neither the tile of taps that makes Winograd's
+ * product the cheaper one, nor a half transformed tile of outputs, which then goes through
+ * memory. */
+static const struct prices {
+    double tap;            /* a product of taps */
+    double outputs;        /* outputs transformed, times what it is with many registers */
+    double channel_output; /* one element of a tile transformed with channels for lanes, with
+                              its part of the input's transform */
+} few_registers = {1, 1.7, 20}, many_registers = {1.15, 1, 9};
 
-static bool has_few_registers(const struct nn_kernels *k)
+/* Taps, for each vector: an input that is laid out with its pads, an output that is written, and
+ * one that is pooled. */
+#define LAY_OUT    6
+#define WRITE      4
+#define WRITE_POOL 12
+
+/* Winograd with tiles for lanes, for as many tiles as a vector has lanes, of one channel: the
+ * transforms of inputs and of outputs, half as long if they are pooled. With few channels, for
+ * which products are made while outputs are: the same, and those products. */
+#define INPUT_4    270
+#define INPUT_2    110
+#define OUTPUT_4   160
+#define OUTPUT_2   80
+#define POOLED     0.5
+#define FEW_INPUT  400
+#define FEW_OUTPUT 240
+#define FEW_TIMES  1.6
+
+/* Winograd with channels for lanes: starting it, and a vector of a plane that is transposed. */
+#define START     2000
+#define TRANSPOSE 12
+
+/* Weights that are read, which keeps the large transformed ones from small images: each of taps
+ * and with tiles for lanes; each vector of them with channels for lanes, where the first so many
+ * bytes are in the third-level cache and what is beyond comes from memory. */
+#define READ      0.35
+#define NEAR      (1 << 24)
+#define READ_NEAR 2
+#define READ_FAR  8
+
+static const struct prices *prices_of(const struct nn_kernels *k)
 {
-    return k->registers < 32;
+    return k->registers < 32 ? &few_registers : &many_registers;
 }
 
-static double cost_of_taps(const struct nn_kernels *k, const struct nn_spatial *s,
+static double cost_by_taps(const struct nn_kernels *k, const struct nn_spatial *s,
                            int64_t channels, int64_t outputs, bool pool)
 {
     int64_t positions = (s->out[1] - 1) * s->extent[2] + s->out[2];
-    double vectors = (double)nn_count_pieces(positions, (int64_t)k->lanes),
-           in = (double)channels;
-    double rows =
-        (double)(nn_count_pieces(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
-    double lay_out = s->direct ? 0 : 6 * vectors * in;
-    double product = has_few_registers(k) ? 1 : 1.15, write = pool ? 12 : 4;
-    return rows * (9 * in * (product * vectors + READ) + write * vectors) + lay_out;
+    int64_t panels = nn_count_pieces(outputs, (int64_t)k->tile_rows);
+    double vectors = (double)nn_count_pieces(positions, (int64_t)k->lanes);
+    double in = (double)channels, rows = (double)(panels * (int64_t)k->tile_rows);
+    double lay_out = s->direct ? 0 : LAY_OUT * vectors * in;
+    double write = (pool ? WRITE_POOL : WRITE) * vectors;
+    return rows * (9 * in * (prices_of(k)->tap * vectors + READ) + write) + lay_out;
 }
 
 /* Rows and columns of tiles; those that hold outputs which pooling drops are not made. */
@@ -65,7 +98,7 @@ static int64_t tiles_along(int64_t out, int64_t m, bool pool)
     return nn_count_pieces(pool ? out / 2 * 2 : out, m);
 }
 
-static double cost_of_channels(int64_t m, const struct nn_kernels *k,
+static double cost_by_channels(int64_t m, const struct nn_kernels *k,
                                const struct nn_spatial *s, int64_t channels, int64_t outputs,
                                bool pool)
 {
@@ -76,27 +109,31 @@ static double cost_of_channels(int64_t m, const struct nn_kernels *k,
     double out_vectors = (double)nn_count_pieces(outputs, NN_PANEL_STEP) * steps;
     double elements = (double)((m + 2) * (m + 2)), weights = elements * in * out_vectors;
     double near = (double)NEAR / ((double)k->lanes * sizeof(float));
-    double read = weights < near ? 2 * weights : 2 * near + 8 * (weights - near);
-    double transpose = 12 * (lines * (double)((m + 2) * s->in[2]) * in_vectors +
-                             (double)(s->out[1] * s->out[2]) / (pool ? 4 : 1) * out_vectors);
-    double write = (has_few_registers(k) ? 20 : 9) * tiles * elements * out_vectors;
-    return 2000 + tiles * weights + read + write + transpose;
+    double read =
+        weights < near ? READ_NEAR * weights : READ_NEAR * near + READ_FAR * (weights - near);
+    double transpose =
+        TRANSPOSE * (lines * (double)((m + 2) * s->in[2]) * in_vectors +
+                     (double)(s->out[1] * s->out[2]) / (pool ? 4 : 1) * out_vectors);
+    double write = prices_of(k)->channel_output * tiles * elements * out_vectors;
+    return START + tiles * weights + read + write + transpose;
 }
 
-static double cost_of(int64_t m, const struct nn_kernels *k, const struct nn_spatial *s,
-                      int64_t channels, int64_t outputs, bool pool)
+static double cost_by_tiles(int64_t m, const struct nn_kernels *k, const struct nn_spatial *s,
+                            int64_t channels, int64_t outputs, bool pool)
 {
     int64_t lines = tiles_along(s->out[1], m, pool);
     int64_t line_tiles = tiles_along(s->out[2], m, pool);
     int64_t lanes = (int64_t)k->lanes;
     double pieces = (double)(lines * nn_count_pieces(line_tiles, lanes));
     double elements = (double)((m + 2) * (m + 2)), in = (double)channels, out = (double)outputs;
-    double write = (has_few_registers(k) ? 1.7 : 1) * (pool ? 0.5 : 1);
+    double write = prices_of(k)->outputs * (pool ? POOLED : 1);
     if (channels <= FEW)
-        return pieces * (400 * in + out * (240 * write + 1.6 * elements * in));
-    double transforms = m == 4 ? 270 * in + 160 * write * out : 110 * in + 80 * write * out;
-    double rows =
-        (double)(nn_count_pieces(outputs, (int64_t)k->tile_rows) * (int64_t)k->tile_rows);
+        return pieces *
+               (FEW_INPUT * in + out * (FEW_OUTPUT * write + FEW_TIMES * elements * in));
+    double transforms =
+        (m == 4 ? INPUT_4 : INPUT_2) * in + (m == 4 ? OUTPUT_4 : OUTPUT_2) * write * out;
+    int64_t panels = nn_count_pieces(outputs, (int64_t)k->tile_rows);
+    double rows = (double)(panels * (int64_t)k->tile_rows);
     double vectors = (double)nn_count_pieces(lines * line_tiles, lanes);
     return pieces * transforms + elements * in * rows * (vectors + READ);
 }
@@ -111,10 +148,10 @@ struct nn_winograd_way nn_winograd_choose(const struct nn_kernels *k,
     for (int i = 1; i < NN_SPATIAL_AXES; i++)
         if (s->kernel[i] != 3 || s->stride[i] != 1 || s->dilation[i] != 1)
             return best;
-    double least = cost_of_taps(k, s, channels, outputs, pool);
+    double least = cost_by_taps(k, s, channels, outputs, pool);
     for (size_t m = 2; m <= 4; m += 2) {
-        double by_tiles = cost_of((int64_t)m, k, s, channels, outputs, pool);
-        double by_channels = cost_of_channels((int64_t)m, k, s, channels, outputs, pool);
+        double by_tiles = cost_by_tiles((int64_t)m, k, s, channels, outputs, pool);
+        double by_channels = cost_by_channels((int64_t)m, k, s, channels, outputs, pool);
         if (by_tiles < least) {
             least = by_tiles;
             best = (struct nn_winograd_way){m, NN_WINOGRAD_TILES};
