@@ -56,6 +56,14 @@ static void sum_block(const struct nn_kernels *k, const struct nn_taps *taps, in
     k->tile(y, y_step, x, taps->offsets + t, weight, (size_t)count, n, &end);
 }
 
+/* Into the second-level cache. What a panel has of a block begins where hardware that fetches
+ * ahead would not go by itself. */
+static void fetch_ahead(const float *weight, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += 64 / (int64_t)sizeof *weight)
+        __builtin_prefetch(weight + i, 0, 2);
+}
+
 void nn_taps_sum(const struct nn_kernels *k, const struct nn_taps *taps, int64_t panel,
                  int64_t end, const float *x, float *y, size_t y_step, size_t n)
 {
@@ -66,8 +74,12 @@ void nn_taps_sum(const struct nn_kernels *k, const struct nn_taps *taps, int64_t
         for (size_t i = 0, step; i < n; i += step) {
             float *to = y + i;
             step = several && n - i > k->tile_width + k->lanes ? k->tile_width : n - i;
-            for (int64_t p = panel; p < end; p++, to += (size_t)taps->rows * y_step)
+            for (int64_t p = panel; p < end; p++, to += (size_t)taps->rows * y_step) {
+                if (several && p + 1 < end)
+                    fetch_ahead(taps->weight + ((p + 1) * taps->count + t) * taps->rows,
+                                count * taps->rows);
                 sum_block(k, taps, p, t, count, x + i, to, y_step, step);
+            }
         }
     }
 }
