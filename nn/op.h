@@ -180,6 +180,10 @@ enum nn_op_flags {
      * then passes through the operator. */
     NN_OP_GROWS = 32,
     NN_OP_GROWS_ALL = 64,
+    /* Output 0 is the inputs joined along a dimension: where none before it is over 1, their
+     * bytes one behind the other. The planner may have inputs made at their place in it, and
+     * forward leaves those alone. */
+    NN_OP_JOINS = 128,
 };
 
 /* Layouts of weights that an operator may keep (nn_op_weights). */

@@ -11,6 +11,16 @@
 
 enum { LATE_LEAST_BYTES = 4096 };
 
+/* Steps from one that makes a part to the one that joins it. What is made longer before would
+ * take up the place of the whole for as long. */
+enum { JOIN_STEPS = 32 };
+
+/* Where a value is made in another one, which it is joined to: its bytes there begin at `at`. */
+struct join {
+    int whole; /* NN_VALUE_NONE: nowhere */
+    size_t at;
+};
+
 /* Several values may share bytes. The first of them is their root; it counts the reads left
  * of all of them, and its bytes are free when none is left. */
 struct builder {
@@ -18,6 +28,8 @@ struct builder {
     struct nn_arena arena;
     int *root;
     int *left;
+    int *maker; /* the node that makes each value, of those up to the one at hand; or -1 */
+    struct join *joins;
     size_t late_bytes;                  /* the most that a late step prepared */
     struct nn_tensor *inputs, *outputs; /* of the node at hand */
 };
@@ -117,6 +129,8 @@ static bool try_in_place(struct builder *b, const struct nn_plan_node *node)
 {
     if (!(node->op->flags & NN_OP_ELEMENTWISE))
         return false;
+    if (b->joins[node->outputs[0]].whole != NN_VALUE_NONE)
+        return false;
     const struct nn_tensor *out = &b->parts->values[node->outputs[0]].tensor;
     for (int i = 0; i < node->input_count; i++) {
         int value = node->inputs[i];
@@ -133,15 +147,91 @@ static bool try_in_place(struct builder *b, const struct nn_plan_node *node)
     return false;
 }
 
+/* Whether the inputs of a node that joins lie one behind the other in its output. */
+static bool lies_in_order(const struct nn_shape *part, const struct nn_shape *whole)
+{
+    for (int d = 0; d < whole->rank && part->dim[d] == whole->dim[d]; d++)
+        if (whole->dim[d] > 1)
+            return false;
+    return true;
+}
+
+/* The value whose bytes an input of node `index` has, if it is worth making in the output. */
+static int find_part(const struct builder *b, int index, int value)
+{
+    while (value != NN_VALUE_NONE && b->maker[value] >= 0 &&
+           b->maker[value] >= index - JOIN_STEPS) {
+        const struct nn_plan_node *node = b->parts->nodes[b->maker[value]];
+        if (nn_plan_node_is_late(node, b->parts->values))
+            break;
+        if (!(node->op->flags & NN_OP_VIEW))
+            return b->joins[value].whole == NN_VALUE_NONE ? value : NN_VALUE_NONE;
+        value = node->inputs[0];
+    }
+    return NN_VALUE_NONE;
+}
+
+static void find_parts(struct builder *b, int index)
+{
+    const struct nn_program_parts *parts = b->parts;
+    const struct nn_plan_node *node = parts->nodes[index];
+    int whole = node->outputs[0];
+    size_t at = 0;
+    for (int j = 0; j < node->input_count; j++) {
+        int part = find_part(b, index, node->inputs[j]);
+        const struct nn_tensor *in = &parts->values[node->inputs[j]].tensor;
+        if (part != NN_VALUE_NONE &&
+            lies_in_order(&in->shape, &parts->values[whole].tensor.shape))
+            b->joins[part] = (struct join){whole, at};
+        at += nn_tensor_bytes(in);
+    }
+}
+
+static void find_joins(struct builder *b)
+{
+    const struct nn_program_parts *parts = b->parts;
+    for (int i = 0; i < parts->value_count; i++) {
+        b->joins[i].whole = NN_VALUE_NONE;
+        b->maker[i] = -1;
+    }
+    for (int i = 0; i < parts->node_count; i++) {
+        const struct nn_plan_node *node = parts->nodes[i];
+        for (int j = 0; j < node->output_count; j++)
+            if (node->outputs[j] != NN_VALUE_NONE)
+                b->maker[node->outputs[j]] = i;
+        if ((node->op->flags & NN_OP_JOINS) && !nn_plan_node_is_late(node, parts->values))
+            find_parts(b, i);
+    }
+}
+
+/* A place in the arena, or in what the value is joined to, which has one from now on. */
+static int place_value(struct builder *b, int value)
+{
+    struct nn_plan_value *values = b->parts->values;
+    size_t at = 0;
+    int whole = value;
+    for (;
+         b->joins[whole].whole != NN_VALUE_NONE && values[whole].place.kind == NN_PLACE_NOWHERE;
+         whole = b->joins[whole].whole)
+        at += b->joins[whole].at;
+    int r = values[whole].place.kind == NN_PLACE_NOWHERE ? place_in_arena(b, whole) : 0;
+    for (; r == 0 && value != whole; value = b->joins[value].whole) {
+        share(b, value, whole);
+        values[value].place.offset += at;
+        at -= b->joins[value].at;
+    }
+    return r;
+}
+
 static int place_outputs(struct builder *b, const struct nn_plan_node *node)
 {
     bool shared = try_in_place(b, node);
     for (int j = 0; j < node->output_count; j++) {
         int value = node->outputs[j];
-        if (value == NN_VALUE_NONE || b->parts->values[value].reads == 0 || (shared && j == 0))
+        if (value == NN_VALUE_NONE || b->parts->values[value].reads == 0 ||
+            (shared && j == 0) || b->parts->values[value].place.kind != NN_PLACE_NOWHERE)
             continue;
-        b->left[value] = b->parts->values[value].reads;
-        int r = place_in_arena(b, value);
+        int r = place_value(b, value);
         if (r < 0)
             return r;
     }
@@ -340,6 +430,7 @@ static int build_all(struct builder *b, struct nn_program *program)
         if (r < 0)
             return r;
     }
+    find_joins(b);
     for (int i = 0; i < parts->node_count; i++) {
         int r = build_node(b, parts->nodes[i], program);
         if (r < 0)
@@ -353,15 +444,17 @@ int nn_program_build(const struct nn_program_parts *parts, struct nn_program *re
     struct builder b = {.parts = parts};
     struct nn_program program = {0};
     nn_arena_init(&b.arena, parts->arena_limit_bytes);
-    b.root = calloc(2 * (size_t)parts->value_count + 1, sizeof *b.root);
+    b.root = calloc(3 * (size_t)parts->value_count + 1, sizeof *b.root);
+    b.joins = calloc((size_t)parts->value_count + 1, sizeof *b.joins);
     program.steps =
         nn_pool_array(parts->pool, (size_t)parts->node_count, sizeof *program.steps);
     int r;
-    if (b.root && program.steps) {
+    if (b.root && b.joins && program.steps) {
         b.left = b.root + parts->value_count;
+        b.maker = b.left + parts->value_count;
         r = build_all(&b, &program);
     } else {
-        r = nn_error_set(parts->err, b.root ? nn_pool_errno(parts->pool) : -ENOMEM,
+        r = nn_error_set(parts->err, b.root && b.joins ? nn_pool_errno(parts->pool) : -ENOMEM,
                          "no memory for the plan");
     }
     program.arena_bytes = b.arena.peak;
@@ -369,6 +462,7 @@ int nn_program_build(const struct nn_program_parts *parts, struct nn_program *re
     program.late_bytes = program.late_outputs > 0 ? 2 * b.late_bytes + LATE_LEAST_BYTES : 0;
     nn_arena_finish(&b.arena);
     free(b.root);
+    free(b.joins);
     if (r == 0)
         *ret_program = program;
     return r;

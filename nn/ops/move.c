@@ -49,7 +49,7 @@ static int concat(struct nn_op_call *call)
         const struct nn_tensor *in = &call->inputs[i];
         size_t piece = (size_t)nn_shape_extent(&in->shape, axis, rank) * size;
         const char *from = in->data;
-        for (size_t r = 0; r < rows && piece > 0; r++)
+        for (size_t r = 0; r < rows && piece > 0 && from != to; r++)
             memcpy(to + r * row, from + r * piece, piece);
         to += piece;
     }
@@ -419,7 +419,7 @@ const struct nn_op nn_op_concat = {
     .max_inputs = NN_OP_VARIADIC,
     .min_outputs = 1,
     .max_outputs = 1,
-    .flags = NN_OP_GROWS_ALL,
+    .flags = NN_OP_GROWS_ALL | NN_OP_JOINS,
     .attributes = axis_rules,
     .infer = infer_concat,
     .forward = concat,

@@ -324,6 +324,169 @@ START_TEST(a_chain_takes_the_room_of_two_values)
 }
 END_TEST
 
+/* --- What is joined --------------------------------------------------------------------- */
+
+/* Inputs of the steps of a program that lie where their Concat would copy them to. */
+static int parts_in_place(const struct nn_program *program)
+{
+    int count = 0;
+    for (int s = 0; s < program->step_count; s++) {
+        const struct nn_step *step = &program->steps[s];
+        int inputs = step->call.input_count;
+        size_t at = step->places[inputs].offset;
+        for (int i = 0; i < inputs && strcmp(step->call.op->name, "Concat") == 0; i++) {
+            count += step->places[i].kind == NN_PLACE_ARENA && step->places[i].offset == at;
+            at += nn_tensor_bytes(&step->call.inputs[i]);
+        }
+    }
+    return count;
+}
+
+START_TEST(what_is_joined_is_made_where_it_belongs)
+{
+    static const struct {
+        int64_t axis, batch;
+        const char *parts;
+        int in_place;
+    } cases[] = {
+        {1, 1, "a b", 2},    {1, 2, "a b", 0}, /* two pieces of each, not one */
+        {0, 2, "a b", 2},    {1, 1, "a a", 1}, {1, 1, "x b", 1}, /* nobody writes over inputs */
+        {1, 1, "k a b", 2},                                      /* or constants */
+        {1, 1, "b view", 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(cases[i].batch, 3, 5));
+        onnx_floats(&o, "k", DIMS(1, 3, 5), (float[15]){1});
+        onnx_node(&o, "Neg", "x", "a");
+        onnx_node(&o, "Abs", "a", "b");
+        onnx_node(&o, "Identity", "a", "view");
+        onnx_node(&o, "Concat", cases[i].parts, "y");
+        onnx_attribute_int(&o, "axis", cases[i].axis);
+        onnx_output(&o, "y", 1, SCALAR);
+        struct net net = net_make(&o);
+        ck_assert_msg(parts_in_place(&net.plan->window) == cases[i].in_place, "case %d: %d",
+                      (int)i, parts_in_place(&net.plan->window));
+        net_free(&net);
+    }
+}
+END_TEST
+
+/* What was made long before is copied: its place in the whole would be taken all the while. */
+START_TEST(a_part_made_long_before_does_not_hold_the_whole)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "v0", 1, DIMS(1, 100, 50));
+    for (int i = 0; i < 40; i++) {
+        char from[8], to[8];
+        snprintf(from, sizeof from, "v%d", i);
+        snprintf(to, sizeof to, "v%d", i + 1);
+        onnx_node(&o, "Transpose", from, to);
+        onnx_attribute_ints(&o, "perm", 3, (int64_t[]){0, 2, 1});
+    }
+    onnx_node(&o, "Concat", "v2 v40", "y");
+    onnx_attribute_int(&o, "axis", 1);
+    onnx_output(&o, "y", 1, SCALAR);
+    struct net net = net_make(&o);
+    ck_assert_int_eq(parts_in_place(&net.plan->window), 1);
+    net_free(&net);
+}
+END_TEST
+
+enum { JOINED_VALUES = 40, JOINED_MOST = 4000 };
+
+struct joined {
+    int64_t rows, columns; /* of a shape (1, rows, columns) */
+    float data[JOINED_MOST];
+};
+
+/* One of 0..count-1. */
+static int one_of(uint32_t *random, int count)
+{
+    net_random(random);
+    return (int)((*random >> 8) % (uint32_t)count);
+}
+
+/* The value `to` as Concat of random ones that fit, by `axis` 1 or 2. Returns the node's inputs. */
+static const char *join_some(struct joined *values, int to, int axis, uint32_t *random)
+{
+    static char names[64];
+    struct joined *y = &values[to];
+    int parts[4], count = 0, first = one_of(random, to);
+    *y = (struct joined){
+        axis == 1 ? 0 : values[first].rows, axis == 2 ? 0 : values[first].columns, {0}};
+    names[0] = 0;
+    for (int tries = 0; tries < 12 && count < 4; tries++) {
+        int v = tries == 0 ? first : one_of(random, to);
+        const struct joined *x = &values[v];
+        if (axis == 1 ? x->columns != y->columns : x->rows != y->rows)
+            continue;
+        int64_t rows = axis == 1 ? y->rows + x->rows : y->rows,
+                columns = axis == 2 ? y->columns + x->columns : y->columns;
+        if (rows * columns > JOINED_MOST)
+            continue;
+        y->rows = rows;
+        y->columns = columns;
+        parts[count++] = v;
+        snprintf(names + strlen(names), 8, " v%d", v);
+    }
+    for (int64_t i = 0, at = 0; i < count;
+         at += axis == 1 ? values[parts[i]].rows : values[parts[i]].columns, i++)
+        for (int64_t r = 0; r < values[parts[i]].rows; r++)
+            memcpy(y->data + (axis == 1 ? (at + r) * y->columns : r * y->columns + at),
+                   values[parts[i]].data + r * values[parts[i]].columns,
+                   (size_t)values[parts[i]].columns * sizeof(float));
+    return count ? names + 1 : "";
+}
+
+START_TEST(joined_values_are_right_whoever_else_reads_them)
+{
+    static struct joined values[JOINED_VALUES];
+    int in_place = 0;
+    for (uint32_t seed = 1; seed <= 300; seed++) {
+        uint32_t random = seed;
+        struct onnx o = onnx_start(13);
+        values[0] = (struct joined){2, 3, {0}};
+        net_fill(values[0].data, 6, seed);
+        onnx_input(&o, "v0", 1, DIMS(1, 2, 3));
+        int outputs[JOINED_VALUES], output_count = 0;
+        for (int i = 1; i < JOINED_VALUES; i++) {
+            char name[8], from[8];
+            int v = one_of(&random, i), kind = one_of(&random, 5);
+            snprintf(name, sizeof name, "v%d", i);
+            snprintf(from, sizeof from, "v%d", v);
+            const char *parts =
+                kind < 2 ? join_some(values, i, kind == 0 ? 1 : 2, &random) : "";
+            if (parts[0]) {
+                onnx_node(&o, "Concat", parts, name);
+                onnx_attribute_int(&o, "axis", kind == 0 ? 1 : 2);
+            } else {
+                onnx_node(&o, kind == 2 ? "Identity" : "Neg", from, name);
+                values[i] = values[v];
+                for (int64_t e = 0; e < values[v].rows * values[v].columns && kind != 2; e++)
+                    values[i].data[e] = -values[v].data[e];
+            }
+            if (i == JOINED_VALUES - 1 || one_of(&random, 8) == 0) {
+                outputs[output_count++] = i;
+                onnx_output(&o, name, 1, SCALAR);
+            }
+        }
+        struct net net = net_make(&o);
+        net_set(&net, 0, values[0].data);
+        for (int again = 0; again < 2; again++) {
+            net_run(&net);
+            for (int i = 0; i < output_count; i++)
+                net_expect_floats(&net, (size_t)i,
+                                  DIMS(1, values[outputs[i]].rows, values[outputs[i]].columns),
+                                  values[outputs[i]].data);
+        }
+        in_place += parts_in_place(&net.plan->window);
+        net_free(&net);
+    }
+    ck_assert_int_gt(in_place, 1000);
+}
+END_TEST
+
 START_TEST(dead_nodes_are_not_planned)
 {
     struct onnx o = onnx_start(13);
@@ -525,6 +688,9 @@ static TCase *places_case(void)
     tcase_add_test(c, a_broadcast_result_is_not_written_over_a_smaller_operand);
     tcase_add_test(c, a_value_read_twice_by_its_last_reader_is_freed_once);
     tcase_add_test(c, a_chain_takes_the_room_of_two_values);
+    tcase_add_test(c, what_is_joined_is_made_where_it_belongs);
+    tcase_add_test(c, a_part_made_long_before_does_not_hold_the_whole);
+    tcase_add_test(c, joined_values_are_right_whoever_else_reads_them);
     tcase_add_test(c, dead_nodes_are_not_planned);
     tcase_add_test(c, what_makes_nothing_takes_no_time);
     tcase_add_test(c, the_arena_never_gives_a_byte_twice);
