@@ -1,13 +1,11 @@
 /* Sums and maxima over taps for the vector tables, included before the table; the contracts are
  * in kernels.h. */
 
-/* rows × vectors sums in registers over all taps; `last` lanes count in the last vector. They
- * are added to y or, with `end`, written as it says. */
-ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t last, float *y,
-                             size_t y_step, const float *x, const int32_t *offset,
-                             const float *weight, size_t taps, const struct nn_tile_end *end)
+/* rows × vectors sums in registers over all taps; `last` lanes count in the last vector. */
+ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t last,
+                             const float *x, const int32_t *offset, const float *weight,
+                             size_t taps, vector (*sum)[4])
 {
-    vector sum[TILE_ROWS][4];
     UNROLL for (size_t r = 0; r < rows; r++)
     {
         UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = v_set(0);
@@ -24,22 +22,27 @@ ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t las
             UNROLL for (size_t v = 0; v < vectors; v++) sum[r][v] = v_fma(w, in[v], sum[r][v]);
         }
     }
-    UNROLL for (size_t r = 0; r < rows; r++)
+}
+
+/* Sums as `end` says, `biased` if it has a bias. What is said is read once: while it is, and
+ * nothing is multiplied, the next tile waits. */
+ALWAYS_INLINE void end_block(const size_t vectors, const bool biased, size_t last, float *y,
+                             size_t y_step, const vector (*sum)[4],
+                             const struct nn_tile_end *end)
+{
+    const size_t rows = end->rows;
+    const float *bias = end->bias;
+    const vector low = v_set(end->low), high = v_set(end->high);
+    UNROLL for (size_t r = 0; r < TILE_ROWS; r++)
     {
-        if (end && r == end->rows)
+        if (r == rows)
             return;
         UNROLL for (size_t v = 0; v < vectors; v++)
         {
             float *to = y + r * y_step + v * LANES;
             const bool full = v + 1 < vectors || last == LANES;
-            vector start;
-            if (end && end->bias)
-                start = v_set(end->bias[r]);
-            else
-                start = full ? v_load(to) : v_load_part(to, last);
-            vector value = v_add(start, sum[r][v]);
-            if (end)
-                value = v_min(v_set(end->high), v_max(v_set(end->low), value));
+            vector start = biased ? v_set(bias[r]) : full ? v_load(to) : v_load_part(to, last);
+            vector value = v_min(high, v_max(low, v_add(start, sum[r][v])));
             if (full)
                 v_store(to, value);
             else
@@ -48,23 +51,49 @@ ALWAYS_INLINE void sum_block(const size_t rows, const size_t vectors, size_t las
     }
 }
 
+ALWAYS_INLINE void tile_block(const size_t vectors, size_t last, float *y, size_t y_step,
+                              const float *x, const int32_t *offset, const float *weight,
+                              size_t taps, const struct nn_tile_end *end)
+{
+    vector sum[TILE_ROWS][4];
+    sum_block(TILE_ROWS, vectors, last, x, offset, weight, taps, sum);
+    if (end->bias)
+        end_block(vectors, true, last, y, y_step, sum, end);
+    else
+        end_block(vectors, false, last, y, y_step, sum, end);
+}
+
 static void simd_tile(float *y, size_t y_step, const float *x, const int32_t *offset,
                       const float *weight, size_t taps, size_t n, const struct nn_tile_end *end)
 {
     const size_t step = TILE_VECTORS * LANES;
     for (; n >= step && (n <= step || n > step + LANES); n -= step, y += step, x += step)
-        sum_block(TILE_ROWS, TILE_VECTORS, LANES, y, y_step, x, offset, weight, taps, end);
+        tile_block(TILE_VECTORS, LANES, y, y_step, x, offset, weight, taps, end);
     /* Two of two vectors do more at a time than one of three and one of one. */
     if (n > step) {
-        sum_block(TILE_ROWS, 2, LANES, y, y_step, x, offset, weight, taps, end);
+        tile_block(2, LANES, y, y_step, x, offset, weight, taps, end);
         n -= 2 * LANES, y += 2 * LANES, x += 2 * LANES;
     }
     if (n > 2 * LANES)
-        sum_block(TILE_ROWS, 3, n - 2 * LANES, y, y_step, x, offset, weight, taps, end);
+        tile_block(3, n - 2 * LANES, y, y_step, x, offset, weight, taps, end);
     else if (n > LANES)
-        sum_block(TILE_ROWS, 2, n - LANES, y, y_step, x, offset, weight, taps, end);
+        tile_block(2, n - LANES, y, y_step, x, offset, weight, taps, end);
     else if (n > 0)
-        sum_block(TILE_ROWS, 1, n, y, y_step, x, offset, weight, taps, end);
+        tile_block(1, n, y, y_step, x, offset, weight, taps, end);
+}
+
+ALWAYS_INLINE void add_block(const size_t vectors, size_t last, float *y, const float *x,
+                             const int32_t *offset, const float *weight, size_t taps)
+{
+    vector sum[1][4];
+    sum_block(1, vectors, last, x, offset, weight, taps, sum);
+    UNROLL for (size_t v = 0; v + 1 < vectors; v++)
+        v_store(y + v * LANES, v_add(v_load(y + v * LANES), sum[0][v]));
+    y += (vectors - 1) * LANES;
+    if (last == LANES)
+        v_store(y, v_add(v_load(y), sum[0][vectors - 1]));
+    else
+        v_store_part(y, v_add(v_load_part(y, last), sum[0][vectors - 1]), last);
 }
 
 static void simd_tap_sum(float *y, const float *x, const int32_t *offset, const float *weight,
@@ -72,15 +101,15 @@ static void simd_tap_sum(float *y, const float *x, const int32_t *offset, const 
 {
     const size_t step = 4 * LANES;
     for (; n >= step; n -= step, y += step, x += step)
-        sum_block(1, 4, LANES, y, 0, x, offset, weight, taps, NULL);
+        add_block(4, LANES, y, x, offset, weight, taps);
     if (n > 3 * LANES)
-        sum_block(1, 4, n - 3 * LANES, y, 0, x, offset, weight, taps, NULL);
+        add_block(4, n - 3 * LANES, y, x, offset, weight, taps);
     else if (n > 2 * LANES)
-        sum_block(1, 3, n - 2 * LANES, y, 0, x, offset, weight, taps, NULL);
+        add_block(3, n - 2 * LANES, y, x, offset, weight, taps);
     else if (n > LANES)
-        sum_block(1, 2, n - LANES, y, 0, x, offset, weight, taps, NULL);
+        add_block(2, n - LANES, y, x, offset, weight, taps);
     else if (n > 0)
-        sum_block(1, 1, n, y, 0, x, offset, weight, taps, NULL);
+        add_block(1, n, y, x, offset, weight, taps);
 }
 
 ALWAYS_INLINE void max_block(const size_t vectors, size_t last, float *y, const float *x,
