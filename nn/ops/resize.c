@@ -16,7 +16,8 @@ struct resize {
     struct nn_resample how;
     struct nn_resample_axis axis[NN_MAX_RANK];
     float extrapolation;
-    bool late; /* sizes are computed by each run */
+    bool changes[NN_MAX_RANK]; /* the axis may, if not with these extents then with others */
+    bool late;                 /* sizes are computed by each run */
 };
 
 /* --- what the node says ------------------------------------------------------------------- */
@@ -122,6 +123,7 @@ static int scale_axes(const struct nn_op_call *call, struct resize *z, const int
                               (double)extent);
         axis->scale = scales[i];
         axis->out = (int64_t)extent;
+        z->changes[axes[i]] |= scales[i] != 1;
         /* The text counts the outputs there are, the specification's own implementation the
          * fraction before it was rounded down; what filters make of that differs much. */
         if (z->how.place == NN_RESAMPLE_ALIGN_CORNERS && z->how.mode != NN_RESAMPLE_NEAREST &&
@@ -140,6 +142,9 @@ static int fit_axes(const struct nn_op_call *call, struct resize *z, const int *
     int policy = read_choice(call, "keep_aspect_ratio_policy", policies, COUNT(policies));
     if (policy <= 0 || count == 0)
         return policy < 0 ? policy : 0;
+    /* Of a smaller image the sizes themselves may be what is not larger. */
+    if (policy == 1 && (z->late || call->inputs[0].late))
+        return 0;
     double scale = z->axis[axes[0]].scale;
     for (int i = 1; i < count; i++)
         if (policy == 1 ? z->axis[axes[i]].scale < scale : z->axis[axes[i]].scale > scale)
@@ -170,6 +175,7 @@ static int size_axes(const struct nn_op_call *call, struct resize *z, const int 
             return nn_op_fail(call, -EINVAL, "sizes asks for %lld of %lld", (long long)sizes[i],
                               (long long)axis->in);
         axis->out = sizes[i];
+        z->changes[axes[i]] = true;
         axis->scale = axis->in > 0 ? (double)axis->out / (double)axis->in : 1;
     }
     return fit_axes(call, z, axes, count);
@@ -185,6 +191,7 @@ static int crop_axes(const struct nn_op_call *call, struct resize *z, const int 
     for (int i = 0; i < count && r == 0; i++) {
         z->axis[axes[i]].from = roi[i];
         z->axis[axes[i]].to = roi[count + i];
+        z->changes[axes[i]] = true;
     }
     return r;
 }
@@ -407,19 +414,34 @@ static int lay_out_table(struct nn_op_call *call, struct pass *p)
     return 0;
 }
 
-/* Smaller images may go through passes that the largest one of a late node does without: room
- * for what any of them is on the way. */
-static int64_t late_buffer_size(const struct nn_op_call *call, const struct plan *plan,
-                                int first)
+/* Smaller images may go through passes that the largest one of a late node does without, over
+ * axes before the first that it changes: room for what any of them is on the way. */
+static int64_t late_buffer_size(const struct nn_op_call *call, const struct resize *z)
 {
     const struct nn_shape *in = &call->inputs[0].shape, *out = &call->outputs[0].shape;
-    int image = in->rank < 3 ? 0 : plan->pass_count == 0 || first > 2 ? 2 : first;
-    int64_t before = nn_shape_extent(in, image, in->rank);
-    int64_t behind = nn_shape_extent(out, image, out->rank);
+    int first = 0;
+    while (first < in->rank && !z->changes[first])
+        first++;
+    int64_t before = nn_shape_extent(in, first, in->rank);
+    int64_t behind = nn_shape_extent(out, first, out->rank);
     return before > behind ? before : behind;
 }
 
-static int arrange_filters(struct nn_op_call *call, struct plan *plan, int first)
+/* And their filters may be wider, and laid out for more axes: while a late node is planned, takes
+ * as much for each axis as the tables of any run (nn_resample_taps · out < `most`). */
+static int take_room(struct nn_op_call *call, const struct resize *z)
+{
+    for (int d = 0; d < call->inputs[0].shape.rank; d++) {
+        const struct nn_resample_axis *a = &z->axis[d];
+        size_t most = 4 * (size_t)(a->in + a->out);
+        if (!nn_op_alloc(call, most * 2 * (sizeof(int32_t) + sizeof(float)) + (size_t)a->out))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int arrange_filters(struct nn_op_call *call, const struct resize *z, struct plan *plan,
+                           int first)
 {
     struct nn_shape shape = call->inputs[0].shape;
     sort_passes(plan);
@@ -436,9 +458,9 @@ static int arrange_filters(struct nn_op_call *call, struct plan *plan, int first
             return r;
     }
     if (call->kept)
-        plan->buffer_size = late_buffer_size(call, plan, first);
+        plan->buffer_size = late_buffer_size(call, z);
     call->workspace_bytes = 2 * (size_t)plan->buffer_size * sizeof(float);
-    return 0;
+    return call->kept && call->constants ? take_room(call, z) : 0;
 }
 
 static void arrange_copies(const struct nn_op_call *call, struct plan *plan)
@@ -477,7 +499,7 @@ static int prepare(struct nn_op_call *call)
     plan->in_size = nn_shape_extent(in, first, in->rank);
     plan->out_size = nn_shape_extent(out, first, in->rank);
     if (!plan->copies)
-        return arrange_filters(call, plan, first);
+        return arrange_filters(call, &z, plan, first);
     arrange_copies(call, plan);
     return 0;
 }
