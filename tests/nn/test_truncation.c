@@ -4,19 +4,13 @@
  *
  *     test_nn_truncation SEEDS      the models of the fuzz targets, one for each part of the format */
 #include <dirent.h>
+#include <sanitizer/asan_interface.h> /* poisons nothing where there is no such sanitizer */
 #include <string.h>
 #include <sys/stat.h>
 
 #include "nn/tensorfile.h"
 #include "tests/nn/net.h"
 #include "tests/nn/packing.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(data, size)   ((void)(data), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(data, size) ((void)(data), (void)(size))
-#endif
 
 enum { MAX_PATH = 4096, ENDS = 4096, BETWEEN = 257, MAX_CUT_BYTES = 64 << 20 };
 
