@@ -239,10 +239,19 @@ void nn_threads_destroy(struct nn_threads *threads)
     free(threads);
 }
 
+/* As many processors as Linux can be built for. The kernel refuses a set that does not hold all
+ * that there could be, and one cpu_set_t holds 1024. */
+typedef cpu_set_t processors[8];
+
+static bool find_processors(processors set)
+{
+    return sched_getaffinity(0, sizeof(processors), set) == 0;
+}
+
 int nn_threads_processors(void)
 {
-    cpu_set_t set;
-    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+    processors set;
+    int count = find_processors(set) ? CPU_COUNT_S(sizeof set, set) : 0;
     return count > 0 ? count : 1;
 }
 
@@ -286,16 +295,16 @@ static void wait_for_all(struct nn_threads *t)
 static void send_away(struct helper *h)
 {
     struct nn_threads *t = h->threads;
-    cpu_set_t set;
+    processors set;
     int id = atomic_load(&h->id);
-    if (id == 0 || sched_getaffinity(0, sizeof set, &set) < 0)
+    if (id == 0 || !find_processors(set))
         return;
     for (int i = 0; i < t->count; i++) {
         int processor = atomic_load(&t->processors[i]);
-        if (processor >= 0 && processor < CPU_SETSIZE)
-            CPU_CLR(processor, &set);
+        if (processor >= 0)
+            CPU_CLR_S((size_t)processor, sizeof set, set);
     }
-    if (CPU_COUNT(&set) > 0 && sched_setaffinity(id, sizeof set, &set) == 0)
+    if (CPU_COUNT_S(sizeof set, set) > 0 && sched_setaffinity(id, sizeof set, set) == 0)
         atomic_store(&t->processors[h->index], NOWHERE);
 }
 
