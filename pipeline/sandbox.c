@@ -52,6 +52,9 @@ static const int allowed[] = {
     SCMP_SYS(gettid),
     SCMP_SYS(getpid),
     SCMP_SYS(sched_yield),
+    /* Helpers of a run are sent to other processors (nn/threads.h), by numbers that are not known
+     * yet. Who has taken the process over may move any thread of its user's so, which costs
+     * others time and shows it nothing. */
     SCMP_SYS(sched_getaffinity),
     SCMP_SYS(sched_setaffinity),
     SCMP_SYS(sched_getattr),
