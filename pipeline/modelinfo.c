@@ -478,11 +478,10 @@ static int create(const struct nn_model *model, const struct nn_shape *shape,
                   GHashTable *overrides, bool input_only, struct modelinfo **ret_info,
                   struct nn_error *err)
 {
-    static int (*const steps[])(struct reader *) = {
-        check_signature, read_task, read_layout, read_extents,
-        read_pixels,     read_pace, read_labels, read_rules,
+    static int (*const of_input[])(struct reader *) = {
+        check_signature, read_task, read_layout, read_extents, read_pixels, read_pace,
     };
-    enum { INPUT_STEPS = 6 };
+    static int (*const of_output[])(struct reader *) = {read_labels, read_rules};
     g_autoptr(GPtrArray) assumed = g_ptr_array_new_with_free_func(g_free);
     struct reader reader = {
         .keys = {.model = model, .overrides = overrides, .assumed = assumed, .err = err},
@@ -491,9 +490,10 @@ static int create(const struct nn_model *model, const struct nn_shape *shape,
         .input_only = input_only,
     };
     int r = modelkeys_check(&reader.keys);
-    size_t count = input_only ? INPUT_STEPS : G_N_ELEMENTS(steps);
-    for (size_t i = 0; r == 0 && i < count; i++)
-        r = steps[i](&reader);
+    for (size_t i = 0; r == 0 && i < G_N_ELEMENTS(of_input); i++)
+        r = of_input[i](&reader);
+    for (size_t i = 0; r == 0 && !input_only && i < G_N_ELEMENTS(of_output); i++)
+        r = of_output[i](&reader);
     if (r < 0) {
         modelinfo_destroy(reader.info);
         return r;
