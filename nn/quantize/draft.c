@@ -1,6 +1,7 @@
 #include "nn/quantize/draft.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,45 +77,60 @@ static const char *const endings[] = {
     "_zero_point", "_folded", "_spelled",   "_requantized", "_rescaled"};
 enum { COMPUTED_ONLY = 2 };
 
-static bool ends_in(const ProtobufCBinaryData *name, const char *ending, const char *tail)
+/* Marks the number behind one of the endings that a name ends in, as far as there are `count`: 0
+ * for none. Numbers are written as find_tail writes them. */
+static void mark_tail(const ProtobufCBinaryData *name, bool computed, bool *taken, size_t count)
 {
-    size_t body = strlen(ending), rest = strlen(tail);
-    return name->len >= body + rest && memcmp(name->data + name->len - rest, tail, rest) == 0 &&
-           memcmp(name->data + name->len - rest - body, ending, body) == 0;
+    size_t body = name->len, number = 0, unit = 1;
+    while (body > 0 && name->data[body - 1] >= '0' && name->data[body - 1] <= '9' &&
+           unit <= count) {
+        number += unit * (size_t)(name->data[--body] - '0');
+        unit *= 10;
+    }
+    if (body == name->len)
+        number = 0;
+    else if (body == 0 || name->data[body] == '0' || name->data[--body] != '_')
+        return;
+    for (size_t e = computed ? 0 : COMPUTED_ONLY; e < sizeof endings / sizeof *endings; e++) {
+        size_t length = strlen(endings[e]);
+        if (number < count && body >= length &&
+            memcmp(name->data + body - length, endings[e], length) == 0)
+            taken[number] = true;
+    }
 }
 
-static bool any_ends_in(const ProtobufCBinaryData *names, size_t count, bool computed,
-                        const char *tail)
+static size_t count_names(const struct nn_draft *draft)
 {
-    for (size_t i = 0; i < count; i++)
-        for (size_t e = computed ? 0 : COMPUTED_ONLY; e < sizeof endings / sizeof *endings; e++)
-            if (ends_in(&names[i], endings[e], tail))
-                return true;
-    return false;
+    size_t count = draft->nodes.count + draft->initializers.count + draft->inputs.count;
+    for (size_t i = 0; i < draft->nodes.count; i++)
+        count += nn_draft_node(draft, i)->n_output;
+    return count;
 }
 
-static bool tail_is_taken(const struct nn_draft *draft, const char *tail)
+/* A number from 2 on that no name of the file ends in behind one of the endings; mostly none. */
+static int find_tail(struct nn_draft *draft, struct nn_error *err)
 {
+    const size_t count = count_names(draft) + 3; /* one of them is free */
+    bool *taken = calloc(count, sizeof *taken);
+    if (!taken)
+        return nn_error_set(err, -ENOMEM, "no memory to rewrite the model");
     for (size_t i = 0; i < draft->nodes.count; i++) {
         const Onnx__NodeProto *node = nn_draft_node(draft, i);
-        if (any_ends_in(node->output, node->n_output, true, tail) ||
-            any_ends_in(&node->name, 1, false, tail))
-            return true;
+        mark_tail(&node->name, false, taken, count);
+        for (size_t j = 0; j < node->n_output; j++)
+            mark_tail(&node->output[j], true, taken, count);
     }
     for (size_t i = 0; i < draft->initializers.count; i++)
-        if (any_ends_in(&nn_draft_initializer(draft, i)->name, 1, false, tail))
-            return true;
+        mark_tail(&nn_draft_initializer(draft, i)->name, false, taken, count);
     for (size_t i = 0; i < draft->inputs.count; i++)
-        if (any_ends_in(&((Onnx__ValueInfoProto *)draft->inputs.items[i])->name, 1, true, tail))
-            return true;
-    return false;
-}
-
-/* A number that no name of the file ends in behind one of the endings; mostly none. */
-static void find_tail(struct nn_draft *draft)
-{
-    for (int number = 2; tail_is_taken(draft, draft->tail); number++)
-        snprintf(draft->tail, sizeof draft->tail, "_%d", number);
+        mark_tail(&((Onnx__ValueInfoProto *)draft->inputs.items[i])->name, true, taken, count);
+    size_t number = 2;
+    while (taken[0] && taken[number])
+        number++;
+    if (taken[0])
+        snprintf(draft->tail, sizeof draft->tail, "_%zu", number);
+    free(taken);
+    return 0;
 }
 
 const char *nn_draft_name(struct nn_draft *draft, const char *stem, const char *what)
@@ -140,25 +156,56 @@ const char *nn_draft_constant(struct nn_draft *draft, const char *name,
 
 /* --- opening ------------------------------------------------------------------------------ */
 
-static bool is_initializer(const struct nn_draft *draft, const ProtobufCBinaryData *name)
+struct nn_draft_index {
+    size_t count;
+    const Onnx__TensorProto *initializers[];
+};
+
+static int order_of_initializers(const void *a, const void *b)
 {
-    for (size_t i = 0; i < draft->initializers.count; i++)
-        if (nn_onnx_same_bytes(&nn_draft_initializer(draft, i)->name, name))
-            return true;
-    return false;
+    const Onnx__TensorProto *const *x = a, *const *y = b;
+    return order_of_names(&(*x)->name, &(*y)->name);
+}
+
+struct nn_draft_index *nn_draft_index(const struct nn_draft *draft)
+{
+    size_t count = draft->initializers.count;
+    struct nn_draft_index *index = malloc(sizeof *index + count * sizeof *index->initializers);
+    if (!index)
+        return NULL;
+    index->count = count;
+    for (size_t i = 0; i < count; i++)
+        index->initializers[i] = nn_draft_initializer(draft, i);
+    qsort(index->initializers, count, sizeof *index->initializers, order_of_initializers);
+    return index;
+}
+
+const Onnx__TensorProto *nn_draft_find(const struct nn_draft_index *index,
+                                       const ProtobufCBinaryData *name)
+{
+    const Onnx__TensorProto wanted = {.name = *name}, *key = &wanted;
+    const Onnx__TensorProto *const *found =
+        bsearch(&key, index->initializers, index->count, sizeof *index->initializers,
+                order_of_initializers);
+    return found ? *found : NULL;
 }
 
 /* Files before IR version 4 list initializers as inputs, which since then says that they are
  * mere defaults. */
-static void drop_defaults(struct nn_draft *draft)
+static int drop_defaults(struct nn_draft *draft, struct nn_error *err)
 {
     size_t kept = 0;
+    struct nn_draft_index *index = nn_draft_index(draft);
+    if (!index)
+        return nn_error_set(err, -ENOMEM, "no memory to rewrite the model");
     for (size_t i = 0; i < draft->inputs.count; i++) {
         Onnx__ValueInfoProto *input = draft->inputs.items[i];
-        if (!is_initializer(draft, &input->name))
+        if (!nn_draft_find(index, &input->name))
             draft->inputs.items[kept++] = input;
     }
     draft->inputs.count = kept;
+    free(index);
+    return 0;
 }
 
 /* The file's standard opset, in a list of our own. The loader has checked that there is one. */
@@ -212,12 +259,13 @@ int nn_draft_open(struct nn_draft *draft, const void *data, size_t size, struct 
     if (r < 0)
         return r;
     if (draft->model.ir_version < LEAST_IR) {
-        drop_defaults(draft);
+        r = drop_defaults(draft, err);
+        if (r < 0)
+            return r;
         draft->model.has_ir_version = 1;
         draft->model.ir_version = LEAST_IR;
     }
-    find_tail(draft);
-    return 0;
+    return find_tail(draft, err);
 }
 
 int nn_draft_copy(struct nn_draft *draft, const struct nn_draft *from, struct nn_error *err)
@@ -388,21 +436,51 @@ int nn_draft_pack(struct nn_draft *draft, void **ret_data, size_t *ret_size,
     return nn_onnx_pack(&draft->model, ret_data, ret_size, err);
 }
 
-/* Which of the outputs it is, which it becomes if it is none. */
-static int give(struct nn_draft *draft, const ProtobufCBinaryData *name, size_t *ret_index,
-                struct nn_error *err)
+/* A value to be an output: one that is, or one of `extra`. */
+struct given {
+    ProtobufCBinaryData name;
+    size_t output; /* SIZE_MAX: it is none yet */
+    size_t extra;
+};
+
+/* By name, outputs first. */
+static int order_of_given(const void *a, const void *b)
 {
-    for (size_t i = 0; i < draft->outputs.count; i++) {
-        Onnx__ValueInfoProto *output = draft->outputs.items[i];
-        if (nn_onnx_same_bytes(&output->name, name)) {
-            *ret_index = i;
-            return 0;
+    const struct given *x = a, *y = b;
+    int order = order_of_names(&x->name, &y->name);
+    return order ? order : (x->output > y->output) - (x->output < y->output);
+}
+
+/* Which of the outputs each is, which it becomes if it is none. */
+static int give(struct nn_draft *draft, const ProtobufCBinaryData *extra, size_t count,
+                size_t *ret_index, struct nn_error *err)
+{
+    const size_t outputs = draft->outputs.count;
+    struct given *given = calloc(outputs + count + 1, sizeof *given);
+    if (!given)
+        return nn_error_set(err, -ENOMEM, "no memory to rewrite the model");
+    for (size_t i = 0; i < outputs; i++)
+        given[i] =
+            (struct given){((Onnx__ValueInfoProto *)draft->outputs.items[i])->name, i, 0};
+    for (size_t i = 0; i < count; i++)
+        given[outputs + i] = (struct given){extra[i], SIZE_MAX, i};
+    qsort(given, outputs + count, sizeof *given, order_of_given);
+    bool room = true;
+    for (size_t i = 0; i < outputs + count && room; i++) {
+        struct given *g = &given[i];
+        if (g->output != SIZE_MAX)
+            continue;
+        if (i > 0 && nn_onnx_same_bytes(&g->name, &given[i - 1].name)) {
+            g->output = given[i - 1].output;
+        } else {
+            g->output = draft->outputs.count;
+            room = nn_draft_push(draft, &draft->outputs,
+                                 nn_onnx_make_value(&draft->pool, &g->name));
         }
+        ret_index[g->extra] = g->output;
     }
-    *ret_index = draft->outputs.count;
-    return nn_draft_push(draft, &draft->outputs, nn_onnx_make_value(&draft->pool, name))
-               ? 0
-               : nn_draft_no_memory(draft, err);
+    free(given);
+    return room ? 0 : nn_draft_no_memory(draft, err);
 }
 
 int nn_draft_plan(const struct nn_draft *draft, const ProtobufCBinaryData *extra, size_t count,
@@ -414,8 +492,8 @@ int nn_draft_plan(const struct nn_draft *draft, const ProtobufCBinaryData *extra
     void *data = NULL;
     size_t size = 0;
     int r = nn_draft_copy(&more, draft, err);
-    for (size_t i = 0; i < count && r == 0; i++)
-        r = give(&more, &extra[i], &ret_index[i], err);
+    if (r == 0)
+        r = give(&more, extra, count, ret_index, err);
     if (r == 0)
         r = nn_draft_pack(&more, &data, &size, err);
     nn_draft_finish(&more);

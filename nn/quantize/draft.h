@@ -41,6 +41,13 @@ int nn_draft_no_memory(const struct nn_draft *draft, struct nn_error *err);
 Onnx__NodeProto *nn_draft_node(const struct nn_draft *draft, size_t index);
 Onnx__TensorProto *nn_draft_initializer(const struct nn_draft *draft, size_t index);
 
+/* The initializers as they are now, by name, to be found there; the caller frees it. NULL: no
+ * memory. */
+struct nn_draft_index *nn_draft_index(const struct nn_draft *draft);
+/* NULL when none has the name. */
+const Onnx__TensorProto *nn_draft_find(const struct nn_draft_index *index,
+                                       const ProtobufCBinaryData *name);
+
 /* false: no memory, or item is NULL. */
 bool nn_draft_push(struct nn_draft *draft, struct nn_draft_list *list, void *item);
 
@@ -74,8 +81,8 @@ int nn_draft_sweep(struct nn_draft *draft, struct nn_error *err);
 int nn_draft_pack(struct nn_draft *draft, void **ret_data, size_t *ret_size,
                   struct nn_error *err);
 
-/* A plan that also gives `extra` values, none of them twice, as outputs; ret_index says as
- * which. `shapes` as nn_plan_options has them. */
+/* A plan that also gives `extra` values as outputs; ret_index says as which. `shapes` as
+ * nn_plan_options has them. */
 int nn_draft_plan(const struct nn_draft *draft, const ProtobufCBinaryData *extra, size_t count,
                   const struct nn_shape *shapes, size_t *ret_index, struct nn_plan **ret_plan,
                   struct nn_error *err);

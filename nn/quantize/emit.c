@@ -258,6 +258,20 @@ static int check_finite(const struct emitter *e, const struct nn_node *node,
     return 0;
 }
 
+/* Sums of integers are multiplied by their unit, which must be a number. */
+static int check_units(const struct emitter *e, const struct nn_node *node,
+                       const struct product *p, float input_scale)
+{
+    for (size_t c = 0; c < p->w.channels; c++)
+        if (!isfinite(input_scale * p->scales[c]))
+            return nn_error_set(e->err, -EINVAL,
+                                "node '%.80s' (%s): inputs in steps of %g times weights or a "
+                                "bias in steps of %g are beyond float32; keep it in float",
+                                node->name, node->op->name, (double)input_scale,
+                                (double)p->scales[c]);
+    return 0;
+}
+
 static int quantize_product(struct emitter *e, const struct nn_node *node, struct product *p)
 {
     const struct nn_quantize_weights *w = &p->w;
@@ -278,11 +292,14 @@ static int quantize_product(struct emitter *e, const struct nn_node *node, struc
         return r;
     fit_scales(p, input_scale, biases);
     nn_scale_weights(w->tensor->data, count, w->channels, w->inner, p->scales, p->weights);
+    r = check_units(e, node, p, input_scale);
+    if (r < 0)
+        return r;
     if (biases > 0)
         nn_quantize_add_shift(e->q, node, w, p->weights, p->scales, p->shift);
     for (int64_t i = 0; i < biases; i++) {
         float scale = input_scale * p->scales[(size_t)i % w->channels];
-        p->bias_scales[i] = scale < FLT_MIN ? FLT_MIN : scale;
+        p->bias_scales[i] = fmaxf(scale, FLT_MIN);
         double exact = ((const float *)w->bias->data)[i] - p->shift[i];
         double q = nearbyint(exact / p->bias_scales[i]);
         p->bias[i] = (int32_t)fmin(fmax(q, INT32_MIN), INT32_MAX);

@@ -101,30 +101,33 @@ static int prepare(struct nn_quantizer *q, const void *data, size_t size,
     return r < 0 ? r : reload(q, err);
 }
 
-static bool is_listed(const int *values, int count, int value)
-{
-    for (int i = 0; i < count; i++)
-        if (values[i] == value)
-            return true;
-    return false;
-}
-
 /* What a run shows: 8-bit values that no move makes, of which the ranges of all follow, and
  * what convolutions read besides. */
 static int *list_seen(struct nn_quantizer *q, int *ret_count)
 {
     const struct nn_model *model = q->model;
     int count = 0, *values = calloc((size_t)model->value_count + 1, sizeof *values);
-    for (int v = 0; values && v < model->value_count; v++) {
+    bool *listed = calloc((size_t)model->value_count + 1, sizeof *listed);
+    if (!values || !listed) {
+        free(values);
+        free(listed);
+        return NULL;
+    }
+    for (int v = 0; v < model->value_count; v++) {
         int producer = q->view.producer[v];
-        if (q->wanted[v] && (producer < 0 || q->role[producer] != NN_ROLE_MOVE))
+        listed[v] = q->wanted[v] && (producer < 0 || q->role[producer] != NN_ROLE_MOVE);
+        if (listed[v])
             values[count++] = v;
     }
     q->range_count = count;
-    for (int i = 0; values && i < model->node_count; i++)
-        if (q->role[i] == NN_ROLE_PRODUCT && model->nodes[i].op == &nn_op_conv &&
-            !is_listed(values, count, model->nodes[i].inputs[0]))
-            values[count++] = model->nodes[i].inputs[0];
+    for (int i = 0; i < model->node_count; i++) {
+        const struct nn_node *node = &model->nodes[i];
+        if (q->role[i] != NN_ROLE_PRODUCT || node->op != &nn_op_conv || listed[node->inputs[0]])
+            continue;
+        listed[node->inputs[0]] = true;
+        values[count++] = node->inputs[0];
+    }
+    free(listed);
     *ret_count = count;
     return values;
 }
@@ -264,6 +267,7 @@ static int open_layers(struct nn_quantizer *q, struct nn_watch *watch,
 {
     if (watch->session)
         return 0;
+    watch_close(watch); /* of a call that failed */
     int *values = calloc((size_t)q->layer_count + 1, sizeof *values);
     for (int i = 0; values && i < q->layer_count; i++)
         values[i] = q->model->nodes[q->layer_nodes[i]].outputs[0];

@@ -13,8 +13,11 @@
 
 struct raiser {
     struct nn_draft *draft;
-    const struct nn_shape *shapes;
+    const struct nn_shape *shapes; /* of the model's inputs */
     struct nn_error *err;
+    struct nn_draft_index *initializers; /* as they were before */
+    struct nn_shape *reads;              /* of what each Softmax and the like reads */
+    size_t index;                        /* of the node at hand */
 };
 
 static int refuse(const struct raiser *r, const Onnx__NodeProto *node, const char *why)
@@ -140,13 +143,7 @@ static int raise_softmax(const struct raiser *r, Onnx__NodeProto *node)
 {
     const Onnx__AttributeProto *given = nn_draft_attribute(node, "axis");
     int64_t axis = given ? given->i : 1;
-    struct nn_plan *plan = NULL;
-    size_t index = 0;
-    int result = nn_draft_plan(r->draft, &node->input[0], 1, r->shapes, &index, &plan, r->err);
-    if (result < 0)
-        return result;
-    const struct nn_shape shape = nn_plan_output(plan, index)->shape;
-    nn_plan_unref(plan);
+    const struct nn_shape shape = r->reads[r->index];
     int first = (int)(axis < 0 ? axis + shape.rank : axis);
     if (first < 0 || first >= shape.rank || nn_shape_extent(&shape, first + 1, shape.rank) != 1)
         return refuse(r, node, "before opset 13 it means all axes from one on");
@@ -157,24 +154,27 @@ static int raise_softmax(const struct raiser *r, Onnx__NodeProto *node)
                : nn_draft_no_memory(r->draft, r->err);
 }
 
-/* Whether the value is an initializer of numbers that are all 1 at least. */
-static bool enlarges(const struct nn_draft *draft, const ProtobufCBinaryData *value)
+/* Whether all are 1 at least. */
+static bool enlarge(const float *scales, int64_t count)
 {
-    for (size_t i = 0; i < draft->initializers.count; i++) {
-        const Onnx__TensorProto *proto = nn_draft_initializer(draft, i);
-        struct nn_pool pool;
-        struct nn_tensor scales;
-        if (!nn_onnx_same_bytes(&proto->name, value))
-            continue;
-        nn_pool_init(&pool, 1 << 16);
-        bool all = nn_onnx_tensor(proto, "scales", &pool, &scales, NULL) == 0 &&
-                   scales.type == NN_TYPE_FLOAT;
-        for (int64_t e = 0; all && e < nn_shape_count(&scales.shape); e++)
-            all = ((const float *)scales.data)[e] >= 1;
-        nn_pool_finish(&pool);
-        return all;
-    }
-    return false;
+    for (int64_t i = 0; i < count; i++)
+        if (!(scales[i] >= 1))
+            return false;
+    return true;
+}
+
+/* Whether the value is an initializer of such. */
+static bool enlarges(const struct raiser *r, const ProtobufCBinaryData *value)
+{
+    const Onnx__TensorProto *proto = nn_draft_find(r->initializers, value);
+    struct nn_pool pool;
+    struct nn_tensor scales;
+    nn_pool_init(&pool, 1 << 16);
+    bool all = proto && nn_onnx_tensor(proto, "scales", &pool, &scales, NULL) == 0 &&
+               scales.type == NN_TYPE_FLOAT &&
+               enlarge(scales.data, nn_shape_count(&scales.shape));
+    nn_pool_finish(&pool);
+    return all;
 }
 
 /* Scales become input 2, and what was understood is said: places are multiplied by the scale
@@ -184,15 +184,17 @@ static int raise_resize(const struct raiser *r, Onnx__NodeProto *node)
     struct nn_draft *draft = r->draft;
     const Onnx__AttributeProto *mode = nn_draft_attribute(node, "mode");
     const Onnx__AttributeProto *scales = nn_draft_attribute(node, "scales");
-    bool nearest = !mode || nn_onnx_bytes_are(&mode->s, "nearest");
+    bool nearest = !mode || nn_onnx_bytes_are(&mode->s, "nearest"), larger = false;
     int result = 0;
     if (scales) {
+        larger = enlarge(scales->floats, (int64_t)scales->n_floats);
         const struct nn_tensor list = {.type = NN_TYPE_FLOAT,
                                        .shape = {.rank = 1, .dim = {(int64_t)scales->n_floats}},
                                        .data = scales->floats};
         result = add_input(r, node, 2, "scales", &list);
         nn_draft_drop_attribute(node, "scales");
     } else if (node->n_input == 2) {
+        larger = enlarges(r, &node->input[1]);
         node->input[2] = node->input[1];
         node->n_input = 3;
     }
@@ -201,7 +203,7 @@ static int raise_resize(const struct raiser *r, Onnx__NodeProto *node)
     if (node->n_input != 3)
         return refuse(r, node, "it has no scales");
     node->input[1] = (ProtobufCBinaryData){0};
-    if (nearest && !enlarges(draft, &node->input[2]))
+    if (nearest && !larger)
         return refuse(r, node, "before opset 11 it does not say how it rounds");
     nn_onnx_set(&node->op_type, &node->has_op_type, "Resize");
     bool room =
@@ -239,28 +241,63 @@ static const struct spelling {
 
 enum { MOST_INPUTS = 4 };
 
-static int raise_node(const struct raiser *r, size_t index, Onnx__NodeProto **ret_node)
+/* How the node is spelled anew; NULL: it stays as it is. */
+static const struct spelling *find_spelling(const struct raiser *r, const Onnx__NodeProto *node)
 {
-    const Onnx__NodeProto *node = nn_draft_node(r->draft, index);
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        if (r->draft->opset < spellings[i].since &&
+            nn_onnx_bytes_are(&node->op_type, spellings[i].op))
+            return &spellings[i];
+    return NULL;
+}
+
+/* r->reads, by one plan for all of them. */
+static int find_reads(struct raiser *r)
+{
+    size_t count = r->draft->nodes.count, asked = 0;
+    struct nn_plan *plan = NULL;
+    ProtobufCBinaryData *names = calloc(count + 1, sizeof *names);
+    size_t *outputs = calloc(count + 1, sizeof *outputs);
+    size_t *nodes = calloc(count + 1, sizeof *nodes);
+    int result = names && outputs && nodes ? 0 : nn_draft_no_memory(r->draft, r->err);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        const Onnx__NodeProto *node = nn_draft_node(r->draft, i);
+        const struct spelling *spelling = find_spelling(r, node);
+        if (!spelling || spelling->change != raise_softmax)
+            continue;
+        names[asked] = node->input[0];
+        nodes[asked++] = i;
+    }
+    if (result == 0 && asked > 0)
+        result = nn_draft_plan(r->draft, names, asked, r->shapes, outputs, &plan, r->err);
+    for (size_t i = 0; i < asked && result == 0; i++)
+        r->reads[nodes[i]] = nn_plan_output(plan, outputs[i])->shape;
+    nn_plan_unref(plan);
+    free(names);
+    free(outputs);
+    free(nodes);
+    return result;
+}
+
+static int raise_node(const struct raiser *r, Onnx__NodeProto **ret_node)
+{
+    const Onnx__NodeProto *node = nn_draft_node(r->draft, r->index);
     for (size_t a = 0; a < node->n_attribute; a++)
         if (node->attribute[a]->has_g)
             return refuse(r, node, "it holds graphs of an older opset");
-    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
-        const struct spelling *s = &spellings[i];
-        if (r->draft->opset >= s->since || !nn_onnx_bytes_are(&node->op_type, s->op))
-            continue;
-        Onnx__NodeProto *copy = nn_draft_edit(r->draft, node, MOST_INPUTS);
-        if (!copy)
-            return nn_draft_no_memory(r->draft, r->err);
-        *ret_node = copy;
-        return s->change(r, copy);
-    }
-    return 0;
+    const struct spelling *spelling = find_spelling(r, node);
+    if (!spelling)
+        return 0;
+    Onnx__NodeProto *copy = nn_draft_edit(r->draft, node, MOST_INPUTS);
+    if (!copy)
+        return nn_draft_no_memory(r->draft, r->err);
+    *ret_node = copy;
+    return spelling->change(r, copy);
 }
 
 int nn_draft_raise(struct nn_draft *draft, const struct nn_shape *shapes, struct nn_error *err)
 {
-    const struct raiser r = {.draft = draft, .shapes = shapes, .err = err};
+    struct raiser r = {.draft = draft, .shapes = shapes, .err = err};
     if (draft->opset >= NN_DRAFT_OPSET)
         return 0;
     if (draft->opset < NN_DRAFT_OLDEST)
@@ -269,14 +306,19 @@ int nn_draft_raise(struct nn_draft *draft, const struct nn_shape *shapes, struct
                             draft->opset, NN_DRAFT_OPSET);
     size_t count = draft->nodes.count;
     Onnx__NodeProto **raised = calloc(count + 1, sizeof *raised);
-    int result = raised ? 0 : nn_error_set(err, -ENOMEM, "no memory to rewrite the model");
-    /* Shapes are asked of the model as it was, so nodes change places when all are made. */
-    for (size_t i = 0; i < count && result == 0; i++)
-        result = raise_node(&r, i, &raised[i]);
+    r.reads = calloc(count + 1, sizeof *r.reads);
+    r.initializers = nn_draft_index(draft);
+    int result =
+        raised && r.reads && r.initializers ? find_reads(&r) : nn_draft_no_memory(draft, err);
+    /* Nodes change places when all are made: none reads another's new spelling. */
+    for (; r.index < count && result == 0; r.index++)
+        result = raise_node(&r, &raised[r.index]);
     for (size_t i = 0; i < count && result == 0; i++)
         if (raised[i])
             draft->nodes.items[i] = raised[i];
     free(raised);
+    free(r.reads);
+    free(r.initializers);
     if (result == 0)
         draft->opset = NN_DRAFT_OPSET;
     return result;

@@ -768,6 +768,68 @@ START_TEST(names_that_are_taken_are_not_made_again)
 }
 END_TEST
 
+/* Each shape that raising asks for must not take a plan, nor each name a look at all others:
+ * a model of so many would keep a processor for an hour. */
+START_TEST(models_of_many_nodes_and_names_are_rewritten_at_once)
+{
+    enum { NODES = 4000, NAMES = 40000 };
+    char in[32] = "c", out[32], name[32];
+    struct onnx o = onnx_start(11);
+    onnx_input(&o, "x", 1, DIMS(1, 3, 2, 2));
+    add_conv(&o, "x", "c", 3, 1);
+    for (int i = 0; i < NODES; i++) {
+        snprintf(out, sizeof out, "s%d", i);
+        onnx_node(&o, "Softmax", in, out);
+        onnx_attribute_int(&o, "axis", 3);
+        strcpy(in, out);
+    }
+    onnx_node(&o, "Relu", in, "n_scale");
+    for (int i = 2; i < NAMES; i++) {
+        snprintf(name, sizeof name, "n_scale_%d", i);
+        onnx_floats(&o, name, DIMS(1), (float[]){1});
+    }
+    onnx_output(&o, "n_scale", 1, SCALAR);
+    struct onnx_bytes model = onnx_finish(&o), made = {0};
+    made = quantized(model, NULL);
+    char *scale = scale_name(&made, "x");
+    ck_assert_str_eq(scale, "x_scale_40000");
+    free(scale);
+    free(made.data);
+}
+END_TEST
+
+/* Of large weights that read zeros, beside small ones that read large numbers; and of a bias that
+ * is large beside both. */
+START_TEST(steps_that_floats_cannot_multiply_are_refused)
+{
+    static const struct {
+        float large, weight[2], bias;
+    } cases[] = {{1e20f, {1e25f, 1e-10f}, 3}, {1e-34f, {1, 1}, 1e30f}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(1, 2, 2, 2));
+        onnx_floats(&o, "w", DIMS(1, 2, 1, 1), cases[c].weight);
+        onnx_floats(&o, "b", DIMS(1), &cases[c].bias);
+        onnx_node(&o, "Conv", "x w b", "y");
+        onnx_output(&o, "y", 1, SCALAR);
+        struct onnx_bytes model = onnx_finish(&o);
+        struct nn_quantizer *q = open_quantizer(&model, 100, NULL);
+        float *x = nn_quantizer_input(q, 0)->data;
+        for (int i = 0; i < 8; i++)
+            x[i] = i < 4 ? 0 : cases[c].large;
+        struct nn_error err = {""};
+        void *data = NULL;
+        size_t size = 0;
+        ck_assert_msg(nn_quantizer_observe(q, &err) == 0, "%s", err.text);
+        ck_assert_int_eq(nn_quantizer_write(q, &data, &size, &err), -EINVAL);
+        ck_assert_msg(strstr(err.text, "node 'y' (Conv): inputs in steps of"), "%s", err.text);
+        ck_assert_ptr_null(data);
+        nn_quantizer_destroy(q);
+        free(model.data);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *ranges = tcase_create("ranges"), *graphs = tcase_create("graphs");
@@ -797,6 +859,8 @@ int main(void)
     tcase_add_test(graphs, layers_are_told_with_their_noise);
     tcase_add_test(graphs, every_kind_of_product_is_quantised);
     tcase_add_test(graphs, names_that_are_taken_are_not_made_again);
+    tcase_add_test(graphs, models_of_many_nodes_and_names_are_rewritten_at_once);
+    tcase_add_test(graphs, steps_that_floats_cannot_multiply_are_refused);
     TCase *cases[] = {ranges, graphs};
     return suite_run("nn/quantize", cases, 2);
 }
