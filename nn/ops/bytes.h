@@ -30,6 +30,12 @@ struct nn_byte_roles {
     bool planned;
 };
 
+/* Those of a row whose variant they are. */
+static inline const struct nn_byte_roles *nn_byte_roles_of(const struct nn_op_call *call)
+{
+    return call->op->variant;
+}
+
 /* The numbers of inputs that a QLinear operator and the planner's steps have. */
 #define NN_BYTE_QLINEAR                                                                        \
     .x = 0, .x_scale = 1, .x_zero = 2, .w = 3, .w_scale = 4, .w_zero = 5, .y_scale = 6,        \

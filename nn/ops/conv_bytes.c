@@ -49,11 +49,6 @@ struct conv {
     size_t planes_at, row_at, sums_at, line_at, results_at, packed_at, packed_sums_at;
 };
 
-static const struct nn_byte_roles *roles_of(const struct nn_op_call *call)
-{
-    return call->op->variant;
-}
-
 /* Whether maxima of 2×2 can be written. */
 static int check_pooled(const struct nn_op_call *call, const struct nn_spatial *s)
 {
@@ -66,7 +61,7 @@ static int check_pooled(const struct nn_op_call *call, const struct nn_spatial *
 
 static int infer(struct nn_op_call *call)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     struct nn_spatial_filters f;
     int r = nn_spatial_filters(call, roles->w, 4, &f);
     if (r == 0)
@@ -103,7 +98,7 @@ static int weight_at(const struct nn_op_call *call, const struct conv *c, int64_
                      int64_t in, int64_t element)
 {
     int64_t window = c->f.spatial.window_size;
-    return nn_byte_weight(call, roles_of(call),
+    return nn_byte_weight(call, nn_byte_roles_of(call),
                           (channel * c->f.in_channels + in) * window + element, channel);
 }
 
@@ -178,7 +173,7 @@ static int prepare_weights(struct nn_op_call *call, struct conv *c, size_t *work
         pack(call, c, packed, sums);
     c->packed = packed;
     c->sums = sums;
-    call->packed_inputs = 1u << roles_of(call)->w;
+    call->packed_inputs = 1u << nn_byte_roles_of(call)->w;
     return 0;
 }
 
@@ -247,7 +242,7 @@ static int prepare_depthwise(struct nn_op_call *call, struct conv *c)
 
 static int prepare(struct nn_op_call *call)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     struct conv *c = nn_op_alloc(call, sizeof *c);
     if (!c)
         return -ENOMEM;
@@ -467,7 +462,7 @@ static void run_depthwise(const struct run *run, int64_t channel, int64_t out)
 
 static int forward(struct nn_op_call *call)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     const struct conv *c = call->state;
     struct run run = {.call = call,
                       .c = c,
@@ -502,13 +497,13 @@ static int forward(struct nn_op_call *call)
 static bool conv_time(const struct nn_op_call *call, const int *in, int *out)
 {
     struct nn_spatial_filters f;
-    return nn_spatial_filters(call, roles_of(call)->w, 4, &f) == 0 &&
+    return nn_spatial_filters(call, nn_byte_roles_of(call)->w, 4, &f) == 0 &&
            (in[0] == 0 || !call->pooled) && nn_spatial_time(call, in, &f.spatial, out);
 }
 
 static double conv_macs(const struct nn_op_call *call)
 {
-    return nn_spatial_macs(call, roles_of(call)->w);
+    return nn_spatial_macs(call, nn_byte_roles_of(call)->w);
 }
 
 static const struct nn_attribute_rule rules[] = {NN_SPATIAL_FILTER_RULES, {0}};

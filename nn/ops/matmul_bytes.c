@@ -28,15 +28,10 @@ struct product {
     size_t rows_at, sums_at, results_at, packed_at, packed_sums_at; /* in the workspace */
 };
 
-static const struct nn_byte_roles *roles_of(const struct nn_op_call *call)
-{
-    return call->op->variant;
-}
-
 static int geometry(const struct nn_op_call *call, struct product *ret_product,
                     struct nn_shape *ret_shape)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     struct product p = {.transposed = roles->planned && nn_op_int(call, "transB", 0) != 0};
     int r = 0;
     if (p.transposed) {
@@ -61,7 +56,7 @@ static int geometry(const struct nn_op_call *call, struct product *ret_product,
 
 static int infer(struct nn_op_call *call)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     struct product p = {.parts = 1};
     int r = geometry(call, &p, &call->outputs[0].shape);
     if (r < 0)
@@ -98,7 +93,7 @@ static void pack_plain(const struct product *p, const uint8_t *w, uint8_t flip, 
 static void pack(const struct nn_op_call *call, const struct product *p, int64_t from,
                  int8_t *packed, int32_t *sums)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     uint8_t flip;
     if (nn_byte_is_plain(call, roles, &flip)) {
         pack_plain(p, (const uint8_t *)call->inputs[roles->w].data + from, flip, packed, sums);
@@ -150,7 +145,7 @@ static int prepare_weights(struct nn_op_call *call, struct product *p, size_t *w
         pack(call, p, 0, packed, sums);
     p->packed = packed;
     p->sums = sums;
-    call->packed_inputs = 1u << roles_of(call)->w;
+    call->packed_inputs = 1u << nn_byte_roles_of(call)->w;
     return 0;
 }
 
@@ -162,7 +157,7 @@ static bool has_several(const struct nn_op_call *call, int input)
 
 static int prepare(struct nn_op_call *call)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     struct product *p = nn_op_alloc(call, sizeof *p);
     struct nn_shape shape;
     if (!p)
@@ -217,8 +212,8 @@ static void copy_rows(const struct run *run, const uint8_t *x, int64_t rows)
 static void set_results(struct run *run, int64_t row)
 {
     run->results =
-        nn_byte_results_make(run->call, roles_of(run->call), run->sums, run->p->shape.n, row,
-                             workspace(run, run->p->results_at));
+        nn_byte_results_make(run->call, nn_byte_roles_of(run->call), run->sums, run->p->shape.n,
+                             row, workspace(run, run->p->results_at));
 }
 
 /* y = x · W for up to ROWS rows; `first` is the number of the first one. */
@@ -251,7 +246,7 @@ static void multiply(struct run *run, int64_t first, int64_t rows, char *y)
 
 static int forward(struct nn_op_call *call)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     const struct product *p = call->state;
     const struct nn_matmul *s = &p->shape;
     struct run run = {.call = call,
@@ -283,7 +278,7 @@ static int forward(struct nn_op_call *call)
 
 static bool product_time(const struct nn_op_call *call, const int *in, int *out)
 {
-    const struct nn_byte_roles *roles = roles_of(call);
+    const struct nn_byte_roles *roles = nn_byte_roles_of(call);
     if (has_several(call, roles->x_scale) || has_several(call, roles->x_zero))
         return false;
     return nn_matmul_time(call, roles->x, roles->w, in, out);
@@ -291,7 +286,7 @@ static bool product_time(const struct nn_op_call *call, const int *in, int *out)
 
 static double macs(const struct nn_op_call *call)
 {
-    const struct nn_shape *a = &call->inputs[roles_of(call)->x].shape;
+    const struct nn_shape *a = &call->inputs[nn_byte_roles_of(call)->x].shape;
     return (double)nn_shape_count(&call->outputs[0].shape) * (double)a->dim[a->rank - 1];
 }
 
