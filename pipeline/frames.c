@@ -48,31 +48,6 @@ static bool is_over(struct frames *frames)
 
 /* --- what the source says ----------------------------------------------------------------- */
 
-static void on_connected(void *user)
-{
-    (void)user;
-}
-
-static void on_audio(void *user, const char *name)
-{
-    (void)user, (void)name;
-}
-
-static void on_packet(void *user)
-{
-    (void)user;
-}
-
-static void on_format(void *user, const struct source_format *format)
-{
-    (void)user, (void)format;
-}
-
-static void on_coded(void *user, const struct coded_picture *picture)
-{
-    (void)user, (void)picture;
-}
-
 static bool on_picture(void *user, const struct source_picture *picture)
 {
     (void)user;
@@ -92,11 +67,6 @@ static void on_failed(void *user, enum stream_reason reason, const char *detail)
 }
 
 static const struct source_watch watch = {
-    .connected = on_connected,
-    .audio = on_audio,
-    .packet = on_packet,
-    .format = on_format,
-    .coded = on_coded,
     .picture = on_picture,
     .ended = on_ended,
     .failed = on_failed,

@@ -61,7 +61,8 @@ static GstPadProbeReturn on_packet(GstPad *pad, GstPadProbeInfo *info, gpointer 
 {
     (void)pad, (void)info;
     struct source_context *context = user;
-    context->watch->packet(context->watch_user);
+    if (context->watch->packet)
+        context->watch->packet(context->watch_user);
     return GST_PAD_PROBE_OK;
 }
 
@@ -111,12 +112,15 @@ static GstPadProbeReturn on_coded_caps(struct source_context *context, GstEvent 
         .width = width,
         .height = height,
     };
-    context->watch->format(context->watch_user, &format);
+    if (context->watch->format)
+        context->watch->format(context->watch_user, &format);
     return GST_PAD_PROBE_OK;
 }
 
 static void tell_coded(struct source_context *context, GstBuffer *buffer, bool key)
 {
+    if (!context->watch->coded)
+        return;
     /* Some parsers know no time but that of decoding. */
     GstClockTime pts =
         GST_BUFFER_PTS_IS_VALID(buffer) ? GST_BUFFER_PTS(buffer) : GST_BUFFER_DTS(buffer);
@@ -212,7 +216,7 @@ GstElement *source_element_add(struct source_context *context, const char *facto
 const struct media_codec *source_choose(struct source_context *context, const GstCaps *caps)
 {
     if (!media_is_video(caps)) {
-        if (media_is_audio(caps)) {
+        if (context->watch->audio && media_is_audio(caps)) {
             char name[40];
             media_codec_describe(caps, name, sizeof name);
             context->watch->audio(context->watch_user, name);

@@ -43,7 +43,8 @@ struct source_picture {
     int64_t decode_ns, decode_cpu_ns;
 };
 
-/* What a source tells its owner, from streaming threads. `user` is what options carried. */
+/* What a source tells its owner, from streaming threads. `user` is what options carried. NULL
+ * where nobody wants to know; picture, ended and failed are always there. */
 struct source_watch {
     /* The session stands (SDP accepted, file recognised): packets may be expected. */
     void (*connected)(void *user);

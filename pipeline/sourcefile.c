@@ -46,6 +46,7 @@ bool source_build_file(struct source_context *context, const struct source_optio
     g_object_set(reader, "fd", options->fd, "blocksize", 64 * 1024, NULL);
     g_signal_connect(demuxer, "pad-added", G_CALLBACK(on_pad_added), context);
     g_signal_connect(demuxer, "no-more-pads", G_CALLBACK(on_no_more_pads), context);
-    context->watch->connected(context->watch_user);
+    if (context->watch->connected)
+        context->watch->connected(context->watch_user);
     return gst_element_link(reader, demuxer);
 }

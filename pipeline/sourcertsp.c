@@ -20,7 +20,8 @@ static void on_sdp(GstElement *rtsp, gpointer sdp, gpointer user)
 {
     (void)rtsp, (void)sdp;
     struct source_context *context = user;
-    context->watch->connected(context->watch_user);
+    if (context->watch->connected)
+        context->watch->connected(context->watch_user);
 }
 
 /* rtspsrc follows redirections, to any host and with our user and password, and says nothing of

@@ -7,7 +7,8 @@ static GstPadProbeReturn on_rendered(GstPad *pad, GstPadProbeInfo *info, gpointe
     (void)pad, (void)info;
     struct source_context *context = user;
     static const struct source_picture picture = {.decode_ns = -1, .decode_cpu_ns = -1};
-    context->watch->packet(context->watch_user);
+    if (context->watch->packet)
+        context->watch->packet(context->watch_user);
     return context->watch->picture(context->watch_user, &picture) ? GST_PAD_PROBE_OK
                                                                   : GST_PAD_PROBE_DROP;
 }
@@ -49,8 +50,10 @@ bool source_build_scene(struct source_context *context, const struct source_opti
         source_pace(context, sync);
     const struct source_format format = {
         .codec = "scene", .width = uri->scene.width, .height = uri->scene.height};
-    context->watch->format(context->watch_user, &format);
-    context->watch->connected(context->watch_user);
+    if (context->watch->format)
+        context->watch->format(context->watch_user, &format);
+    if (context->watch->connected)
+        context->watch->connected(context->watch_user);
     return gst_element_link(scene, filter) && (!sync || gst_element_link(filter, sync)) &&
            source_expose(context, sync ? sync : filter);
 }

@@ -67,31 +67,6 @@ int warmup_init(struct record_error *err)
     return 0;
 }
 
-static void on_connected(void *user)
-{
-    (void)user;
-}
-
-static void on_audio(void *user, const char *name)
-{
-    (void)user, (void)name;
-}
-
-static void on_packet(void *user)
-{
-    (void)user;
-}
-
-static void on_format(void *user, const struct source_format *format)
-{
-    (void)user, (void)format;
-}
-
-static void on_coded(void *user, const struct coded_picture *picture)
-{
-    (void)user, (void)picture;
-}
-
 /* One clip: what came out of it, and the loop that waits for its end. */
 struct play {
     GMutex lock;
@@ -136,11 +111,6 @@ static void on_failed(void *user, enum stream_reason reason, const char *detail)
 }
 
 static const struct source_watch watch = {
-    .connected = on_connected,
-    .audio = on_audio,
-    .packet = on_packet,
-    .format = on_format,
-    .coded = on_coded,
     .picture = on_picture,
     .ended = on_ended,
     .failed = on_failed,
