@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "nn/session.h"
 #include "nn/tensorfile.h"
+#include "tests/file.h"
 
 enum { ROUNDS = 9, MAX_PATH = 4096, MAX_INPUTS = 16, PROMISE_MS = 150 };
 
@@ -47,24 +47,6 @@ static void keep_least(double *least, double since)
     *least = *least == 0 || took < *least ? took : *least;
 }
 
-static struct bytes read_file(const char *path)
-{
-    struct bytes b = {0};
-    struct stat st;
-    FILE *file = fopen(path, "rb");
-    if (file && fstat(fileno(file), &st) == 0 && S_ISREG(st.st_mode)) {
-        b.size = (size_t)st.st_size;
-        b.data = malloc(b.size + 1);
-        if (b.data && fread(b.data, 1, b.size, file) != b.size) {
-            free(b.data);
-            b.data = NULL;
-        }
-    }
-    if (file)
-        fclose(file);
-    return b;
-}
-
 /* The shapes of the test data beside the model, in the model's order. */
 static bool find_shapes(const struct nn_model *model, const char *folder,
                         struct nn_shape *shapes)
@@ -73,7 +55,8 @@ static bool find_shapes(const struct nn_model *model, const char *folder,
     for (size_t i = 0; i < inputs && inputs <= MAX_INPUTS; i++) {
         char path[MAX_PATH + 64];
         snprintf(path, sizeof path, "%s/test_data_set_0/input_%zu.pb", folder, i);
-        struct bytes b = read_file(path);
+        struct bytes b;
+        b.data = file_whole(path, &b.size);
         struct nn_tensor_file *file = NULL;
         if (b.data && nn_tensor_file_load(b.data, b.size, path, &file, NULL) == 0) {
             shapes[i] = nn_tensor_file_tensor(file)->shape;
@@ -139,7 +122,8 @@ static int measure(const struct bytes *file, const char *folder, struct figures 
 
 static void report(const char *path, const char *name, const char *folder)
 {
-    struct bytes file = read_file(path);
+    struct bytes file;
+    file.data = file_whole(path, &file.size);
     struct figures f = {0};
     struct nn_error err = {{0}};
     int r = 0;

@@ -29,6 +29,7 @@
 #include "nn/kernels/kernels.h"
 #include "nn/pages.h"
 #include "nn/session.h"
+#include "tests/file.h"
 
 struct side {
     struct nn_model *model;
@@ -180,30 +181,10 @@ static json_t *describe_floor(const struct side *s)
 
 /* The model. */
 
-static void *read_file(const char *path, size_t *ret_size)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return NULL;
-    char *data = NULL;
-    long size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
-    if (size > 0 && (size_t)size <= NN_MODEL_BYTES_MAX) {
-        data = must_have(malloc((size_t)size));
-        rewind(file);
-        if (fread(data, (size_t)size, 1, file) != 1) {
-            free(data);
-            data = NULL;
-        }
-    }
-    fclose(file);
-    *ret_size = (size_t)size;
-    return data;
-}
-
 static int prepare(struct side *s, const char *path, struct nn_error *err)
 {
     size_t size = 0;
-    void *data = read_file(path, &size);
+    void *data = file_whole(path, &size);
     if (!data)
         return nn_error_set(err, -EINVAL, "%s cannot be read", path);
     int r = nn_model_load(data, size, &s->model, err);

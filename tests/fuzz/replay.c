@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "tests/file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,21 +14,13 @@ static int count;
 
 static int replay_file(const char *path)
 {
-    FILE *file = fopen(path, "rb");
-    if (!file || fseek(file, 0, SEEK_END) != 0) {
-        perror(path);
+    size_t size;
+    uint8_t *data = file_whole(path, &size);
+    if (!data) {
+        fprintf(stderr, "%s cannot be read\n", path);
         return -1;
     }
-    long size = ftell(file);
-    rewind(file);
-    /* Exactly as large as the input, so that a sanitizer sees a read beyond it. */
-    uint8_t *data = malloc(size > 0 ? (size_t)size : 1);
-    if (!data || fread(data, 1, (size_t)size, file) != (size_t)size) {
-        perror(path);
-        return -1;
-    }
-    fclose(file);
-    LLVMFuzzerTestOneInput(data, (size_t)size);
+    LLVMFuzzerTestOneInput(data, size);
     free(data);
     printf("ok %d %s\n", ++count, strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
     return 0;

@@ -2,8 +2,8 @@
  * not a crash. The allocator of this program counts, and fails when told (allocator.h); with a
  * sanitizer, which has its own, the tests say so and skip. */
 #include <errno.h>
-#include <sys/stat.h>
 
+#include "tests/file.h"
 #include "tests/nn/allocator.h"
 #include "tests/nn/cnn_lstm.h"
 #include "tests/nn/packing.h"
@@ -11,13 +11,8 @@
 static struct onnx_bytes read_model(const char *path)
 {
     struct onnx_bytes bytes = {0};
-    struct stat st;
-    FILE *f = fopen(path, "rb");
-    ck_assert_msg(f && fstat(fileno(f), &st) == 0, "no %s", path);
-    bytes.size = (size_t)st.st_size;
-    bytes.data = malloc(bytes.size);
-    ck_assert_uint_eq(fread(bytes.data, 1, bytes.size, f), bytes.size);
-    fclose(f);
+    bytes.data = file_whole(path, &bytes.size);
+    ck_assert_msg(bytes.data != NULL, "no %s", path);
     return bytes;
 }
 

@@ -15,12 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "nn/onnx.h"
 #include "nn/op.h"
 #include "nn/session.h"
 #include "nn/tensorfile.h"
+#include "tests/file.h"
 #include "tests/nn/packing.h"
 
 enum { MAX_TENSORS = 32, MAX_PATH = 4096 };
@@ -36,24 +36,6 @@ struct data_set {
 };
 
 static int count, passed, refused, failed;
-
-static struct file read_file(const char *path)
-{
-    struct file f = {0};
-    FILE *stream = fopen(path, "rb");
-    struct stat st;
-    if (stream && fstat(fileno(stream), &st) == 0) {
-        f.size = (size_t)st.st_size;
-        f.bytes = malloc(f.size + 1);
-        if (f.bytes && fread(f.bytes, 1, f.size, stream) != f.size) {
-            free(f.bytes);
-            f.bytes = NULL;
-        }
-    }
-    if (stream)
-        fclose(stream);
-    return f;
-}
 
 static bool only_our_operators(const struct file *model)
 {
@@ -77,7 +59,8 @@ static int read_tensors(const char *directory, const char *kind, struct nn_tenso
     for (*count_read = 0; *count_read < MAX_TENSORS; ++*count_read) {
         char path[MAX_PATH + 64];
         snprintf(path, sizeof path, "%s/%s_%d.pb", directory, kind, *count_read);
-        struct file f = read_file(path);
+        struct file f;
+        f.bytes = file_whole(path, &f.size);
         if (!f.bytes)
             return 0;
         int r = nn_tensor_file_load(f.bytes, f.size, path, &files[*count_read], NULL);
@@ -339,7 +322,8 @@ static void walk(const char *directory, const char *name)
 {
     char path[MAX_PATH];
     snprintf(path, sizeof path, "%s/model.onnx", directory);
-    struct file model = read_file(path);
+    struct file model;
+    model.bytes = file_whole(path, &model.size);
     if (model.bytes && only_our_operators(&model)) {
         char why[512] = "";
         report(name, run_test(&model, directory, why, sizeof why), why);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "nn/packed_file.h"
+#include "tests/file.h"
 #include "tests/nn/net.h"
 #include "tests/nn/packing.h"
 
@@ -56,25 +57,13 @@ static struct nn_plan *direct_plan(const struct onnx_bytes *onnx)
     return plan;
 }
 
-static void *whole_file(const char *path, size_t *ret_size)
-{
-    FILE *file = fopen(path, "rb");
-    ck_assert_ptr_nonnull(file);
-    ck_assert_int_eq(fseek(file, 0, SEEK_END), 0);
-    *ret_size = (size_t)ftell(file);
-    rewind(file);
-    void *bytes = malloc(*ret_size);
-    ck_assert_uint_eq(fread(bytes, 1, *ret_size, file), *ret_size);
-    fclose(file);
-    return bytes;
-}
-
 START_TEST(a_stream_of_frames_gives_the_same_bits)
 {
     char path[4096];
     size_t size;
     snprintf(path, sizeof path, "%s/models/scene.onnx", getenv("VIGIL_SOURCE_ROOT"));
-    void *onnx = whole_file(path, &size);
+    void *onnx = file_whole(path, &size);
+    ck_assert_msg(onnx != NULL, "no %s", path);
     struct nn_model *model = NULL, *packed = NULL;
     struct nn_error err = {{0}};
     struct nn_plan_options options = {.time_axis = 1};

@@ -7,10 +7,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "nn/quantize/quantize.h"
 #include "nn/tensorfile.h"
+#include "tests/file.h"
 #include "tests/nn/allocator.h"
 #include "tests/nn/net.h"
 
@@ -59,23 +59,6 @@ struct subject {
 
 /* --- Finding them ----------------------------------------------------------------------- */
 
-static struct onnx_bytes read_file(const char *path)
-{
-    struct onnx_bytes bytes = {0};
-    struct stat st;
-    FILE *f = fopen(path, "rb");
-    if (!f || fstat(fileno(f), &st) < 0) {
-        if (f)
-            fclose(f);
-        return bytes;
-    }
-    bytes.size = (size_t)st.st_size;
-    bytes.data = malloc(bytes.size + 1);
-    ck_assert_uint_eq(fread(bytes.data, 1, bytes.size, f), bytes.size);
-    fclose(f);
-    return bytes;
-}
-
 /* The inputs of the first test data, whose shapes are those of the plan. */
 static void read_inputs(struct subject *s, const struct nn_model *model, const char *folder)
 {
@@ -84,7 +67,8 @@ static void read_inputs(struct subject *s, const struct nn_model *model, const c
     for (int i = 0; i < s->inputs; i++) {
         char path[2 * MAX_PATH];
         snprintf(path, sizeof path, "%s/test_data_set_0/input_%d.pb", folder, i);
-        struct onnx_bytes b = read_file(path);
+        struct onnx_bytes b = {0};
+        b.data = file_whole(path, &b.size);
         if (b.data)
             ck_assert_int_eq(nn_tensor_file_load(b.data, b.size, path, &s->given[i], NULL), 0);
         free(b.data);
@@ -111,7 +95,8 @@ static bool open_subject(struct subject *s, int index)
         ck_assert_int_eq(system(path), 0);
         snprintf(path, sizeof path, "%s/%s.onnx", folder, s->name);
     }
-    s->file = s->name ? read_file(path) : (struct onnx_bytes){0};
+    if (s->name)
+        s->file.data = file_whole(path, &s->file.size);
     if (index >= MODELS && s->file.data) {
         unlink(path);
         rmdir(folder);

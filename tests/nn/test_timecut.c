@@ -1,25 +1,20 @@
 /* Streaming by the time cut against whole runs: the same numbers, whatever the graph. */
 #include <errno.h>
 #include <math.h>
-#include <sys/stat.h>
 
 #include "nn/plan_parts.h"
 #include "nn/planner.h"
+#include "tests/file.h"
 #include "tests/nn/net.h"
 
 static struct nn_model *load_file(const char *path)
 {
-    FILE *f = fopen(path, "rb");
-    struct stat st;
-    if (!f)
-        return NULL;
-    ck_assert_int_eq(fstat(fileno(f), &st), 0);
-    void *bytes = malloc((size_t)st.st_size);
-    ck_assert_uint_eq(fread(bytes, 1, (size_t)st.st_size, f), (size_t)st.st_size);
-    fclose(f);
+    size_t size;
+    void *bytes = file_whole(path, &size);
+    ck_assert_msg(bytes != NULL, "no %s", path);
     struct nn_model *model = NULL;
     struct nn_error err = {{0}};
-    int r = nn_model_load(bytes, (size_t)st.st_size, &model, &err);
+    int r = nn_model_load(bytes, size, &model, &err);
     free(bytes);
     ck_assert_msg(r == 0, "%s: %s", path, err.text);
     return model;
@@ -150,7 +145,6 @@ START_TEST(streaming_equals_whole_windows_for_cnn_and_recurrent_models)
         return;
     }
     struct nn_model *model = load_file(path);
-    ck_assert_ptr_nonnull(model);
     struct nn_shape shape = nn_model_input(model, 0)->shape;
     shape.dim[0] = 1;
     struct net net = plan_timed(model, 1, &shape, NN_KERNELS_BEST);
@@ -167,7 +161,6 @@ START_TEST(streaming_equals_whole_windows_for_the_scene_model)
     char path[4096];
     snprintf(path, sizeof path, "%s/models/scene.onnx", root ? root : ".");
     struct nn_model *model = load_file(path);
-    ck_assert_msg(model != NULL, "no %s", path);
     /* The CNN that looks at single frames; what looks at changes runs per window. */
     compare_model(model, 3);
 }

@@ -6,30 +6,15 @@
 #include <dirent.h>
 #include <sanitizer/asan_interface.h> /* poisons nothing where there is no such sanitizer */
 #include <string.h>
-#include <sys/stat.h>
 
 #include "nn/tensorfile.h"
+#include "tests/file.h"
 #include "tests/nn/net.h"
 #include "tests/nn/packing.h"
 
 enum { MAX_PATH = 4096, ENDS = 4096, BETWEEN = 257, MAX_CUT_BYTES = 64 << 20 };
 
 static const char *seeds; /* NULL: not given */
-
-static struct onnx_bytes read_file(const char *path)
-{
-    struct onnx_bytes bytes = {0};
-    struct stat st;
-    FILE *f = fopen(path, "rb");
-    if (f && fstat(fileno(f), &st) == 0) {
-        bytes.size = (size_t)st.st_size;
-        bytes.data = malloc(bytes.size + 1);
-        ck_assert_uint_eq(fread(bytes.data, 1, bytes.size, f), bytes.size);
-    }
-    if (f)
-        fclose(f);
-    return bytes;
-}
 
 /* Calls `check` with each length below the whole one, on a copy whose bytes beyond may not be read
  * where a sanitizer looks. */
@@ -161,7 +146,8 @@ static void cut_packed(const struct onnx_bytes *onnx, const char *name)
 
 static void cut_model(const char *path, const char *name)
 {
-    struct onnx_bytes onnx = read_file(path);
+    struct onnx_bytes onnx = {0};
+    onnx.data = file_whole(path, &onnx.size);
     if (!onnx.data)
         return;
     cut(onnx.data, onnx.size, name, check_onnx);
@@ -198,7 +184,9 @@ static void visit_tensor(const char *folder, const char *name)
 {
     char path[MAX_PATH + 256];
     snprintf(path, sizeof path, "%s/%s", folder, name);
-    struct onnx_bytes tensor = read_file(path);
+    struct onnx_bytes tensor = {0};
+    tensor.data = file_whole(path, &tensor.size);
+    ck_assert_ptr_nonnull(tensor.data);
     cut(tensor.data, tensor.size, name, check_tensor);
     free(tensor.data);
 }

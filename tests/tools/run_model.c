@@ -3,32 +3,14 @@
  *     run_model MODEL.onnx INPUT.pb [reference]
  *
  * Output 0 as float32 on stdout, without anything around it; the shape on stderr. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nn/session.h"
 #include "nn/tensorfile.h"
-
-static void *read_file(const char *path, size_t *ret_size)
-{
-    FILE *file = fopen(path, "rb");
-    void *data = NULL;
-    if (file && fseek(file, 0, SEEK_END) == 0) {
-        *ret_size = (size_t)ftell(file);
-        rewind(file);
-        data = malloc(*ret_size + 1);
-        if (data && fread(data, 1, *ret_size, file) != *ret_size) {
-            free(data);
-            data = NULL;
-        }
-    }
-    if (file)
-        fclose(file);
-    if (!data)
-        perror(path);
-    return data;
-}
+#include "tests/file.h"
 
 static int run(struct nn_model *model, const struct nn_tensor *input,
                enum nn_kernel_choice kernels, struct nn_error *err)
@@ -66,9 +48,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: run_model MODEL.onnx INPUT.pb [reference]\n");
         return 2;
     }
-    void *model_data = read_file(argv[1], &model_size);
-    void *input_data = read_file(argv[2], &input_size);
-    int r = model_data && input_data ? 0 : -1;
+    void *model_data = file_whole(argv[1], &model_size);
+    void *input_data = file_whole(argv[2], &input_size);
+    int r = 0;
+    if (!model_data || !input_data)
+        r = nn_error_set(&err, -EINVAL, "%s cannot be read", argv[model_data ? 2 : 1]);
     if (r == 0)
         r = nn_model_load(model_data, model_size, &model, &err);
     if (r == 0)
