@@ -10,30 +10,47 @@
 #include "nn/kernels/kernels.h"
 #include "tests/suite.h"
 
-/* n floats that end at an inaccessible page: one read too many is a crash. */
+/* Memory that ends at an inaccessible page: one read or write too many is a crash. */
+static inline void *guarded_memory(size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE),
+           pages = (bytes + page - 1) / page * page + page;
+    char *memory =
+        mmap(NULL, pages + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(memory, MAP_FAILED);
+    ck_assert_int_eq(mprotect(memory + pages, page, PROT_NONE), 0);
+    return memory + pages - bytes;
+}
+
+static inline void release_memory(void *p, size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE),
+           pages = (bytes + page - 1) / page * page + page;
+    munmap((char *)p + bytes - pages, pages + page);
+}
+
+/* n floats of such memory. */
 static inline float *guarded(size_t n)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t bytes = (n * sizeof(float) + page - 1) / page * page + page;
-    char *memory =
-        mmap(NULL, bytes + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ck_assert_ptr_ne(memory, MAP_FAILED);
-    ck_assert_int_eq(mprotect(memory + bytes, page, PROT_NONE), 0);
-    return (float *)(memory + bytes) - n;
+    return guarded_memory(n * sizeof(float));
 }
 
 static inline void release(float *p, size_t n)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t bytes = (n * sizeof(float) + page - 1) / page * page + page;
-    munmap((char *)(p + n) - bytes, bytes + page);
+    release_memory(p, n * sizeof(float));
 }
 
-/* -1..1, the same numbers in every run. */
-static inline float next_random(uint32_t *state)
+/* 24 bits, the same in every run. */
+static inline uint32_t next_bits(uint32_t *state)
 {
     *state = *state * 1664525u + 1013904223u;
-    return (float)(*state >> 8) / 8388608.0f - 1.0f;
+    return *state >> 8;
+}
+
+/* -1..1 */
+static inline float next_random(uint32_t *state)
+{
+    return (float)next_bits(state) / 8388608.0f - 1.0f;
 }
 
 static inline float *guarded_random(size_t n, uint32_t seed)

@@ -114,6 +114,19 @@ static inline void net_expect_refused(struct onnx *builder, int code, const char
     ck_assert_msg(!strchr(err.text, '\n'), "over one line: %s", err.text);
 }
 
+/* Numbers of 24 bits that are the same everywhere. */
+static inline uint32_t net_next(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 8;
+}
+
+/* low..high */
+static inline int64_t net_pick(uint32_t *state, int64_t low, int64_t high)
+{
+    return low + (int64_t)(net_next(state) % (uint32_t)(high - low + 1));
+}
+
 /* Numbers in -1..1 that are the same everywhere. */
 static inline float net_random(uint32_t *state)
 {

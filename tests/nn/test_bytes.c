@@ -3,44 +3,16 @@
  * memory ends. */
 #include <math.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "nn/kernels/bytes.h"
-#include "nn/kernels/kernels.h"
-#include "tests/suite.h"
-
-/* Memory that ends at an inaccessible page: one read or write too many is a crash. */
-static void *guarded(size_t bytes)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE),
-           pages = (bytes + page - 1) / page * page + page;
-    char *memory =
-        mmap(NULL, pages + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    ck_assert_ptr_ne(memory, MAP_FAILED);
-    ck_assert_int_eq(mprotect(memory + pages, page, PROT_NONE), 0);
-    return memory + pages - bytes;
-}
-
-static void release(void *p, size_t bytes)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE),
-           pages = (bytes + page - 1) / page * page + page;
-    munmap((char *)p + bytes - pages, pages + page);
-}
-
-static uint32_t next(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return *state >> 8;
-}
+#include "tests/nn/kernel_arrays.h"
 
 /* Bytes of all values, the extremes among them often. */
 static void *guarded_bytes(size_t bytes, uint32_t seed)
 {
-    uint8_t *p = guarded(bytes);
+    uint8_t *p = guarded_memory(bytes);
     for (size_t i = 0; i < bytes; i++) {
-        uint32_t random = next(&seed);
+        uint32_t random = next_bits(&seed);
         p[i] = random % 4 ? (uint8_t)random : (uint8_t)(127 + random / 4 % 3 * 64);
     }
     return p;
@@ -50,18 +22,10 @@ static float *guarded_floats(size_t n, uint32_t seed, float size)
 {
     static const float edges[] = {0.5f,   -0.5f,    1.5f,      2.5f, 1e30f,
                                   -1e30f, INFINITY, -INFINITY, NAN};
-    float *p = guarded(n * sizeof *p);
+    float *p = guarded(n);
     for (size_t i = 0; i < n; i++)
-        p[i] = next(&seed) % 8 ? ((float)next(&seed) / 8388608.0f - 1.0f) * size
-                               : edges[next(&seed) % 9];
+        p[i] = next_bits(&seed) % 8 ? next_random(&seed) * size : edges[next_bits(&seed) % 9];
     return p;
-}
-
-static const struct nn_byte_kernels *table(int loop)
-{
-    const struct nn_kernels *k = nn_kernels_at((size_t)loop);
-    ck_assert_ptr_nonnull(k);
-    return k->bytes;
 }
 
 static const struct nn_byte_kernels *scalar(void)
@@ -79,7 +43,7 @@ static void check_same(const char *what, const void *got, const void *want, size
 
 START_TEST(tiles_give_the_sums_of_scalar)
 {
-    const struct nn_byte_kernels *k = table(_i);
+    const struct nn_byte_kernels *k = table(_i)->bytes;
     enum { REACH = 40 };
     static const size_t tap_counts[] = {0, 1, 2, 9, 36};
     const size_t rows = k->tile_rows, own = scalar()->tile_rows;
@@ -88,13 +52,14 @@ START_TEST(tiles_give_the_sums_of_scalar)
         int32_t offset[36];
         uint32_t seed = 3;
         for (size_t t = 0; t < taps; t++)
-            offset[t] = (int32_t)(next(&seed) % (REACH + 1));
+            offset[t] = (int32_t)(next_bits(&seed) % (REACH + 1));
         if (taps > 0)
             offset[taps - 1] = REACH;
-        int8_t *weight = guarded_bytes(bytes, 1), *one = guarded(taps * own * 4);
+        int8_t *weight = guarded_bytes(bytes, 1), *one = guarded_memory(taps * own * 4);
         for (size_t n = 0; n <= 2 * k->tile_width + 3; n++) {
             uint8_t *x = guarded_bytes((n + REACH) * 4, (uint32_t)n);
-            int32_t *y = guarded(rows * n * sizeof *y), *want = guarded(own * n * sizeof *y);
+            int32_t *y = guarded_memory(rows * n * sizeof *y),
+                    *want = guarded_memory(own * n * sizeof *y);
             struct nn_byte_tile t = {y, n, x, offset, weight, taps, n};
             k->tile(&t);
             for (size_t r = 0; r < rows; r++) { /* row r as the first row of scalar's */
@@ -105,19 +70,19 @@ START_TEST(tiles_give_the_sums_of_scalar)
                 scalar()->tile(&s);
                 check_same("tile", y + r * n, want, n * sizeof *y);
             }
-            release(x, (n + REACH) * 4);
-            release(y, rows * n * sizeof *y);
-            release(want, own * n * sizeof *y);
+            release_memory(x, (n + REACH) * 4);
+            release_memory(y, rows * n * sizeof *y);
+            release_memory(want, own * n * sizeof *y);
         }
-        release(weight, bytes);
-        release(one, taps * own * 4);
+        release_memory(weight, bytes);
+        release_memory(one, taps * own * 4);
     }
 }
 END_TEST
 
 START_TEST(panels_give_the_sums_of_scalar)
 {
-    const struct nn_byte_kernels *k = table(_i);
+    const struct nn_byte_kernels *k = table(_i)->bytes;
     static const size_t columns[] = {1, 7, 16, 17, 33, 48, 63, 64}, quads[] = {0, 1, 5, 64};
     for (size_t c = 0; c < 8; c++) {
         for (size_t q = 0; q < 4; q++) {
@@ -127,17 +92,17 @@ START_TEST(panels_give_the_sums_of_scalar)
                 size_t outputs = rows * columns[c] * sizeof(int32_t);
                 int8_t *weight = guarded_bytes(weights, 5);
                 uint8_t *x = guarded_bytes(inputs, 6);
-                int32_t *y = guarded(outputs), *want = guarded(outputs);
+                int32_t *y = guarded_memory(outputs), *want = guarded_memory(outputs);
                 struct nn_byte_panel p = {y,      columns[c], x,        quads[q] * 4,
                                           weight, rows,       quads[q], columns[c]};
                 k->panel(&p);
                 p.y = want;
                 scalar()->panel(&p);
                 check_same("panel", y, want, outputs);
-                release(weight, weights);
-                release(x, inputs);
-                release(y, outputs);
-                release(want, outputs);
+                release_memory(weight, weights);
+                release_memory(x, inputs);
+                release_memory(y, outputs);
+                release_memory(want, outputs);
             }
         }
     }
@@ -146,7 +111,7 @@ END_TEST
 
 START_TEST(depthwise_windows_give_the_sums_of_scalar)
 {
-    const struct nn_byte_kernels *k = table(_i);
+    const struct nn_byte_kernels *k = table(_i)->bytes;
     static const size_t rows[] = {1, 3, 4, 9}, lines[] = {1, 3, 4, 5};
     for (size_t c = 0; c < 4 * 4 * 2 * 2 * 40; c++) {
         size_t n = 1 + c / 64, stride = 1 + c % 2, quads = 1 + c / 2 % 2;
@@ -162,7 +127,7 @@ START_TEST(depthwise_windows_give_the_sums_of_scalar)
         size_t outputs = d.rows * n * sizeof(int32_t), weights = d.lines * quads * 4;
         int8_t *weight = guarded_bytes(weights, 8);
         uint8_t *x = guarded_bytes(inputs, 9);
-        int32_t *y = guarded(outputs), *want = guarded(outputs);
+        int32_t *y = guarded_memory(outputs), *want = guarded_memory(outputs);
         d.weight = weight;
         d.x = x;
         d.y = y;
@@ -170,17 +135,17 @@ START_TEST(depthwise_windows_give_the_sums_of_scalar)
         d.y = want;
         scalar()->depthwise(&d);
         check_same("depthwise", y, want, outputs);
-        release(weight, weights);
-        release(x, inputs);
-        release(y, outputs);
-        release(want, outputs);
+        release_memory(weight, weights);
+        release_memory(x, inputs);
+        release_memory(y, outputs);
+        release_memory(want, outputs);
     }
 }
 END_TEST
 
 START_TEST(sums_end_as_scalar_ends_them)
 {
-    const struct nn_byte_kernels *k = table(_i);
+    const struct nn_byte_kernels *k = table(_i)->bytes;
     for (size_t n = 0; n < 150; n++) {
         for (int way = 0; way < 4; way++) {
             size_t list = way % 2 ? n : 1;
@@ -188,8 +153,8 @@ START_TEST(sums_end_as_scalar_ends_them)
             int32_t *start = guarded_bytes(list * sizeof *start, 12);
             float *scale = guarded_floats(list, 13 + (uint32_t)n, 1e-7f);
             float *shift = guarded_floats(list, 14 + (uint32_t)n, 100);
-            uint8_t *y = guarded(n), *want = guarded(n);
-            float *f = guarded(n * sizeof *f), *want_f = guarded(n * sizeof *f);
+            uint8_t *y = guarded_memory(n), *want = guarded_memory(n);
+            float *f = guarded(n), *want_f = guarded(n);
             struct nn_byte_end e = {.sum = sum,
                                     .n = n,
                                     .each = way % 2,
@@ -207,14 +172,14 @@ START_TEST(sums_end_as_scalar_ends_them)
             for (size_t i = 0; i < n; i++) /* a NaN has many bit patterns */
                 f[i] = isnan(f[i]) && isnan(want_f[i]) ? want_f[i] : f[i];
             check_same("end_floats", f, want_f, n * sizeof *f);
-            release(sum, n * sizeof *sum);
-            release(start, list * sizeof *start);
-            release(scale, list * sizeof *scale);
-            release(shift, list * sizeof *shift);
-            release(y, n);
-            release(want, n);
-            release(f, n * sizeof *f);
-            release(want_f, n * sizeof *f);
+            release_memory(sum, n * sizeof *sum);
+            release_memory(start, list * sizeof *start);
+            release_memory(scale, list * sizeof *scale);
+            release_memory(shift, list * sizeof *shift);
+            release_memory(y, n);
+            release_memory(want, n);
+            release(f, n);
+            release(want_f, n);
         }
     }
 }
@@ -222,10 +187,10 @@ END_TEST
 
 START_TEST(bytes_move_as_scalar_moves_them)
 {
-    const struct nn_byte_kernels *k = table(_i);
+    const struct nn_byte_kernels *k = table(_i)->bytes;
     for (size_t n = 0; n < 150; n++) {
         const uint8_t flip = n % 2 ? 128 : 0;
-        uint8_t *x[4], *y = guarded(4 * n), *want = guarded(4 * n);
+        uint8_t *x[4], *y = guarded_memory(4 * n), *want = guarded_memory(4 * n);
         for (uint32_t i = 0; i < 4; i++)
             x[i] = guarded_bytes(n, 20 + i);
         k->copy(y, 0, x[0], 0, flip, 1, n);
@@ -249,17 +214,17 @@ START_TEST(bytes_move_as_scalar_moves_them)
         k->max_2x2(y, x[0], x[1], flip, n / 2);
         scalar()->max_2x2(want, x[0], x[1], flip, n / 2);
         check_same("max_2x2", y, want, n / 2);
-        float *f = guarded(n * sizeof *f), *want_f = guarded(n * sizeof *f);
+        float *f = guarded(n), *want_f = guarded(n);
         k->dequantize(f, x[0], flip, 37, 0.3f, n);
         scalar()->dequantize(want_f, x[0], flip, 37, 0.3f, n);
         check_same("dequantize", f, want_f, n * sizeof *f);
-        release(f, n * sizeof *f);
-        release(want_f, n * sizeof *f);
+        release(f, n);
+        release(want_f, n);
         f = guarded_floats(n, 30, 40);
         k->quantize(y, f, 0.25f, -100, 155, 100, n);
         scalar()->quantize(want, f, 0.25f, -100, 155, 100, n);
         check_same("quantize", y, want, n);
-        release(f, n * sizeof *f);
+        release(f, n);
         struct nn_byte_add s = {.a = x[0],
                                 .b = x[1],
                                 .n = n,
@@ -273,9 +238,9 @@ START_TEST(bytes_move_as_scalar_moves_them)
         scalar()->add(want, &s);
         check_same("add", y, want, n);
         for (int i = 0; i < 4; i++)
-            release(x[i], n);
-        release(y, 4 * n);
-        release(want, 4 * n);
+            release_memory(x[i], n);
+        release_memory(y, 4 * n);
+        release_memory(want, 4 * n);
     }
 }
 END_TEST

@@ -1,7 +1,7 @@
 /* CenterCropPad, element by element. */
 #include <errno.h>
 
-#include "tests/nn/windows.h"
+#include "tests/nn/net.h"
 
 /* The element of the input that is element `at` of the output along one axis; -1: none. */
 static int64_t origin(int64_t in, int64_t out, int64_t at)
@@ -14,11 +14,11 @@ START_TEST(random_shapes_keep_their_middle)
 {
     uint32_t seed = (uint32_t)_i + 1;
     for (int n = 0; n < 50; n++) {
-        int rank = (int)windows_draw(&seed, 1, 4);
+        int rank = (int)net_pick(&seed, 1, 4);
         struct onnx_dims in = {.rank = rank}, out = {.rank = rank};
         for (int d = 0; d < rank; d++) {
-            in.dim[d] = windows_draw(&seed, 1, 7);
-            out.dim[d] = windows_draw(&seed, 0, 7);
+            in.dim[d] = net_pick(&seed, 1, 7);
+            out.dim[d] = net_pick(&seed, 0, 7);
         }
         struct onnx o = onnx_start(18);
         onnx_input(&o, "x", 5, in);

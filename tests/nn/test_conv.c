@@ -82,12 +82,12 @@ START_TEST(random_convolutions_equal_their_definition)
     for (int n = 0; n < 60; n++) {
         struct conv c = {
             .w = windows_random(&seed, 14, false),
-            .batch = windows_draw(&seed, 1, 2),
-            .groups = windows_draw(&seed, 1, 3),
-            .in = windows_draw(&seed, 1, 5),
-            .out = windows_draw(&seed, 1, 11),
-            .bias = windows_draw(&seed, 0, 1),
-            .constant = windows_draw(&seed, 0, 3) > 0,
+            .batch = net_pick(&seed, 1, 2),
+            .groups = net_pick(&seed, 1, 3),
+            .in = net_pick(&seed, 1, 5),
+            .out = net_pick(&seed, 1, 11),
+            .bias = net_pick(&seed, 0, 1),
+            .constant = net_pick(&seed, 0, 3) > 0,
         };
         check_conv(&c, n % 4 == 0 ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST);
     }

@@ -29,29 +29,29 @@ static struct transpose draw(uint32_t *seed)
                                         "VALID", "SAME_UPPER", "SAME_LOWER"};
     for (;;) {
         struct transpose t = {
-            .axes = (int)windows_draw(seed, 1, 3),
-            .batch = windows_draw(seed, 1, 2),
-            .groups = windows_draw(seed, 1, 3),
-            .in_channels = windows_draw(seed, 1, 5),
-            .out_channels = windows_draw(seed, 1, 11),
-            .auto_pad = modes[windows_draw(seed, 0, 5)],
-            .shape = windows_draw(seed, 0, 3) == 0,
-            .bias = windows_draw(seed, 0, 1),
-            .constant = windows_draw(seed, 0, 3) > 0,
+            .axes = (int)net_pick(seed, 1, 3),
+            .batch = net_pick(seed, 1, 2),
+            .groups = net_pick(seed, 1, 3),
+            .in_channels = net_pick(seed, 1, 5),
+            .out_channels = net_pick(seed, 1, 11),
+            .auto_pad = modes[net_pick(seed, 0, 5)],
+            .shape = net_pick(seed, 0, 3) == 0,
+            .bias = net_pick(seed, 0, 1),
+            .constant = net_pick(seed, 0, 3) > 0,
         };
         bool pads = !t.auto_pad || strcmp(t.auto_pad, "NOTSET") == 0, fits = true;
         bool same = t.auto_pad && strncmp(t.auto_pad, "SAME", 4) == 0;
         for (int i = 0; i < t.axes; i++) {
-            t.in[i] = windows_draw(seed, 1, t.axes == 3 ? 4 : 9);
-            t.kernel[i] = windows_draw(seed, 1, 4);
-            t.stride[i] = windows_draw(seed, 1, 4);
-            t.dilation[i] = windows_draw(seed, 1, 3);
-            t.extra[i] = windows_draw(seed, 0, 1);
-            t.before[i] = pads ? windows_draw(seed, 0, 3) : 0;
-            t.after[i] = pads ? windows_draw(seed, 0, 3) : 0;
+            t.in[i] = net_pick(seed, 1, t.axes == 3 ? 4 : 9);
+            t.kernel[i] = net_pick(seed, 1, 4);
+            t.stride[i] = net_pick(seed, 1, 4);
+            t.dilation[i] = net_pick(seed, 1, 3);
+            t.extra[i] = net_pick(seed, 0, 1);
+            t.before[i] = pads ? net_pick(seed, 0, 3) : 0;
+            t.after[i] = pads ? net_pick(seed, 0, 3) : 0;
             int64_t full = t.stride[i] * (t.in[i] - 1) + t.extra[i] +
                            (t.kernel[i] - 1) * t.dilation[i] + 1;
-            t.out[i] = t.shape ? windows_draw(seed, 1, full + 2) : full;
+            t.out[i] = t.shape ? net_pick(seed, 1, full + 2) : full;
             if (t.shape)
                 split(&t, i, full - t.out[i]);
             else if (same)

@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "tests/nn/net.h"
-#include "tests/nn/windows.h"
 
 enum { MAX_TERMS = 4 };
 
@@ -83,21 +82,21 @@ START_TEST(random_equations_agree_with_their_definition)
 {
     uint32_t seed = (uint32_t)_i + 1;
     for (int n = 0; n < 150; n++) {
-        struct sum s = {.terms = (int)windows_draw(&seed, 1, MAX_TERMS)};
+        struct sum s = {.terms = (int)net_pick(&seed, 1, MAX_TERMS)};
         char equation[64] = "";
         for (int t = 0; t < s.terms; t++) {
-            int rank = (int)windows_draw(&seed, 0, 4);
+            int rank = (int)net_pick(&seed, 0, 4);
             for (int d = 0; d < rank; d++)
-                s.term[t][d] = (char)('a' + windows_draw(&seed, 0, 5));
+                s.term[t][d] = (char)('a' + net_pick(&seed, 0, 5));
             for (int d = 0; d < rank; d++)
                 s.extent[s.term[t][d] - 'a'] = 1;
         }
         for (int letter = 0; letter < 26; letter++)
             if (s.extent[letter])
-                s.extent[letter] = windows_draw(&seed, 1, 4);
+                s.extent[letter] = net_pick(&seed, 1, 4);
         for (int letter = 5, length = 0; letter >= 0; letter--)
-            if (s.extent[letter] && windows_draw(&seed, 0, 1)) {
-                int at = (int)windows_draw(&seed, 0, length);
+            if (s.extent[letter] && net_pick(&seed, 0, 1)) {
+                int at = (int)net_pick(&seed, 0, length);
                 memmove(s.output + at + 1, s.output + at, (size_t)(length++ - at));
                 s.output[at] = (char)('a' + letter);
             }

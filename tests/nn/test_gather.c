@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "tests/nn/net.h"
-#include "tests/nn/windows.h"
 
 /* Row-major place of an index. */
 static int64_t place_of(struct onnx_dims dims, const int64_t *index)
@@ -43,16 +42,16 @@ struct elements {
 
 static struct elements random_elements(uint32_t *seed)
 {
-    struct elements e = {.data.rank = (int)windows_draw(seed, 1, 4)};
-    e.axis = (int)windows_draw(seed, 0, e.data.rank - 1);
+    struct elements e = {.data.rank = (int)net_pick(seed, 1, 4)};
+    e.axis = (int)net_pick(seed, 0, e.data.rank - 1);
     e.indices.rank = e.data.rank;
     for (int d = 0; d < e.data.rank; d++) {
-        e.data.dim[d] = windows_draw(seed, 1, 4);
-        e.indices.dim[d] = windows_draw(seed, 1, d == e.axis ? 4 : e.data.dim[d]);
+        e.data.dim[d] = net_pick(seed, 1, 4);
+        e.indices.dim[d] = net_pick(seed, 1, d == e.axis ? 4 : e.data.dim[d]);
     }
     int64_t extent = e.data.dim[e.axis];
     for (size_t i = 0; i < onnx_dims_count(e.indices); i++)
-        e.index[i] = windows_draw(seed, -extent, extent - 1);
+        e.index[i] = net_pick(seed, -extent, extent - 1);
     net_fill(e.values, 400, *seed);
     net_fill(e.updates, 400, *seed + 1);
     return e;
@@ -182,15 +181,15 @@ START_TEST(slices_are_gathered_as_defined)
 {
     uint32_t seed = 9;
     for (int n = 0; n < 300; n++) {
-        struct onnx_dims data = {.rank = (int)windows_draw(&seed, 1, 4)};
-        int batch = (int)windows_draw(&seed, 0, data.rank - 1);
-        int depth = (int)windows_draw(&seed, 1, data.rank - batch);
+        struct onnx_dims data = {.rank = (int)net_pick(&seed, 1, 4)};
+        int batch = (int)net_pick(&seed, 0, data.rank - 1);
+        int depth = (int)net_pick(&seed, 1, data.rank - batch);
         for (int d = 0; d < data.rank; d++)
-            data.dim[d] = windows_draw(&seed, 1, 4);
+            data.dim[d] = net_pick(&seed, 1, 4);
         /* Batch dimensions, one more of 1 to 3, and the row. */
         struct onnx_dims indices = {.rank = batch + 2}, out = {0};
         memcpy(indices.dim, data.dim, (size_t)batch * sizeof *data.dim);
-        indices.dim[batch] = windows_draw(&seed, 1, 3);
+        indices.dim[batch] = net_pick(&seed, 1, 3);
         indices.dim[batch + 1] = depth;
         for (int d = 0; d <= batch; d++)
             out.dim[out.rank++] = indices.dim[d];
@@ -200,7 +199,7 @@ START_TEST(slices_are_gathered_as_defined)
         float values[256];
         for (size_t i = 0; i < onnx_dims_count(indices); i++) {
             int64_t extent = data.dim[batch + (int)(i % (size_t)depth)];
-            index[i] = windows_draw(&seed, -extent, extent - 1);
+            index[i] = net_pick(&seed, -extent, extent - 1);
         }
         net_fill(values, 256, seed);
         struct onnx o = onnx_start(13);

@@ -133,16 +133,16 @@ START_TEST(random_grids_equal_their_definition)
     uint32_t seed = (uint32_t)_i + 1;
     for (int n = 0; n < 60; n++) {
         struct grid g = {
-            .axes = (int)windows_draw(&seed, 1, 3),
-            .batch = windows_draw(&seed, 1, 2),
-            .channels = windows_draw(&seed, 1, 3),
-            .mode = modes[windows_draw(&seed, 0, 2)],
-            .padding = paddings[windows_draw(&seed, 0, 2)],
-            .align = windows_draw(&seed, 0, 1),
+            .axes = (int)net_pick(&seed, 1, 3),
+            .batch = net_pick(&seed, 1, 2),
+            .channels = net_pick(&seed, 1, 3),
+            .mode = modes[net_pick(&seed, 0, 2)],
+            .padding = paddings[net_pick(&seed, 0, 2)],
+            .align = net_pick(&seed, 0, 1),
         };
         for (int a = 0; a < 3; a++) {
-            g.in[a] = windows_draw(&seed, 1, 7);
-            g.out[a] = windows_draw(&seed, 1, g.axes == 3 ? 9 : 24); /* beyond one block */
+            g.in[a] = net_pick(&seed, 1, 7);
+            g.out[a] = net_pick(&seed, 1, g.axes == 3 ? 9 : 24); /* beyond one block */
         }
         check(&g, n % 4 == 0 ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST);
     }

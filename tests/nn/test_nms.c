@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "tests/nn/windows.h"
+#include "tests/nn/net.h"
 
 enum { BATCH = 2, CLASSES = 3, COUNT = 40 };
 
@@ -89,19 +89,19 @@ START_TEST(random_boxes_are_suppressed_as_defined_in_run_after_run)
     int smallest = BATCH * CLASSES * COUNT, largest = 0;
     for (int n = 0; n < 20; n++) {
         struct suppression s = {
-            .by_center = windows_draw(&seed, 0, 1),
-            .most = windows_draw(&seed, -1, 50),
-            .iou = (float)windows_draw(&seed, 0, 90) / 97,
-            .score = (float)windows_draw(&seed, -100, 100) / 100,
-            .inputs = (int)windows_draw(&seed, 2, 5),
+            .by_center = net_pick(&seed, 0, 1),
+            .most = net_pick(&seed, -1, 50),
+            .iou = (float)net_pick(&seed, 0, 90) / 97,
+            .score = (float)net_pick(&seed, -100, 100) / 100,
+            .inputs = (int)net_pick(&seed, 2, 5),
         };
         struct net net = make(&s, n % 4 ? NN_KERNELS_BEST : NN_KERNELS_REFERENCE);
         for (int run = 0; run < 3; run++) {
             float boxes[BATCH * COUNT * 4], scores[BATCH * CLASSES * COUNT];
             for (int i = 0; i < BATCH * COUNT * 4; i++)
-                boxes[i] = (float)windows_draw(&seed, i % 4 < 2 ? 0 : 1, 30);
+                boxes[i] = (float)net_pick(&seed, i % 4 < 2 ? 0 : 1, 30);
             for (int i = 0; i < BATCH * CLASSES * COUNT; i++)
-                scores[i] = (float)windows_draw(&seed, -20, 20) / 20; /* many are equal */
+                scores[i] = (float)net_pick(&seed, -20, 20) / 20; /* many are equal */
             int64_t want[3 * BATCH * CLASSES * COUNT];
             int count = expect(&s, boxes, scores, want);
             net_set(&net, 0, boxes);
@@ -129,9 +129,9 @@ START_TEST(boxes_and_scores_that_are_no_numbers_do_no_harm)
     for (int run = 0; run < 50; run++) {
         float boxes[BATCH * COUNT * 4], scores[BATCH * CLASSES * COUNT];
         for (int i = 0; i < BATCH * COUNT * 4; i++)
-            boxes[i] = odd[windows_draw(&seed, 0, 6)];
+            boxes[i] = odd[net_pick(&seed, 0, 6)];
         for (int i = 0; i < BATCH * CLASSES * COUNT; i++)
-            scores[i] = odd[windows_draw(&seed, 0, 6)];
+            scores[i] = odd[net_pick(&seed, 0, 6)];
         net_set(&net, 0, boxes);
         net_set(&net, 1, scores);
         net_run(&net);

@@ -79,9 +79,9 @@ START_TEST(random_max_pooling_equals_its_definition)
     uint32_t seed = (uint32_t)_i + 1;
     for (int n = 0; n < 80; n++) {
         struct pool p = {.w = windows_random(&seed, 40, true),
-                         .batch = windows_draw(&seed, 1, 2),
-                         .channels = windows_draw(&seed, 1, 3),
-                         .columns = windows_draw(&seed, 0, 1)};
+                         .batch = net_pick(&seed, 1, 2),
+                         .channels = net_pick(&seed, 1, 3),
+                         .columns = net_pick(&seed, 0, 1)};
         check_max(&p, n % 4 == 0 ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST, n % 2);
     }
 }
@@ -134,9 +134,9 @@ START_TEST(random_average_pooling_equals_its_definition)
     uint32_t seed = (uint32_t)_i + 1;
     for (int n = 0; n < 80; n++) {
         struct pool p = {.w = windows_random(&seed, 40, true),
-                         .batch = windows_draw(&seed, 1, 2),
-                         .channels = windows_draw(&seed, 1, 3),
-                         .count_padding = windows_draw(&seed, 0, 1)};
+                         .batch = net_pick(&seed, 1, 2),
+                         .channels = net_pick(&seed, 1, 3),
+                         .count_padding = net_pick(&seed, 0, 1)};
         struct net net =
             make(&p, "AveragePool", "y", n % 4 == 0 ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST);
         const struct nn_tensor *x = nn_session_input(net.session, 0);
@@ -167,9 +167,9 @@ START_TEST(random_lp_pooling_equals_its_definition)
     uint32_t seed = (uint32_t)_i + 1;
     for (int n = 0; n < 40; n++) {
         struct pool p = {.w = windows_random(&seed, 30, true),
-                         .batch = windows_draw(&seed, 1, 2),
-                         .channels = windows_draw(&seed, 1, 3),
-                         .p = (int)windows_draw(&seed, 1, 4)};
+                         .batch = net_pick(&seed, 1, 2),
+                         .channels = net_pick(&seed, 1, 3),
+                         .p = (int)net_pick(&seed, 1, 4)};
         struct net net =
             make(&p, "LpPool", "y", n % 4 == 0 ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST);
         const struct nn_tensor *x = nn_session_input(net.session, 0);
@@ -215,7 +215,7 @@ START_TEST(bytes_are_pooled_like_floats)
             float *x = nn_session_input(nets[0].session, 0)->data;
             uint8_t *bytes = nn_session_input(nets[1].session, 0)->data;
             for (size_t i = 0; i < onnx_dims_count(dims); i++) {
-                bytes[i] = (uint8_t)windows_draw(&seed, 0, 255);
+                bytes[i] = (uint8_t)net_pick(&seed, 0, 255);
                 x[i] = type == 2 ? bytes[i] : (int8_t)bytes[i];
             }
             net_run(&nets[0]);

@@ -7,17 +7,6 @@
 
 enum { MOST = 1 << 14 };
 
-static uint32_t next(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return *state >> 8;
-}
-
-static int64_t pick(uint32_t *state, int64_t low, int64_t high)
-{
-    return low + (int64_t)(next(state) % (uint32_t)(high - low + 1));
-}
-
 /* Scale and zero point NAMEs and NAMEz. */
 static void add_step(struct onnx *b, const char *name, enum nn_type type, float scale, int zero)
 {
@@ -51,9 +40,9 @@ static void add_weights(struct onnx *b, struct onnx_dims dims, int axis, uint32_
     static int8_t w[MOST];
     float scale[256];
     for (size_t i = 0; i < onnx_dims_count(dims); i++)
-        w[i] = (int8_t)pick(state, -127, 127);
+        w[i] = (int8_t)net_pick(state, -127, 127);
     for (int i = 0; i < 256; i++)
-        scale[i] = 0.002f * (float)pick(state, 1, 9);
+        scale[i] = 0.002f * (float)net_pick(state, 1, 9);
     onnx_initializer(b, onnx_tensor("w8", NN_TYPE_INT8, dims, w, onnx_dims_count(dims)));
     onnx_floats(b, "ws", DIMS(dims.dim[axis]), scale);
     onnx_node(b, "DequantizeLinear", "w8 ws", "w");
@@ -64,7 +53,7 @@ static void add_bias(struct onnx *b, int64_t channels, uint32_t *state)
 {
     float bias[256];
     for (int i = 0; i < 256; i++)
-        bias[i] = 0.01f * (float)pick(state, -300, 300);
+        bias[i] = 0.01f * (float)net_pick(state, -300, 300);
     onnx_floats(b, "bias", DIMS(channels), bias);
 }
 
@@ -72,9 +61,9 @@ static void add_bias(struct onnx *b, int64_t channels, uint32_t *state)
 static enum nn_type add_random_step(struct onnx *b, const char *name, float size,
                                     uint32_t *state)
 {
-    enum nn_type type = next(state) % 2 ? NN_TYPE_INT8 : NN_TYPE_UINT8;
+    enum nn_type type = net_next(state) % 2 ? NN_TYPE_INT8 : NN_TYPE_UINT8;
     add_step(b, name, type, size / 128,
-             (int)(type == NN_TYPE_INT8 ? pick(state, -40, 40) : pick(state, 90, 170)));
+             (int)(type == NN_TYPE_INT8 ? net_pick(state, -40, 40) : net_pick(state, 90, 170)));
     return type;
 }
 
@@ -138,7 +127,7 @@ static const char *const activations[] = {"",        "Relu",      "Clip", "Leaky
 /* An activation of `x`; the name of what it makes. */
 static const char *add_activation(struct onnx *b, const char *x, uint32_t *state)
 {
-    const char *type = activations[next(state) % 7];
+    const char *type = activations[net_next(state) % 7];
     char inputs[64];
     if (!*type)
         return x;
@@ -155,16 +144,17 @@ START_TEST(a_convolution_differs_by_at_most_one_step)
 {
     for (uint32_t seed = 1; seed <= 120; seed++) {
         uint32_t state = seed;
-        int64_t groups = pick(&state, 0, 2) ? 1 : pick(&state, 2, 5);
-        int64_t in = pick(&state, 1, 6), out = pick(&state, 1, 12), kernel = pick(&state, 1, 3);
-        bool depthwise = next(&state) % 4 == 0, pooled = next(&state) % 3 == 0;
-        bool floats = next(&state) % 5 == 0;
+        int64_t groups = net_pick(&state, 0, 2) ? 1 : net_pick(&state, 2, 5);
+        int64_t in = net_pick(&state, 1, 6), out = net_pick(&state, 1, 12),
+                kernel = net_pick(&state, 1, 3);
+        bool depthwise = net_next(&state) % 4 == 0, pooled = net_next(&state) % 3 == 0;
+        bool floats = net_next(&state) % 5 == 0;
         if (depthwise) {
             groups = 6;
             in = out = 1;
         }
         struct onnx b = onnx_start(14);
-        int64_t height = pick(&state, 6, 14), width = pick(&state, 6, 20);
+        int64_t height = net_pick(&state, 6, 14), width = net_pick(&state, 6, 20);
         onnx_input(&b, "x", NN_TYPE_FLOAT, DIMS(1, groups * in, height, width));
         add_random_step(&b, "a", 1, &state);
         enum nn_type type = add_random_step(&b, "y", 3, &state);
@@ -172,13 +162,13 @@ START_TEST(a_convolution_differs_by_at_most_one_step)
         add_bias(&b, groups * out, &state);
         add_q(&b, "x", "a", "xq");
         add_dq(&b, "xq", "a", "xd");
-        onnx_node(&b, "Conv", next(&state) % 3 ? "xd w bias" : "xd w", "c");
+        onnx_node(&b, "Conv", net_next(&state) % 3 ? "xd w bias" : "xd w", "c");
         onnx_attribute_int(&b, "group", groups);
         onnx_attribute_ints(&b, "pads", 4,
-                            (int64_t[]){pick(&state, 0, 1), pick(&state, 0, 1),
-                                        pick(&state, 0, 1), pick(&state, 0, 1)});
+                            (int64_t[]){net_pick(&state, 0, 1), net_pick(&state, 0, 1),
+                                        net_pick(&state, 0, 1), net_pick(&state, 0, 1)});
         onnx_attribute_ints(&b, "strides", 2,
-                            next(&state) % 3 ? (int64_t[]){1, 1} : (int64_t[]){2, 2});
+                            net_next(&state) % 3 ? (int64_t[]){1, 1} : (int64_t[]){2, 2});
         const char *y = add_activation(&b, "c", &state);
         if (floats) {
             onnx_node(&b, "Identity", y, "out");
@@ -204,8 +194,9 @@ START_TEST(a_dense_layer_differs_by_at_most_one_step)
 {
     for (uint32_t seed = 1; seed <= 120; seed++) {
         uint32_t state = seed;
-        int64_t m = pick(&state, 1, 5), k = pick(&state, 1, 90), n = pick(&state, 1, 100);
-        bool gemm = next(&state) % 2, transposed = gemm && next(&state) % 2;
+        int64_t m = net_pick(&state, 1, 5), k = net_pick(&state, 1, 90),
+                n = net_pick(&state, 1, 100);
+        bool gemm = net_next(&state) % 2, transposed = gemm && net_next(&state) % 2;
         struct onnx b = onnx_start(14);
         onnx_input(&b, "x", NN_TYPE_FLOAT, DIMS(m, k));
         add_random_step(&b, "a", 1, &state);
@@ -276,17 +267,18 @@ START_TEST(bytes_are_moved_exactly_and_their_steps_meet)
         onnx_node(&b, "MaxPool", "cd", "p");
         onnx_attribute_ints(&b, "kernel_shape", 2, (int64_t[]){3, 3});
         onnx_attribute_ints(&b, "pads", 4, (int64_t[]){1, 1, 1, 1});
-        onnx_attribute_ints(&b, "strides", 2, (int64_t[]){pick(&state, 1, 2), 1});
+        onnx_attribute_ints(&b, "strides", 2, (int64_t[]){net_pick(&state, 1, 2), 1});
         onnx_floats(&b, "scales", DIMS(4), (float[]){1, 1, 2, 2});
         onnx_node(&b, "Resize", "p - scales", "r");
         onnx_attribute_text(&b, "mode", "nearest");
         static const char *const modes[] = {"constant", "edge", "reflect"};
         static const char *const pad_inputs[] = {"r pads", "r pads nothing", "r pads one"};
-        onnx_ints(&b, "pads", DIMS(8), (int64_t[]){0, 0, 2, 1, 0, 0, 0, pick(&state, -2, 3)});
+        onnx_ints(&b, "pads", DIMS(8),
+                  (int64_t[]){0, 0, 2, 1, 0, 0, 0, net_pick(&state, -2, 3)});
         onnx_floats(&b, "nothing", SCALAR, (float[]){0});
         onnx_floats(&b, "one", SCALAR, (float[]){0.01f});
         onnx_node(&b, "Pad", pad_inputs[seed % 3], "padded");
-        onnx_attribute_text(&b, "mode", modes[next(&state) % 3]);
+        onnx_attribute_text(&b, "mode", modes[net_next(&state) % 3]);
         onnx_node(&b, "Transpose", "padded", "t");
         onnx_attribute_ints(&b, "perm", 4, (int64_t[]){0, 2, 3, 1});
         onnx_node(&b, "Flatten", "t", "f");
@@ -357,7 +349,7 @@ START_TEST(weights_that_do_not_fit_the_pattern_are_floats)
         add_dq(&b, "xq", "a", "xd");
         float scale[8];
         for (int i = 0; i < 64; i++)
-            wide[i] = (int16_t)pick(&state, -99, 99);
+            wide[i] = (int16_t)net_pick(&state, -99, 99);
         for (int i = 0; i < 8; i++)
             scale[i] = 0.01f * (float)(i + 1);
         if (way == 1) /* scales of the rows */

@@ -5,21 +5,10 @@
 
 #include "tests/nn/net.h"
 
-static uint32_t next(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return *state >> 8;
-}
-
-static int64_t pick(uint32_t *state, int64_t low, int64_t high)
-{
-    return low + (int64_t)(next(state) % (uint32_t)(high - low + 1));
-}
-
 static void fill_bytes(uint8_t *bytes, size_t count, uint32_t *state)
 {
     for (size_t i = 0; i < count; i++)
-        bytes[i] = (uint8_t)next(state);
+        bytes[i] = (uint8_t)net_next(state);
 }
 
 static int number(enum nn_type type, const uint8_t *bytes, int64_t i)
@@ -29,7 +18,7 @@ static int number(enum nn_type type, const uint8_t *bytes, int64_t i)
 
 static enum nn_type pick_type(uint32_t *state)
 {
-    return next(state) % 2 ? NN_TYPE_INT8 : NN_TYPE_UINT8;
+    return net_next(state) % 2 ? NN_TYPE_INT8 : NN_TYPE_UINT8;
 }
 
 static void bytes_initializer(struct onnx *b, const char *name, enum nn_type type,
@@ -117,27 +106,27 @@ static int64_t sum_at(const struct shape *s, const uint8_t *x, const uint8_t *w,
 static struct shape random_shape(uint32_t *state)
 {
     struct shape s = {
-        .batch = pick(state, 1, 2),
-        .groups = pick(state, 0, 3) ? 1 : pick(state, 2, 6),
-        .in = pick(state, 1, 9),
-        .out = pick(state, 1, 10),
-        .height = pick(state, 6, 20),
-        .width = pick(state, 6, 37),
-        .kernel_h = pick(state, 1, 5),
-        .kernel_w = pick(state, 1, 5),
-        .stride = pick(state, 1, 3),
-        .dilation = pick(state, 0, 3) ? 1 : 2,
+        .batch = net_pick(state, 1, 2),
+        .groups = net_pick(state, 0, 3) ? 1 : net_pick(state, 2, 6),
+        .in = net_pick(state, 1, 9),
+        .out = net_pick(state, 1, 10),
+        .height = net_pick(state, 6, 20),
+        .width = net_pick(state, 6, 37),
+        .kernel_h = net_pick(state, 1, 5),
+        .kernel_w = net_pick(state, 1, 5),
+        .stride = net_pick(state, 1, 3),
+        .dilation = net_pick(state, 0, 3) ? 1 : 2,
         .x = pick_type(state),
         .w = pick_type(state),
         .y = pick_type(state),
-        .per_channel = next(state) % 2,
-        .runtime = next(state) % 4 == 0,
+        .per_channel = net_next(state) % 2,
+        .runtime = net_next(state) % 4 == 0,
     };
-    if (next(state) % 3 == 0) /* depthwise */
+    if (net_next(state) % 3 == 0) /* depthwise */
         s = (struct shape){.batch = s.batch,
-                           .groups = pick(state, 2, 9),
+                           .groups = net_pick(state, 2, 9),
                            .in = 1,
-                           .out = pick(state, 1, 2),
+                           .out = net_pick(state, 1, 2),
                            .height = s.height,
                            .width = s.width,
                            .kernel_h = s.kernel_h,
@@ -150,18 +139,18 @@ static struct shape random_shape(uint32_t *state)
                            .per_channel = s.per_channel};
     s.dilation = s.kernel_h > 3 || s.kernel_w > 3 ? 1 : s.dilation;
     for (int i = 0; i < 4; i++)
-        s.pads[i] = pick(state, 0, 2);
+        s.pads[i] = net_pick(state, 0, 2);
     s.x_zero =
-        (int)pick(state, s.x == NN_TYPE_INT8 ? -128 : 0, s.x == NN_TYPE_INT8 ? 127 : 255);
+        (int)net_pick(state, s.x == NN_TYPE_INT8 ? -128 : 0, s.x == NN_TYPE_INT8 ? 127 : 255);
     s.y_zero =
-        (int)pick(state, s.y == NN_TYPE_INT8 ? -100 : 0, s.y == NN_TYPE_INT8 ? 100 : 255);
-    int way = (int)pick(state, 0, 2);
+        (int)net_pick(state, s.y == NN_TYPE_INT8 ? -100 : 0, s.y == NN_TYPE_INT8 ? 100 : 255);
+    int way = (int)net_pick(state, 0, 2);
     for (int i = 0; i < 64; i++)
         s.w_zero[i] = way == 0 || s.in * s.groups * s.out == s.groups
                           ? (s.w == NN_TYPE_INT8 ? 0 : 128)
                       : way == 1 ? (s.w == NN_TYPE_INT8 ? -128 : 255)
-                                 : (int)pick(state, s.w == NN_TYPE_INT8 ? -128 : 0,
-                                             s.w == NN_TYPE_INT8 ? 127 : 255);
+                                 : (int)net_pick(state, s.w == NN_TYPE_INT8 ? -128 : 0,
+                                                 s.w == NN_TYPE_INT8 ? 127 : 255);
     return s;
 }
 
@@ -236,7 +225,7 @@ START_TEST(a_quantised_convolution_is_the_rounded_one)
         uint8_t y_zero = (uint8_t)s.y_zero;
         for (int i = 0; i < 64; i++) {
             w_scale[i] = 0.004f * (float)(1 + i % 5);
-            bias[i] = (int32_t)pick(&state, -20000, 20000);
+            bias[i] = (int32_t)net_pick(&state, -20000, 20000);
         }
         fill_bytes(x, MOST, &state);
         fill_bytes(w, MOST, &state);
@@ -274,10 +263,11 @@ START_TEST(products_of_integers_are_exact)
     static int32_t y[MOST];
     uint32_t state = 9;
     for (int round = 0; round < 150; round++) {
-        int64_t m = pick(&state, 1, 40), k = pick(&state, 1, 70), n = pick(&state, 1, 150);
+        int64_t m = net_pick(&state, 1, 40), k = net_pick(&state, 1, 70),
+                n = net_pick(&state, 1, 150);
         enum nn_type at = pick_type(&state), wt = pick_type(&state);
-        bool rows = next(&state) % 2, columns = next(&state) % 2,
-             runtime = next(&state) % 3 == 0;
+        bool rows = net_next(&state) % 2, columns = net_next(&state) % 2,
+             runtime = net_next(&state) % 3 == 0;
         int64_t batch = runtime ? 3 : 1;
         uint8_t az[64], wz[256];
         fill_bytes(a, MOST, &state);

@@ -151,12 +151,6 @@ END_TEST
 
 enum { SIDE = 12, PIXELS = 3 * SIDE * SIDE };
 
-static float noise(uint32_t *state)
-{
-    *state = *state * 1664525u + 1013904223u;
-    return (float)(int32_t)*state * 0x1p-31f;
-}
-
 static void add_noise(struct onnx *o, const char *name, struct onnx_dims dims, float scale)
 {
     size_t count = onnx_dims_count(dims);
@@ -164,7 +158,7 @@ static void add_noise(struct onnx *o, const char *name, struct onnx_dims dims, f
     uint32_t state = (uint32_t)strlen(name) * 2654435761u + (uint8_t)name[0];
     ck_assert_ptr_nonnull(values);
     for (size_t i = 0; i < count; i++)
-        values[i] = scale * noise(&state);
+        values[i] = scale * net_random(&state);
     onnx_floats(o, name, dims, values);
     free(values);
 }
@@ -225,7 +219,7 @@ static void observe(struct nn_quantizer *q, int samples)
     for (int s = 0; s < samples; s++) {
         const struct nn_tensor *x = nn_quantizer_input(q, 0);
         for (int64_t i = 0; i < nn_shape_count(&x->shape); i++)
-            ((float *)x->data)[i] = noise(&state);
+            ((float *)x->data)[i] = net_random(&state);
         ck_assert_msg(nn_quantizer_observe(q, &err) == 0, "%s", err.text);
     }
 }
@@ -293,7 +287,7 @@ static float difference(const struct onnx_bytes *a, const struct onnx_bytes *b)
     float x[PIXELS], most = 0;
     uint32_t state = 77;
     for (int i = 0; i < PIXELS; i++)
-        x[i] = noise(&state);
+        x[i] = net_random(&state);
     net_set(&one, 0, x);
     net_set(&other, 0, x);
     net_run(&one);

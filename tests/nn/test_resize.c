@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "tests/nn/windows.h"
+#include "tests/nn/net.h"
 
 enum { MAX_RANK = 4, MAX_FLOATS = 16384 };
 
@@ -167,24 +167,24 @@ static struct resize draw(uint32_t *seed)
                                             "ceil"};
     static const float scales[] = {1, 1, 2, 0.5f, 0.75f, 1.25f, 2.625f, 3, 0.1875f};
     struct resize z = {
-        .rank = (int)windows_draw(seed, 1, MAX_RANK),
-        .mode = modes[windows_draw(seed, 0, 2)],
-        .place = places[windows_draw(seed, 0, 6)],
-        .rounding = roundings[windows_draw(seed, 0, 3)],
-        .exclude = windows_draw(seed, 0, 1),
-        .a = windows_draw(seed, 0, 1) ? -0.75f : -0.5f,
+        .rank = (int)net_pick(seed, 1, MAX_RANK),
+        .mode = modes[net_pick(seed, 0, 2)],
+        .place = places[net_pick(seed, 0, 6)],
+        .rounding = roundings[net_pick(seed, 0, 3)],
+        .exclude = net_pick(seed, 0, 1),
+        .a = net_pick(seed, 0, 1) ? -0.75f : -0.5f,
     };
     bool old = strcmp(z.place, "tf_half_pixel_for_nn") == 0;
-    z.antialias = !old && strcmp(z.mode, "nearest") != 0 && windows_draw(seed, 0, 1);
-    z.sizes = strcmp(z.place, "align_corners") == 0 || windows_draw(seed, 0, 1);
+    z.antialias = !old && strcmp(z.mode, "nearest") != 0 && net_pick(seed, 0, 1);
+    z.sizes = strcmp(z.place, "align_corners") == 0 || net_pick(seed, 0, 1);
     for (int d = 0; d < z.rank; d++) {
-        z.scale[d] = scales[windows_draw(seed, 0, 8)];
+        z.scale[d] = scales[net_pick(seed, 0, 8)];
         do
-            z.in[d] = windows_draw(seed, 1, z.rank > 3 ? 6 : 12);
+            z.in[d] = net_pick(seed, 1, z.rank > 3 ? 6 : 12);
         while ((int64_t)(z.scale[d] * (float)z.in[d]) == 0);
         z.out[d] = (int64_t)(z.scale[d] * (float)z.in[d]);
-        z.roi[d] = (float)windows_draw(seed, -2, 4) / 8;
-        z.roi[z.rank + d] = (float)windows_draw(seed, 4, 10) / 8;
+        z.roi[d] = (float)net_pick(seed, -2, 4) / 8;
+        z.roi[z.rank + d] = (float)net_pick(seed, 4, 10) / 8;
     }
     return z;
 }

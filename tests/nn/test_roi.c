@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "tests/nn/windows.h"
+#include "tests/nn/net.h"
 
 enum { BATCH = 2, CHANNELS = 3, HEIGHT = 9, WIDTH = 12, BOXES = 5, SIZE = HEIGHT * WIDTH };
 
@@ -79,12 +79,12 @@ START_TEST(random_boxes_are_aligned_as_defined)
     uint32_t seed = (uint32_t)_i + 1;
     for (int n = 0; n < 40; n++) {
         struct align a = {
-            .height = windows_draw(&seed, 1, 7),
-            .width = windows_draw(&seed, 1, 7),
-            .ratio = windows_draw(&seed, 0, 4),
-            .scale = (float)windows_draw(&seed, 1, 8) / 8,
-            .half = windows_draw(&seed, 0, 1),
-            .max = windows_draw(&seed, 0, 1),
+            .height = net_pick(&seed, 1, 7),
+            .width = net_pick(&seed, 1, 7),
+            .ratio = net_pick(&seed, 0, 4),
+            .scale = (float)net_pick(&seed, 1, 8) / 8,
+            .half = net_pick(&seed, 0, 1),
+            .max = net_pick(&seed, 0, 1),
         };
         struct onnx o = build_align(&a);
         struct net net = net_plan(
@@ -97,7 +97,7 @@ START_TEST(random_boxes_are_aligned_as_defined)
         int64_t *image = nn_session_input(net.session, 2)->data;
         net_fill(x, BATCH * CHANNELS * SIZE, 1);
         for (int i = 0; i < BOXES; i++) {
-            image[i] = windows_draw(&seed, 0, BATCH - 1);
+            image[i] = net_pick(&seed, 0, BATCH - 1);
             for (int k = 0; k < 4; k++) /* inverted ones, too */
                 boxes[4 * i + k] = net_random(&seed) * 17 + 11;
         }
@@ -208,7 +208,7 @@ START_TEST(random_boxes_are_pooled_as_defined)
         float *boxes = nn_session_input(net.session, 1)->data;
         net_fill(x, BATCH * CHANNELS * SIZE, 1);
         for (int i = 0; i < 5 * BOXES; i++)
-            boxes[i] = (float)windows_draw(&seed, i % 5 ? -6 : 0, i % 5 ? 30 : BATCH - 1);
+            boxes[i] = (float)net_pick(&seed, i % 5 ? -6 : 0, i % 5 ? 30 : BATCH - 1);
         net_run(&net);
         const float *y = net_floats(&net, 0);
         for (int k = 0; k < BOXES * CHANNELS * OUT_H * OUT_W; k++) {

@@ -4,7 +4,6 @@
 #include <math.h>
 
 #include "tests/nn/net.h"
-#include "tests/nn/windows.h"
 
 /* One node over float input "x", with constant lists of integers named "i", "j". */
 static struct onnx over_x(int opset, const char *op, const char *inputs, struct onnx_dims x)
@@ -173,11 +172,11 @@ START_TEST(tiles_agree_with_plain_loops)
 {
     uint32_t seed = 5;
     for (int n = 0; n < 200; n++) {
-        struct onnx_dims x = {.rank = (int)windows_draw(&seed, 1, 4)}, y = x;
+        struct onnx_dims x = {.rank = (int)net_pick(&seed, 1, 4)}, y = x;
         int64_t repeats[4];
         for (int d = 0; d < x.rank; d++) {
-            x.dim[d] = windows_draw(&seed, 1, 4);
-            repeats[d] = windows_draw(&seed, n % 7 ? 1 : 0, 3);
+            x.dim[d] = net_pick(&seed, 1, 4);
+            repeats[d] = net_pick(&seed, n % 7 ? 1 : 0, 3);
             y.dim[d] = x.dim[d] * repeats[d];
         }
         struct onnx o = over_x(13, "Tile", "x i", x);
@@ -251,13 +250,13 @@ START_TEST(pads_agree_with_a_walk_in_every_mode)
     uint32_t seed = (uint32_t)_i;
     for (int n = 0; n < 200; n++) {
         const char *mode = modes[_i];
-        struct onnx_dims x = {.rank = (int)windows_draw(&seed, 1, 4)}, y = x;
+        struct onnx_dims x = {.rank = (int)net_pick(&seed, 1, 4)}, y = x;
         int64_t pads[8], crop[4];
         for (int d = 0; d < x.rank; d++) {
-            x.dim[d] = windows_draw(&seed, 1, 5);
-            bool still = windows_draw(&seed, 0, 2) == 0;
-            pads[d] = still ? 0 : windows_draw(&seed, -2, 7);
-            pads[x.rank + d] = still ? 0 : windows_draw(&seed, -1, 7);
+            x.dim[d] = net_pick(&seed, 1, 5);
+            bool still = net_pick(&seed, 0, 2) == 0;
+            pads[d] = still ? 0 : net_pick(&seed, -2, 7);
+            pads[x.rank + d] = still ? 0 : net_pick(&seed, -1, 7);
             int64_t left = x.dim[d] + (pads[d] < 0 ? pads[d] : 0) +
                            (pads[x.rank + d] < 0 ? pads[x.rank + d] : 0);
             if (left < 1)

@@ -492,30 +492,24 @@ END_TEST
 
 /* --- Random graphs ------------------------------------------------------------------------ */
 
-static int64_t pick(uint32_t *random, int64_t from, int64_t to)
-{
-    *random = *random * 1664525u + 1013904223u;
-    return from + (int64_t)(*random >> 8) % (to - from + 1);
-}
-
 /* Convolutions and poolings, one behind the other, and a dense layer. */
 static struct nn_model *random_model(uint32_t random)
 {
     struct onnx o = onnx_start(17);
-    int64_t batch = pick(&random, 1, 2), channels = pick(&random, 1, 20);
-    int64_t side = pick(&random, 24, 48);
+    int64_t batch = net_pick(&random, 1, 2), channels = net_pick(&random, 1, 20);
+    int64_t side = net_pick(&random, 24, 48);
     char last[16] = "x", next[16], weight[16], inputs[40];
     onnx_input(&o, "x", 1, DIMS(batch, channels, side, side));
     onnx_output(&o, "y", 1, SCALAR);
-    int64_t count = pick(&random, 1, 4);
+    int64_t count = net_pick(&random, 1, 4);
     for (int64_t i = 0; i < count; i++) {
-        int64_t kernel = pick(&random, 0, 2) * 2 + 1, stride = pick(&random, 1, 2);
-        bool depthwise = channels > 1 && pick(&random, 0, 3) == 0;
-        int64_t out = depthwise ? channels : pick(&random, 8, 70), pad = kernel / 2;
+        int64_t kernel = net_pick(&random, 0, 2) * 2 + 1, stride = net_pick(&random, 1, 2);
+        bool depthwise = channels > 1 && net_pick(&random, 0, 3) == 0;
+        int64_t out = depthwise ? channels : net_pick(&random, 8, 70), pad = kernel / 2;
         snprintf(weight, sizeof weight, "w%d", (int)i);
         snprintf(next, sizeof next, "v%d", (int)i);
         snprintf(inputs, sizeof inputs, "%s %s", last, weight);
-        bool pool = pick(&random, 0, 4) == 0;
+        bool pool = net_pick(&random, 0, 4) == 0;
         if (!pool)
             add_weights(&o, weight, DIMS(out, depthwise ? 1 : channels, kernel, kernel),
                         random);
@@ -529,7 +523,7 @@ static struct nn_model *random_model(uint32_t random)
         side = (side - 1) / stride + 1;
         snprintf(last, sizeof last, "%s", next);
     }
-    int64_t features = channels * side * side, outputs = pick(&random, 1, 40);
+    int64_t features = channels * side * side, outputs = net_pick(&random, 1, 40);
     add_weights(&o, "d", DIMS(features, outputs), random);
     onnx_node(&o, "Flatten", last, "f");
     onnx_node(&o, "MatMul", "f d", "y");

@@ -1,7 +1,7 @@
 /* MaxUnpool: back to where MaxPool took it from. */
 #include <errno.h>
 
-#include "tests/nn/windows.h"
+#include "tests/nn/net.h"
 
 START_TEST(pooling_and_back_leaves_the_maxima)
 {

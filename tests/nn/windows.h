@@ -12,12 +12,6 @@ struct windows {
     bool ceil_mode;
 };
 
-static inline int64_t windows_draw(uint32_t *seed, int64_t low, int64_t high)
-{
-    *seed = *seed * 1664525u + 1013904223u;
-    return low + (int64_t)((*seed >> 8) % (uint32_t)(high - low + 1));
-}
-
 static inline int64_t windows_span(const struct windows *w, int i)
 {
     return (w->kernel[i] - 1) * w->dilation[i] + 1;
@@ -47,17 +41,17 @@ static inline struct windows windows_random(uint32_t *seed, int64_t largest, boo
     static const char *const modes[] = {"NOTSET", "NOTSET",     "NOTSET",
                                         "VALID",  "SAME_UPPER", "SAME_LOWER"};
     for (;;) {
-        struct windows w = {.axes = (int)windows_draw(seed, 1, 3),
-                            .auto_pad = modes[windows_draw(seed, 0, 5)]};
+        struct windows w = {.axes = (int)net_pick(seed, 1, 3),
+                            .auto_pad = modes[net_pick(seed, 0, 5)]};
         bool fits = true, pads = strcmp(w.auto_pad, "NOTSET") == 0;
-        w.ceil_mode = pooling && windows_draw(seed, 0, 1);
+        w.ceil_mode = pooling && net_pick(seed, 0, 1);
         for (int i = 0; i < w.axes; i++) {
-            w.in[i] = windows_draw(seed, 1, w.axes == 3 ? largest / 2 : largest);
-            w.kernel[i] = windows_draw(seed, 1, 4);
-            w.stride[i] = windows_draw(seed, 1, 4);
-            w.dilation[i] = windows_draw(seed, 1, 4);
-            w.before[i] = pads ? windows_draw(seed, 0, w.kernel[i] - 1) : 0;
-            w.after[i] = pads ? windows_draw(seed, 0, w.kernel[i] - 1) : 0;
+            w.in[i] = net_pick(seed, 1, w.axes == 3 ? largest / 2 : largest);
+            w.kernel[i] = net_pick(seed, 1, 4);
+            w.stride[i] = net_pick(seed, 1, 4);
+            w.dilation[i] = net_pick(seed, 1, 4);
+            w.before[i] = pads ? net_pick(seed, 0, w.kernel[i] - 1) : 0;
+            w.after[i] = pads ? net_pick(seed, 0, w.kernel[i] - 1) : 0;
             fits &= windows_measure(&w, i);
         }
         if (fits)
