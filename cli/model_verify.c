@@ -1,11 +1,13 @@
 /* vigil model verify: every model that comes with test data, run and held against it. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/model_test.h"
 #include "cli/model_verbs.h"
 #include "cli/output.h"
+#include "record/file.h"
 
 #define DEFAULT_RTOL 1e-3
 #define DEFAULT_ATOL 1e-5
@@ -78,16 +80,36 @@ static void search(struct verify *verify, const char *folder)
     }
 }
 
+/* What the user names must open; what fails to below it is a test that fails. */
+static int check_folder(const char *folder)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
+    g_autofree char *model = g_build_filename(folder, "model.onnx", NULL);
+    if (!dir && g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR))
+        return cli_fail(CLI_NO_INPUT, "%s is not a folder: give the one that model.onnx is in",
+                        folder);
+    if (!dir)
+        return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", folder, cli_reason(error));
+    if (!g_file_test(model, G_FILE_TEST_EXISTS))
+        return CLI_OK;
+    int fd = file_open(model);
+    if (fd < 0)
+        return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", model, file_error_text(fd));
+    close(fd);
+    return CLI_OK;
+}
+
 static int check_arguments(int argc, char **argv, const struct compare_tolerance *tolerance)
 {
+    int result = CLI_OK;
     if (argc < 2)
         return cli_fail(CLI_USAGE, "give one or more folders (see: vigil model verify --help)");
     if (!(tolerance->rtol >= 0 && tolerance->atol >= 0))
         return cli_fail(CLI_USAGE, "--rtol and --atol are numbers from 0 on");
-    for (int i = 1; i < argc; i++)
-        if (!g_file_test(argv[i], G_FILE_TEST_IS_DIR))
-            return cli_fail(CLI_NO_INPUT, "%s is not a folder", argv[i]);
-    return CLI_OK;
+    for (int i = 1; i < argc && result == CLI_OK; i++)
+        result = check_folder(argv[i]);
+    return result;
 }
 
 int model_verify(int argc, char **argv)
@@ -113,7 +135,7 @@ int model_verify(int argc, char **argv)
         "--strict when |a-b| <= atol + rtol*|b|. NaN equals NaN; integers and bools are "
         "exact.\n"
         "Each test that fails, or needs what vigil does not support, is told in a line.\n"
-        "Exit code 1 when one fails.",
+        "Exit code 1 when one fails, 66 when DIR, or model.onnx in it, cannot be read.",
         entries);
     if (over)
         return over - 1;

@@ -236,6 +236,21 @@ def nothing_to_verify_is_no_success():
                f'{arguments}: {status} {lines} {error}')
 
 
+def what_is_named_and_cannot_be_read_is_no_failed_test():
+    """verify: a folder or its model.onnx that does not open exits 66 before any test runs"""
+    good, bad = make_doubled('opens', [1], [2]), make_doubled('below/shut', [1], [2])
+    os.unlink(f'{bad}/model.onnx')
+    os.mkdir(f'{bad}/model.onnx')
+    loop = os.path.join(FOLDER.name, 'loop')
+    os.symlink(loop, loop)
+    for named, word in ((bad, 'model.onnx: it is a folder'), (f'{good}/model.onnx', 'not a folder'),
+                        (loop, 'cannot read'), ('/nonexistent', 'No such file')):
+        status, lines, error = vigil('verify', good, named)
+        expect(status == 66 and not lines and len(error.splitlines()) == 1 and word in error,
+               f'{named}: {status} {lines} {error}')
+    expect_verdict([os.path.dirname(bad)], 1, '0 passed, 1 failed, 0 unsupported', 'it is a folder')
+
+
 def hostile_names_do_not_reach_the_terminal():
     """verify: a folder's control characters are not printed"""
     lines = expect_verdict([make_doubled('esc\x1b[31m', [1], [9])], 1,
@@ -389,7 +404,8 @@ TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_err
          integers_and_bools_are_exact, another_shape_or_type_fails,
          initializers_that_are_inputs_are_not_fed, tensors_without_names_are_taken_in_order,
          bad_test_data_fails_and_is_told, every_data_set_counts, folders_are_searched_to_any_depth,
-         nothing_to_verify_is_no_success, hostile_names_do_not_reach_the_terminal,
+         nothing_to_verify_is_no_success,
+         what_is_named_and_cannot_be_read_is_no_failed_test, hostile_names_do_not_reach_the_terminal,
          the_shared_tests_pass, the_shared_models_pass, inspect_counts_what_a_model_costs,
          inspect_shows_the_cut_of_the_model_that_comes_with_vigil, inspect_says_what_it_assumed,
          inspect_says_what_each_run_decides,
