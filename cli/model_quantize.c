@@ -288,6 +288,11 @@ static void print_summary(const struct quantize *q)
         printf("            %d folder%s within %s not entered: name what lies there, too\n",
                q->samples.folders, q->samples.folders == 1 ? "" : "s",
                q->samples.folders == 1 ? "was" : "were");
+    if (q->samples.foreign > 0) {
+        g_autofree char *name = output_printable(q->samples.first_foreign);
+        printf("            %d clip%s passed over, as %s: not " SAMPLES_CLIPS "\n",
+               q->samples.foreign, q->samples.foreign == 1 ? " was" : "s were", name);
+    }
     if (q->samples.clips > 0)
         print_input(q->info);
     printf("Layers      %zu of %zu in 8 bits\n", quantized, layers);

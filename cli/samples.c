@@ -29,10 +29,8 @@ static void free_sample(gpointer sample)
 void samples_init(struct samples *samples)
 {
     samples->items = g_ptr_array_new_with_free_func(free_sample);
-    samples->bytes = 0;
-    samples->files = 0;
-    samples->clips = 0;
-    samples->folders = 0;
+    samples->first_foreign = NULL;
+    samples_clear(samples);
 }
 
 void samples_clear(struct samples *samples)
@@ -42,11 +40,14 @@ void samples_clear(struct samples *samples)
     samples->files = 0;
     samples->clips = 0;
     samples->folders = 0;
+    samples->foreign = 0;
+    g_clear_pointer(&samples->first_foreign, g_free);
 }
 
 void samples_finish(struct samples *samples)
 {
     g_clear_pointer(&samples->items, g_ptr_array_unref);
+    g_clear_pointer(&samples->first_foreign, g_free);
 }
 
 void samples_copy(const struct samples *samples, guint index, size_t input,
@@ -305,7 +306,9 @@ static int explain(GSubprocess *worker, int frames, int errors, const char *path
     g_autofree char *why = last_words(errors);
     if (frames == -ETIMEDOUT)
         return cli_fail(CLI_INTERNAL,
-                        "%s: the worker has hung, or this machine has too much to do", path);
+                        "%s: the worker has hung, or this machine has too much to do; try "
+                        "again later",
+                        path);
     if (g_subprocess_get_if_signaled(worker))
         return cli_fail(CLI_INTERNAL, "%s: the worker died of signal %d%s%s", path,
                         g_subprocess_get_term_sig(worker), why ? ": " : "", why ? why : "");
@@ -381,13 +384,27 @@ static bool is_data_set(const char *folder)
     return g_file_test(first, G_FILE_TEST_IS_REGULAR);
 }
 
-/* What else lies in a folder (notes, licences, outputs of data sets) is no sample. */
 static bool belongs_to_folder(const char *path)
 {
-    static const char *const known[] = {".mp4",  ".m4v", ".mov", ".mkv",
-                                        ".webm", ".ts",  ".pb",  NULL};
+    static const char *const known[] = {".mp4",  ".m4v", ".mov", ".3gp",  ".mkv", ".mk3d",
+                                        ".webm", ".ts",  ".mts", ".m2ts", ".pb",  NULL};
     return g_file_test(path, G_FILE_TEST_IS_DIR) ? is_data_set(path)
                                                  : ends_in_one_of(path, known);
+}
+
+/* What else lies in a folder (notes, licences, outputs of data sets) is no sample, and was not
+ * meant to be one, unless it is called as a clip is. */
+static void pass_over(struct samples *samples, const char *path)
+{
+    static const char *const foreign[] = {".avi", ".mpg", ".mpeg", ".vob", ".wmv",
+                                          ".asf", ".flv", ".ogv",  ".dav", NULL};
+    if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+        samples->folders++;
+    } else if (ends_in_one_of(path, foreign)) {
+        samples->foreign++;
+        if (!samples->first_foreign)
+            samples->first_foreign = g_path_get_basename(path);
+    }
 }
 
 static gint by_name(gconstpointer a, gconstpointer b)
@@ -403,23 +420,26 @@ static int add_folder(struct samples *samples, const char *folder)
         return cli_fail(CLI_NO_INPUT, "%s: the folder cannot be read: %s", folder,
                         cli_reason(error));
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    int folders = 0;
-    for (const char *name; (name = g_dir_read_name(dir)) != NULL;) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        if (belongs_to_folder(path))
-            g_ptr_array_add(paths, g_steal_pointer(&path));
-        else
-            folders += g_file_test(path, G_FILE_TEST_IS_DIR);
-    }
-    samples->folders += folders;
-    if (paths->len == 0)
-        return cli_fail(CLI_NO_INPUT, "%s: there is no clip and no tensor in it%s", folder,
-                        folders > 0 ? " (folders in it are not entered: name them)" : "");
+    for (const char *name; (name = g_dir_read_name(dir)) != NULL;)
+        g_ptr_array_add(paths, g_build_filename(folder, name, NULL));
     g_ptr_array_sort(paths, by_name);
-    int result = CLI_OK;
-    for (guint i = 0; i < paths->len && result == CLI_OK; i++)
-        result = samples_add(samples, paths->pdata[i]);
-    return result;
+    const int folders = samples->folders, foreign = samples->foreign;
+    int result = CLI_OK, added = 0;
+    for (guint i = 0; i < paths->len && result == CLI_OK; i++) {
+        if (belongs_to_folder(paths->pdata[i])) {
+            result = samples_add(samples, paths->pdata[i]);
+            added++;
+        } else {
+            pass_over(samples, paths->pdata[i]);
+        }
+    }
+    if (added > 0)
+        return result;
+    if (samples->foreign > foreign)
+        return cli_fail(CLI_NO_INPUT, "%s: no clip in it is " SAMPLES_CLIPS, folder);
+    return cli_fail(CLI_NO_INPUT, "%s: there is no clip and no tensor in it%s", folder,
+                    samples->folders > folders ? " (folders in it are not entered: name them)"
+                                               : "");
 }
 
 int samples_find(const char *path)

@@ -18,6 +18,9 @@
 #include "nn/session.h"
 #include "pipeline/modelinfo.h"
 
+/* The clips that the pipeline reads (pipeline/media.h), for a person. */
+#define SAMPLES_CLIPS "MP4, Matroska, WebM or MPEG-TS"
+
 /* What all samples together may take. */
 #define SAMPLES_BYTES_MAX ((size_t)2 << 30)
 
@@ -35,7 +38,10 @@ struct samples {
     size_t bytes;
     int files; /* that samples were taken from; clips of them: */
     int clips;
-    int folders; /* in folders that were named: not entered, and no data set */
+    /* In folders that were named: folders that were not entered and are no data set; clips of
+     * kinds that vigil does not read, and the name of the first. */
+    int folders, foreign;
+    char *first_foreign;
 };
 
 void samples_init(struct samples *samples);

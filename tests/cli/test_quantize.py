@@ -278,6 +278,18 @@ def what_pictures_become_is_told():
     expect('Input' not in said, said)
 
 
+def clips_of_other_kinds_are_not_passed_over_in_silence():
+    """clips in a folder go by any ending of what is read; those of other kinds are told"""
+    folder = os.path.dirname(write('kinds/front.avi', b'RIFF'))
+    expect_refused(66, 'no clip in it is MP4', small(), '-c', folder, '-o', path_of('kinds.onnx'))
+    shutil.copy(os.path.join(CLIPS, 'h264.ts'), os.path.join(folder, 'a.MTS'))
+    shutil.copy(CLIP, os.path.join(folder, 'b.3gp'))
+    write('kinds/NOTES.txt', b'no clip')
+    said = expect_made(small(), '-c', folder, '-o', path_of('kinds.onnx'), '-n', '2')
+    expect('of 2 files,' in said and '1 clip was passed over, as front.avi: not MP4' in said, said)
+    expect('NOTES' not in said, said)
+
+
 def a_shape_is_enough_for_what_the_model_leaves_open():
     """--shape: clips become input of that size, without --set size"""
     open_size = write('open.onnx', model(
@@ -391,6 +403,7 @@ run_tests([a_clip_gives_a_model_that_computes_about_the_same,
            nothing_but_a_file_is_replaced,
            what_is_wrong_is_told_before_clips_are_decoded,
            what_pictures_become_is_told,
+           clips_of_other_kinds_are_not_passed_over_in_silence,
            a_shape_is_enough_for_what_the_model_leaves_open,
            what_is_far_off_is_pointed_at,
            what_is_wrong_is_one_line,
