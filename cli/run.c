@@ -281,7 +281,7 @@ static void take_message(void *owner, const struct message *message)
     struct run *run = owner;
     const char *stream = stream_of(message);
     if (stream && strcmp(stream, run->input.start.stream) != 0) {
-        worker_kill(run->worker, "the worker speaks of a stream it was not given");
+        worker_kill(run->worker, "the worker speaks of a stream it was not given" WORKER_OTHER);
         return;
     }
     /* Whoever wanted the records has them no longer: main.c says why. */
@@ -306,9 +306,7 @@ static void worker_gone(void *owner, const char *why)
     struct run *run = owner;
     clear_progress(run);
     if (!run->quitting && run->exit_code == CLI_OK)
-        run->exit_code =
-            cli_fail(CLI_INTERNAL, "%s: %s; run it again, and report it if it stays",
-                     run->input.shown, why ? why : "the worker left early");
+        run->exit_code = cli_fail(CLI_INTERNAL, "%s: %s", run->input.shown, why);
     g_main_loop_quit(run->loop);
 }
 

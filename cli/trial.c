@@ -169,8 +169,7 @@ static void worker_gone(void *owner, const char *why)
     if (!trial->over) {
         trial->over = true;
         trial->exit_code = CLI_INTERNAL;
-        trial->why =
-            g_strdup_printf("%s: %s", trial->input->shown, why ? why : "the worker left early");
+        trial->why = g_strdup_printf("%s: %s", trial->input->shown, why);
     }
     g_main_loop_quit(trial->loop);
 }

@@ -30,6 +30,7 @@ const char *verdict_advice(enum stream_reason reason)
         return "check that the camera is on and can be reached";
     case REASON_NO_PICTURE:
     case REASON_UNREADABLE:
+    case REASON_CRASHED:
         return "check that another player shows it";
     case REASON_UNSUPPORTED_CODEC:
         return "choose H.264 or H.265";
@@ -37,9 +38,8 @@ const char *verdict_advice(enum stream_reason reason)
         return "choose a smaller picture";
     case REASON_MODEL:
         return "check --model and the .modelinfo beside it";
-    case REASON_CRASHED:
     case REASON_INTERNAL:
-        return "run it again, and report it if it stays";
+        return "check that GStreamer's plugins (base, good, bad, libav) are installed";
     default:
         return NULL;
     }

@@ -218,10 +218,10 @@ static bool hear_one(struct worker *worker)
         worker->deaf = true;
     } else if (status < 0) {
         g_autofree char *why =
-            g_strdup_printf("the worker sent what is not valid: %s", err.text);
+            g_strdup_printf("the worker sent what is not valid: %s" WORKER_OTHER, err.text);
         worker_kill(worker, why);
     } else if (fd_count > 0 || !may_say(worker, message.type)) {
-        worker_kill(worker, "the worker sent what it may not");
+        worker_kill(worker, "the worker sent what it may not" WORKER_OTHER);
     } else {
         worker->heard_us = g_get_monotonic_time();
         worker->ready = true;
@@ -255,10 +255,10 @@ static gboolean check_silence(gpointer data)
         return G_SOURCE_CONTINUE;
     if (silent_ms > (worker->ready ? WORKER_SILENCE_MS : WORKER_READY_MS)) {
         worker->silence_source = 0;
-        worker_kill(worker,
-                    worker->ready
-                        ? "the worker has hung, or this machine has too much to do"
-                        : "the worker did not get ready, or this machine has too much to do");
+        const char *what = worker->ready ? "has hung" : "did not get ready";
+        g_autofree char *why = g_strdup_printf(
+            "the worker %s, or this machine has too much to do; try again later", what);
+        worker_kill(worker, why);
         return G_SOURCE_REMOVE;
     }
     return G_SOURCE_CONTINUE;
@@ -298,6 +298,14 @@ static gboolean hear_stderr(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_REMOVE;
 }
 
+/* Whom the kernel kills so has run out of memory, as a rule; a decoder that a picture breaks, it
+ * breaks each time. */
+static const char *advice_on(int signal)
+{
+    return signal == SIGKILL ? "; check that the machine has memory left (dmesg tells)"
+                             : "; check that another player shows this stream to its end";
+}
+
 static void exited(GPid pid, gint how, gpointer data)
 {
     (void)pid;
@@ -313,15 +321,20 @@ static void exited(GPid pid, gint how, gpointer data)
     while (read_stderr(worker))
         continue;
     end_line(worker);
+    const bool died = !worker->killed && WIFSIGNALED(how);
     g_autoptr(GString) why = g_string_new(worker->why);
-    if (!worker->killed && WIFSIGNALED(how))
+    if (died)
         g_string_printf(why, "the worker died of signal %d (%s)", WTERMSIG(how),
                         strsignal(WTERMSIG(how)));
     else if (!worker->killed && WEXITSTATUS(how) != 0)
         g_string_printf(why, "the worker ended with code %d", WEXITSTATUS(how));
-    if (why->len > 0 && *worker->last_line)
+    else if (why->len == 0)
+        g_string_assign(why, "the worker left early");
+    if (*worker->last_line)
         g_string_append_printf(why, ", saying \"%s\"", worker->last_line);
-    worker->listener->gone(worker->owner, why->len > 0 ? why->str : NULL);
+    if (died)
+        g_string_append(why, advice_on(WTERMSIG(how)));
+    worker->listener->gone(worker->owner, why->str);
 }
 
 /* --- life -------------------------------------------------------------------------------- */

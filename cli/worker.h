@@ -18,11 +18,15 @@
 
 struct worker;
 
+/* What to do about a worker that says what it may not, to end a line that tells so. */
+#define WORKER_OTHER                                                                           \
+    "; vigil and its worker must be of one version (VIGIL_WORKER says where it is)"
+
 struct worker_listener {
     /* Any message but resolve, which is answered here. */
     void (*message)(void *owner, const struct message *message);
-    /* The process is gone; `why` is one line when it did not end by itself with 0, else NULL.
-     * Called once, last. */
+    /* The process is gone; `why` is one line, with what to do where that can be known. Called
+     * once, last. */
     void (*gone)(void *owner, const char *why);
 };
 
@@ -52,7 +56,7 @@ struct worker_usage {
 };
 int worker_use(const struct worker *worker, struct worker_usage *ret_usage);
 
-/* SIGKILL, and nothing it said is heard any more; gone follows with `why`, which may be NULL. */
+/* SIGKILL, and nothing it said is heard any more; gone follows with `why`; NULL: nobody cares. */
 void worker_kill(struct worker *worker, const char *why);
 
 /* Kills what still runs, without calling gone. NULL is fine. */

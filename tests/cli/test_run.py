@@ -52,17 +52,19 @@ def wait_for_work(process):
 def misbehaviour_is_told_in_one_line():
     """whatever a worker does wrong ends in exit 70, one line and no process left"""
     with workspace() as folder:
-        for name, word in (('crash', 'signal 11'), ('exit', 'code 3'), ('garbage', 'JSON'),
-                           ('foreign', 'not given'), ('parent', 'may not'), ('twice', 'may not'),
-                           ('orphan', 'gave it up'), ('dead', 'code 9'),
-                           ('unlocked', 'sandbox'), ('early', 'may not')):
+        for name, *words in (('crash', 'signal 11', 'check that another player'),
+                             ('exit', 'code 3'), ('garbage', 'JSON', 'one version'),
+                             ('foreign', 'not given', 'one version'), ('parent', 'may not'),
+                             ('twice', 'may not', 'one version'), ('orphan', 'gave it up'),
+                             ('dead', 'code 9'), ('unlocked', 'sandbox'), ('early', 'may not')):
             program = os.path.join(folder, name)
             os.symlink(PUPPET, program)
             result = subprocess.run(command(name + '-1'), stdin=subprocess.DEVNULL,
                                     capture_output=True, timeout=20 * PATIENCE, check=False,
                                     env=environment(program))
             lines = result.stderr.decode().splitlines()
-            expect(result.returncode == 70 and len(lines) == 1 and word in lines[0],
+            expect(result.returncode == 70 and len(lines) == 1 and
+                   all(word in lines[0] for word in words),
                    f'{name}: exit {result.returncode}: {lines}')
 
 
@@ -128,6 +130,16 @@ def a_reader_that_leaves_is_no_error():
         expect(not process.stderr.read(), 'said something')
         wait_for('the worker gone', lambda: not os.path.exists(f'/proc/{worker[0]}'), 10)
         process.stdout = None
+
+
+def who_kills_a_worker_is_guessed():
+    """a worker that somebody else kills ends the run with exit 70 and a word on memory"""
+    with running('record-1', stderr=subprocess.PIPE) as process:
+        os.kill(wait_for_work(process), signal.SIGKILL)
+        process.wait(20 * PATIENCE)
+        error = process.stderr.read().decode()
+        expect(process.returncode == 70 and len(error.splitlines()) == 1 and
+               'signal 9' in error and 'memory' in error, f'{process.returncode} {error}')
 
 
 def a_killed_parent_takes_its_worker_along():
@@ -250,7 +262,7 @@ def full_disks_are_told():
 run_tests([misbehaviour_is_told_in_one_line, the_worker_inherits_nothing, an_ended_stream_is_a_success,
            the_first_interrupt_ends_events, the_second_interrupt_does_not_wait,
            an_interrupt_of_the_group_reaches_the_parent_alone, a_reader_that_leaves_is_no_error,
-           a_killed_parent_takes_its_worker_along, only_the_address_own_host_is_resolved,
+           who_kills_a_worker_is_guessed, a_killed_parent_takes_its_worker_along, only_the_address_own_host_is_resolved,
            people_get_lines_programs_get_json, full_disks_are_told,
            a_model_that_comes_with_vigil_may_be_named,
            a_camera_that_never_answered_ends_the_run, a_scene_is_stopped_and_its_events_ended])
