@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/shape.h"
 #include "record/file.h"
+#include "record/text.h"
 
 #define TABLE_BYTES_MAX (16 << 20)
 
@@ -53,25 +55,32 @@ static int vote(struct labelled_network *network, const struct samples *samples,
     return best;
 }
 
-/* The number of a label; -1: it is none. */
+/* Those of vigil.labels; none without. */
+static char **label_names(const struct samples *samples)
+{
+    const char *text = g_hash_table_lookup(samples->overrides, "vigil.labels");
+    if (!text)
+        text = nn_model_metadata(samples->model, "vigil.labels");
+    char **names = g_strsplit(text ? text : "", ",", -1);
+    for (char **name = names; *name; name++)
+        g_strstrip(*name);
+    return names;
+}
+
+/* The number of a label; -1: it is none. Those without names are called as in a stream. */
 static int find_label(const char *label, char **names, int64_t count)
 {
+    static const char unnamed[] = "class_";
     guint64 number;
-    for (int i = 0; names && names[i]; i++)
-        if (strcmp(g_strstrip(names[i]), label) == 0)
+    for (int i = 0; names[i]; i++)
+        if (strcmp(names[i], label) == 0)
             return i < count ? i : -1;
+    if (!names[0] && g_str_has_prefix(label, unnamed))
+        label += strlen(unnamed);
     return g_ascii_string_to_unsigned(label, 10, 0, G_MAXINT32, &number, NULL) &&
                    (int64_t)number < count
                ? (int)number
                : -1;
-}
-
-static char **label_names(const struct samples *samples)
-{
-    const char *names = g_hash_table_lookup(samples->overrides, "vigil.labels");
-    if (!names)
-        names = nn_model_metadata(samples->model, "vigil.labels");
-    return names ? g_strsplit(names, ",", -1) : NULL;
 }
 
 /* A line of a table. */
@@ -89,16 +98,49 @@ static void clear_file(gpointer file)
 struct line {
     const char *table, *folder;
     int number;
-    char **names; /* of labels; may be NULL */
+    char **names; /* of labels */
     int64_t count;
 };
 
+/* A field, and *rest is what follows its comma. Within quotes, which spreadsheets put around
+ * what has commas, a comma is none, and two quotes are one. */
+static char *take_field(char **rest)
+{
+    char *from = *rest + strspn(*rest, " \t");
+    bool quoted = *from == '"';
+    from += quoted;
+    char *field = from, *to = from;
+    while (*from && (quoted || *from != ',')) {
+        if (quoted && *from == '"' && *++from != '"')
+            quoted = false;
+        else
+            *to++ = *from++;
+    }
+    *rest = from + (*from == ',');
+    *to = '\0';
+    return g_strchomp(field);
+}
+
+static int refuse_label(const struct line *line, const char *given)
+{
+    const char *nearest = text_nearest(given, (const char *const *)line->names);
+    return cli_fail(CLI_NO_INPUT,
+                    "%s:%d: \"%s\" is no label of the model: %s 0 to %" G_GINT64_FORMAT
+                    "%s%s%s",
+                    line->table, line->number, given,
+                    line->names[0] ? "give a name of vigil.labels, or" : "it names none, give",
+                    line->count - 1, nearest ? "; did you mean " : "", nearest ? nearest : "",
+                    nearest ? "?" : "");
+}
+
 static int read_line(const struct line *line, char *text, GArray *files)
 {
-    g_auto(GStrv) fields = g_strsplit(g_strstrip(text), ",", 3);
-    if (!fields[0])
+    if (!*g_strstrip(text))
         return CLI_OK;
-    const char *name = g_strstrip(fields[0]), *given = fields[1] ? g_strstrip(fields[1]) : "";
+    const char *name = take_field(&text), *given = take_field(&text);
+    if (!*name)
+        return cli_fail(CLI_NO_INPUT, "%s:%d: no file is named before the comma", line->table,
+                        line->number);
     g_autofree char *path =
         g_path_is_absolute(name) ? g_strdup(name) : g_build_filename(line->folder, name, NULL);
     int label = find_label(given, line->names, line->count), r = samples_find(path);
@@ -108,27 +150,45 @@ static int read_line(const struct line *line, char *text, GArray *files)
         return cli_fail(CLI_NO_INPUT, "%s:%d: cannot read %s: %s", line->table, line->number,
                         path, file_error_text(r));
     if (label < 0)
-        return cli_fail(CLI_NO_INPUT, "%s:%d: \"%s\" is no label of the model", line->table,
-                        line->number, given);
+        return refuse_label(line, given);
     const struct labelled_file file = {g_steal_pointer(&path), label};
     g_array_append_val(files, file);
     return CLI_OK;
 }
 
+/* One score for each label: of a map or a list of boxes the greatest number says nothing. */
+static int check_scores(const struct nn_value_info *output)
+{
+    int long_axes = 0;
+    for (int d = 0; d < output->shape.rank; d++)
+        long_axes += output->shape.dim[d] != 1;
+    if (output->type == NN_TYPE_FLOAT && long_axes == 1 && nn_shape_count(&output->shape) > 1)
+        return CLI_OK;
+    g_autofree char *shape = shape_text(&output->shape);
+    return cli_fail(
+        CLI_CONFIG,
+        "--labels: output '%s' is %s %s, not a score for each of two labels or more",
+        output->name, nn_type_name(output->type), shape);
+}
+
 int labelled_read(const char *table, const struct samples *samples,
                   const struct labelled_network *network, GArray **ret_files)
 {
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
     g_autofree char *text = NULL, *folder = g_path_get_dirname(table);
-    g_auto(GStrv) names = label_names(samples);
     size_t size;
     const struct nn_value_info *output = nn_plan_output(network->plan, 0);
-    int r = file_read_path(table, TABLE_BYTES_MAX, &text, &size), result = CLI_OK;
+    int r = file_read_path(table, TABLE_BYTES_MAX, &text, &size);
     if (r < 0)
         return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", table, file_error_text(r));
-    if (output->type != NN_TYPE_FLOAT || nn_shape_count(&output->shape) < 1)
-        return cli_fail(CLI_CONFIG, "--labels: output '%s' is no scores", output->name);
-    struct line line = {table, folder, 0, names, nn_shape_count(&output->shape)};
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    int result = check_scores(output);
+    if (result != CLI_OK)
+        return result;
+    const int64_t count = nn_shape_count(&output->shape);
+    g_auto(GStrv) names = label_names(samples);
+    struct line line = {table, folder, 0, names, count};
+    bool marked = g_str_has_prefix(text, byte_order_mark);
+    g_auto(GStrv) lines = g_strsplit(text + (marked ? strlen(byte_order_mark) : 0), "\n", -1);
     g_autoptr(GArray) files = g_array_new(FALSE, FALSE, sizeof(struct labelled_file));
     g_array_set_clear_func(files, clear_file);
     while (lines[line.number] && result == CLI_OK) {
@@ -136,7 +196,9 @@ int labelled_read(const char *table, const struct samples *samples,
         result = read_line(&line, content, files);
     }
     if (result == CLI_OK && files->len == 0)
-        result = cli_fail(CLI_NO_INPUT, "%s: no line names a file and its label", table);
+        result =
+            cli_fail(CLI_NO_INPUT,
+                     "%s: no line names a file and its label, with a comma between", table);
     if (result == CLI_OK)
         *ret_files = g_steal_pointer(&files);
     return result;

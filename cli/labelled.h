@@ -1,7 +1,8 @@
 /* How often two networks are right, on files whose label is known.
  *
  * A table has a line for each file: its path, from the folder of the table, and its label, with
- * commas between; what follows is not read. A label is one of vigil.labels, or the number of an
+ * commas between; what follows is not read. Fields may stand in quotes, as spreadsheets write
+ * them. A label is one of vigil.labels (class_0, class_1, ... without), or the number of an
  * output counted from 0. A first line whose file is not there and whose label is none is a
  * heading. A file's samples vote by the mean of their first output; the greatest wins.
  *

@@ -158,6 +158,49 @@ def accuracy_is_told_where_labels_are_given():
     expect(not os.path.exists(path_of('x.onnx')), 'it was written all the same')
 
 
+def tables_of_spreadsheets_are_read():
+    """--labels: a byte order mark, fields in quotes, line ends of Windows; labels without names"""
+    for i in range(2):
+        write(f'sheet/{i}.pb', picture(i))
+    shutil.copy(path_of('sheet/0.pb'), path_of('sheet/a "b", c.pb'))
+    right = outputs_of(small(), path_of('sheet/0.pb'))
+    best = right.index(max(right))
+    unnamed = write('unnamed.onnx', small_model(''))
+    for path, label in ((small(), ('left', 'right')[best]), (unnamed, f'class_{best}')):
+        write('sheet/table.csv', '\ufeff"a ""b"", c.pb","%s"\r\n"1.pb", %s ,,\r\n' %
+              (label, best))
+        said = expect_made(path, '-c', path_of('sheet/0.pb'), '-o', path_of('sheet.onnx'), '-f',
+                           '-l', path_of('sheet/table.csv'))
+        expect('100.0 % before, 100.0 % after, on 2 labelled files' in said, said)
+
+
+def tables_that_say_nothing_are_refused():
+    """--labels: what is no label is told with what was meant; maps and single scores are no labels"""
+    write('labels/0.pb', picture(0))
+    write('labels/near.csv', '0.pb,lefft\n')
+    write('labels/good.csv', '0.pb,0\n')
+    write('labels/far.csv', '0.pb;left\n')
+    write('labels/nothing.csv', '0.pb,left\n,right\n')
+    outputs = (('map', ['c', SHAPE[2:]]), ('single', ['d', [1, 1]]))
+    graphs = [write(f'{name}.onnx', model(
+        [node('Conv', ['x', 'w'], ['a'], 'first', pads=[1, 1, 1, 1]),
+         node('Conv', ['a', 'v'], ['c'], 'second'), node('GlobalAveragePool', ['c'], ['d'], 'mean')],
+        [value('x', FLOAT, SHAPE)], [value(output, FLOAT, [1, 1, *dims])],
+        [weights('w', [6, 3, 3, 3], 1), weights('v', [1, 6, 1, 1], 2)]))
+        for name, (output, dims) in outputs]
+    for code, words, path, table in (
+            (66, 'near.csv:1: "lefft" is no label of the model: give a name of vigil.labels, or 0 '
+             'to 1; did you mean left?', small(), 'near'),
+            (66, 'no line names a file and its label', small(), 'far'),
+            (66, 'is no label of the model: it names none, give 0 to 1', write(
+                'unnamed.onnx', small_model('')), 'near'),
+            (66, 'nothing.csv:2: no file is named', small(), 'nothing'),
+            (78, 'float32 [1, 1, 24, 32], not a score for each', graphs[0], 'good'),
+            (78, 'float32 [1, 1, 1, 1], not a score for each', graphs[1], 'good')):
+        expect_refused(code, words, path, '-c', path_of('labels/0.pb'), '-o', path_of('x.onnx'),
+                       '-l', path_of(f'labels/{table}.csv'))
+
+
 def what_is_wrong_is_one_line():
     """whatever is missing or wrong is one line that says what, and nothing is written"""
     out = path_of('never.onnx')
@@ -400,6 +443,8 @@ run_tests([a_clip_gives_a_model_that_computes_about_the_same,
            layers_are_listed_and_may_be_kept,
            accuracy_is_told_where_labels_are_given,
            a_table_is_looked_for_from_where_one_stands,
+           tables_of_spreadsheets_are_read,
+           tables_that_say_nothing_are_refused,
            nothing_but_a_file_is_replaced,
            what_is_wrong_is_told_before_clips_are_decoded,
            what_pictures_become_is_told,
