@@ -16,7 +16,8 @@
 
 #define API_EVENTS_RING 512
 #define API_EVENTS_PAGE 64
-/* Subscribers keep their connection: these leave the rest of the server's for other requests. */
+/* Subscribers keep their connection: these leave the rest of the server's for other
+ * requests. */
 #define API_EVENTS_SUBSCRIBERS_MAX 192
 
 struct api_frame;

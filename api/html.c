@@ -63,8 +63,8 @@ static void format_zone(int64_t ms, char ret_zone[ZONE_SIZE])
         ret_zone[0] = '\0';
 }
 
-/* Local time, since whoever reads this sits at this machine. Its zone stands behind it unless it
- * is `known`, which what stands above says. */
+/* Local time, since whoever reads this sits at this machine. Its zone stands behind it unless
+ * it is `known`, which what stands above says. */
 static void put_time(FILE *out, int64_t ms, const char *known)
 {
     char machine[RECORD_TIME_SIZE], shown[64], zone[ZONE_SIZE];

@@ -1,4 +1,5 @@
-/* The page at /: streams and the last detections as plain HTML, for a browser without JavaScript.
+/* The page at /: streams and the last detections as plain HTML, for a browser without
+ * JavaScript.
  *
  * Every text is escaped, wherever it came from: names, details and labels pass through workers
  * that met a camera's bytes.

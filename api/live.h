@@ -8,8 +8,8 @@
  * says so, since the last real one would look as if it were now. A channel ends with its last
  * viewer, and ends its viewers when the stream is gone.
  *
- * The boundary between pictures is random, since a worker that was taken over writes the pictures
- * and must not be able to end one and begin something else.
+ * The boundary between pictures is random, since a worker that was taken over writes the
+ * pictures and must not be able to end one and begin something else.
  *
  * Thread: the server's. */
 #ifndef API_LIVE_H

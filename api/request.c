@@ -8,8 +8,8 @@
 
 #include "api/body.h"
 
-/* Forbids a browser to run, frame or embed any of it; the one page may show our own pictures and
- * use our own style. */
+/* Forbids a browser to run, frame or embed any of it; the one page may show our own pictures
+ * and use our own style. */
 static const char policy[] = "default-src 'none'; frame-ancestors 'none'";
 static const char page_policy[] = "default-src 'none'; img-src 'self'; style-src 'self'; "
                                   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -22,8 +22,8 @@
 #include "api/body.h"
 #include "api/internal.h"
 
-/* Of all addresses together: all clients, those behind a proxy too, come from loopback, where an
- * address does not tell one from another and a limit for each would be one client's power to
+/* Of all addresses together: all clients, those behind a proxy too, come from loopback, where
+ * an address does not tell one from another and a limit for each would be one client's power to
  * keep all others out. */
 #define CONNECTIONS_MAX      256u
 #define CONNECTION_POOL_SIZE ((size_t)16 * 1024)

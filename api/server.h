@@ -5,11 +5,11 @@
  * from elsewhere, and asks for the timeout again after each call. Backend functions are called
  * from api_server_run, and may complete their request at once.
  *
- * Limits (docs/architecture.md, "HTTP"): loopback only; 256 connections, of which 192 may be event
- * streams and 12 live pictures; header pool 16 KiB, URI 2 KiB, body 64 KiB, JSON depth 16; 10 s
- * absolute per request (the event stream and live pictures excepted, which must take what is
- * written to them); Content-Length together with Transfer-Encoding is refused; Host must name
- * loopback and this port.
+ * Limits (docs/architecture.md, "HTTP"): loopback only; 256 connections, of which 192 may be
+ * event streams and 12 live pictures; header pool 16 KiB, URI 2 KiB, body 64 KiB, JSON depth
+ * 16; 10 s absolute per request (the event stream and live pictures excepted, which must take
+ * what is written to them); Content-Length together with Transfer-Encoding is refused; Host
+ * must name loopback and this port.
  *
  * Thread: every call on the thread that created it. */
 #ifndef API_SERVER_H

@@ -13,8 +13,8 @@
 #define BATCH_MAX       4096
 #define WINDOW_MAX      4096
 #define NOT_GIVEN       G_MININT
-/* The parts of a stream are measured in turns, so that a change of the clock or of what else the
- * machine does meets all of them. */
+/* The parts of a stream are measured in turns, so that a change of the clock or of what else
+ * the machine does meets all of them. */
 #define ROUNDS 5
 
 struct bench {

@@ -38,8 +38,8 @@ char *cli_refused_setting(const char *key, const char *value, const char *detail
     return at ? g_strdup_printf("--set %s=%s: %s", own, value, at + strlen(quoted)) : NULL;
 }
 
-/* Where the text of an option begins, behind its name and at least two blanks; else 0, and 2 for
- * the indented line of the usage. */
+/* Where the text of an option begins, behind its name and at least two blanks; else 0, and 2
+ * for the indented line of the usage. */
 static size_t hanging_indent(const char *line, size_t length)
 {
     const char *gap =
@@ -49,8 +49,8 @@ static size_t hanging_indent(const char *line, size_t length)
     return strspn(line, " ");
 }
 
-/* How many bytes of `line` fit into `columns`: up to a blank behind which no option begins, for one
- * at the beginning of a line would look like one that is explained there. */
+/* How many bytes of `line` fit into `columns`: up to a blank behind which no option begins, for
+ * one at the beginning of a line would look like one that is explained there. */
 static size_t fitting(const char *line, size_t length, size_t columns)
 {
     size_t best = 0, column = 0;

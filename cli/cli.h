@@ -30,12 +30,12 @@ int cli_config(int argc, char **argv);
 /* Prints "vigil: ..." on stderr as one line, whatever the text holds, and returns `code`. */
 int cli_fail(enum cli_exit code, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* Why something failed, without GLib's words on what did: its messages name files of its own and
- * end in the reason. Part of the error's text. */
+/* Why something failed, without GLib's words on what did: its messages name files of its own
+ * and end in the reason. Part of the error's text. */
 const char *cli_reason(const GError *error);
 
-/* "--set KEY=VALUE: should be ...", when `detail` (pipeline/modelkeys.h) refuses just that value;
- * NULL: it is about something else. Caller frees with g_free(). */
+/* "--set KEY=VALUE: should be ...", when `detail` (pipeline/modelkeys.h) refuses just that
+ * value; NULL: it is about something else. Caller frees with g_free(). */
 char *cli_refused_setting(const char *key, const char *value, const char *detail);
 
 /* Parses options with GOption; `summary` and `parameters` are for --help, which is broken into

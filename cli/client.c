@@ -120,8 +120,8 @@ static char *translate(const char *detail, const char *code)
     return g_string_free(text, FALSE);
 }
 
-/* The daemon's problem+json. 4xx is the caller's doing and told in a sentence; 5xx is not, and what
- * it is called in the API helps who looks into it. */
+/* The daemon's problem+json. 4xx is the caller's doing and told in a sentence; 5xx is not, and
+ * what it is called in the API helps who looks into it. */
 static int fail_status(long status, const json_t *problem)
 {
     const char *detail = json_string_value(json_object_get(problem, "detail"));

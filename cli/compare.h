@@ -1,8 +1,8 @@
 /* Is a tensor what it should be? What `vigil model verify` holds outputs against.
  *
- * Floats: |a - b| <= atol * max(1, max|b|) + rtol * |b|, the maximum over the finite elements of
- * the expected tensor; strict: |a - b| <= atol + rtol * |b|. NaN equals NaN, an infinity itself.
- * Integers and bools must be the same.
+ * Floats: |a - b| <= atol * max(1, max|b|) + rtol * |b|, the maximum over the finite elements
+ * of the expected tensor; strict: |a - b| <= atol + rtol * |b|. NaN equals NaN, an infinity
+ * itself. Integers and bools must be the same.
  *
  * Thread: pure functions. */
 #ifndef CLI_COMPARE_H

@@ -20,7 +20,8 @@
 static void tell(const char *grade, const struct config *config, const char *section,
                  const char *key, const char *format, ...) G_GNUC_PRINTF(5, 6);
 
-/* "vigil: warning: vigil.conf:12: ..."; a default has no place, and then its key stands for it. */
+/* "vigil: warning: vigil.conf:12: ..."; a default has no place, and then its key stands for
+ * it. */
 static void tell(const char *grade, const struct config *config, const char *section,
                  const char *key, const char *format, ...)
 {
@@ -37,10 +38,10 @@ static void tell(const char *grade, const struct config *config, const char *sec
     fprintf(stderr, "vigil: %s\n", line);
 }
 
-/* --- models -------------------------------------------------------------------------------- */
+/* --- models ------------------------------------------------------------------------------- */
 
-/* A worker that describes a model on its stdin. The description is read and not looked at: a pipe
- * is what the worker's sandbox expects it to go to. */
+/* A worker that describes a model on its stdin. The description is read and not looked at: a
+ * pipe is what the worker's sandbox expects it to go to. */
 struct inspection {
     GMainLoop *loop;
     GSubprocess *worker;
@@ -188,10 +189,10 @@ static int try_models(const struct config *config)
     return failures;
 }
 
-/* --- places -------------------------------------------------------------------------------- */
+/* --- places ------------------------------------------------------------------------------- */
 
-/* Whether it can be started, without which no model can be tried. What no user may execute is no
- * matter of who asks. */
+/* Whether it can be started, without which no model can be tried. What no user may execute is
+ * no matter of who asks. */
 static bool try_worker(const struct config *config, int *failures)
 {
     struct stat status;
@@ -273,9 +274,10 @@ static int try_address(const struct config *config)
     return !another_user;
 }
 
-/* --- secrets ------------------------------------------------------------------------------- */
+/* --- secrets ------------------------------------------------------------------------------ */
 
-/* Once for each file, at the first password in it. An origin that is no FILE:LINE is a variable. */
+/* Once for each file, at the first password in it. An origin that is no FILE:LINE is a
+ * variable. */
 static void warn_of_readers(const struct config *config)
 {
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);

@@ -85,8 +85,8 @@ struct column {
     const char *by, *member, *heading;
 };
 
-/* The columns that were asked for, in that order; NULL-terminated, at most `size` with that. `by`
- * has passed record_by_parse. */
+/* The columns that were asked for, in that order; NULL-terminated, at most `size` with that.
+ * `by` has passed record_by_parse. */
 static void find_columns(const char *by, const struct column **ret_columns, size_t size)
 {
     static const struct column all[] = {{"hour", "time", "HOUR"},

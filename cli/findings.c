@@ -21,7 +21,7 @@ static bool has_rates(const struct findings *findings)
     return findings->frames > 0 && findings->seconds > 0;
 }
 
-/* --- what hurts ---------------------------------------------------------------------------- */
+/* --- what hurts --------------------------------------------------------------------------- */
 
 /* A sentence to free, or NULL when there is nothing to say. */
 typedef char *judge(const struct findings *findings);
@@ -201,7 +201,7 @@ int findings_warnings(const struct findings *findings)
     return count;
 }
 
-/* --- for people ---------------------------------------------------------------------------- */
+/* --- for people --------------------------------------------------------------------------- */
 
 static const char *codec_name(const char *codec)
 {
@@ -294,7 +294,7 @@ void findings_print(const struct findings *findings, FILE *file)
     }
 }
 
-/* --- for programs -------------------------------------------------------------------------- */
+/* --- for programs ------------------------------------------------------------------------- */
 
 static json_t *real_or_null(double value, double scale)
 {

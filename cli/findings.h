@@ -1,5 +1,5 @@
-/* What `vigil streams test` found out about a source: what it offers, what analysing it costs and
- * what about it will hurt.
+/* What `vigil streams test` found out about a source: what it offers, what analysing it costs
+ * and what about it will hurt.
  *
  * Thread: plain data. */
 #ifndef CLI_FINDINGS_H

@@ -114,7 +114,7 @@ static int open_stream(const char *uri, struct input *input)
     return open_media(uri, input);
 }
 
-/* --- the model ----------------------------------------------------------------------------- */
+/* --- the model ---------------------------------------------------------------------------- */
 
 static int take_settings(const char *const *set, struct message_stream_start *start)
 {
@@ -149,7 +149,7 @@ static int open_model(const char *given, struct input *input)
     return r == 0 ? CLI_OK : cli_fail(r == -EINVAL ? CLI_CONFIG : CLI_NO_INPUT, "%s", why.text);
 }
 
-/* --- both ---------------------------------------------------------------------------------- */
+/* --- both --------------------------------------------------------------------------------- */
 
 static int check_options(const struct input_options *options, const struct input *input)
 {

@@ -8,8 +8,8 @@
 
 #define NAMES_SHOWN 12 /* more than these are no help on one line */
 
-/* The names of an answer of the API; freed with g_ptr_array_unref(). NULL when there may be others
- * that it cannot tell. The strings are the answer's. */
+/* The names of an answer of the API; freed with g_ptr_array_unref(). NULL when there may be
+ * others that it cannot tell. The strings are the answer's. */
 typedef GPtrArray *collect(const json_t *answer);
 
 static GPtrArray *collect_streams(const json_t *answer)

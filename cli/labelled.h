@@ -27,8 +27,8 @@ void labelled_close(struct labelled_network *network);
 int labelled_run(struct labelled_network *network, const struct samples *samples, guint sample,
                  struct nn_error *err);
 
-/* Reads a table and looks whether its files are there; `samples` says how the model's outputs are
- * called, `network` how many there are. *ret_files is of what labelled_score takes, to be
+/* Reads a table and looks whether its files are there; `samples` says how the model's outputs
+ * are called, `network` how many there are. *ret_files is of what labelled_score takes, to be
  * unreferenced by g_array_unref(). 0, or an exit code of cli.h with a line said on stderr. */
 int labelled_read(const char *table, const struct samples *samples,
                   const struct labelled_network *network, GArray **ret_files);

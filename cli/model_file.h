@@ -1,6 +1,6 @@
-/* A model as `vigil model inspect` and `vigil bench` are given it: a path or the name of a model
- * that comes with vigil, loaded, with what a stream would make of it where it is one for streams,
- * and a concrete shape for every input.
+/* A model as `vigil model inspect` and `vigil bench` are given it: a path or the name of a
+ * model that comes with vigil, loaded, with what a stream would make of it where it is one for
+ * streams, and a concrete shape for every input.
  *
  * Thread: plain data. */
 #ifndef CLI_MODEL_FILE_H

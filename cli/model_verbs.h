@@ -1,5 +1,5 @@
-/* The verbs below `vigil model`. Each gets argc and argv with its own name first and returns the
- * exit code.
+/* The verbs below `vigil model`. Each gets argc and argv with its own name first and returns
+ * the exit code.
  *
  * Thread: single-threaded. */
 #ifndef CLI_MODEL_VERBS_H

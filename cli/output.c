@@ -21,8 +21,8 @@ char *output_printable(const char *text)
     return g_string_free(line, FALSE);
 }
 
-/* The first failure of stdout, a negative errno: the stream itself keeps that there was one, not
- * why. */
+/* The first failure of stdout, a negative errno: the stream itself keeps that there was one,
+ * not why. */
 static int failure;
 
 void output_text(const char *text)

@@ -17,8 +17,8 @@
 /* Prints text as it is: of us, or made printable. */
 void output_text(const char *text);
 
-/* Hands on what was printed. 0, or the negative errno of the first write that ever failed (EIO when
- * the reason is lost): from then on nothing that is printed is of use. */
+/* Hands on what was printed. 0, or the negative errno of the first write that ever failed (EIO
+ * when the reason is lost): from then on nothing that is printed is of use. */
 int output_flush(void);
 
 /* A printable copy on one line, valid UTF-8; caller frees. */

@@ -106,7 +106,8 @@ static gboolean interrupted(gpointer data)
 
 /* --- what ends a run ---------------------------------------------------------------------- */
 
-/* What is wrong with a value of --set, as the command line has it; NULL: it is not about one. */
+/* What is wrong with a value of --set, as the command line has it; NULL: it is not about
+ * one. */
 static char *refused_setting(const struct input *input, const char *detail)
 {
     for (int i = 0; i < input->set_count; i++) {

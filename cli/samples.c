@@ -149,8 +149,8 @@ static int add_data_set(struct samples *samples, const char *folder)
 
 /* --- clips -------------------------------------------------------------------------------- */
 
-/* Samples of one clip as they come: every step-th, and when there are twice too many of them, every
- * other one goes. So they lie evenly, however long the clip. */
+/* Samples of one clip as they come: every step-th, and when there are twice too many of them,
+ * every other one goes. So they lie evenly, however long the clip. */
 struct thinning {
     GPtrArray *kept; /* of GBytes */
     guint64 seen, step;

@@ -1,10 +1,10 @@
 /* Samples to run a model on: what its inputs are given, gathered from what a user names.
  *
- *   a clip              decoded by a worker, as a stream would be, into frames or windows of frames
+ *   a clip              decoded by a worker, as a stream would be, into frames or windows
  *   a tensor (.pb)      input 0, as ONNX keeps it in test_data_set_N/input_0.pb
  *   a data set          a folder with input_0.pb, input_1.pb, ...
- *   any other folder    all of these in it, in the order of their names; other folders in it are
- *                       not entered
+ *   any other folder    all of these in it, in the order of their names; other folders in it
+ *                       are not entered
  *
  * Clips are hostile: they are met by `vigil-worker --frames` behind its sandbox only, a process
  * each, which hands over numbers.

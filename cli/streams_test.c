@@ -1,5 +1,5 @@
-/* vigil streams test: what a camera offers, what about it will hurt, and what it costs. No daemon
- * is needed: the worker is the one that would analyse it. */
+/* vigil streams test: what a camera offers, what about it will hurt, and what it costs. No
+ * daemon is needed: the worker is the one that would analyse it. */
 #include "cli/streams_test.h"
 
 #include <string.h>

@@ -54,7 +54,8 @@ static void finish(struct trial *trial, int exit_code, char *why)
         trial->deadline = g_timeout_add(QUIT_MS, kill_late, trial);
 }
 
-/* It answers and cannot be analysed: a check has failed. What does not answer is unavailable. */
+/* It answers and cannot be analysed: a check has failed. What does not answer is
+ * unavailable. */
 static int exit_code_of(enum stream_reason reason)
 {
     switch (reason) {
@@ -109,7 +110,7 @@ static void sum_up(struct trial *trial)
     finish(trial, CLI_OK, NULL);
 }
 
-/* --- what the worker says ------------------------------------------------------------------- */
+/* --- what the worker says ----------------------------------------------------------------- */
 
 static void start_stream(struct trial *trial, const struct message_ready *ready)
 {

@@ -13,8 +13,8 @@ enum cli_exit verdict_exit_code(enum stream_reason reason);
 const char *verdict_advice(enum stream_reason reason);
 
 /* Whether waiting for a stream that was never live is of no use: it may have a mistake in its
- * address. A host of several addresses gets a try at each: "localhost" has two, and most servers
- * listen at one. `before`: the state last told; *failures counts attempts. */
+ * address. A host of several addresses gets a try at each: "localhost" has two, and most
+ * servers listen at one. `before`: the state last told; *failures counts attempts. */
 bool verdict_is_hopeless(const struct message_stream_status *status, enum stream_state before,
                          int address_count, int *failures);
 

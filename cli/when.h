@@ -3,7 +3,7 @@
  *   90s 30m 2h 3d 1w          so long before now
  *   now today yesterday       days begin at the local midnight
  *   14:30 14:30:05            today, by the local clock
- *   2026-11-20                that day's local midnight; also with " 14:30" or "T14:30:05" behind
+ *   2026-11-20                that day's local midnight; also with " 14:30" or "T14:30:05"
  *   2026-11-20T12:00:00Z      RFC 3339, as the API has it, with any offset
  *
  * Thread: no shared state. */

@@ -249,7 +249,8 @@ static gboolean check_silence(gpointer data)
 {
     struct worker *worker = data;
     int64_t silent_ms = (g_get_monotonic_time() - worker->heard_us) / 1000;
-    /* What waits in the socket while we were held up (a pipe that no one reads) is no silence. */
+    /* What waits in the socket while we were held up (a pipe that no one reads) is no
+     * silence. */
     struct pollfd waiting = {.fd = worker->control_fd, .events = POLLIN};
     if (!worker->deaf && poll(&waiting, 1, 0) > 0)
         return G_SOURCE_CONTINUE;
@@ -298,8 +299,8 @@ static gboolean hear_stderr(int fd, GIOCondition condition, gpointer data)
     return G_SOURCE_REMOVE;
 }
 
-/* Whom the kernel kills so has run out of memory, as a rule; a decoder that a picture breaks, it
- * breaks each time. */
+/* Whom the kernel kills so has run out of memory, as a rule; a decoder that a picture breaks,
+ * it breaks each time. */
 static const char *advice_on(int signal)
 {
     return signal == SIGKILL ? "; check that the machine has memory left (dmesg tells)"

@@ -30,8 +30,8 @@ struct worker_listener {
     void (*gone)(void *owner, const char *why);
 };
 
-/* The host of `stream` (borrowed) is the only one whose name is resolved for it. tls_ca: a file of
- * authorities for cameras' certificates, NULL: the system's. 0 or -errno. */
+/* The host of `stream` (borrowed) is the only one whose name is resolved for it. tls_ca: a file
+ * of authorities for cameras' certificates, NULL: the system's. 0 or -errno. */
 int worker_start(const char *program, const char *tls_ca, const struct config_stream *stream,
                  const struct worker_listener *listener, void *owner,
                  struct worker **ret_worker);
@@ -56,7 +56,8 @@ struct worker_usage {
 };
 int worker_use(const struct worker *worker, struct worker_usage *ret_usage);
 
-/* SIGKILL, and nothing it said is heard any more; gone follows with `why`; NULL: nobody cares. */
+/* SIGKILL, and nothing it said is heard any more; gone follows with `why`; NULL: nobody
+ * cares. */
 void worker_kill(struct worker *worker, const char *why);
 
 /* Kills what still runs, without calling gone. NULL is fine. */

@@ -180,7 +180,8 @@ static int prepare(void *owner, const char *name, struct message_stream_start *r
     return 0;
 }
 
-/* A folder of media on a disk that sleeps, or on the network, takes its time; that is no hang. */
+/* A folder of media on a disk that sleeps, or on the network, takes its time; that is no
+ * hang. */
 static int prepare_patiently(void *owner, const char *name,
                              struct message_stream_start *ret_start, int ret_fds[2],
                              int *ret_fd_count, struct supervisor_failure *ret_why)

@@ -82,7 +82,8 @@ static void append_workers(struct app *app, GString *out)
     exposition_labelled(out, killed, "reason", "stopping", (double)stats.killed_stopping);
 }
 
-/* By route and class of status: those that have occurred, of which there can be so many only. */
+/* By route and class of status: those that have occurred, of which there can be so many
+ * only. */
 static void append_http_latency(struct app *app, GString *out)
 {
     static const char *const classes[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};

@@ -1,4 +1,5 @@
-/* What the API asks of models, answered by a one-shot worker, or with the card beside the file. */
+/* What the API asks of models, answered by a one-shot worker, or with the card beside the
+ * file. */
 #include "daemon/app_private.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
-/* SIGHUP. A thread of the pool loads the configuration again, beside the one in force; models that
- * are new or changed are tried by one-shot workers; then, in one turn of the loop, it is refused
- * as a whole or taken over as a whole. Whatever can fail has been done by then: the files are
- * read and checked, the streams of the files and of the store are laid out for the new
- * configuration (struct plan), and taking it over only moves pointers and starts and stops
- * workers. A stream whose configuration
- * and model are what they were is not touched, so its worker does not notice. */
+/* SIGHUP. A thread of the pool loads the configuration again, beside the one in force; models
+ * that are new or changed are tried by one-shot workers; then, in one turn of the loop, it is
+ * refused as a whole or taken over as a whole. Whatever can fail has been done by then: the
+ * files are read and checked, the streams of the files and of the store are laid out for the
+ * new configuration (struct plan), and taking it over only moves pointers and starts and stops
+ * workers. A stream whose configuration and model are what they were is not touched, so its
+ * worker does not notice. */
 #include "daemon/app_private.h"
 
 #include <assert.h>
@@ -39,7 +39,7 @@ struct changes {
     int added, removed, changed, unchanged;
 };
 
-/* --- which streams there are to be ---------------------------------------------------------- */
+/* --- which streams there are to be -------------------------------------------------------- */
 
 static size_t plan_find(const struct plan *plan, const char *name)
 {
@@ -112,7 +112,7 @@ static void plan_finish(struct plan *plan)
     g_free(plan->streams);
 }
 
-/* --- taking it over ------------------------------------------------------------------------- */
+/* --- taking it over ----------------------------------------------------------------------- */
 
 /* Whether its worker need not notice. */
 static bool is_unchanged(struct app *app, const struct config *before,
@@ -197,7 +197,7 @@ static int take(struct app_reload *reload)
     return r;
 }
 
-/* --- one reload, step by step --------------------------------------------------------------- */
+/* --- one reload, step by step ------------------------------------------------------------- */
 
 static void finish(struct app_reload *reload, int result)
 {

@@ -1,5 +1,5 @@
-/* What the API asks of streams and does to them. A change goes through the writer first and takes
- * effect once the store has it. */
+/* What the API asks of streams and does to them. A change goes through the writer first and
+ * takes effect once the store has it. */
 #include "daemon/app_private.h"
 
 #include <errno.h>
@@ -116,8 +116,8 @@ static bool change_failed(struct change *change, int result, const char *problem
     return true;
 }
 
-/* The configuration may have been reloaded while the store took the change: then the store keeps
- * what the API was told, and it holds when the configuration allows it again. */
+/* The configuration may have been reloaded while the store took the change: then the store
+ * keeps what the API was told, and it holds when the configuration allows it again. */
 static bool change_overtaken(struct change *change)
 {
     struct app *app = change->app;

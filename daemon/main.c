@@ -19,8 +19,8 @@
 /* As of DESIGN: 0 ok, 2 usage, 69 something needed is unavailable, 78 configuration. */
 enum { EXIT_USAGE = 2, EXIT_UNAVAILABLE = 69, EXIT_CONFIGURATION = 78 };
 
-/* For threads of the pool once all else has ended: longer, and they wait for a disk that does not
- * answer, maybe for ever. */
+/* For threads of the pool once all else has ended: longer, and they wait for a disk that does
+ * not answer, maybe for ever. */
 #define LAST_THREADS_MS 2000
 
 struct daemon {

@@ -1,5 +1,6 @@
-/* Folder by folder rather than with openat2(2): systemd answers that call with ENOSYS in services
- * that may not make SUID files, DynamicUser= among them, since a filter cannot see its flags. */
+/* Folder by folder rather than with openat2(2): systemd answers that call with ENOSYS in
+ * services that may not make SUID files, DynamicUser= among them, since a filter cannot see its
+ * flags. */
 #include "daemon/media.h"
 
 #include <errno.h>
@@ -11,8 +12,8 @@
 
 #include "record/file.h"
 
-/* A folder itself, never what a link of that name leads to. O_PATH opens links too, which is how
- * they are told from other things that are no folder. */
+/* A folder itself, never what a link of that name leads to. O_PATH opens links too, which is
+ * how they are told from other things that are no folder. */
 static int open_folder(int parent, const char *name)
 {
     struct stat status;

@@ -5,9 +5,9 @@
 #ifndef DAEMON_MEDIA_H
 #define DAEMON_MEDIA_H
 
-/* `below` is opened beneath the folder `root`, each folder on the way held open: no ".." is taken
- * and no symbolic link is followed. A descriptor, or -errno (-EXDEV: names what is not beneath;
- * -ELOOP: a link). */
+/* `below` is opened beneath the folder `root`, each folder on the way held open: no ".." is
+ * taken and no symbolic link is followed. A descriptor, or -errno (-EXDEV: names what is not
+ * beneath; -ELOOP: a link). */
 int media_open_beneath(const char *root, const char *below);
 
 #endif

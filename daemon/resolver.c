@@ -109,7 +109,8 @@ static void start(struct lookup *lookup)
     lookup->resolver->running_slow += lookup->slow;
 }
 
-/* One that runs, that is: a name that waited for its turn in vain says nothing of its server. */
+/* One that runs, that is: a name that waited for its turn in vain says nothing of its
+ * server. */
 static void note_slow(struct lookup *lookup)
 {
     GHashTable *slow = lookup->resolver->slow;

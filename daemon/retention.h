@@ -1,5 +1,5 @@
-/* How long and how much is kept, as the configuration says it, and what that means for the store
- * at a given time.
+/* How long and how much is kept, as the configuration says it, and what that means for the
+ * store at a given time.
  *
  * Thread: plain data. */
 #ifndef DAEMON_RETENTION_H

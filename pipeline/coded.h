@@ -1,5 +1,5 @@
-/* What a coded stream is like, learnt from its pictures as they pass on to the decoder: groups of
- * pictures, bitrate, order, timestamps. Plain C; what is kept does not grow.
+/* What a coded stream is like, learnt from its pictures as they pass on to the decoder: groups
+ * of pictures, bitrate, order, timestamps. Plain C; what is kept does not grow.
  *
  * Thread: one at a time. */
 #ifndef PIPELINE_CODED_H
@@ -21,7 +21,8 @@
 
 struct coded_picture {
     bool key;
-    /* A key picture that no later one looks behind (IDR, BLA); false where codecs do not say. */
+    /* A key picture that no later one looks behind (IDR, BLA); false where codecs do not
+     * say. */
     bool clean;
     int64_t pts_ns; /* nanoseconds, or CODED_NO_PTS */
     size_t size_bytes;

@@ -51,8 +51,8 @@ void damage_enter(const void *decoder, GstClockTime pts)
     here.current = pts;
 }
 
-/* Where a parser knows no pts (MPEG-4) the decoder works them out, in an order it keeps: the next
- * picture is then the one. */
+/* Where a parser knows no pts (MPEG-4) the decoder works them out, in an order it keeps: the
+ * next picture is then the one. */
 static bool is_of(GstClockTime pending, GstClockTime pts)
 {
     return pending == pts || !GST_CLOCK_TIME_IS_VALID(pending) || !GST_CLOCK_TIME_IS_VALID(pts);

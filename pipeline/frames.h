@@ -3,8 +3,8 @@
  *   stdin          the ONNX file
  *   --set          what is configured instead of the model's own metadata
  *   descriptor 3   the clip
- *   stdout         its frames as the network takes them (pipeline/convert.h), as they are sampled
- *                  by vigil.fps: float32, one behind the other, without anything between
+ *   stdout         its frames as the network takes them (pipeline/convert.h), as they are
+ *                  sampled by vigil.fps: float32, one behind the other, with nothing between
  *   stderr         one line when that cannot be; exit 66 (the clip) or 78 (the model)
  *
  * Pictures that the decoder complained about are left out.
@@ -15,8 +15,8 @@
 
 #include "pipeline/modelinfo.h"
 
-/* Decodes `clip` to its end and writes frames to `out`. 0 when there was at least one; -EPIPE when
- * nobody reads; -EIO (the clip, with one line). */
+/* Decodes `clip` to its end and writes frames to `out`. 0 when there was at least one; -EPIPE
+ * when nobody reads; -EIO (the clip, with one line). */
 int frames_write(const struct modelinfo *info, int clip, int out, struct nn_error *err);
 
 #endif

@@ -2,9 +2,9 @@
  *
  *   name is not known here; sha256, file_bytes, task, labels, pixels, width, height, channels,
  *   window, fps, stride, layout, resize, mean, scale, head, thresholds (one object a label),
- *   arena_bytes (one stream's memory), weight_bytes (all streams share them), inputs and outputs
- *   ({name, type, shape}; -1: open), nodes, parameters, metadata (what the file holds), assumed
- *   (what it does not say and was taken instead)
+ *   arena_bytes (one stream's memory), weight_bytes (all streams share them), inputs and
+ *   outputs ({name, type, shape}; -1: open), nodes, parameters, metadata (what the file holds),
+ *   assumed (what it does not say and was taken instead)
  *
  * Thread: any. */
 #ifndef PIPELINE_INSPECT_H

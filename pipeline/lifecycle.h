@@ -10,9 +10,9 @@
  *   live         pictures come
  *   stalled      a session that was live fell silent or broke; until the first attempt at
  *                another has failed
- *   backoff      an attempt failed, and the reason says how. In the first 60 s of an outage of a
- *                stream that was live attempts follow each other within a second: 120 a minute
- *                where nobody listens, 80 at most where a camera answers
+ *   backoff      an attempt failed, and the reason says how. In the first 60 s of an outage of
+ *                a stream that was live attempts follow each other within a second: 120 a
+ *                minute where nobody listens, 80 at most where a camera answers
  *   failed       no further attempt: a human must change something
  *   ended        a file at its end
  *
@@ -22,9 +22,10 @@
  * LIFECYCLE_HEALTHY_NS.
  *
  * Gap: no packet, or packets but no picture, for 3 frame intervals, 3 s at least and 60 s at
- * most: intervals are learnt from what arrives, so stalls just short of the limit would move it.
- * GStreamer itself notices a silent camera after 25-30 s only. Before its first picture a camera
- * gets LIFECYCLE_KEY_NS, since one joined in the middle of a long GOP has nothing to decode.
+ * most: intervals are learnt from what arrives, so stalls just short of the limit would move
+ * it. GStreamer itself notices a silent camera after 25-30 s only. Before its first picture a
+ * camera gets LIFECYCLE_KEY_NS, since one joined in the middle of a long GOP has nothing to
+ * decode.
  * A file of which nothing is left to analyse and nothing more comes for LIFECYCLE_FILE_NS is
  * given up: what hangs there is a demuxer, in a damaged file or a hostile one.
  * If lifecycle_advance itself is called late (the process was stopped, the machine slept), the
@@ -43,13 +44,13 @@
 
 #define LIFECYCLE_GAP_NS         (3 * LIFECYCLE_SECOND)
 #define LIFECYCLE_GAP_MAX_NS     (60 * LIFECYCLE_SECOND)
-#define LIFECYCLE_CONNECT_NS     (5 * LIFECYCLE_SECOND) /* to accepted session, to first packet */
+#define LIFECYCLE_CONNECT_NS     (5 * LIFECYCLE_SECOND)  /* to a session, to its first packet */
 #define LIFECYCLE_KEY_NS         (15 * LIFECYCLE_SECOND) /* first packet to first picture */
 #define LIFECYCLE_FILE_NS        (20 * LIFECYCLE_SECOND)
 #define LIFECYCLE_OUTAGE_NS      (60 * LIFECYCLE_SECOND) /* eager attempts after being live */
 #define LIFECYCLE_STEADY_NS      (5 * LIFECYCLE_SECOND)  /* of being live end an outage */
 #define LIFECYCLE_HEALTHY_NS     (60 * LIFECYCLE_SECOND) /* of it forget the backoff, too */
-#define LIFECYCLE_EAGER_NS       (LIFECYCLE_SECOND * 3 / 4) /* between starts of eager attempts */
+#define LIFECYCLE_EAGER_NS       (LIFECYCLE_SECOND * 3 / 4) /* between starts of eager ones */
 #define LIFECYCLE_REFUSED_NS     (LIFECYCLE_SECOND / 2)     /* the same of refused ones */
 #define LIFECYCLE_BACKOFF_MAX_NS (30 * LIFECYCLE_SECOND)
 #define LIFECYCLE_LATE_NS        LIFECYCLE_SECOND /* an advance later than this is our stall */

@@ -25,8 +25,8 @@ struct link;
 struct link *link_create(int fd);
 void link_destroy(struct link *link);
 
-/* Never waits. 0, or -ENOBUFS (too many kept: this one is lost, and the caller counts it where it
- * is a record), -EPIPE (the parent is gone). */
+/* Never waits. 0, or -ENOBUFS (too many kept: this one is lost, and the caller counts it where
+ * it is a record), -EPIPE (the parent is gone). */
 int link_post(struct link *link, const struct message *message);
 
 /* Waits until the parent has taken it. 0, or -EPIPE, -ECANCELED. */

@@ -23,8 +23,8 @@ const char *const media_plugins[] = {
 };
 
 /* The decoders are libav's software ones with one thread each: the parallelism is over streams.
- * JPEG too: GStreamer's own decoder is a little faster, but keeps to itself what libjpeg says of
- * damaged pictures.
+ * JPEG too: GStreamer's own decoder is a little faster, but keeps to itself what libjpeg says
+ * of damaged pictures.
  * VP8 is absent on purpose: GStreamer 1.22 has no parser for it, so the size of its pictures
  * could not be limited before the decoder. */
 static const struct media_codec codecs[] = {
@@ -92,7 +92,8 @@ void media_codec_describe(const GstCaps *caps, char *ret_text, size_t size)
             *c = '?';
 }
 
-/* Whether it is of that medium, in RTP's words, or has one of those prefixes, in GStreamer's. */
+/* Whether it is of that medium, in RTP's words, or has one of those prefixes, in
+ * GStreamer's. */
 static bool is_medium(const GstCaps *caps, const char *medium, const char *prefix,
                       const char *other_prefix)
 {

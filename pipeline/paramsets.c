@@ -1,6 +1,7 @@
 #include "pipeline/paramsets.h"
 
-#define GST_USE_UNSTABLE_API /* the parsers' own way of reading sets, at the version they have */
+/* The parsers' own way of reading sets, at the version they have. */
+#define GST_USE_UNSTABLE_API
 #include <gst/codecparsers/gsth264parser.h>
 #include <gst/codecparsers/gsth265parser.h>
 

@@ -1,8 +1,8 @@
 /* Every picture size a coded H.264 or H.265 stream declares, not only the one in use.
  *
  * The parsers of GStreamer put the size of the last sequence parameter set into their caps, but
- * a picture may refer to any set sent before it: one that is large, sent first and hidden behind
- * a small one, would be decoded. So each set is looked at when it passes.
+ * a picture may refer to any set sent before it: one that is large, sent first and hidden
+ * behind a small one, would be decoded. So each set is looked at when it passes.
  *
  * Thread: one at a time. */
 #ifndef PIPELINE_PARAMSETS_H
@@ -30,8 +30,8 @@ enum paramsets_verdict paramsets_check_caps(struct paramsets *sets, const GstStr
 enum paramsets_verdict paramsets_check(struct paramsets *sets, GstBuffer *buffer,
                                        int *ret_width, int *ret_height);
 
-/* Whether the coded buffer last checked held a key picture that no later one looks behind (H.264
- * IDR; H.265 IDR and BLA). */
+/* Whether the coded buffer last checked held a key picture that no later one looks behind
+ * (H.264 IDR; H.265 IDR and BLA). */
 bool paramsets_saw_clean_key(const struct paramsets *sets);
 
 #endif

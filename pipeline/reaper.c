@@ -28,8 +28,8 @@ static gpointer take_down(gpointer data)
     struct job *job = data;
     gst_element_set_state(job->element, GST_STATE_NULL);
     gst_object_unref(job->element);
-    /* Each source has threads of its own, and so another of malloc's arenas than the last one: all
-     * of them would keep the pictures of one source. Half a millisecond. */
+    /* Each source has threads of its own, and so another of malloc's arenas than the last one:
+     * all of them would keep the pictures of one source. Half a millisecond. */
     malloc_trim(0);
     g_idle_add(on_gone, job);
     return NULL;

@@ -1,6 +1,6 @@
-/* How durations of the last minute were distributed: quantiles to within 5 %, in memory that does
- * not grow. Six counting histograms of ten seconds each, the oldest of which is thrown away for
- * the next.
+/* How durations of the last minute were distributed: quantiles to within 5 %, in memory that
+ * does not grow. Six counting histograms of ten seconds each, the oldest of which is thrown
+ * away for the next.
  *
  * Thread: one at a time. */
 #ifndef PIPELINE_RECENT_H

@@ -1,5 +1,5 @@
-/* What a stream tells of itself: the status message, made from its rules, its present connection
- * and the analysis behind it, with what connections before this one left.
+/* What a stream tells of itself: the status message, made from its rules, its present
+ * connection and the analysis behind it, with what connections before this one left.
  *
  * Thread: the main thread. Times are nanoseconds of the monotonic clock. */
 #ifndef PIPELINE_REPORT_H
@@ -31,8 +31,9 @@ void report_connect(struct report *report, int64_t now);
 /* It is over; its facts, which are not read again. */
 void report_disconnect(struct report *report, const struct connection_facts *facts);
 
-/* Makes the message. state: what life says, or what is shown of it. facts, counters: NULL: there
- * is no connection, no analysis. Says on stderr, once a minute at most, when records were lost. */
+/* Makes the message. state: what life says, or what is shown of it. facts, counters: NULL:
+ * there is no connection, no analysis. Says on stderr, once a minute at most, when records were
+ * lost. */
 void report_make(struct report *report, const struct lifecycle *life, enum stream_state state,
                  const struct connection_facts *facts, const struct tail_counters *counters,
                  int64_t now);

@@ -52,9 +52,9 @@ static const int allowed[] = {
     SCMP_SYS(gettid),
     SCMP_SYS(getpid),
     SCMP_SYS(sched_yield),
-    /* Helpers of a run are sent to other processors (nn/threads.h), by numbers that are not known
-     * yet. Who has taken the process over may move any thread of its user's so, which costs
-     * others time and shows it nothing. */
+    /* Helpers of a run are sent to other processors (nn/threads.h), by numbers that are not
+     * known yet. Who has taken the process over may move any thread of its user's so, which
+     * costs others time and shows it nothing. */
     SCMP_SYS(sched_getaffinity),
     SCMP_SYS(sched_setaffinity),
     SCMP_SYS(sched_getattr),
@@ -119,9 +119,9 @@ static const int trapped[] = {
 };
 
 /* Ends of paths that are known to be tried and fine to be absent. GIO looks at the resolver's
- * configuration and at a port's service name on each connect, GnuTLS at the authorities for each
- * session (ours are loaded already: tlsname.h), glib at aliases of character sets, glibc at the
- * processors for the number of its arenas, and at overcommit before it shrinks one. */
+ * configuration and at a port's service name on each connect, GnuTLS at the authorities for
+ * each session (ours are loaded already: tlsname.h), glib at aliases of character sets, glibc
+ * at the processors for the number of its arenas, and at overcommit before it shrinks one. */
 static const char *const absent_paths[] = {
     "/etc/services",
     "/etc/resolv.conf",

@@ -23,9 +23,9 @@
 
 #include <stdint.h>
 
-/* Measured with one stream: 230 MB at 768x432 (of which 40 MB are ever touched), 520 MB with the
- * largest pictures of a camera, 4096x2304 in H.265; 1.7 GB with the same in 10 bits and 4:4:4 with
- * 16 reference pictures, which only a hostile stream sends. */
+/* Measured with one stream: 230 MB at 768x432 (of which 40 MB are ever touched), 520 MB with
+ * the largest pictures of a camera, 4096x2304 in H.265; 1.7 GB with the same in 10 bits and
+ * 4:4:4 with 16 reference pictures, which only a hostile stream sends. */
 #define SANDBOX_MEMORY_MIN (INT64_C(1) << 30)
 #define SANDBOX_MEMORY_MAX (INT64_C(4) << 30)
 
@@ -34,14 +34,14 @@
 #define SANDBOX_MEMORY_STREAM (INT64_C(64) << 20)
 
 /* Closes the sandbox for good. Also: no new privileges, not dumpable, no core file, resource
- * limits, and SIGKILL when the parent dies. file_bytes is the most any file it was handed may be
- * made to hold; `streams` how many it will run at once, 0 or more. 0, or -errno: the process
+ * limits, and SIGKILL when the parent dies. file_bytes is the most any file it was handed may
+ * be made to hold; `streams` how many it will run at once, 0 or more. 0, or -errno: the process
  * should not go on. */
 int sandbox_close(uint64_t file_bytes, int streams);
 
 /* Test hook: does one thing the sandbox forbids, by the name tests give it ("open", "exec",
- * "listen", …). Returns -EINVAL for an unknown name, 0 when the deed was possible. "memory" aborts,
- * as GLib does, where it gets no more. */
+ * "listen", …). Returns -EINVAL for an unknown name, 0 when the deed was possible. "memory"
+ * aborts, as GLib does, where it gets no more. */
 int sandbox_misbehave(const char *deed);
 
 #endif

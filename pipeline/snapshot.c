@@ -73,7 +73,8 @@ static struct encoder *encoder_create(void)
     return NULL;
 }
 
-/* The JPEG, or NULL: then the picture may still come, and this encoder must not be used again. */
+/* The JPEG, or NULL: then the picture may still come, and this encoder must not be used
+ * again. */
 static GstSample *encoder_run(struct encoder *encoder, GstBuffer *buffer, GstCaps *caps)
 {
     gst_app_src_set_caps(GST_APP_SRC(encoder->source), caps);

@@ -1,5 +1,6 @@
 /* The parts that sources share: decoder chain, guard, watch. How each kind begins is in
- * sourcertsp.c, sourcefile.c and sourcescene.c, how a file keeps to the clock in sourcepace.c. */
+ * sourcertsp.c, sourcefile.c and sourcescene.c, how a file keeps to the clock in
+ * sourcepace.c. */
 #include "pipeline/source.h"
 
 #include <stdarg.h>

@@ -39,7 +39,8 @@ static GstPadProbeReturn on_picture(GstPad *pad, GstPadProbeInfo *info, gpointer
     g_autoptr(GstClock) clock = gst_element_get_clock(context->bin);
     GstClockTime base = gst_element_get_base_time(context->bin);
     /* A pipeline on its way to PLAYING hands the clock down before the base time; time held
-     * against the wrong base would have the picture wait for hours. The next picture will do. */
+     * against the wrong base would have the picture wait for hours. The next picture will
+     * do. */
     if (!clock || base == 0)
         return GST_PAD_PROBE_OK;
     GstClockTimeDiff now = (GstClockTimeDiff)(gst_clock_get_time(clock) - base);

@@ -132,7 +132,8 @@ bool source_build_rtsp(struct source_context *context, const struct source_optio
 }
 
 /* rtspsrc says "Failed to connect. (Generic error)" of all of these, so the door is tried once
- * more. A local refusal comes at once; what takes longer is not worth the main thread's time. */
+ * more. A local refusal comes at once; what takes longer is not worth the main thread's
+ * time. */
 static enum stream_reason diagnose(struct source_context *context, const char **ret_why)
 {
     GTlsCertificateFlags refusal = context->tls ? tls_name_refusal(TLS_NAME(context->tls)) : 0;

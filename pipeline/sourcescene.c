@@ -1,4 +1,5 @@
-/* Scenes: the synthetic camera (pipeline/scene/vigilscenesrc.h), whose pictures need no decoder. */
+/* Scenes: the synthetic camera (pipeline/scene/vigilscenesrc.h), whose pictures need no
+ * decoder. */
 #include "pipeline/sourcebin.h"
 
 /* What a rendered frame is counted as: packet and picture at once. */

@@ -203,8 +203,8 @@ static void disconnect(struct stream *stream, int64_t now)
 
 /* ---- steps ---- */
 
-/* What the source gave may still wait to be shown in time, or to be analysed: it is not its fault
- * that nothing more comes. */
+/* What the source gave may still wait to be shown in time, or to be analysed: it is not its
+ * fault that nothing more comes. */
 static bool is_busy(struct stream *stream, const struct connection_facts *facts)
 {
     struct tail_counters counters;
@@ -398,10 +398,10 @@ static GBytes *map_model(int fd, struct record_error *err)
     return bytes;
 }
 
-/* A packed model is mapped; of an ONNX file, which `vigil run` brings, all is read, since a mapping
- * of it could be cut short under our feet. What comes from vigild is sealed and written by a
- * packer that has met the hostile file: it must not have a parser of ONNX read here what it read
- * there. */
+/* A packed model is mapped; of an ONNX file, which `vigil run` brings, all is read, since a
+ * mapping of it could be cut short under our feet. What comes from vigild is sealed and written
+ * by a packer that has met the hostile file: it must not have a parser of ONNX read here what
+ * it read there. */
 static GBytes *read_model(int fd, struct record_error *err)
 {
     struct stat status;

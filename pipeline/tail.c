@@ -76,10 +76,10 @@ static GstStructure *read_stats(struct tail *tail)
     return stats;
 }
 
-/* Frames of a camera carry its clock's time, which begins anywhere with each connection and runs
- * away from ours by seconds a week. The least delayed frame of each stretch of DRIFT_NS counts
- * as having come at once; within the first stretch, the least delayed so far. With the lock
- * held. */
+/* Frames of a camera carry its clock's time, which begins anywhere with each connection and
+ * runs away from ours by seconds a week. The least delayed frame of each stretch of DRIFT_NS
+ * counts as having come at once; within the first stretch, the least delayed so far. With the
+ * lock held. */
 static void follow_drift(struct tail *tail, int64_t now, int64_t running)
 {
     int64_t delay = now - running;
@@ -97,7 +97,8 @@ static void follow_drift(struct tail *tail, int64_t now, int64_t running)
     }
 }
 
-/* Of the buffer, by the segment last seen on pad; or -1, also when nobody can reckon with it. */
+/* Of the buffer, by the segment last seen on pad; or -1, also when nobody can reckon with
+ * it. */
 static int64_t running_of(GstPad *pad, GstBuffer *buffer)
 {
     g_autoptr(GstEvent) event = gst_pad_get_sticky_event(pad, GST_EVENT_SEGMENT, 0);
@@ -176,8 +177,8 @@ static void take_event(struct tail *tail, GstEvent *event)
     g_mutex_unlock(&tail->lock);
 }
 
-/* A frame has been analysed, as the element's stats say; latency_ns < 0: not known. With the lock
- * held. */
+/* A frame has been analysed, as the element's stats say; latency_ns < 0: not known. With the
+ * lock held. */
 static void note_analysed(struct tail *tail, const GstStructure *stats, int64_t latency_ns)
 {
     int64_t inference = stat(stats, "inference-time");

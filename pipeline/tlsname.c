@@ -82,8 +82,8 @@ const char *tls_name_explain(GTlsCertificateFlags flags)
     return "the camera's certificate is not acceptable";
 }
 
-/* Set before any thread exists. It is not made the backend's own: a session opens that one's file
- * once more. */
+/* Set before any thread exists. It is not made the backend's own: a session opens that one's
+ * file once more. */
 static GTlsDatabase *authorities;
 
 int tls_name_trust(const char *path, struct record_error *err)

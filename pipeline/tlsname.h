@@ -26,9 +26,9 @@ GTlsCertificateFlags tls_name_refusal(TlsName *database);
 /* One sentence for those flags. */
 const char *tls_name_explain(GTlsCertificateFlags flags);
 
-/* From now on only who is in this file of certificates (PEM) may sign those of cameras, no longer
- * whom the system trusts. Once, before any source and any other thread. 0, or -EINVAL with a
- * line. */
+/* From now on only who is in this file of certificates (PEM) may sign those of cameras, no
+ * longer whom the system trusts. Once, before any source and any other thread. 0, or -EINVAL
+ * with a line. */
 int tls_name_trust(const char *path, struct record_error *err);
 
 /* Whom to trust: the caller owns the reference. NULL: this machine has nobody. */

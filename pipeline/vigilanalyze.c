@@ -104,7 +104,8 @@ static void settings_clear(struct settings *settings)
     g_clear_pointer(&settings->roi, g_free);
 }
 
-/* A model read with the wrong head finds nothing, or everything, without a word: say it once. */
+/* A model read with the wrong head finds nothing, or everything, without a word: say it
+ * once. */
 static void check_scores(VigilAnalyze *self, const float *scores)
 {
     for (int i = 0; !self->warned_scores && i < self->info->label_count; i++) {

@@ -12,8 +12,8 @@
  * The network's state is reset, open events end and new ones are held off for one window after
  * a discontinuity: pts back by a second or by any step into a new segment, pts forward by more
  * than a second (or a window, if that is longer), a flush, other caps, a new stream, or the
- * custom downstream event VIGIL_ANALYZE_DISCONTINUITY, for whoever rebuilt a source: a sticky one,
- * where a queue before the element may throw others away.
+ * custom downstream event VIGIL_ANALYZE_DISCONTINUITY, for whoever rebuilt a source: a sticky
+ * one, where a queue before the element may throw others away.
  *
  * The read-only property stats is a GstStructure "vigil-stats", all of guint64:
  *   received                 frames = analysed + skipped

@@ -2,7 +2,8 @@
  *
  *     vigil-worker --control-fd=3     streams, as record/message.h says
  *     vigil-worker --inspect          describes the model on stdin as JSON on stdout
- *     vigil-worker --pack             packs the model on stdin into descriptor 3 (pipeline/pack.h)
+ *     vigil-worker --pack             packs the model on stdin into descriptor 3
+ *                                     (pipeline/pack.h)
  *     vigil-worker --frames           what the model on stdin would be shown of the clip in
  *                                     descriptor 3 (pipeline/frames.h)
  *
@@ -199,8 +200,8 @@ static void say_ready(struct worker *worker)
     g_free(message);
 }
 
-/* After the sandbox is closed nothing is torn down: the kernel does that faster, and a sanitizer
- * looking for leaks would need what the sandbox forbids. */
+/* After the sandbox is closed nothing is torn down: the kernel does that faster, and a
+ * sanitizer looking for leaks would need what the sandbox forbids. */
 static _Noreturn void leave(int status)
 {
     fflush(NULL);

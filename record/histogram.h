@@ -1,7 +1,8 @@
 /* How often something took how long: counts in fixed buckets, as Prometheus reads them.
  *
- * One set of bounds for all that is measured here, from a tenth of a millisecond to ten seconds,
- * so that histograms, also those of workers that follow one another, can be added up and compared.
+ * One set of bounds for all that is measured here, from a tenth of a millisecond to ten
+ * seconds, so that histograms, also those of workers that follow one another, can be added up
+ * and compared.
  *
  * Thread: plain data. */
 #ifndef RECORD_HISTOGRAM_H

@@ -43,14 +43,14 @@ enum message_type {
     MESSAGE_STREAM_DONE,
 };
 
-/* Opens an input. fds: [0] the model: its ONNX file, or a packed one (nn/packed.h) that is sealed;
- * [1] the media file when uri is file://. */
 /* One key of a model's metadata, as configuration or sidecar has it. */
 struct message_override {
     char key[48]; /* "vigil.labels" */
     char value[512];
 };
 
+/* Opens an input. fds: [0] the model: its ONNX file, or a packed one (nn/packed.h) that is
+ * sealed; [1] the media file when uri is file://. */
 struct message_stream_start {
     char stream[RECORD_NAME_SIZE];
     char node[RECORD_NAME_SIZE];

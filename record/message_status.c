@@ -56,7 +56,7 @@ int stream_reason_from_name(const char *name)
     return member_find_name(reason_names, COUNT(reason_names), name);
 }
 
-/* --- kinds of members ---------------------------------------------------------------------- */
+/* --- kinds of members --------------------------------------------------------------------- */
 
 struct field;
 
@@ -272,7 +272,7 @@ static void read_gop(const struct field *field, struct member_reader *reader, vo
     reader->status = inner.status;
 }
 
-/* --- the table ----------------------------------------------------------------------------- */
+/* --- the table ---------------------------------------------------------------------------- */
 
 #define AT(member)   offsetof(struct message_stream_status, member)
 #define SIZE(member) sizeof(((struct message_stream_status *)0)->member)

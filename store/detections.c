@@ -121,7 +121,8 @@ int detection_zones(struct store *store, int64_t number, int64_t *ret_zones, int
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-/* The best score has reached another band: out of the lists of the old, into those of the new. */
+/* The best score has reached another band: out of the lists of the old, into those of the
+ * new. */
 static int move_detection(struct store *store, struct detection *known, int band)
 {
     int64_t zones[1 + STORE_ZONES_PER_DETECTION] = {0};

@@ -88,7 +88,8 @@ bool handle_is_late(const struct store *store);
  * handle_fail with sqlite3_errcode. */
 sqlite3_stmt *handle_statement(struct store *store, enum store_statement slot, const char *sql);
 
-/* The same for a statement whose parameters are integers. HANDLE_VALUES makes both arguments. */
+/* The same for a statement whose parameters are integers. HANDLE_VALUES makes both
+ * arguments. */
 sqlite3_stmt *handle_query(struct store *store, enum store_statement slot, const char *sql,
                            int count, const int64_t *values);
 #define HANDLE_VALUES(...)                                                                     \
@@ -101,7 +102,8 @@ sqlite3_stmt *handle_query(struct store *store, enum store_statement slot, const
 int handle_run(struct store *store, enum store_statement slot, const char *sql, int count,
                const int64_t *values);
 
-/* Runs a statement that gives one row of integers; NULL counts as 0. SQLITE_DONE without one. */
+/* Runs a statement that gives one row of integers; NULL counts as 0. SQLITE_DONE without
+ * one. */
 int handle_read(struct store *store, enum store_statement slot, const char *sql, int count,
                 const int64_t *values, int columns, int64_t *ret_columns);
 

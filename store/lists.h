@@ -9,7 +9,8 @@
  * band that min_score cuts rows are read in vain; edges are where people put thresholds.
  *
  * An hour counts the detections that started in it, by the lists that name stream and label,
- * with each zone and without. Both move with a detection whose best score reaches the next band.
+ * with each zone and without. Both move with a detection whose best score reaches the next
+ * band.
  *
  * Results are SQLite's.
  * Thread: as the handle; moving lists needs a transaction of the writer. */
@@ -31,8 +32,8 @@ struct list {
 int64_t list_number(const struct list *list);
 struct list list_of_number(int64_t number);
 
-/* The numbers, from *ret_first to before *ret_end, of all lists of a zone (0: of none) that name
- * this stream, or with 0 any. */
+/* The numbers, from *ret_first to before *ret_end, of all lists of a zone (0: of none) that
+ * name this stream, or with 0 any. */
 void list_range(int64_t zone, int64_t stream, int64_t *ret_first, int64_t *ret_end);
 
 /* The band of a score, and the lowest score of a band. */

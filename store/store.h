@@ -38,8 +38,9 @@ int store_open_reader(const char *path, int query_ms, struct store **ret_store,
 
 /* 1 when the file has a schema older than this program's, which store_open brings up to date:
  * about 20 s for each million detections. Else 0, also when there is none or it cannot be read.
- * By the file's header, without its log: 1 also when who brought it up to date was killed before
- * it closed the store. Not while this process has the file open: its locks would be lost. */
+ * By the file's header, without its log: 1 also when who brought it up to date was killed
+ * before it closed the store. Not while this process has the file open: its locks would be
+ * lost. */
 int store_is_older(const char *path);
 
 void store_close(struct store *store); /* NULL is fine; the writer checkpoints */
@@ -55,8 +56,8 @@ void store_close(struct store *store); /* NULL is fine; the writer checkpoints *
  * stream, kind, label and start stays what lists filter and sort by; min_score means the best
  * score, a zone any that one of the records named. `now_ms` is when they came: what retention
  * goes by, so that no record stays longer for the time it claims. All or nothing: on failure no
- * seq is written and nothing is kept. -EINVAL for a record that record_to_text refuses, whose id
- * is another stream's detection or that has a name too many; -ENOSPC, -EBUSY, -EROFS from a
+ * seq is written and nothing is kept. -EINVAL for a record that record_to_text refuses, whose
+ * id is another stream's detection or that has a name too many; -ENOSPC, -EBUSY, -EROFS from a
  * reader, -errno. */
 int store_append(struct store *store, struct record *records, size_t count, int64_t now_ms,
                  struct store_error *err);
@@ -109,8 +110,8 @@ int store_expire(struct store *store, const struct store_retention *retention, i
 
 /* --- detections: readers ---------------------------------------------------------------- */
 
-/* One row per detection, its latest record. Order: start time, then arrival. A cursor belongs to
- * its query: -EINVAL with another order or damaged. -ETIMEDOUT over the query cap. */
+/* One row per detection, its latest record. Order: start time, then arrival. A cursor belongs
+ * to its query: -EINVAL with another order or damaged. -ETIMEDOUT over the query cap. */
 int store_query_detections(struct store *store, const struct record_query *query,
                            struct record_page *ret_page, struct store_error *err);
 

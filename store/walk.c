@@ -35,7 +35,8 @@ struct walk {
     struct run runs[];
 };
 
-/* By source and way; parameters are list, place and batch whatever a statement makes of them. */
+/* By source and way; parameters are list, place and batch whatever a statement makes of
+ * them. */
 static const char *const statements[][2] = {
     [SOURCE_ALL] = {"SELECT start_ms, number FROM detection INDEXED BY detection_by_start "
                     "WHERE ?1 = 0 AND (start_ms, number) < (?2, ?3) "

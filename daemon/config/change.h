@@ -12,8 +12,8 @@
 int config_check_change(const struct config *running, const struct config *next,
                         struct config_error *err);
 
-/* Exchanges everything but the fixed keys: afterwards `running` is as `next` was said to be, with
- * the texts of its fixed keys where they were, and `next` holds what was replaced. */
+/* Exchanges everything but the fixed keys: afterwards `running` is as `next` was said to be,
+ * with the texts of its fixed keys where they were, and `next` holds what was replaced. */
 void config_swap(struct config *running, struct config *next);
 
 /* Same file, unchanged since, and the same overrides. */

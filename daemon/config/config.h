@@ -1,8 +1,8 @@
 /* What vigild was told: GKeyFile text, conf.d, environment and flags made one checked struct.
  *
  * A flag wins over the environment (VIGIL_SECTION_KEY), that over NAME.conf of
- * $CREDENTIALS_DIRECTORY (systemd's LoadCredential=), that over conf.d/NAME.conf beside the file
- * (both in lexical order), that over the file itself, that over the default. The keys are
+ * $CREDENTIALS_DIRECTORY (systemd's LoadCredential=), that over conf.d/NAME.conf beside the
+ * file (both in lexical order), that over the file itself, that over the default. The keys are
  * daemon/config/keys.h; docs/configuration.md is written for who uses them. Loading is all or
  * nothing: the first mistake is reported as one line naming the place (file:line, variable or
  * flag), the key and the cure, and nothing is returned. Unknown keys and sections are mistakes.
@@ -82,8 +82,9 @@ const struct config_model *config_find_model(const struct config *config, const 
 const struct config_setting *config_find_setting(const struct config *config,
                                                  const char *section, const char *key);
 
-/* Checks a stream against what else is configured: its model must be there, and a file beneath a
- * media root. What the API is sent passes here too, so that there is one truth. 0 or -EINVAL. */
+/* Checks a stream against what else is configured: its model must be there, and a file beneath
+ * a media root. What the API is sent passes here too, so that there is one truth. 0 or
+ * -EINVAL. */
 int config_check_stream(const struct config *config, const struct config_stream *stream,
                         struct config_error *err);
 

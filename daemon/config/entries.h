@@ -1,6 +1,6 @@
 /* What the sources of a configuration say, before anyone asks what it means: entries (section,
- * key, text) that know where they were said. Added in order of rising rank; a later one replaces
- * an earlier.
+ * key, text) that know where they were said. Added in order of rising rank; a later one
+ * replaces an earlier.
  *
  * GKeyFile decides what a value is (escapes, UTF-8). Unknown sections and keys, keys said twice
  * in one file and comments behind values are refused here, with file and line.
@@ -40,8 +40,9 @@ int config_entries_add_file(struct config_entries *entries, const char *path,
 int config_entries_add_folder(struct config_entries *entries, const char *folder,
                               struct config_error *err);
 
-/* VIGIL_SECTION_KEY of NAME=value texts (NULL-terminated, may be NULL). Only sections that stand
- * once have variables; others that start with VIGIL_ (VIGIL_URL) belong to other programs. */
+/* VIGIL_SECTION_KEY of NAME=value texts (NULL-terminated, may be NULL). Only sections that
+ * stand once have variables; others that start with VIGIL_ (VIGIL_URL) belong to other
+ * programs. */
 int config_entries_add_environment(struct config_entries *entries,
                                    const char *const *environment, struct config_error *err);
 

@@ -1,9 +1,9 @@
 /* The keys of a configuration, in one table: the parser, the search for what an unknown key was
  * meant to be, `vigil config show` and the tables of docs/configuration.md all read it.
  *
- * A new key is a row here and a member of the struct the row's offset lies in: struct config for
- * sections that stand once, struct config_stream_fields for [stream NAME]. Text types fill a
- * `char *`, the others an `int64_t`.
+ * A new key is a row here and a member of the struct the row's offset lies in: struct config
+ * for sections that stand once, struct config_stream_fields for [stream NAME]. Text types fill
+ * a `char *`, the others an `int64_t`.
  *
  * Thread: constant data. */
 #ifndef DAEMON_CONFIG_KEYS_H
@@ -53,8 +53,8 @@ const struct config_section *config_section_find(const char *name);
 const struct config_key *config_key_find(const struct config_section *section,
                                          const char *name);
 
-/* One line about a key that is none: the nearest, else all there are. Returns -EINVAL. `noun` is
- * "key" or "member", `where` "" or " in [server]". */
+/* One line about a key that is none: the nearest, else all there are. Returns -EINVAL. `noun`
+ * is "key" or "member", `where` "" or " in [server]". */
 int config_key_unknown(const struct config_section *section, const char *name, const char *noun,
                        const char *where, struct config_error *err);
 

@@ -15,8 +15,8 @@
 int config_override_add(struct message_override *overrides, int *count, const char *key,
                         const char *value, struct config_error *err);
 
-/* Adds what MODEL_PATH.modelinfo says (record/sidecar.h), each key checked as above. The text of
- * an error begins with the sidecar's path. */
+/* Adds what MODEL_PATH.modelinfo says (record/sidecar.h), each key checked as above. The text
+ * of an error begins with the sidecar's path. */
 int config_sidecar_read(const char *model_path, struct message_override *overrides, int *count,
                         struct config_error *err);
 

@@ -12,8 +12,8 @@
 char *config_summary(const struct config *config);
 
 /* A configuration file that says the same, but for users and passwords: a comment stands for
- * them. With the keys that have their default when `defaults`; with a comment above each key that
- * says where it was set when `origins`. */
+ * them. With the keys that have their default when `defaults`; with a comment above each key
+ * that says where it was set when `origins`. */
 char *config_show(const struct config *config, bool defaults, bool origins);
 
 /* The table of keys as Markdown: the generated part of docs/configuration.md. */

@@ -107,7 +107,8 @@ int config_stream_media(const char *uri, const struct config_roots *roots,
     if (!g_str_has_prefix(uri, "file:///") ||
         decode(uri + strlen("file://"), uri + strlen(uri), path, sizeof path) < 0)
         return -EINVAL;
-    /* What is followed is decided at the open (media.h); this only answers early and clearly. */
+    /* What is followed is decided at the open (media.h); this only answers early and
+     * clearly. */
     g_auto(GStrv) parts = g_strsplit(path + 1, "/", 0);
     for (char **part = parts; *part; part++)
         if (!**part || strcmp(*part, ".") == 0 || strcmp(*part, "..") == 0)

@@ -1,6 +1,6 @@
 /* What an answer about a model was made of: its file (device, inode, size, time of change), and
- * what the configuration says instead of the file's metadata. Of change, not of modification: that
- * can be set back (touch -r, cp -p, tar), and this moves on with it.
+ * what the configuration says instead of the file's metadata. Of change, not of modification:
+ * that can be set back (touch -r, cp -p, tar), and this moves on with it.
  *
  * Thread: plain data. */
 #ifndef DAEMON_MODELS_FILESTATE_H

@@ -8,8 +8,8 @@
 #define METRICS_DEPTH_MAX 4
 #define METRICS_MAX       256 /* members and elements at each level */
 
-/* What a value must be. `max` bounds text in bytes, numbers in size (whole ones are at least -1,
- * which is an open dimension), arrays and objects in members. */
+/* What a value must be. `max` bounds text in bytes, numbers in size (whole ones are at least
+ * -1, which is an open dimension), arrays and objects in members. */
 struct rule {
     const char *name; /* NULL ends a table */
     enum { TEXT, INTEGER, NUMBER, FLAG, LIST, OBJECT, TEXTS } kind;

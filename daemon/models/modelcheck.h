@@ -1,8 +1,8 @@
 /* What a one-shot worker said of a model, held against what it may say.
  *
  * A model file is hostile, and the worker that read it may be its puppet by now: clients get
- * members we know, of their type and within bounds, and nothing else. Members that are not known
- * are left out, so that a newer worker does no harm.
+ * members we know, of their type and within bounds, and nothing else. Members that are not
+ * known are left out, so that a newer worker does no harm.
  *
  * Thread: no shared state. */
 #ifndef DAEMON_MODELS_MODELCHECK_H

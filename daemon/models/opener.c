@@ -140,8 +140,8 @@ static void timer_fired(uv_timer_t *timer)
     advance(timer->data);
 }
 
-/* Starts what may start, gives up on what is too late, arms the timer for the next deadline. Each
- * answer may change the queue, so it is looked through anew. */
+/* Starts what may start, gives up on what is too late, arms the timer for the next deadline.
+ * Each answer may change the queue, so it is looked through anew. */
 static void advance(struct opener *opener)
 {
     uint64_t now = uv_now(opener->loop), next = 0;

@@ -1,11 +1,12 @@
-/* Opens the files of models on threads of libuv's pool: one on a disk that sleeps, or in a network
- * folder that is gone, holds such a thread and not the loop.
+/* Opens the files of models on threads of libuv's pool: one on a disk that sleeps, or in a
+ * network folder that is gone, holds such a thread and not the loop.
  *
- * Each question is answered within OPENER_DEADLINE_MS, with -ETIMEDOUT if it must be. An open that
- * hangs cannot be called back: until it returns it keeps its thread, and whoever asks for a file in
- * the same folder is answered -ETIMEDOUT without another try. So a dead folder takes one thread
- * whatever is asked of it, and folders that answer do not wait for it; only when OPENER_LATE_MAX
- * others hang do their threads count among the OPENER_PARALLEL that run at once.
+ * Each question is answered within OPENER_DEADLINE_MS, with -ETIMEDOUT if it must be. An open
+ * that hangs cannot be called back: until it returns it keeps its thread, and whoever asks for
+ * a file in the same folder is answered -ETIMEDOUT without another try. So a dead folder takes
+ * one thread whatever is asked of it, and folders that answer do not wait for it; only when
+ * OPENER_LATE_MAX others hang do their threads count among the OPENER_PARALLEL that run at
+ * once.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_MODELS_OPENER_H
@@ -21,8 +22,8 @@
 struct opener;
 struct opening;
 
-/* fd: a regular file's as record/file.h opens it, the receiver's to close, with what fstat says of
- * it; or -errno, and `status` is NULL. */
+/* fd: a regular file's as record/file.h opens it, the receiver's to close, with what fstat says
+ * of it; or -errno, and `status` is NULL. */
 typedef void opener_opened(void *owner, int fd, const struct stat *status);
 
 int opener_create(uv_loop_t *loop, struct opener **ret_opener);
@@ -37,7 +38,8 @@ void opening_cancel(struct opening *opening);
 /* What such an -errno means, for a person: record/file.h, and -ETIMEDOUT. */
 const char *opener_error_text(int error);
 
-/* Answers nothing more; frees itself when the last open has returned to the loop. NULL is fine. */
+/* Answers nothing more; frees itself when the last open has returned to the loop. NULL is
+ * fine. */
 void opener_close(struct opener *opener);
 
 #endif

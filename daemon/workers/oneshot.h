@@ -1,9 +1,9 @@
 /* A worker process that does one thing with one file and ends: described or packed a model
- * (`vigil-worker --inspect`, `--pack`). Spawned with the file on descriptor 0 and nothing else of
- * ours but what is named here, read without trust, killed at its deadline, reaped. Whoever else
- * holds its pipes, at its deadline it is over, once it is reaped: one that sleeps in the kernel
- * (state D, on a disk that does not answer) dies only when that has let go of it, and until
- * then `done` is not called.
+ * (`vigil-worker --inspect`, `--pack`). Spawned with the file on descriptor 0 and nothing else
+ * of ours but what is named here, read without trust, killed at its deadline, reaped. Whoever
+ * else holds its pipes, at its deadline it is over, once it is reaped: one that sleeps in the
+ * kernel (state D, on a disk that does not answer) dies only when that has let go of it, and
+ * until then `done` is not called.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_WORKERS_ONESHOT_H

@@ -1,5 +1,5 @@
-/* One worker process of the supervisor's, from its spawning to its end: what it is told, what it
- * says, and what its death means for the streams it served. Private to daemon/.
+/* One worker process of the supervisor's, from its spawning to its end: what it is told, what
+ * it says, and what its death means for the streams it served. Private to daemon/.
  *
  * Thread: the loop's. */
 #ifndef DAEMON_WORKERS_SLOT_H

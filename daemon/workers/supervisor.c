@@ -1,6 +1,6 @@
 /* Every change ends in supervisor_settle(), which gives workers to waiting streams, spawns what
- * is missing and arms the one timer for the next deadline. placement.c decides which stream goes
- * where, slot.c is the life of one worker. */
+ * is missing and arms the one timer for the next deadline. placement.c decides which stream
+ * goes where, slot.c is the life of one worker. */
 #include "daemon/workers/supervisor.h"
 
 #include <errno.h>

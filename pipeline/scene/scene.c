@@ -259,8 +259,8 @@ static void note_object(const struct scene *scene, const struct scene_actor *act
         truth->labels |= 1u << SCENE_LABEL_MOVEMENT;
 }
 
-/* Actors, farthest first, so that the near hide the far. A post is painted again where it stands
- * before somebody, and only there: its smooth edges would grow darker each time. */
+/* Actors, farthest first, so that the near hide the far. A post is painted again where it
+ * stands before somebody, and only there: its smooth edges would grow darker each time. */
 static void paint_actors(struct scene *scene, float time, const struct moment *moment,
                          struct scene_truth *truth)
 {

@@ -1,8 +1,8 @@
 /* vigilscenesrc: a camera that does not exist (pipeline/scene/scene.h), as a GStreamer source.
  *
- * Each buffer carries a struct scene_meta (pipeline/scene/scenemeta.h) and, for every person and
- * vehicle, a GstVideoRegionOfInterestMeta whose type is "person" or "vehicle", whose id is the
- * object's, with a parameter structure "vigil-scene" { moving = boolean }.
+ * Each buffer carries a struct scene_meta (pipeline/scene/scenemeta.h) and, for every person
+ * and vehicle, a GstVideoRegionOfInterestMeta whose type is "person" or "vehicle", whose id is
+ * the object's, with a parameter structure "vigil-scene" { moving = boolean }.
  *
  * Properties, all to be set before READY → PAUSED:
  *     seed            everything follows from it

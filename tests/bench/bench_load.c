@@ -2,11 +2,11 @@
  *
  *     bench_load FOLDER...
  *
- * Every FOLDER/NAME.onnx and FOLDER/NAME/model.onnx is loaded, planned (with float32 weights, and
- * with those of --precision fast) and given a session, over and over; times are the least, in
- * milliseconds. Dimensions that a model leaves open are those of its first test data, where it
- * has some. `weights` is what the file holds, `packed` what the plan made of them in the layouts of
- * its operators, `Winograd` what of that is transformed for it. */
+ * Every FOLDER/NAME.onnx and FOLDER/NAME/model.onnx is loaded, planned (with float32 weights,
+ * and with those of --precision fast) and given a session, over and over; times are the least,
+ * in milliseconds. Dimensions that a model leaves open are those of its first test data, where
+ * it has some. `weights` is what the file holds, `packed` what the plan made of them in the
+ * layouts of its operators, `Winograd` what of that is transformed for it. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

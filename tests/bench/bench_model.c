@@ -11,8 +11,8 @@
  * With --stream a run is one frame of a stream in which every frame completes a window: the
  * frames of the given window come again and again, in order.
  *
- * --fast lets the plan store dense weights in fewer bits (NN_PRECISION_FAST), --threads splits a
- * run over N threads.
+ * --fast lets the plan store dense weights in fewer bits (NN_PRECISION_FAST), --threads splits
+ * a run over N threads.
  *
  * The floor in the first line is what no program could go below on this processor with such
  * arithmetic: for each layer the longer of its arithmetic at the measured peak and its weights

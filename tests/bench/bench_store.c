@@ -1,6 +1,6 @@
 /* bench_store: fills a database with detections, then asks every combination of filters for
- * first pages and for pages in the midst, counts by stream, label, hour and day, and compares all
- * with the naive answer; then asks again, timed, while 200 records a second are written and
+ * first pages and for pages in the midst, counts by stream, label, hour and day, and compares
+ * all with the naive answer; then asks again, timed, while 200 records a second are written and
  * removed. The file is read once before, so that it is in memory as far as that goes.
  *
  *   bench_store [--rows N] [--seed N] [--check-each N] [--folder PATH] [--keep] [--timed]

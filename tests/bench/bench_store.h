@@ -32,7 +32,8 @@ void samples_sort(struct samples *samples);
 double samples_quantile(const struct samples *samples, double part); /* sorted before */
 void samples_print(const char *name, struct samples *samples);       /* sorts */
 
-/* bench_pages.c: how many of the pages were wrong; the worst p99 of a combination of filters. */
+/* bench_pages.c: how many of the pages were wrong; the worst p99 of a combination of
+ * filters. */
 size_t pages_check(struct bench *bench);
 double pages_time(struct bench *bench);
 

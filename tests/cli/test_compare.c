@@ -12,7 +12,8 @@ static struct nn_tensor list(enum nn_type type, void *values, int64_t count)
         .type = type, .shape = {.rank = 1, .dim = {count}}, .data = values};
 }
 
-/* Each pair of floats with whether they are alike, loosely and strictly, at rtol 0.1, atol 0.5. */
+/* Each pair of floats with whether they are alike, loosely and strictly, at rtol 0.1, atol
+ * 0.5. */
 START_TEST(floats_are_alike_within_the_tolerance)
 {
     static const struct {

@@ -39,7 +39,8 @@ static void remove_folder(void)
     g_free(folder);
 }
 
-/* Check would take the lines on stderr for noise; they are the tests' concern in test_cli.py. */
+/* Check would take the lines on stderr for noise; they are the tests' concern in
+ * test_cli.py. */
 static int open_input(struct input *input, const char *uri)
 {
     const struct input_options options = {.uri = uri, .model = model};

@@ -1,6 +1,6 @@
-/* Any bytes as a packed file whose writer knew the header and the checksum: opened, loaded, planned
- * whole and by frames, and run. Nothing is checked but that nothing breaks. The scalar kernels,
- * so that a seed means the same on every processor. */
+/* Any bytes as a packed file whose writer knew the header and the checksum: opened, loaded,
+ * planned whole and by frames, and run. Nothing is checked but that nothing breaks. The scalar
+ * kernels, so that a seed means the same on every processor. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

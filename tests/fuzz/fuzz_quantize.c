@@ -1,6 +1,6 @@
-/* Any bytes as a model to quantise: read, raised, folded, shown two samples and written twice, with
- * small limits. Nothing may break; what is written loads, and is the same both times. The last byte
- * picks the percentile. */
+/* Any bytes as a model to quantise: read, raised, folded, shown two samples and written twice,
+ * with small limits. Nothing may break; what is written loads, and is the same both times. The
+ * last byte picks the percentile. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,9 @@
 /* The first seeds of fuzz_packed, one for each of fuzz_onnx that can be planned as it is:
  *     packed_seeds SEEDS-OF-ONNX SEEDS-OF-PACKED           writes them
- *     packed_seeds --check SEEDS-OF-ONNX SEEDS-OF-PACKED   tells which are not what it would write:
- *                                                          a seed of another layout is refused at
- *                                                          once and shows the fuzzer nothing */
+ *     packed_seeds --check SEEDS-OF-ONNX SEEDS-OF-PACKED   tells which are not what it would
+ *                                                          write: a seed of another layout is
+ *                                                          refused at once and shows the
+ *                                                          fuzzer nothing */
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* The allocator of a test program, in place of the C library's: it counts what the program and its
- * libraries ask for in any thread (pages that OpenBLAS maps for itself among it), and refuses when
- * told. A sanitizer has its own: OWN_ALLOCATOR is 0 there, and nothing counts. */
+/* The allocator of a test program, in place of the C library's: it counts what the program and
+ * its libraries ask for in any thread (pages that OpenBLAS maps for itself among it), and
+ * refuses when told. A sanitizer has its own: OWN_ALLOCATOR is 0 there, and nothing counts. */
 #ifndef TESTS_NN_ALLOCATOR_H
 #define TESTS_NN_ALLOCATOR_H
 

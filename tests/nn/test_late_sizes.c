@@ -6,9 +6,9 @@
 #include "tests/nn/net.h"
 
 /* x is cut to "s" by each run, along the axes with a bit in `axes` (1 << axis). `graph` makes y
- * of it, a statement for each constant and node: "w = 3x4" is random numbers of that shape, "n =
- * [1 2]" a list of integers, "y = Op s w name=value" a node. A value is text, an integer, a float
- * if it has a point, and with commas a list of such numbers. */
+ * of it, a statement for each constant and node: "w = 3x4" is random numbers of that shape,
+ * "n = [1 2]" a list of integers, "y = Op s w name=value" a node. A value is text, an integer,
+ * a float if it has a point, and with commas a list of such numbers. */
 static const struct subject {
     int opset;
     struct onnx_dims x;

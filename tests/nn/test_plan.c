@@ -407,7 +407,8 @@ static int one_of(uint32_t *random, int count)
     return (int)((*random >> 8) % (uint32_t)count);
 }
 
-/* The value `to` as Concat of random ones that fit, by `axis` 1 or 2. Returns the node's inputs. */
+/* The value `to` as Concat of random ones that fit, by `axis` 1 or 2. Returns the node's
+ * inputs. */
 static const char *join_some(struct joined *values, int to, int axis, uint32_t *random)
 {
     static char names[64];
@@ -557,7 +558,8 @@ static int use_arena(uint32_t random, int *given, int *refused)
     return stolen;
 }
 
-/* Many times two thousand million rows of no element: known beforehand, folded, and of a run. */
+/* Many times two thousand million rows of no element: known beforehand, folded, and of a
+ * run. */
 START_TEST(what_makes_nothing_takes_no_time)
 {
     const int64_t rows = INT32_MAX / 4;

@@ -601,7 +601,8 @@ static struct onnx_bytes biased(float bias)
     return onnx_finish(&o);
 }
 
-/* What a plan would refuse, before one was made; nodes whose results nobody reads are in none. */
+/* What a plan would refuse, before one was made; nodes whose results nobody reads are in
+ * none. */
 START_TEST(what_no_plan_has_checked_is_refused)
 {
     expect_refusal(grouped(0), NULL, -EINVAL, "(ConvTranspose)");
@@ -792,8 +793,8 @@ START_TEST(models_of_many_nodes_and_names_are_rewritten_at_once)
 }
 END_TEST
 
-/* Of large weights that read zeros, beside small ones that read large numbers; and of a bias that
- * is large beside both. */
+/* Of large weights that read zeros, beside small ones that read large numbers; and of a bias
+ * that is large beside both. */
 START_TEST(steps_that_floats_cannot_multiply_are_refused)
 {
     static const struct {

@@ -1,7 +1,7 @@
-/* What a session promises, for every model of the shared data and the networks that the tutorials
- * teach, with each kind of weights and as a network of 8-bit integers: no run allocates, and the
- * outputs are the same bytes in every run, in sessions side by side, and for any number of
- * threads. This program says that there are PROCESSORS processors.
+/* What a session promises, for every model of the shared data and the networks that the
+ * tutorials teach, with each kind of weights and as a network of 8-bit integers: no run
+ * allocates, and the outputs are the same bytes in every run, in sessions side by side, and for
+ * any number of threads. This program says that there are PROCESSORS processors.
  *
  *     test_nn_shared [WRITE_NETWORKS]      the program that writes the networks */
 #include <pthread.h>
@@ -126,7 +126,8 @@ static void give_input(const struct subject *s, int index, const struct nn_tenso
         net_fill(to->data, (size_t)nn_shape_count(&to->shape), 7);
 }
 
-/* The network of 8-bit integers, by its own inputs; nothing where there is nothing to make so. */
+/* The network of 8-bit integers, by its own inputs; nothing where there is nothing to make
+ * so. */
 static struct onnx_bytes quantised(const struct subject *s)
 {
     const struct nn_quantize_options options = {.percentile = 100, .input_shapes = s->shapes};

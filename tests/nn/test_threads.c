@@ -1,6 +1,7 @@
-/* Threads within a run: every part is done once, runs side by side do not get in each other's way,
- * and what comes out is the same bytes for any number of them. This program says that there are
- * PROCESSORS processors, so that plans on any machine use several threads, and where they are. */
+/* Threads within a run: every part is done once, runs side by side do not get in each other's
+ * way, and what comes out is the same bytes for any number of them. This program says that
+ * there are PROCESSORS processors, so that plans on any machine use several threads, and where
+ * they are. */
 #include <errno.h>
 #include <dirent.h>
 #include <pthread.h>

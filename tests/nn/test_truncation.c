@@ -1,8 +1,10 @@
-/* Model files cut short: refused with one line that says so, or, where what is left is a whole ONNX
- * message (a cut between two of its fields), read as that message. Every length of small files; of
- * large ones those at both ends, where headers and tables are, and lengths spread over the rest.
+/* Model files cut short: refused with one line that says so, or, where what is left is a whole
+ * ONNX message (a cut between two of its fields), read as that message. Every length of small
+ * files; of large ones those at both ends, where headers and tables are, and lengths spread
+ * over the rest.
  *
- *     test_nn_truncation SEEDS      the models of the fuzz targets, one for each part of the format */
+ *     test_nn_truncation SEEDS      the models of the fuzz targets, one for each part of the
+ *                                   format */
 #include <dirent.h>
 #include <sanitizer/asan_interface.h> /* poisons nothing where there is no such sanitizer */
 #include <string.h>
@@ -16,8 +18,8 @@ enum { MAX_PATH = 4096, ENDS = 4096, BETWEEN = 257, MAX_CUT_BYTES = 64 << 20 };
 
 static const char *seeds; /* NULL: not given */
 
-/* Calls `check` with each length below the whole one, on a copy whose bytes beyond may not be read
- * where a sanitizer looks. */
+/* Calls `check` with each length below the whole one, on a copy whose bytes beyond may not be
+ * read where a sanitizer looks. */
 static void cut(const void *data, size_t size, const char *name,
                 void (*check)(const void *data, size_t size, size_t whole, const char *name))
 {

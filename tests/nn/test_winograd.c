@@ -136,7 +136,8 @@ static double expected(const struct shape *c, const struct data *d, size_t at)
     return most;
 }
 
-/* The promise of kernels.h: 1e-5 of the largest output. With tiles and with channels for lanes. */
+/* The promise of kernels.h: 1e-5 of the largest output. With tiles and with channels for
+ * lanes. */
 static void check(const struct shape *c, const struct nn_kernels *k)
 {
     struct data d = make_data(c);

@@ -205,8 +205,8 @@ START_TEST(rendered_streets_are_reported_as_they_were)
     printf("# movement: %d of %d found; events: %d of %d made up\n", tally.found,
            tally.stretches, tally.made_up, tally.events);
     ck_assert_int_ge(tally.stretches, 5);
-    /* The model is not perfect and will be replaced by better ones; this is what it must do to be
-     * of use. */
+    /* The model is not perfect and will be replaced by better ones; this is what it must do to
+     * be of use. */
     ck_assert_int_ge(tally.found * 10, tally.stretches * 8);
     ck_assert_int_le(tally.made_up * 10, tally.events);
 }

@@ -1,4 +1,5 @@
-/* A real vigil-worker against a real RTSP server: sessions, faults, and what is said of them. */
+/* A real vigil-worker against a real RTSP server: sessions, faults, and what is said of
+ * them. */
 #include "tests/pipeline/parent.h"
 
 #include <arpa/inet.h>

@@ -18,8 +18,9 @@ static void add(char kind, int64_t pts_ns, size_t size)
     coded_add(&coded, &picture);
 }
 
-/* Pictures in the order they are sent: I a clean key picture, C another key picture, P any other;
- * behind each its place in the order they are shown. 10 pictures a second of 1000 bytes. */
+/* Pictures in the order they are sent: I a clean key picture, C another key picture, P any
+ * other; behind each its place in the order they are shown. 10 pictures a second of 1000
+ * bytes. */
 static void play(const char *pictures)
 {
     coded_init(&coded);

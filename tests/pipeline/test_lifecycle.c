@@ -221,7 +221,8 @@ START_TEST(a_camera_that_fails_every_few_seconds_is_asked_within_a_second_each_t
 }
 END_TEST
 
-/* What the first three waits after the eager minute come to: 14 s at most when it begins anew. */
+/* What the first three waits after the eager minute come to: 14 s at most when it begins
+ * anew. */
 static int64_t first_waits(struct lifecycle *life, int64_t *now)
 {
     int64_t began = 0;

@@ -531,8 +531,8 @@ START_TEST(a_file_cut_anywhere_ends_or_is_unreadable)
 }
 END_TEST
 
-/* The files whose pictures are damaged: each codec that may come from a camera, and MPEG-4, whose
- * coded pictures have no pts. */
+/* The files whose pictures are damaged: each codec that may come from a camera, and MPEG-4,
+ * whose coded pictures have no pts. */
 static const char *const damaged[] = {"a.mp4", "b.mkv", "d.mkv", "f.mp4"};
 
 static int file_named(const char *name)
@@ -550,7 +550,8 @@ static void damage_middle(char *bytes, gsize size)
         bytes[i] = (char)(bytes[i] ^ 0x5a);
 }
 
-/* In a JPEG only what is between SOS and EOI: a picture whose tables are broken ends the film. */
+/* In a JPEG only what is between SOS and EOI: a picture whose tables are broken ends the
+ * film. */
 static void damage_scans(char *bytes, gsize size)
 {
     const guint8 *at = (const guint8 *)bytes;
@@ -610,8 +611,8 @@ START_TEST(pictures_that_do_not_say_how_large_they_are_are_an_unreadable_file)
     g_autofree char *bytes = NULL;
     gsize size;
     ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
-    /* ISO/IEC 14496-2, 6.2.3: what is left of the clock, width 160 and height 96 in 13 bits each,
-     * a one after each. */
+    /* ISO/IEC 14496-2, 6.2.3: what is left of the clock, width 160 and height 96 in 13 bits
+     * each, a one after each. */
     ck_assert_int_gt(
         replace_bytes(bytes, size, "\xfd\x05\x04\x0c\x14", "\xfd\x00\x04\x0c\x14", 5), 0);
     ck_assert(g_file_set_contents(path, bytes, (gssize)size, NULL));

@@ -54,8 +54,8 @@ static const GOptionEntry entries[] = {
     {NULL},
 };
 
-/* How a codec is encoded, parsed and sent. The parameter sets are in the caps too, so that a client
- * gets its SDP at once and not with the next key picture. */
+/* How a codec is encoded, parsed and sent. The parameter sets are in the caps too, so that a
+ * client gets its SDP at once and not with the next key picture. */
 static const struct codec {
     const char *name, *encode, *parse, *pay;
 } codecs[] = {
@@ -138,8 +138,8 @@ static GstFlowReturn on_sample(GstAppSink *sink, gpointer user)
                    running_time(sample, GST_BUFFER_PTS(buffer)) + (GstClockTimeDiff)duration);
     for (GList *item = viewers; item; item = item->next)
         push(item->data, sample);
-    /* Of a single pass nothing may be missed: the media needs one picture to be described, which
-     * it takes when it plays; the rest is for who asked to see it. */
+    /* Of a single pass nothing may be missed: the media needs one picture to be described,
+     * which it takes when it plays; the rest is for who asked to see it. */
     while (options.once && !playing) {
         g_cond_wait_until(&played, &lock,
                           g_get_monotonic_time() + 10 * G_TIME_SPAN_MILLISECOND);

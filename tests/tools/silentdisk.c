@@ -1,5 +1,6 @@
 /* A disk that does not answer, for LD_PRELOAD: while the file that VIGIL_TEST_SILENT names is
- * there, whoever opens a file in its folder waits for ever, as in a network folder that is gone. */
+ * there, whoever opens a file in its folder waits for ever, as in a network folder that is
+ * gone. */
 #undef _FILE_OFFSET_BITS /* else open is another name of open64 */
 #undef _FORTIFY_SOURCE
 

@@ -1,5 +1,5 @@
-/* A stream's configuration changed by a merge patch. What a whole one must look like is shown in
- * test_config.c. */
+/* A stream's configuration changed by a merge patch. What a whole one must look like is shown
+ * in test_config.c. */
 #include "tests/suite.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Real files, and folders that do not answer: file_open is wrapped by the linker, and what it is
- * asked of a folder whose name begins with "silent" waits. */
+/* Real files, and folders that do not answer: file_open is wrapped by the linker, and what it
+ * is asked of a folder whose name begins with "silent" waits. */
 #include "tests/suite.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* pipeline/scene/vigilscenesrc.c and scenemeta.c: the element in a harness. num-buffers bounds what
- * is not live, a test clock paces what is. */
+/* pipeline/scene/vigilscenesrc.c and scenemeta.c: the element in a harness. num-buffers bounds
+ * what is not live, a test clock paces what is. */
 #include <glib/gstdio.h>
 #include <gst/check/gstharness.h>
 #include <gst/video/video.h>
