@@ -48,6 +48,15 @@ static void expect_no_allocations(struct nn_model *model, int window)
     net_free(&net);
 }
 
+static void expect_run_allocates_nothing(const struct net *net)
+{
+    long before = allocations;
+    int r = nn_session_run(net->session, NULL);
+    long after = allocations;
+    ck_assert_int_eq(r, 0);
+    ck_assert_int_eq(after, before);
+}
+
 static struct nn_model *load(struct onnx_bytes bytes)
 {
     struct nn_model *model = NULL;
@@ -98,13 +107,8 @@ START_TEST(a_run_on_several_threads_allocates_nothing)
         net_plan(large_model(), &(struct nn_plan_options){.threads = 2, .time_axis = -1});
     const struct nn_tensor *x = nn_session_input(net.session, 0);
     net_fill(x->data, (size_t)nn_shape_count(&x->shape), 1);
-    for (int i = 0; i < 20; i++) {
-        long before = allocations;
-        int r = nn_session_run(net.session, NULL);
-        long after = allocations;
-        ck_assert_int_eq(r, 0);
-        ck_assert_int_eq(after, before);
-    }
+    for (int i = 0; i < 20; i++)
+        expect_run_allocates_nothing(&net);
     net_free(&net);
 }
 END_TEST
@@ -166,11 +170,7 @@ START_TEST(branches_and_loops_allocate_nothing)
     net_set(&net, 0, x);
     for (int64_t rounds = 0; rounds < 4; rounds++) {
         net_set(&net, 1, &rounds);
-        long before = allocations;
-        int r = nn_session_run(net.session, NULL);
-        long after = allocations;
-        ck_assert_int_eq(r, 0);
-        ck_assert_int_eq(after, before);
+        expect_run_allocates_nothing(&net);
     }
     net_free(&net);
 }
@@ -183,11 +183,7 @@ START_TEST(a_run_that_decides_shapes_allocates_nothing)
     for (uint32_t seed = 0; seed < 8; seed++) {
         net_fill(x, 6 * 25, seed);
         net_set(&net, 0, x);
-        long before = allocations;
-        int r = nn_session_run(net.session, NULL);
-        long after = allocations;
-        ck_assert_int_eq(r, 0);
-        ck_assert_int_eq(after, before);
+        expect_run_allocates_nothing(&net);
         ck_assert_int_le(nn_session_output(net.session, 0)->shape.dim[3], 6);
     }
     net_free(&net);
