@@ -333,6 +333,8 @@ static void exited(GPid pid, gint how, gpointer data)
         g_string_assign(why, "the worker left early");
     if (*worker->last_line)
         g_string_append_printf(why, ", saying \"%s\"", worker->last_line);
+    else if (!died && !worker->killed)
+        g_string_append(why, WORKER_OTHER);
     if (died)
         g_string_append(why, advice_on(WTERMSIG(how)));
     worker->listener->gone(worker->owner, why->str);

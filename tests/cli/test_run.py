@@ -53,10 +53,11 @@ def misbehaviour_is_told_in_one_line():
     """whatever a worker does wrong ends in exit 70, one line and no process left"""
     with workspace() as folder:
         for name, *words in (('crash', 'signal 11', 'check that another player'),
-                             ('exit', 'code 3'), ('garbage', 'JSON', 'one version'),
+                             ('exit', 'code 3', 'one version'), ('garbage', 'JSON', 'one version'),
                              ('foreign', 'not given', 'one version'), ('parent', 'may not'),
                              ('twice', 'may not', 'one version'), ('orphan', 'gave it up'),
-                             ('dead', 'code 9'), ('unlocked', 'sandbox'), ('early', 'may not')):
+                             ('dead', 'code 9', 'one version'), ('unlocked', 'sandbox'),
+                             ('early', 'may not')):
             program = os.path.join(folder, name)
             os.symlink(PUPPET, program)
             result = subprocess.run(command(name + '-1'), stdin=subprocess.DEVNULL,
