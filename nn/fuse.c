@@ -1,7 +1,8 @@
 /* Merges what exporters keep apart: BatchNormalization into the weights of the convolution
  * before it, a row that is added to a product into MatMul, an activation into the node whose
- * result it alone reads, the usual pooling and the sum with a residual into Conv. The reference
- * kernels run the graph as it is written, so that a comparison also covers this file. */
+ * result it alone reads, the usual pooling into Conv and the sum with a residual into Conv and
+ * Resize. The reference kernels run the graph as it is written, so that a comparison also
+ * covers this file. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,9 +234,21 @@ static void fuse_max_pool(struct fuser *f, int index)
     absorb(f, conv, index);
 }
 
-/* Add of what a Conv made for it alone, and of a value that is there before that Conv runs: the
- * Conv's fourth input. Of two such Convs the later one takes the sum. Not in a stream: the
- * other value may be known per window only, and the Conv must not follow it there. */
+/* Where a node takes what is added to its result: behind the inputs that ONNX knows. 0: it
+ * takes nothing. Bytes that a Resize moves stay bytes (nn/qdq.c). */
+static int residual_input(const struct fuser *f, const struct nn_plan_node *node)
+{
+    if (node->op == &nn_op_conv && !node->pooled && node->input_count <= 3)
+        return 3;
+    bool resizes = node->op == &nn_op_resize || node->op == &nn_op_upsample;
+    int at = resizes ? f->producer[node->inputs[0]] : -1;
+    bool bytes = at >= 0 && f->p->nodes[at]->op == &nn_op_dequantize_linear;
+    return resizes && !bytes && node->input_count <= 4 ? 4 : 0;
+}
+
+/* Add of what a Conv or Resize made for it alone, and of a value that is there before that node
+ * runs: one more input of it. Of two such nodes the later one takes the sum. Not in a stream:
+ * the other value may be known per window only, and the node must not follow it there. */
 static int fuse_residual(struct fuser *f, int index)
 {
     struct nn_planner *p = f->p;
@@ -244,21 +257,21 @@ static int fuse_residual(struct fuser *f, int index)
         int value = add->inputs[side], other = add->inputs[1 - side];
         const struct nn_tensor *a = &p->values[value].tensor, *b = &p->values[other].tensor;
         int at = f->producer[value];
-        struct nn_plan_node *conv = at >= 0 ? p->nodes[at] : NULL;
-        if (!conv || conv->op != &nn_op_conv || conv->pooled || conv->input_count > 3 ||
-            conv->activation != NN_ACTIVATION_NONE || f->readers[value] != 1 || b->data ||
-            a->late || b->late || !nn_shape_equal(&a->shape, &b->shape) ||
-            f->producer[other] >= at)
+        struct nn_plan_node *node = at >= 0 ? p->nodes[at] : NULL;
+        int slot = node ? residual_input(f, node) : 0;
+        if (slot == 0 || node->activation != NN_ACTIVATION_NONE || f->readers[value] != 1 ||
+            a->type != NN_TYPE_FLOAT || b->data || a->late || b->late ||
+            !nn_shape_equal(&a->shape, &b->shape) || f->producer[other] >= at)
             continue;
-        int *inputs = nn_pool_array(&p->scratch, 4, sizeof *inputs);
+        int *inputs = nn_pool_array(&p->scratch, (size_t)slot + 1, sizeof *inputs);
         if (!inputs)
             return nn_planner_no_memory(p);
-        for (int i = 0; i < 3; i++)
-            inputs[i] = i < conv->input_count ? conv->inputs[i] : NN_VALUE_NONE;
-        inputs[3] = other;
-        conv->inputs = inputs;
-        conv->input_count = 4;
-        absorb(f, conv, index);
+        for (int i = 0; i < slot; i++)
+            inputs[i] = i < node->input_count ? node->inputs[i] : NN_VALUE_NONE;
+        inputs[slot] = other;
+        node->inputs = inputs;
+        node->input_count = slot + 1;
+        absorb(f, node, index);
         return 0;
     }
     return 0;

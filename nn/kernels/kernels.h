@@ -205,6 +205,10 @@ struct nn_kernels {
     void (*winograd_tiles_in)(const struct nn_winograd_tiles_in *in);
     void (*winograd_tiles_out)(const struct nn_winograd_tiles_out *out);
 
+    /* y[2i] = y[2i+1] = x[i]; with `more`, more[2i] and more[2i+1] added to that. y
+     * overlaps nothing. */
+    void (*twice)(float *y, const float *x, const float *more, size_t n);
+
     /* y[j·y_step + i] = x[i·x_step + j] for i < rows, j < columns; not in place. */
     void (*transpose)(float *y, size_t y_step, const float *x, size_t x_step, size_t rows,
                       size_t columns);

@@ -137,6 +137,12 @@ static void scalar_max_2x2(float *y, const float *a, const float *b, size_t n)
     }
 }
 
+static void scalar_twice(float *y, const float *x, const float *more, size_t n)
+{
+    for (size_t i = 0; i < 2 * n; i++)
+        y[i] = more ? x[i / 2] + more[i] : x[i / 2];
+}
+
 static void scalar_transpose(float *y, size_t y_step, const float *x, size_t x_step,
                              size_t rows, size_t columns)
 {
@@ -312,6 +318,7 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .registers = 16,
     .lanes = 1,
     .tile_width = 32,
+    .twice = scalar_twice,
     .transpose = scalar_transpose,
     .gather = scalar_gather,
     .pick = scalar_pick,

@@ -18,6 +18,36 @@
 /* Before loops whose arrays are to live in registers. */
 #define UNROLL _Pragma("GCC unroll 32")
 
+ALWAYS_INLINE void twice_block(float *y, const float *x, const float *more, size_t n)
+{
+    size_t low = 2 * n < LANES ? 2 * n : LANES, high = 2 * n - low;
+    vector in = n == LANES ? v_load(x) : v_load_part(x, n);
+    vector a = v_zip_low(in, in), b = v_zip_high(in, in);
+    if (more) {
+        a = v_add(a, n == LANES ? v_load(more) : v_load_part(more, low));
+        b = v_add(b, n == LANES ? v_load(more + LANES) : v_load_part(more + low, high));
+    }
+    if (n == LANES) {
+        v_store(y, a);
+        v_store(y + LANES, b);
+        return;
+    }
+    v_store_part(y, a, low);
+    if (high > 0)
+        v_store_part(y + low, b, high);
+}
+
+/* What is left of a row is the end of a whole vector, where there is one. */
+static void simd_twice(float *y, const float *x, const float *more, size_t n)
+{
+    for (size_t i = 0; i < n && n >= LANES; i += LANES) {
+        size_t at = i + LANES <= n ? i : n - LANES;
+        twice_block(y + 2 * at, x + at, more ? more + 2 * at : NULL, LANES);
+    }
+    if (n > 0 && n < LANES)
+        twice_block(y, x, more, n);
+}
+
 /* Rows i and i + LANES / 2 zipped, log2(LANES) times: each time a bit of the lane's number
  * moves into the row's. */
 ALWAYS_INLINE void transpose_block(float *y, size_t y_step, const float *x, size_t x_step,
@@ -253,6 +283,7 @@ const struct nn_kernels TABLE = {
     .winograd_output = simd_winograd_output,
     .winograd_tiles_in = simd_winograd_tiles_in,
     .winograd_tiles_out = simd_winograd_tiles_out,
+    .twice = simd_twice,
     .transpose = simd_transpose,
     .gather = simd_gather,
     .pick = simd_pick,

@@ -9,6 +9,10 @@
 #include "nn/op.h"
 #include "nn/ops/resample.h"
 
+/* The input that the planner gives it besides ONNX's four: added to the output, of float32
+ * (nn/fuse.c). */
+#define RESIDUAL 4
+
 /* Since when a node says itself where outputs lie among inputs. */
 #define MODERN_OPSET 11
 
@@ -280,6 +284,10 @@ static int infer(struct nn_op_call *call)
     call->outputs[0].shape.rank = call->inputs[0].shape.rank;
     for (int d = 0; d < call->inputs[0].shape.rank; d++)
         call->outputs[0].shape.dim[d] = z.axis[d].out;
+    if (nn_op_has_input(call, RESIDUAL) &&
+        (type != NN_TYPE_FLOAT ||
+         !nn_shape_equal(&call->outputs[0].shape, &call->inputs[RESIDUAL].shape)))
+        return nn_op_fail(call, -EINVAL, "what is added to its output is of another kind");
     return 0;
 }
 
@@ -300,7 +308,8 @@ struct pass {
 };
 
 struct plan {
-    bool copies; /* nearest */
+    bool copies;  /* nearest */
+    bool doubles; /* nearest, of 4 bytes: lines of which each column stands twice */
     float extrapolation;
     int pass_count;
     struct pass pass[NN_MAX_RANK]; /* in running order; nearest: from the outermost axis */
@@ -474,6 +483,10 @@ static void arrange_copies(const struct nn_op_call *call, struct plan *plan)
         p->blocks = nn_shape_extent(in, p->axis + 1, next);
         next = p->axis;
     }
+    const struct pass *lines = &plan->pass[0], *columns = &plan->pass[1];
+    plan->doubles = plan->pass_count == 2 && lines->axis + 1 == columns->axis &&
+                    !lines->crops && columns->repeat == 2 && columns->inner == 1 &&
+                    nn_type_size(call->outputs[0].type) == sizeof(float);
 }
 
 static int prepare(struct nn_op_call *call)
@@ -572,6 +585,16 @@ static void copy_axis(const struct plan *plan, int pass, char *to, const char *f
     }
 }
 
+static void double_lines(const struct nn_kernels *k, const struct plan *plan, float *y,
+                         const float *x, const float *residual)
+{
+    const struct pass *lines = &plan->pass[0], *columns = &plan->pass[1];
+    for (int64_t o = 0; o < lines->out; o++, y += columns->out) {
+        k->twice(y, x + lines->index[o] * columns->in, residual, (size_t)columns->in);
+        residual = residual ? residual + columns->out : NULL;
+    }
+}
+
 /* Rows of the innermost axis. */
 static void filter_elements(const struct nn_kernels *k, const struct pass *p,
                             float extrapolation, float *y, const float *x)
@@ -618,13 +641,20 @@ static int forward(struct nn_op_call *call)
     size_t element = nn_type_size(call->outputs[0].type);
     const char *x = call->inputs[0].data;
     char *y = call->outputs[0].data;
+    const float *residual =
+        nn_op_has_input(call, RESIDUAL) ? call->inputs[RESIDUAL].data : NULL;
     for (int64_t i = 0; i < plan->images; i++) {
-        if (plan->pass_count == 0)
+        if (plan->doubles)
+            double_lines(call->kernels, plan, (float *)y, (const float *)x, residual);
+        else if (plan->pass_count == 0)
             memcpy(y, x, (size_t)plan->out_size * element);
         else if (plan->copies)
             copy_axis(plan, 0, y, x, element);
         else
             filter_image(call, plan, (float *)y, (const float *)x);
+        if (residual && !plan->doubles)
+            call->kernels->add((float *)y, (const float *)y, residual, (size_t)plan->out_size);
+        residual = residual ? residual + plan->out_size : NULL;
         x += (size_t)plan->in_size * element;
         y += (size_t)plan->out_size * element;
     }

@@ -152,6 +152,23 @@ START_TEST(maxima_of_two_by_two_agree_with_scalar)
 }
 END_TEST
 
+START_TEST(every_value_stands_twice_with_what_is_added)
+{
+    for (size_t n = 1; n <= SIZES; n++)
+        for (int adds = 0; adds < 2; adds++) {
+            float *x = guarded_random(n, 17), *more = guarded_random(2 * n, 18);
+            float *y = guarded(2 * n);
+            table(_i)->twice(y, x, adds ? more : NULL, n);
+            for (size_t i = 0; i < 2 * n; i++)
+                if (y[i] != x[i / 2] + (adds ? more[i] : 0))
+                    ck_abort_msg("twice %zu: [%zu] is %g", n, i, (double)y[i]);
+            release(x, n);
+            release(more, 2 * n);
+            release(y, 2 * n);
+        }
+}
+END_TEST
+
 START_TEST(a_matrix_is_transposed_and_nothing_else_is_written)
 {
     for (size_t rows = 0; rows <= 35; rows++)
@@ -574,6 +591,7 @@ START_TEST(counts_of_zero_touch_nothing)
     k->tap_sum(&y, &y, &offset, &y, 1, 0);
     k->tap_max(&y, &y, &offset, 1, 0);
     k->gather(&y, &y, 2, 0);
+    k->twice(&y, &y, &y, 0);
     k->add(&y, &y, &y, 0);
     k->affine(&y, &y, 2, 2, 0);
     k->tanh(&y, &y, 0);
@@ -727,6 +745,11 @@ static void bench_gather(struct bench *b)
     b->k->gather(b->y, b->x, 2, b->n);
 }
 
+static void bench_twice(struct bench *b)
+{
+    b->k->twice(b->y, b->x, b->w, b->n);
+}
+
 static void bench_pick(struct bench *b)
 {
     b->k->pick(b->y, b->x, b->offset, b->w, b->taps, b->n);
@@ -802,6 +825,7 @@ static int bench_all(void)
         {"tap_sum, 9 taps, 57 wide", "GFLOP/s", bench_tap_sum, 57, 9, 2},
         {"tap_max, 4 taps, 57 wide", "GB/s", bench_tap_max, 57, 4, 4},
         {"gather, stride 2", "GB/s", bench_gather, 4096, 0, 12},
+        {"twice and sum, 20 wide", "GB/s", bench_twice, 20, 0, 20},
         {"pick, 2 taps, 640 wide", "GB/s", bench_pick, 640, 2, 12},
         {"add", "GB/s", bench_add, 4096, 0, 12},
         {"relu", "GB/s", bench_relu, 4096, 0, 8},
@@ -867,6 +891,7 @@ int main(int argc, char **argv)
     tcase_add_loop_test(all, counts_of_zero_touch_nothing, 0, tables);
     tcase_add_loop_test(all, results_do_not_depend_on_alignment, 0, tables);
     tcase_add_loop_test(all, a_matrix_is_transposed_and_nothing_else_is_written, 0, tables);
+    tcase_add_loop_test(all, every_value_stands_twice_with_what_is_added, 0, tables);
     tcase_add_loop_test(all, panels_agree_with_scalar_and_no_row_depends_on_the_others, 0,
                         tables);
     tcase_add_loop_test(all, tiles_give_what_their_rows_give_with_bias_and_clamping, 0, tables);

@@ -290,6 +290,30 @@ START_TEST(bytes_are_moved_exactly_and_their_steps_meet)
 }
 END_TEST
 
+/* What a Resize adds are floats: its bytes are not moved then. */
+START_TEST(a_resize_that_adds_floats_has_no_bytes)
+{
+    for (int between = 0; between < 2; between++) {
+        uint32_t state = 5;
+        struct onnx b = onnx_start(14);
+        onnx_input(&b, "x", NN_TYPE_FLOAT, DIMS(1, 4, 6, 8));
+        onnx_input(&b, "z", NN_TYPE_FLOAT, DIMS(1, 4, 12, 16));
+        add_random_step(&b, "a", 1, &state);
+        add_q(&b, "x", "a", "xq");
+        add_dq(&b, "xq", "a", "xd");
+        onnx_node(&b, "MaxPool", "xd", "p");
+        onnx_attribute_ints(&b, "kernel_shape", 2, (int64_t[]){3, 3});
+        onnx_attribute_ints(&b, "pads", 4, (int64_t[]){1, 1, 1, 1});
+        onnx_floats(&b, "scales", DIMS(4), (float[]){1, 1, 2, 2});
+        onnx_node(&b, "Resize", between ? "p - scales" : "xd - scales", "r");
+        onnx_node(&b, "Add", "r z", "y");
+        onnx_output(&b, "p", NN_TYPE_FLOAT, SCALAR);
+        onnx_output(&b, "y", NN_TYPE_FLOAT, SCALAR);
+        check(&b, 0, NULL, NULL, 3);
+    }
+}
+END_TEST
+
 START_TEST(functions_are_tables_and_steps_change_by_one)
 {
     for (uint32_t seed = 1; seed <= 40; seed++) {
@@ -491,6 +515,7 @@ int main(void)
     tcase_add_test(all, a_dense_layer_differs_by_at_most_one_step);
     tcase_add_test(all, sums_that_may_not_fit_stay_floats);
     tcase_add_test(all, bytes_are_moved_exactly_and_their_steps_meet);
+    tcase_add_test(all, a_resize_that_adds_floats_has_no_bytes);
     tcase_add_test(all, functions_are_tables_and_steps_change_by_one);
     tcase_add_test(all, a_sum_differs_by_at_most_one_step);
     tcase_add_test(all, weights_that_do_not_fit_the_pattern_are_floats);

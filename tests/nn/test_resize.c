@@ -488,6 +488,111 @@ START_TEST(frames_are_resized_one_by_one)
 }
 END_TEST
 
+static const struct residual {
+    int64_t in[2], out[2];
+    const char *mode, *place, *rounding, *sum;
+    int fused;
+} residuals[] = {
+    {{5, 20}, {10, 40}, "nearest", "asymmetric", "floor", "r z", 1},
+    {{5, 10}, {10, 20}, "nearest", "half_pixel", "round_prefer_floor", "z r", 1},
+    {{1, 3}, {5, 6}, "nearest", "asymmetric", "floor", "z r", 1},
+    {{7, 33}, {7, 66}, "nearest", "asymmetric", "floor", "r z", 1},
+    {{7, 33}, {14, 33}, "nearest", "asymmetric", "floor", "r z", 1},
+    {{5, 16}, {10, 32}, "nearest", "asymmetric", "ceil", "r z", 1},
+    {{5, 9}, {15, 27}, "nearest", "asymmetric", "floor", "r z", 1},
+    {{5, 9}, {5, 9}, "nearest", "asymmetric", "floor", "r z", 1},
+    {{5, 20}, {10, 40}, "linear", "half_pixel", "floor", "r z", 1},
+    {{8, 8}, {5, 19}, "cubic", "align_corners", "floor", "z r", 1},
+    {{5, 20}, {10, 40}, "nearest", "asymmetric", "floor", "r r", 0},
+    {{5, 20}, {10, 40}, "nearest", "asymmetric", "floor", "r row", 0},
+    {{5, 20}, {10, 40}, "nearest", "asymmetric", "floor", "r later", 0},
+};
+
+/* The sum of a Resize with what is there before it: the reference keeps both apart. */
+START_TEST(a_residual_is_added_by_the_resize_before_it)
+{
+    for (int i = 0; i < (int)(sizeof residuals / sizeof residuals[0]); i++) {
+        const struct residual *v = &residuals[i];
+        float row[66];
+        net_fill(row, 66, 4);
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(2, 3, v->in[0], v->in[1]));
+        onnx_input(&o, "z", 1, DIMS(2, 3, v->out[0], v->out[1]));
+        onnx_ints(&o, "sizes", DIMS(4), (int64_t[]){2, 3, v->out[0], v->out[1]});
+        onnx_floats(&o, "row", DIMS(1, v->out[1]), row);
+        onnx_node(&o, "Resize", "x - - sizes", "r");
+        onnx_attribute_text(&o, "mode", v->mode);
+        onnx_attribute_text(&o, "coordinate_transformation_mode", v->place);
+        onnx_attribute_text(&o, "nearest_mode", v->rounding);
+        onnx_node(&o, "Neg", "z", "later");
+        onnx_node(&o, "Add", v->sum, "y");
+        onnx_output(&o, "y", 1, SCALAR);
+        struct nn_model *model = net_load(&o);
+        struct net nets[2];
+        for (int k = 0; k < 2; k++) {
+            nets[k] = net_plan(
+                nn_model_ref(model),
+                &(struct nn_plan_options){.kernels = k ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST,
+                                          .time_axis = -1});
+            for (uint32_t j = 0; j < 2; j++) {
+                const struct nn_tensor *x = nn_session_input(nets[k].session, j);
+                net_fill(x->data, (size_t)nn_shape_count(&x->shape), 9 + j);
+            }
+            net_run(&nets[k]);
+        }
+        int fused = 0;
+        for (size_t l = 0; l < nn_plan_layer_count(nets[0].plan); l++)
+            fused += nn_plan_layer(nets[0].plan, l)->fused_into >= 0;
+        ck_assert_msg(fused == v->fused, "variant %d: %d fused", i, fused);
+        net_expect_floats(&nets[0], 0, DIMS(2, 3, v->out[0], v->out[1]),
+                          net_floats(&nets[1], 0));
+        net_free(&nets[0]);
+        net_free(&nets[1]);
+        nn_model_unref(model);
+    }
+}
+END_TEST
+
+START_TEST(integers_are_added_behind_a_resize)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 6, DIMS(1, 2));
+    onnx_input(&o, "z", 6, DIMS(2, 4));
+    onnx_floats(&o, "s", DIMS(2), (float[]){2, 2});
+    onnx_node(&o, "Resize", "x - s", "r");
+    onnx_node(&o, "Add", "r z", "y");
+    onnx_output(&o, "y", 6, SCALAR);
+    struct net net = net_make(&o);
+    net_set(&net, 0, (int32_t[]){1 << 30, 1 << 24});
+    net_set(&net, 1, (int32_t[]){1, 2, 3, 4, 5, 6, 7, 8});
+    net_run(&net);
+    int32_t want[8];
+    for (int i = 0; i < 8; i++)
+        want[i] = (i % 4 < 2 ? 1 << 30 : 1 << 24) + i + 1;
+    ck_assert_mem_eq(nn_session_output(net.session, 0)->data, want, sizeof want);
+    net_free(&net);
+}
+END_TEST
+
+/* In a stream the other value may be one of the window. */
+START_TEST(a_resize_per_frame_adds_nothing)
+{
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(4, 1, 6, 8));
+    onnx_input(&o, "z", 1, DIMS(4, 1, 12, 16));
+    onnx_floats(&o, "s", DIMS(4), (float[]){1, 1, 2, 2});
+    onnx_node(&o, "Resize", "x - s", "y");
+    onnx_node(&o, "Add", "y z", "sum");
+    onnx_output(&o, "sum", 1, SCALAR);
+    struct net net = net_plan(net_load(&o), &(struct nn_plan_options){.time_axis = 0});
+    struct nn_plan_info info;
+    nn_plan_describe(net.plan, &info);
+    ck_assert_int_eq(info.frame_nodes, 1);
+    ck_assert_int_eq(info.window_nodes, 1);
+    net_free(&net);
+}
+END_TEST
+
 int main(void)
 {
     TCase *all = tcase_create("resize");
@@ -503,5 +608,8 @@ int main(void)
     tcase_add_test(all, what_cannot_be_is_refused_by_name);
     tcase_add_test(all, a_filter_wider_than_memory_is_refused);
     tcase_add_test(all, frames_are_resized_one_by_one);
+    tcase_add_test(all, a_residual_is_added_by_the_resize_before_it);
+    tcase_add_test(all, integers_are_added_behind_a_resize);
+    tcase_add_test(all, a_resize_per_frame_adds_nothing);
     return suite_run("nn/resize", &all, 1);
 }
