@@ -184,6 +184,10 @@ enum nn_op_flags {
      * bytes one behind the other. The planner may have inputs made at their place in it, and
      * forward leaves those alone. */
     NN_OP_JOINS = 128,
+    /* Along one axis the outputs are consecutive parts of input 0 (Split). Where nothing but
+     * extents of 1 is before that axis, the planner gives them places within the input's bytes
+     * and skips forward. */
+    NN_OP_PARTS = 256,
 };
 
 /* Layouts of weights that an operator may keep (nn_op_weights). */

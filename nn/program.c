@@ -98,6 +98,33 @@ static bool try_view(struct builder *b, const struct nn_plan_node *node)
     return true;
 }
 
+/* Parts of an input that lie one behind the other get places within it, and need no step. */
+static bool try_parts(struct builder *b, const struct nn_plan_node *node)
+{
+    struct nn_plan_value *values = b->parts->values;
+    const struct nn_plan_value *in = &values[node->inputs[0]];
+    if (!(node->op->flags & NN_OP_PARTS) || nn_plan_node_is_late(node, values) ||
+        (in->place.kind != NN_PLACE_ARENA && in->place.kind != NN_PLACE_INPUT))
+        return false;
+    for (int j = 0; j < node->output_count; j++) {
+        if (node->outputs[j] == NN_VALUE_NONE)
+            return false;
+        const struct nn_shape *part = &values[node->outputs[j]].tensor.shape;
+        int axis = 0;
+        while (axis < part->rank && part->dim[axis] == in->tensor.shape.dim[axis])
+            axis++;
+        if (axis < part->rank && nn_shape_extent(part, 0, axis) != 1)
+            return false;
+    }
+    size_t offset = 0;
+    for (int j = 0; j < node->output_count; j++) {
+        share(b, node->outputs[j], node->inputs[0]);
+        values[node->outputs[j]].place.offset += offset;
+        offset += value_bytes(b, node->outputs[j]);
+    }
+    return true;
+}
+
 bool nn_plan_node_is_late(const struct nn_plan_node *node, const struct nn_plan_value *values)
 {
     for (int i = 0; i < node->input_count; i++)
@@ -125,6 +152,22 @@ static bool operands_may_differ(const struct builder *b, const struct nn_plan_no
     return false;
 }
 
+/* Whether another operand lies in some of the bytes of this one, but not in all of them one by
+ * one: writing here would change what is still to be read there. */
+static bool overlaps(const struct builder *b, const struct nn_plan_node *node, int value)
+{
+    const size_t at = b->parts->values[value].place.offset, bytes = value_bytes(b, value);
+    for (int i = 0; i < node->input_count; i++) {
+        int other = node->inputs[i];
+        if (other == NN_VALUE_NONE || b->root[other] != b->root[value])
+            continue;
+        size_t from = b->parts->values[other].place.offset, length = value_bytes(b, other);
+        if (from < at + bytes && at < from + length && (from != at || length != bytes))
+            return true;
+    }
+    return false;
+}
+
 static bool try_in_place(struct builder *b, const struct nn_plan_node *node)
 {
     if (!(node->op->flags & NN_OP_ELEMENTWISE))
@@ -139,7 +182,7 @@ static bool try_in_place(struct builder *b, const struct nn_plan_node *node)
         const struct nn_plan_value *in = &b->parts->values[value];
         if (in->place.kind == NN_PLACE_ARENA && b->left[b->root[value]] == 0 &&
             in->tensor.type == out->type && nn_shape_equal(&in->tensor.shape, &out->shape) &&
-            !operands_may_differ(b, node, i)) {
+            !operands_may_differ(b, node, i) && !overlaps(b, node, value)) {
             share(b, node->outputs[0], value);
             return true;
         }
@@ -164,6 +207,8 @@ static int find_part(const struct builder *b, int index, int value)
         const struct nn_plan_node *node = b->parts->nodes[b->maker[value]];
         if (nn_plan_node_is_late(node, b->parts->values))
             break;
+        if (node->op->flags & NN_OP_PARTS)
+            break; /* it has its place in what it is a part of */
         if (!(node->op->flags & NN_OP_VIEW))
             return b->joins[value].whole == NN_VALUE_NONE ? value : NN_VALUE_NONE;
         value = node->inputs[0];
@@ -404,7 +449,7 @@ static int build_node(struct builder *b, const struct nn_plan_node *node,
         if (node->inputs[i] != NN_VALUE_NONE)
             b->left[b->root[node->inputs[i]]]--;
     bool late = nn_plan_node_is_late(node, b->parts->values), view = try_view(b, node);
-    if (view && !late)
+    if ((view && !late) || try_parts(b, node))
         return 0;
     int r = view ? 0 : place_outputs(b, node);
     if (r == 0)

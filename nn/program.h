@@ -1,9 +1,10 @@
 /* A straight line of operator calls over one arena: what a plan runs. Private to nn/.
  *
  * A plan has one program (whole run) or two (per frame, per window). Building it decides where
- * every value lives: views share their input's bytes, elementwise operators write over an
- * input that nobody reads again, what is joined soon is made at its place in the whole, and
- * everything else gets a place in the arena for as long as it is read.
+ * every value lives: views share their input's bytes, parts that lie one behind the other have
+ * places in them, elementwise operators write over an input that nobody reads again, what is
+ * joined soon is made at its place in the whole, and everything else gets a place in the arena
+ * for as long as it is read.
  *
  * Late values (nn_tensor.late) have places for the most they can be. A step that reads or makes
  * one is late: whoever runs the program infers and prepares it again with the shapes of the run

@@ -432,6 +432,7 @@ const struct nn_op nn_op_split = {
     .max_inputs = 2,
     .min_outputs = 1,
     .max_outputs = NN_OP_VARIADIC,
+    .flags = NN_OP_PARTS,
     .attributes = split_rules,
     .infer = infer_split,
     .forward = split,

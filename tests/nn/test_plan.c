@@ -264,6 +264,115 @@ START_TEST(a_broadcast_result_is_not_written_over_a_smaller_operand)
 }
 END_TEST
 
+/* Steps of an operator in the plan. */
+static int steps_of(const struct nn_plan *plan, const char *op)
+{
+    int count = 0;
+    for (int s = 0; s < plan->window.step_count; s++)
+        count += strcmp(plan->window.steps[s].call.op->name, op) == 0;
+    return count;
+}
+
+/* Of one image; of two the parts of each lie apart. The second time, parts are of the input,
+ * which must stay as it is. */
+START_TEST(parts_that_lie_one_behind_the_other_are_not_copied)
+{
+    for (int variant = 0; variant < 3; variant++) {
+        int64_t images = variant == 1 ? 2 : 1, count = images * 6 * 5;
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(images, 6, 5));
+        onnx_ints(&o, "list", DIMS(3), (int64_t[]){1, 3, 2});
+        onnx_node(&o, "Neg", "x", "n");
+        onnx_node(&o, "Split", variant == 2 ? "x list" : "n list", "a b c");
+        onnx_attribute_int(&o, "axis", 1);
+        onnx_node(&o, "Exp", "b", "e"); /* where b was, when nobody reads any part */
+        onnx_node(&o, "Concat", "c a", "d");
+        onnx_attribute_int(&o, "axis", 1);
+        onnx_node(&o, "Exp", "c", "f");
+        onnx_output(&o, "e", 1, SCALAR);
+        onnx_output(&o, "d", 1, SCALAR);
+        onnx_output(&o, "f", 1, SCALAR);
+        onnx_output(&o, "a", 1, SCALAR);
+        struct net net = net_make(&o);
+        ck_assert_int_eq(steps_of(net.plan, "Split"), images > 1);
+        float x[60], want[4][60];
+        net_fill(x, 60, 3);
+        net_set(&net, 0, x);
+        for (int64_t i = 0; i < count; i++) {
+            int64_t image = i / 30, channel = i / 5 % 6, at = i % 5;
+            float value = variant == 2 ? x[i] : -x[i];
+            if (channel == 0) {
+                want[1][image * 15 + 10 + at] = want[3][image * 5 + at] = value;
+            } else if (channel < 4) {
+                want[0][image * 15 + (channel - 1) * 5 + at] = expf(value);
+            } else {
+                want[1][image * 15 + (channel - 4) * 5 + at] = value;
+                want[2][image * 10 + (channel - 4) * 5 + at] = expf(value);
+            }
+        }
+        for (int again = 0; again < 2; again++) {
+            net_run(&net);
+            ck_assert_mem_eq(nn_session_input(net.session, 0)->data, x,
+                             (size_t)count * sizeof *x);
+            net_expect_floats(&net, 0, DIMS(images, 3, 5), want[0]);
+            net_expect_floats(&net, 1, DIMS(images, 3, 5), want[1]);
+            net_expect_floats(&net, 2, DIMS(images, 2, 5), want[2]);
+            net_expect_floats(&net, 3, DIMS(images, 1, 5), want[3]);
+        }
+        net_free(&net);
+    }
+}
+END_TEST
+
+/* Of six rows in one place, those of one operand are rows 1 to 3, of the other 0 to 2. */
+START_TEST(parts_that_overlap_are_not_written_over)
+{
+    enum { COLUMNS = 100 };
+    struct onnx o = onnx_start(13);
+    onnx_input(&o, "x", 1, DIMS(1, COLUMNS));
+    onnx_input(&o, "y", 1, DIMS(3, COLUMNS));
+    onnx_input(&o, "z", 1, DIMS(2, COLUMNS));
+    onnx_node(&o, "Neg", "x", "a");
+    onnx_node(&o, "Neg", "y", "b");
+    onnx_node(&o, "Neg", "z", "c");
+    onnx_node(&o, "Concat", "a b c", "all");
+    onnx_attribute_int(&o, "axis", 0);
+    onnx_node(&o, "Split", "all", "d e");
+    onnx_node(&o, "Add", "b d", "sum");
+    onnx_output(&o, "sum", 1, SCALAR);
+    struct net net = net_make(&o);
+    float all[6 * COLUMNS], want[3 * COLUMNS];
+    net_fill(all, 6 * COLUMNS, 5);
+    net_set(&net, 0, all);
+    net_set(&net, 1, all + COLUMNS);
+    net_set(&net, 2, all + 4 * COLUMNS);
+    net_run(&net);
+    for (int i = 0; i < 3 * COLUMNS; i++)
+        want[i] = -all[i] - all[COLUMNS + i];
+    net_expect_floats(&net, 0, DIMS(3, COLUMNS), want);
+    net_free(&net);
+}
+END_TEST
+
+START_TEST(a_part_that_is_repeated_is_not_written_over)
+{
+    for (int order = 0; order < 2; order++) {
+        struct onnx o = onnx_start(13);
+        onnx_input(&o, "x", 1, DIMS(3, 2));
+        onnx_node(&o, "Neg", "x", "n");
+        onnx_node(&o, "Split", "n", "a b c");
+        onnx_node(&o, "Add", order ? "n b" : "a n", "y");
+        onnx_output(&o, "y", 1, SCALAR);
+        struct net net = net_make(&o);
+        net_set(&net, 0, (float[]){1, 2, 3, 4, 5, 6});
+        net_run(&net);
+        const float want[2][6] = {{-2, -4, -4, -6, -6, -8}, {-4, -6, -6, -8, -8, -10}};
+        net_expect_floats(&net, 0, DIMS(3, 2), want[order]);
+        net_free(&net);
+    }
+}
+END_TEST
+
 START_TEST(a_value_read_twice_by_its_last_reader_is_freed_once)
 {
     struct onnx o = onnx_start(13);
@@ -440,7 +549,43 @@ static const char *join_some(struct joined *values, int to, int axis, uint32_t *
     return count ? names + 1 : "";
 }
 
-START_TEST(joined_values_are_right_whoever_else_reads_them)
+/* The value `to` as one of two parts of another's rows. */
+static void take_part(struct onnx *o, struct joined *values, int to, int from, uint32_t *random)
+{
+    const struct joined *x = &values[from];
+    int64_t first = 1 + one_of(random, (int)x->rows - 1);
+    bool rest = one_of(random, 2) == 1;
+    char list[16], inputs[32], outputs[32];
+    snprintf(list, sizeof list, "l%d", to);
+    snprintf(inputs, sizeof inputs, "v%d l%d", from, to);
+    snprintf(outputs, sizeof outputs, rest ? "other%d v%d" : "v%d other%d", to, to);
+    onnx_ints(o, list, DIMS(2), (int64_t[]){first, x->rows - first});
+    onnx_node(o, "Split", inputs, outputs);
+    onnx_attribute_int(o, "axis", 1);
+    values[to] = (struct joined){rest ? x->rows - first : first, x->columns, {0}};
+    memcpy(values[to].data, x->data + (rest ? first * x->columns : 0),
+           (size_t)(values[to].rows * x->columns) * sizeof *x->data);
+}
+
+/* The value `to` as a sum of two, of which one row may be added to many. False: they do not fit.
+ */
+static bool add_two(struct onnx *o, struct joined *values, int to, int a, int b)
+{
+    const struct joined *x = &values[a], *z = &values[b];
+    if (x->columns != z->columns || (x->rows != z->rows && x->rows != 1 && z->rows != 1))
+        return false;
+    struct joined *y = &values[to];
+    *y = (struct joined){x->rows > z->rows ? x->rows : z->rows, x->columns, {0}};
+    for (int64_t i = 0; i < y->rows * y->columns; i++)
+        y->data[i] = x->data[i % (x->rows * x->columns)] + z->data[i % (z->rows * z->columns)];
+    char inputs[32], output[16];
+    snprintf(inputs, sizeof inputs, "v%d v%d", a, b);
+    snprintf(output, sizeof output, "v%d", to);
+    onnx_node(o, "Add", inputs, output);
+    return true;
+}
+
+START_TEST(joined_values_and_parts_are_right_whoever_else_reads_them)
 {
     static struct joined values[JOINED_VALUES];
     int in_place = 0;
@@ -453,7 +598,7 @@ START_TEST(joined_values_are_right_whoever_else_reads_them)
         int outputs[JOINED_VALUES], output_count = 0;
         for (int i = 1; i < JOINED_VALUES; i++) {
             char name[8], from[8];
-            int v = one_of(&random, i), kind = one_of(&random, 5);
+            int v = one_of(&random, i), kind = one_of(&random, 8);
             snprintf(name, sizeof name, "v%d", i);
             snprintf(from, sizeof from, "v%d", v);
             const char *parts =
@@ -461,7 +606,9 @@ START_TEST(joined_values_are_right_whoever_else_reads_them)
             if (parts[0]) {
                 onnx_node(&o, "Concat", parts, name);
                 onnx_attribute_int(&o, "axis", kind == 0 ? 1 : 2);
-            } else {
+            } else if (kind == 5 && values[v].rows > 1) {
+                take_part(&o, values, i, v, &random);
+            } else if (kind < 6 || !add_two(&o, values, i, v, one_of(&random, i))) {
                 onnx_node(&o, kind == 2 ? "Identity" : "Neg", from, name);
                 values[i] = values[v];
                 for (int64_t e = 0; e < values[v].rows * values[v].columns && kind != 2; e++)
@@ -688,11 +835,14 @@ static TCase *places_case(void)
     tcase_add_test(c, a_value_read_later_is_not_written_over);
     tcase_add_test(c, an_output_may_be_an_input_or_a_constant);
     tcase_add_test(c, a_broadcast_result_is_not_written_over_a_smaller_operand);
+    tcase_add_test(c, parts_that_lie_one_behind_the_other_are_not_copied);
+    tcase_add_test(c, parts_that_overlap_are_not_written_over);
+    tcase_add_test(c, a_part_that_is_repeated_is_not_written_over);
     tcase_add_test(c, a_value_read_twice_by_its_last_reader_is_freed_once);
     tcase_add_test(c, a_chain_takes_the_room_of_two_values);
     tcase_add_test(c, what_is_joined_is_made_where_it_belongs);
     tcase_add_test(c, a_part_made_long_before_does_not_hold_the_whole);
-    tcase_add_test(c, joined_values_are_right_whoever_else_reads_them);
+    tcase_add_test(c, joined_values_and_parts_are_right_whoever_else_reads_them);
     tcase_add_test(c, dead_nodes_are_not_planned);
     tcase_add_test(c, what_makes_nothing_takes_no_time);
     tcase_add_test(c, the_arena_never_gives_a_byte_twice);
