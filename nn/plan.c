@@ -288,6 +288,8 @@ static int make_plan(struct nn_plan *plan, struct nn_planner *p,
         r = nn_fuse(p);
     if (r == 0 && p->rewrites)
         r = nn_qdq(p);
+    if (r == 0 && p->rewrites)
+        r = nn_siblings_merge(p);
     if (r == 0 && plan->frames > 0)
         r = nn_cut_time(p, m->inputs[0], plan->time_axis);
     if (r == 0)

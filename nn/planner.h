@@ -6,6 +6,7 @@
  *   nn_fuse           Conv+BatchNormalization and activations merged into the node before
  *   nn_qdq            steps with integers where the model quantises; what they leave is fused
  *                     again
+ *   nn_siblings_merge convolutions of one value that fill tiles together
  *   nn_cut_time       which nodes run per frame, which per window, and what crosses
  *   nn_project        the half of recurrent layers that looks at single frames, moved before
  *                     the cut (called by nn_cut_time, which then finds what crosses)
@@ -105,6 +106,8 @@ int nn_fuse_activation_of(struct nn_planner *p, const struct nn_plan_node *node,
                           float *ret_beta);
 
 int nn_qdq(struct nn_planner *p);
+
+int nn_siblings_merge(struct nn_planner *p);
 
 /* `input` is the value that is fed frame by frame, `axis` its time axis. */
 int nn_cut_time(struct nn_planner *p, int input, int axis);
