@@ -13,6 +13,8 @@
  * A result differs from that of the graph as written by at most one step: float32 sums are
  * rounded there, and here are none. The reference kernels run the graph as written. */
 #include <errno.h>
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -434,6 +436,23 @@ static bool sums_fit(const struct nn_planner *p, const struct nn_plan_node *dq, 
     return true;
 }
 
+/* Whether sums of 32 bits times so much are floats. */
+static bool scale_fits(double scale)
+{
+    return scale < FLT_MAX / 4294967296.0;
+}
+
+/* The same of a product's sums, in steps of its output (1: as floats). */
+static bool scales_fit(const struct nn_planner *p, const struct nn_plan_node *w, double x_scale,
+                       double y_scale)
+{
+    const struct nn_tensor *scales = tensor_of(p, w->inputs[1]);
+    for (int64_t i = 0; i < nn_shape_count(&scales->shape); i++)
+        if (!scale_fits(x_scale * fabs(((const float *)scales->data)[i]) / y_scale))
+            return false;
+    return true;
+}
+
 /* Gemm as it is written for dense layers: A · B or A · Bᵀ, plus a bias. */
 static bool is_plain_gemm(const struct nn_node *node)
 {
@@ -466,6 +485,9 @@ static int fuse_product(struct rewriter *r, struct nn_plan_node *node)
     if (!sums_fit(p, w, axis, below, UINT8_MAX - below))
         return 0;
     const struct nn_plan_node *q = quantizer(r, node->outputs[0]);
+    struct step y = {.scale = 1};
+    if ((q && !find_step(p, q, &y)) || !scales_fit(p, w, step.scale, y.scale))
+        return 0;
     const int inputs[] = {x->inputs[0],
                           x->inputs[1],
                           input_of(x, 2),
@@ -508,9 +530,9 @@ static int fuse_table(struct rewriter *r, struct nn_plan_node *node)
 static int fuse_sum(struct rewriter *r, struct nn_plan_node *node)
 {
     struct nn_planner *p = r->p;
-    struct step step;
-    const struct nn_plan_node *a = dequantizer_by_step(r, node->inputs[0], &step);
-    const struct nn_plan_node *b = dequantizer_by_step(r, node->inputs[1], &step);
+    struct step in[2], out;
+    const struct nn_plan_node *a = dequantizer_by_step(r, node->inputs[0], &in[0]);
+    const struct nn_plan_node *b = dequantizer_by_step(r, node->inputs[1], &in[1]);
     if (!a || !b)
         return 0;
     int value = node->outputs[0], at = r->readers[value] == 1 ? r->reader[value] : -1;
@@ -527,7 +549,8 @@ static int fuse_sum(struct rewriter *r, struct nn_plan_node *node)
         behind = NULL;
     }
     const struct nn_plan_node *q = quantizer(r, value);
-    if (!q)
+    if (!q || !find_step(p, q, &out) || !scale_fits((double)in[0].scale / out.scale) ||
+        !scale_fits((double)in[1].scale / out.scale))
         return 0;
     const int inputs[] = {a->inputs[0], a->inputs[1],   input_of(a, 2), b->inputs[0],
                           b->inputs[1], input_of(b, 2), q->inputs[1],   input_of(q, 2)};

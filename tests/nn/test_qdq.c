@@ -396,6 +396,33 @@ START_TEST(weights_that_do_not_fit_the_pattern_are_floats)
 }
 END_TEST
 
+/* What is 0 as the graph is written is not 0 times infinity. */
+START_TEST(scales_that_leave_float32_together_are_floats)
+{
+    for (int way = 0; way < 2; way++) {
+        static const int8_t w[64] = {1, 2, -3};
+        float step = way == 0 ? 1e25f : 1;
+        struct onnx b = onnx_start(14);
+        onnx_input(&b, "x", NN_TYPE_FLOAT, DIMS(4, 8));
+        add_step(&b, "a", NN_TYPE_UINT8, step, 128);
+        add_q(&b, "x", "a", "xq");
+        add_dq(&b, "xq", "a", "xd");
+        if (way == 0) {
+            onnx_initializer(&b, onnx_tensor("w8", NN_TYPE_INT8, DIMS(8, 8), w, 64));
+            onnx_floats(&b, "ws", SCALAR, (float[]){1e20f});
+            onnx_node(&b, "DequantizeLinear", "w8 ws", "w");
+            onnx_node(&b, "MatMul", "xd w", "y");
+        } else {
+            add_step(&b, "y", NN_TYPE_UINT8, 1e-39f, 128);
+            onnx_node(&b, "Add", "xd xd", "z");
+            add_q(&b, "z", "y", "y");
+        }
+        onnx_output(&b, "y", way == 0 ? NN_TYPE_FLOAT : NN_TYPE_UINT8, DIMS(4, 8));
+        check(&b, 0, NULL, NULL, (uint32_t)way);
+    }
+}
+END_TEST
+
 START_TEST(constant_bytes_may_have_a_scale_that_a_run_decides)
 {
     struct onnx b = onnx_start(13);
@@ -519,6 +546,7 @@ int main(void)
     tcase_add_test(all, functions_are_tables_and_steps_change_by_one);
     tcase_add_test(all, a_sum_differs_by_at_most_one_step);
     tcase_add_test(all, weights_that_do_not_fit_the_pattern_are_floats);
+    tcase_add_test(all, scales_that_leave_float32_together_are_floats);
     tcase_add_test(all, constant_bytes_may_have_a_scale_that_a_run_decides);
     tcase_add_test(all, what_several_read_is_quantised_for_each);
     tcase_add_test(all, graphs_within_the_model_read_weights_that_waited);
