@@ -331,9 +331,11 @@ static void exited(GPid pid, gint how, gpointer data)
         g_string_printf(why, "the worker ended with code %d", WEXITSTATUS(how));
     else if (why->len == 0)
         g_string_assign(why, "the worker left early");
-    if (*worker->last_line)
-        g_string_append_printf(why, ", saying \"%s\"", worker->last_line);
-    else if (!died && !worker->killed)
+    const bool advised = g_str_has_suffix(why->str, WORKER_OTHER);
+    if (*worker->last_line) {
+        g_autofree char *saying = g_strdup_printf(", saying \"%s\"", worker->last_line);
+        g_string_insert(why, (gssize)(why->len - (advised ? strlen(WORKER_OTHER) : 0)), saying);
+    } else if (!died && !worker->killed)
         g_string_append(why, WORKER_OTHER);
     if (died)
         g_string_append(why, advice_on(WTERMSIG(how)));

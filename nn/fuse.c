@@ -235,7 +235,7 @@ static void fuse_max_pool(struct fuser *f, int index)
 }
 
 /* Where a node takes what is added to its result: behind the inputs that ONNX knows. 0: it
- * takes nothing. Bytes that a Resize moves stay bytes (nn/qdq.c). */
+ * takes nothing. What a DequantizeLinear gives a Resize stays bytes (nn/qdq.c). */
 static int residual_input(const struct fuser *f, const struct nn_plan_node *node)
 {
     if (node->op == &nn_op_conv && !node->pooled && node->input_count <= 3)

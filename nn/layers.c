@@ -2,6 +2,7 @@
  * before any are merged, and told afterwards which were and on which side of the time
  * cut each runs. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "nn/planner.h"
 
@@ -85,6 +86,17 @@ void nn_layers_merge(struct nn_planner *p, const struct nn_plan_node *node,
         p->layers[node->layer].fused_into = into->layer;
 }
 
+/* What one convolution makes for several has the channels of all (nn/siblings.c); each keeps
+ * its own. */
+static void take_shape(struct nn_plan_layer *layer, const struct nn_plan_layer *from,
+                       const struct nn_shape *shape)
+{
+    const int64_t channels = layer->shape.dim[1];
+    layer->shape = *shape;
+    if (strcmp(from->op, "Conv") == 0)
+        layer->shape.dim[1] = channels;
+}
+
 /* A node that was merged has the shape of the one that took it over, and runs with it. What
  * runs per frame does the same for each frame, so its work divides by their number. */
 void nn_layers_settle(struct nn_planner *p)
@@ -95,7 +107,8 @@ void nn_layers_settle(struct nn_planner *p)
         struct nn_plan_layer *layer = &p->layers[p->nodes[i]->layer];
         layer->per_frame = true;
         layer->macs /= (double)p->frames;
-        layer->shape = nn_planner_frame_tensor(p, first_output(p->nodes[i])).shape;
+        const struct nn_tensor frame = nn_planner_frame_tensor(p, first_output(p->nodes[i]));
+        take_shape(layer, layer, &frame.shape);
     }
     for (int i = 0; i < p->layer_count; i++) {
         struct nn_plan_layer *layer = &p->layers[i];
@@ -105,6 +118,7 @@ void nn_layers_settle(struct nn_planner *p)
         if (layer->fused_into < 0 || !p->layers[layer->fused_into].per_frame)
             continue;
         layer->per_frame = true;
-        layer->shape = p->layers[layer->fused_into].shape;
+        const struct nn_plan_layer *into = &p->layers[layer->fused_into];
+        take_shape(layer, into, &into->shape);
     }
 }

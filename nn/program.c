@@ -102,9 +102,10 @@ static bool try_view(struct builder *b, const struct nn_plan_node *node)
 static bool try_parts(struct builder *b, const struct nn_plan_node *node)
 {
     struct nn_plan_value *values = b->parts->values;
+    if (!(node->op->flags & NN_OP_PARTS) || nn_plan_node_is_late(node, values))
+        return false;
     const struct nn_plan_value *in = &values[node->inputs[0]];
-    if (!(node->op->flags & NN_OP_PARTS) || nn_plan_node_is_late(node, values) ||
-        (in->place.kind != NN_PLACE_ARENA && in->place.kind != NN_PLACE_INPUT))
+    if (in->place.kind != NN_PLACE_ARENA && in->place.kind != NN_PLACE_INPUT)
         return false;
     for (int j = 0; j < node->output_count; j++) {
         if (node->outputs[j] == NN_VALUE_NONE)

@@ -13,8 +13,9 @@
  * sleep after 20 µs and use no processor, and runs whose jobs are small never wake them.
  *
  * Processors: a helper that would share one with another of these threads is sent to the others
- * that the run's thread may use (sched_setaffinity), and is kept to them until it is sent again:
- * let go, it would be put beside who wakes it as before. Where that call is not allowed it stays.
+ * that the run's thread may use (sched_setaffinity), and is kept to them until it is sent
+ * again: let go, it would be put beside who wakes it as before. Where that call is not allowed
+ * it stays.
  *
  * Nothing here allocates or takes a lock after create.
  *

@@ -56,8 +56,8 @@ static inline void v_store(float *p, vector a)
     _mm256_storeu_ps(p, a);
 }
 
-/* A store with a mask takes Zen a dozen times as long as one without: it is for what is neither a
- * vector nor the half that pooling leaves of one. */
+/* A store with a mask takes Zen a dozen times as long as one without: it is for what is neither
+ * a vector nor the half that pooling leaves of one. */
 static inline void v_store_part(float *p, vector a, size_t n)
 {
     if (n == LANES)

@@ -2,9 +2,9 @@
  * kernels.h. Rows of outputs at a time share what they read of the rows between, and the
  * padding is lanes that are not loaded, so that no image is copied. */
 
-/* Rows of outputs at a time: where there are registers for it eight, which load a sixth less than
- * four do and have twice as many sums that do not wait for each other. What is left of an image
- * takes half as many. */
+/* Rows of outputs at a time: where there are registers for it eight, which load a sixth less
+ * than four do and have twice as many sums that do not wait for each other. What is left of an
+ * image takes half as many. */
 #define DEPTHWISE_ROWS (REGISTERS / 4)
 
 /* The inputs under each column of the window for LANES outputs that are neighbours. */
@@ -59,8 +59,8 @@ ALWAYS_INLINE void find_lanes(const size_t kernel, const size_t stride, ptrdiff_
     }
 }
 
-/* The outputs of `rows` rows from `row` on, as far as there are such, and of `count` columns from
- * `column` on. Without `capped`, d->high is infinite. */
+/* The outputs of `rows` rows from `row` on, as far as there are such, and of `count` columns
+ * from `column` on. Without `capped`, d->high is infinite. */
 ALWAYS_INLINE void depthwise_block(const size_t kernel, const size_t stride, const size_t rows,
                                    const bool capped, const struct nn_depthwise *d,
                                    const vector *weight, const lanes *there, size_t row,

@@ -20,8 +20,10 @@ struct resize {
     struct nn_resample how;
     struct nn_resample_axis axis[NN_MAX_RANK];
     float extrapolation;
-    bool changes[NN_MAX_RANK]; /* the axis may, if not with these extents then with others */
-    bool late;                 /* sizes are computed by each run */
+    /* The axis may, if not with these extents then with others; or, as tf_half_pixel_for_nn may
+     * have it, it is filtered although it keeps its extent. */
+    bool changes[NN_MAX_RANK];
+    bool late; /* sizes are computed by each run */
 };
 
 /* --- what the node says ------------------------------------------------------------------- */
@@ -366,14 +368,16 @@ static int make_table(struct nn_op_call *call, const struct resize *z, int axis,
 }
 
 /* Passes for the axes that change, from the outermost. */
-static int make_passes(struct nn_op_call *call, const struct resize *z, struct plan *plan)
+static int make_passes(struct nn_op_call *call, struct resize *z, struct plan *plan)
 {
     for (int d = 0; d < call->inputs[0].shape.rank; d++) {
         struct pass *p = &plan->pass[plan->pass_count];
         int r = make_table(call, z, d, p);
         if (r < 0)
             return r;
-        plan->pass_count += !is_identity(p);
+        bool stays = is_identity(p);
+        z->changes[d] |= !stays;
+        plan->pass_count += !stays;
     }
     return 0;
 }
@@ -436,8 +440,8 @@ static int64_t late_buffer_size(const struct nn_op_call *call, const struct resi
     return before > behind ? before : behind;
 }
 
-/* And their filters may be wider, and laid out for more axes: while a late node is planned, takes
- * as much for each axis as the tables of any run (nn_resample_taps · out < `most`). */
+/* And their filters may be wider, and laid out for more axes: while a late node is planned,
+ * takes as much for each axis as the tables of any run (nn_resample_taps · out < `most`). */
 static int take_room(struct nn_op_call *call, const struct resize *z)
 {
     for (int d = 0; d < call->inputs[0].shape.rank; d++) {

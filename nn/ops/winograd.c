@@ -31,9 +31,9 @@ static const double transform2[4][3] = {
     {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
 
 /* What a way costs, in products of Winograd's: one vector of tiles multiplied by a weight and
- * added. Measured at 500 shapes of 4 to 112 pixels and 1 to 512 channels with AVX-512 and AVX2 on
- * Zen 4; what is chosen by it takes 2 and 5 % more time than the best would on average, and more
- * than a tenth more at one of thirteen and of eight.
+ * added. Measured at 500 shapes of 4 to 112 pixels and 1 to 512 channels with AVX-512 and AVX2
+ * on Zen 4; what is chosen by it takes 2 and 5 % more time than the best would on average, and
+ * more than a tenth more at one of thirteen and of eight.
  *
  * First what depends on registers: sixteen hold neither the tile of taps that makes Winograd's
  * product the cheaper one, nor a half transformed tile of outputs, which then goes through
@@ -45,8 +45,8 @@ static const struct prices {
                               its part of the input's transform */
 } few_registers = {1, 1.7, 20}, many_registers = {1.15, 1, 9};
 
-/* Taps, for each vector: an input that is laid out with its pads, an output that is written, and
- * one that is pooled. */
+/* Taps, for each vector: an input that is laid out with its pads, an output that is written,
+ * and one that is pooled. */
 #define LAY_OUT    6
 #define WRITE      4
 #define WRITE_POOL 12
@@ -68,8 +68,8 @@ static const struct prices {
 #define TRANSPOSE 12
 
 /* Weights that are read, which keeps the large transformed ones from small images: each of taps
- * and with tiles for lanes; each vector of them with channels for lanes, where the first so many
- * bytes are in the third-level cache and what is beyond comes from memory. */
+ * and with tiles for lanes; each vector of them with channels for lanes, where the first so
+ * many bytes are in the third-level cache and what is beyond comes from memory. */
 #define READ      0.35
 #define NEAR      (1 << 24)
 #define READ_NEAR 2

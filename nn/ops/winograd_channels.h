@@ -9,9 +9,9 @@
 
 #include "nn/ops/winograd.h"
 
-/* Floats, in either way: elements lie a cache line further apart than their size, which is a power
- * of two too often; transforms, which read or write all of them, would compete for few sets of the
- * first-level cache. */
+/* Floats, in either way: elements lie a cache line further apart than their size, which is a
+ * power of two too often; transforms, which read or write all of them, would compete for few
+ * sets of the first-level cache. */
 enum { NN_WINOGRAD_APART = 16 };
 
 /* A run, in either way. */

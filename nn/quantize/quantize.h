@@ -69,8 +69,8 @@ const struct nn_tensor *nn_quantizer_input(struct nn_quantizer *quantizer, size_
  * nn_session_run. */
 int nn_quantizer_observe(struct nn_quantizer *quantizer, struct nn_error *err);
 
-/* The caller frees *ret_data. -EINVAL when nothing was observed, and, naming the node, where weights
- * or a bias are no finite numbers or too large beside their inputs. */
+/* The caller frees *ret_data. -EINVAL when nothing was observed, and, naming the node, where
+ * weights or a bias are no finite numbers or too large beside their inputs. */
 int nn_quantizer_write(struct nn_quantizer *quantizer, void **ret_data, size_t *ret_size,
                        struct nn_error *err);
 

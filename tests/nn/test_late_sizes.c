@@ -37,6 +37,15 @@ static const struct subject {
     {13, DIMS(2, 3, 6, 7), 15, "f = 3x3x6x7; n = Shape s; y = Resize f - - n mode=cubic"},
     {13, DIMS(2, 3, 6, 7), 15, "f = 2x3x4x7; n = Shape s; y = Resize f - - n mode=nearest"},
     {10, DIMS(2, 4, 6, 7), 15, "k = [1 1 2 3]; c = Cast k to=1; y = Resize s c mode=linear"},
+    {11, DIMS(2, 4, 6, 7), 15,
+     "k = [1 1 2 3]; c = Cast k to=1; y = Resize s - c mode=linear "
+     "coordinate_transformation_mode=tf_half_pixel_for_nn"},
+    {11, DIMS(2, 24, 6, 7), 1,
+     "k = [1 1 2 3]; c = Cast k to=1; y = Resize s - c mode=linear "
+     "coordinate_transformation_mode=tf_half_pixel_for_nn"},
+    {18, DIMS(2, 4, 6, 7), 15,
+     "n = [12 21]; y = Resize s - - n mode=linear axes=2,3 "
+     "coordinate_transformation_mode=tf_half_pixel_for_nn"},
     {13, DIMS(2, 4, 6, 8), 13, "w = 8x4x3x3; b = 8; y = Conv s w b pads=1,1,1,1"},
     {13, DIMS(1, 4, 13, 15), 12, "w = 8x4x3x3; b = 8; y = Conv s w b pads=1,1,1,1"},
     {13, DIMS(1, 3, 13, 15), 12, "w = 8x3x3x3; y = Conv s w pads=1,1,1,1 strides=2,2"},

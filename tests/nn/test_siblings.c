@@ -264,6 +264,8 @@ START_TEST(heads_of_frames_are_one_per_frame)
     ck_assert_int_eq(merged_convolutions(whole.plan), 0);
     ck_assert_int_eq(merged_convolutions(stream.plan), 1);
     ck_assert_int_eq(stream.plan->frame.step_count, 1); /* the Split is places */
+    for (size_t i = 0; i < 4; i++) /* Conv and Relu of the one, then of the other */
+        ck_assert_int_eq(nn_plan_layer(stream.plan, i)->shape.dim[1], i < 2 ? 1 : 3);
     float *x = nn_session_input(whole.session, 0)->data;
     for (int t = 0; t < 2 * FRAMES; t++) {
         memmove(x, x + FRAME, (FRAMES - 1) * FRAME * sizeof *x);
