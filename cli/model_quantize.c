@@ -391,9 +391,26 @@ static int compare(struct quantize *q)
 
 /* --- the verb ----------------------------------------------------------------------------- */
 
+static bool is_model(const char *path)
+{
+    g_autofree char *data = NULL;
+    gsize size;
+    struct nn_model *model = NULL;
+    if (!g_file_get_contents(path, &data, &size, NULL))
+        return false;
+    int r = nn_model_load(data, size, &model, NULL);
+    nn_model_unref(model);
+    return r == 0;
+}
+
 static struct outfile outfile_of(const struct quantize *q)
 {
-    return (struct outfile){"--out", q->out, q->model_path, q->force};
+    return (struct outfile){.option = "--out",
+                            .path = q->out,
+                            .source = q->model_path,
+                            .force = q->force,
+                            .kind = "an ONNX model",
+                            .is_kind = is_model};
 }
 
 static int check_arguments(struct quantize *q, int argc, char **argv)
@@ -476,7 +493,7 @@ int model_quantize(int argc, char **argv)
         {"shape", 0, 0, G_OPTION_ARG_STRING_ARRAY, &q.shapes,
          "Shape of an input the model leaves open", "[INPUT=]SHAPE"},
         {"force", 'f', 0, G_OPTION_ARG_NONE, &q.force,
-         "Replace a file that is there (a link itself, not what it leads to)", NULL},
+         "Replace a model that is there (a link itself, not what it leads to)", NULL},
         {"verbose", 'v', 0, G_OPTION_ARG_NONE, &q.verbose, "Also tell each layer", NULL},
         {NULL}};
     samples_init(&q.samples);

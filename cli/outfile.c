@@ -41,6 +41,10 @@ static int check_place(const struct outfile *file)
                         "%s %s: it is the file that is read, which would be lost: give another "
                         "name",
                         file->option, file->path);
+    if (!file->is_kind(file->path))
+        return cli_fail(CLI_USAGE,
+                        "%s %s: it is not %s, and is not replaced: give another name",
+                        file->option, file->path, file->kind);
     if (!file->force)
         return cli_fail(CLI_USAGE, "%s is there already (--force replaces it)", file->path);
     return CLI_OK;

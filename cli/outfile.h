@@ -1,8 +1,9 @@
 /* The file that a verb makes: where it may lie, and how it gets there.
  *
  * It is written whole or not at all, and takes the place of a file only when that was asked for
- * (`force`). A symbolic link is replaced itself, what it leads to stays. What is no regular
- * file (a folder, a device, a pipe), and the file that it is made from, are never replaced.
+ * (`force`) and it is of the same kind: a slip may name a clip or a table. A symbolic link is
+ * replaced itself, what it leads to stays. What is no regular file (a folder, a device, a pipe),
+ * and the file that it is made from, are never replaced.
  *
  * Thread: any. */
 #ifndef CLI_OUTFILE_H
@@ -16,6 +17,8 @@ struct outfile {
     const char *path;
     const char *source; /* the path of what it is made from */
     bool force;
+    const char *kind;                  /* with its article: what may be replaced, */
+    bool (*is_kind)(const char *path); /* ... and whether a file is that */
 };
 
 /* Whether it could be written now. 0, or an exit code of cli.h with a line said on stderr. */

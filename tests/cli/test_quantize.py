@@ -204,7 +204,7 @@ def tables_that_say_nothing_are_refused():
 def what_is_wrong_is_one_line():
     """whatever is missing or wrong is one line that says what, and nothing is written"""
     out = path_of('never.onnx')
-    made = write('there.onnx', b'x')
+    made = write('there.onnx', small_model())
     text = write('text.mp4', 'no clip at all, but long enough to be looked at\n' * 40)
     dense = write('relu.onnx', model([node('Relu', ['x'], ['y'], 'relu')],
                                      [value('x', FLOAT, SHAPE)], [value('y', FLOAT, SHAPE)]))
@@ -231,9 +231,9 @@ def what_is_wrong_is_one_line():
                 'layout=NCHW'])):
         expect_refused(code, words, *arguments)
     expect(not os.path.exists(out), f'{out} was written')
-    expect(read(made) == b'x', 'a file that was there was replaced')
+    expect(read(made) == small_model(), 'a file that was there was replaced')
     expect_made(small(), '-c', CLIP, '-o', made, '--force')
-    expect(read(made) != b'x', '--force did not replace it')
+    expect(read(made) != small_model(), '--force did not replace it')
 
 
 def a_table_is_looked_for_from_where_one_stands():
@@ -284,11 +284,28 @@ def nothing_but_a_file_is_replaced():
     expect(read(path_of('small.onnx')) == small_model(), 'the model that was read is gone')
     expect(stat.S_ISFIFO(os.stat(pipe).st_mode), 'the pipe was replaced')
     expect_refused(2, 'a link that leads nowhere', small(), '-c', CLIP, '-o', link)
-    target = write('target.onnx', b'x')
+    target = write('target.onnx', small_model())
     os.unlink(link)
     os.symlink(target, link)
     expect_made(small(), '-c', CLIP, '-o', link, '-f')
-    expect(read(target) == b'x' and not os.path.islink(link), 'what a link led to was replaced')
+    expect(read(target) == small_model() and not os.path.islink(link), 'what a link led to was replaced')
+
+
+def only_models_are_replaced():
+    """--force: the clips, tensors, tables and settings that are read stay, and so does all else"""
+    shutil.copyfile(CLIP, path_of('mine.mp4'))
+    write('mine.pb', picture(0))
+    write('mine.csv', 'mine.pb,0\n')
+    write('small.onnx.modelinfo', '[model]\nvigil.pixels = RGB\n')
+    write('empty.onnx', b'')
+    for name in ('mine.mp4', 'mine.pb', 'mine.csv', 'small.onnx.modelinfo', 'empty.onnx'):
+        before = read(path_of(name))
+        for force in ([], ['--force']):
+            expect_refused(2, f'{name}: it is not an ONNX model, and is not replaced', small(),
+                           '-c', path_of('mine.mp4'), path_of('mine.pb'), '-l',
+                           path_of('mine.csv'), '-o', path_of(name), *force)
+        expect(read(path_of(name)) == before, f'{name} was replaced')
+    os.unlink(path_of('small.onnx.modelinfo'))
 
 
 def what_is_wrong_is_told_before_clips_are_decoded():
@@ -446,6 +463,7 @@ run_tests([a_clip_gives_a_model_that_computes_about_the_same,
            tables_of_spreadsheets_are_read,
            tables_that_say_nothing_are_refused,
            nothing_but_a_file_is_replaced,
+           only_models_are_replaced,
            what_is_wrong_is_told_before_clips_are_decoded,
            what_pictures_become_is_told,
            clips_of_other_kinds_are_not_passed_over_in_silence,
