@@ -29,12 +29,15 @@ static double integer_value(uint64_t bits, enum nn_type type)
     return type == NN_TYPE_UINT64 ? (double)bits : (double)(int64_t)bits;
 }
 
-/* One element beyond the tolerance. */
-static void note(struct compare_difference *d, int64_t at, double got, double want,
-                 double error)
+/* One element that is not the same. */
+static void note(struct compare_difference *d, int64_t at, double got, double want, bool within)
 {
+    double error = fabs(got - want);
     if (isnan(error))
         error = INFINITY;
+    d->most = fmax(d->most, error);
+    if (within)
+        return;
     if (d->outside == 0 || error > d->largest) {
         d->largest = error;
         d->at = at;
@@ -62,13 +65,11 @@ static void compare_floats(const float *got, const float *want,
         double a = got[i], b = want[i];
         if (a == b || (isnan(a) && isnan(b)))
             continue;
-        double error = fabs(a - b);
         /* Not a number on one side makes this false, as it should; an infinite bound beside an
          * infinite b must not let everything through. */
         bool within =
-            isfinite(b) && error <= tolerance->atol * scale + tolerance->rtol * fabs(b);
-        if (!within)
-            note(d, i, a, b, error);
+            isfinite(b) && fabs(a - b) <= tolerance->atol * scale + tolerance->rtol * fabs(b);
+        note(d, i, a, b, within);
     }
 }
 
@@ -79,7 +80,7 @@ static void compare_integers(const struct nn_tensor *got, const struct nn_tensor
         uint64_t a = integer_at(got, i), b = integer_at(want, i);
         double x = integer_value(a, want->type), y = integer_value(b, want->type);
         if (a != b)
-            note(d, i, x, y, fabs(x - y));
+            note(d, i, x, y, false);
     }
 }
 

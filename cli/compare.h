@@ -11,15 +11,16 @@
 #include "nn/tensor.h"
 
 struct compare_tolerance {
-    double rtol, atol; /* >= 0 */
+    double rtol, atol; /* >= 0, finite */
     bool strict;
 };
 
 struct compare_difference {
     bool same_form;   /* type and shape agree; what follows is written only then */
     int64_t count;    /* elements */
-    int64_t outside;  /* of them, beyond the tolerance */
-    double largest;   /* |a - b| among these; infinite when only one of two is a number */
+    double most;      /* |a - b| of all; infinite when only one of two is a number */
+    int64_t outside;  /* elements beyond the tolerance */
+    double largest;   /* |a - b| among these */
     int64_t at;       /* where that is */
     double got, want; /* what stands there (a 64-bit integer beyond 2^53 is rounded) */
 };

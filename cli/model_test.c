@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/cli.h"
 #include "cli/shape.h"
 #include "nn/session.h"
 #include "nn/tensorfile.h"
 #include "pipeline/modelfile.h"
+#include "record/file.h"
 
 #define DATA_SET_PREFIX "test_data_set_"
 
@@ -21,6 +23,7 @@ struct model_test {
     enum nn_kernel_choice kernels;
     struct nn_model *model;
     const char *set; /* name of the data set at hand */
+    double most;     /* largest difference so far; -1: nothing was compared */
     struct nn_error err;
 };
 
@@ -29,27 +32,75 @@ static void destroy_tensor(gpointer tensor)
     nn_tensor_file_destroy(tensor);
 }
 
-/* KIND_0.pb, KIND_1.pb, ... as far as there are any. */
-static int read_tensors(const char *folder, const char *kind, GPtrArray *tensors,
-                        struct nn_error *err)
+static int read_tensor(const char *folder, const char *name, GPtrArray *tensors,
+                       struct nn_error *err)
 {
-    for (;;) {
-        g_autofree char *name = g_strdup_printf("%s_%u.pb", kind, tensors->len);
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        if (!g_file_test(path, G_FILE_TEST_EXISTS))
-            return 0;
-        g_autoptr(GBytes) bytes = NULL;
-        struct nn_tensor_file *tensor = NULL;
-        int r = modelfile_read(path, &bytes, err);
-        if (r < 0)
-            return r;
-        gsize size;
-        const void *data = g_bytes_get_data(bytes, &size);
-        r = nn_tensor_file_load(data, size, name, &tensor, err);
-        if (r < 0)
-            return r;
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autoptr(GBytes) bytes = NULL;
+    struct nn_tensor_file *tensor = NULL;
+    gsize size;
+    int r = modelfile_read(path, &bytes, NULL);
+    if (r < 0)
+        return nn_error_set(err, r, "cannot read %s: %s", name, file_error_text(r));
+    const void *data = g_bytes_get_data(bytes, &size);
+    r = nn_tensor_file_load(data, size, name, &tensor, err);
+    if (r == 0)
         g_ptr_array_add(tensors, tensor);
+    return r;
+}
+
+/* One more than the greatest N of the files KIND_N.pb among `names`. */
+static guint64 count_tensors(const GPtrArray *names, const char *kind)
+{
+    guint64 count = 0;
+    for (guint i = 0; i < names->len; i++) {
+        const char *name = names->pdata[i];
+        guint64 number;
+        if (!g_str_has_prefix(name, kind) || !g_str_has_suffix(name, ".pb"))
+            continue;
+        g_autofree char *digits =
+            g_strndup(name + strlen(kind), strlen(name) - strlen(kind) - strlen(".pb"));
+        if (g_ascii_string_to_unsigned(digits, 10, 0, G_MAXINT32, &number, NULL))
+            count = MAX(count, number + 1);
     }
+    return count;
+}
+
+/* Up to the last that is there: with one missing in between, those behind it would be taken for
+ * others. */
+static int read_tensors(const char *folder, const GPtrArray *names, const char *kind,
+                        GPtrArray *tensors, struct nn_error *err)
+{
+    guint64 count = count_tensors(names, kind);
+    int r = 0;
+    for (guint64 n = 0; n < count && r == 0; n++) {
+        g_autofree char *name = g_strdup_printf("%s%" G_GUINT64_FORMAT ".pb", kind, n);
+        r = read_tensor(folder, name, tensors, err);
+    }
+    return r;
+}
+
+/* The names in a folder; freed with g_ptr_array_unref(). */
+static int list_folder(const char *folder, GPtrArray **ret_names, struct nn_error *err)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
+    if (!dir)
+        return nn_error_set(err, -EIO, "cannot be read: %s", cli_reason(error));
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    for (const char *name; (name = g_dir_read_name(dir)) != NULL;)
+        g_ptr_array_add(names, g_strdup(name));
+    *ret_names = names;
+    return 0;
+}
+
+static int read_data_set(const char *folder, const struct data_set *set, struct nn_error *err)
+{
+    g_autoptr(GPtrArray) names = NULL;
+    int r = list_folder(folder, &names, err);
+    if (r == 0)
+        r = read_tensors(folder, names, "input_", set->inputs, err);
+    return r < 0 ? r : read_tensors(folder, names, "output_", set->outputs, err);
 }
 
 /* The tensor that belongs to a model's input or output; NULL without one. */
@@ -70,7 +121,9 @@ static int check_expected(struct model_test *test, const struct data_set *set)
     for (size_t i = 0; i < nn_model_output_count(test->model); i++) {
         const char *name = nn_model_output(test->model, i)->name;
         if (!find_tensor(set->outputs, name, i))
-            return nn_error_set(&test->err, -EINVAL, "no tensor for output '%.80s'", name);
+            return nn_error_set(&test->err, -EINVAL,
+                                "output_%zu.pb is missing: no tensor for output '%.80s'", i,
+                                name);
     }
     return 0;
 }
@@ -82,7 +135,9 @@ static int gather_inputs(struct model_test *test, const struct data_set *set,
         const struct nn_value_info *info = nn_model_input(test->model, i);
         const struct nn_tensor *tensor = find_tensor(set->inputs, info->name, i);
         if (!tensor)
-            return nn_error_set(&test->err, -EINVAL, "no tensor for input '%.80s'", info->name);
+            return nn_error_set(&test->err, -EINVAL,
+                                "input_%zu.pb is missing: no tensor for input '%.80s'", i,
+                                info->name);
         if (tensor->type != info->type)
             return nn_error_set(&test->err, -EINVAL, "input '%.80s' is %s, its tensor %s",
                                 info->name, nn_type_name(info->type),
@@ -145,21 +200,28 @@ static char *describe_difference(const struct model_test *test, size_t index,
                            where, d->largest, place, d->got, d->want, d->outside, d->count);
 }
 
+/* *ret_why is of the first output that is off; *most (which may be NULL) rises to the largest
+ * difference of all. */
 static enum model_verdict check_outputs(const struct model_test *test,
                                         const struct nn_session *session,
-                                        const struct data_set *set, char **ret_why)
+                                        const struct data_set *set, double *most,
+                                        char **ret_why)
 {
+    enum model_verdict verdict = MODEL_PASSED;
     for (size_t i = 0; i < nn_model_output_count(test->model); i++) {
         const struct nn_value_info *info = nn_model_output(test->model, i);
         const struct nn_tensor *want = find_tensor(set->outputs, info->name, i);
         const struct nn_tensor *got = nn_session_output(session, i);
         struct compare_difference difference;
-        if (!compare_tensors(got, want, &test->options->tolerance, &difference)) {
-            *ret_why = describe_difference(test, i, got, want, &difference);
-            return MODEL_FAILED;
-        }
+        bool same = compare_tensors(got, want, &test->options->tolerance, &difference);
+        if (most && difference.same_form)
+            *most = MAX(*most, difference.most);
+        if (same || verdict == MODEL_FAILED)
+            continue;
+        *ret_why = describe_difference(test, i, got, want, &difference);
+        verdict = MODEL_FAILED;
     }
-    return MODEL_PASSED;
+    return verdict;
 }
 
 /* 0 with a session that has run, or negative errno with test->err. */
@@ -209,7 +271,7 @@ static void blame(struct model_test *test, const struct data_set *set, char **wh
     if (r < 0)
         return;
     g_autofree char *told = *why, *theirs = NULL;
-    bool right = check_outputs(test, session, set, &theirs) == MODEL_PASSED;
+    bool right = check_outputs(test, session, set, NULL, &theirs) == MODEL_PASSED;
     *why = g_strconcat(told,
                        right ? "; the reference kernels are right: a fault of the fast ones"
                              : "; the reference kernels are off as well",
@@ -224,16 +286,14 @@ static enum model_verdict run_data_set(struct model_test *test, const char *fold
     g_autoptr(GPtrArray) outputs = g_ptr_array_new_with_free_func(destroy_tensor);
     const struct data_set set = {inputs, outputs};
     struct nn_session *session = NULL;
-    int r = read_tensors(folder, "input", inputs, &test->err);
-    if (r == 0)
-        r = read_tensors(folder, "output", outputs, &test->err);
+    int r = read_data_set(folder, &set, &test->err);
     if (r == 0)
         r = check_expected(test, &set);
     if (r == 0)
         r = run_model(test, &set, &session);
     if (r < 0)
         return give_up(test, r, ret_why);
-    enum model_verdict verdict = check_outputs(test, session, &set, ret_why);
+    enum model_verdict verdict = check_outputs(test, session, &set, &test->most, ret_why);
     nn_session_destroy(session);
     if (verdict == MODEL_FAILED && test->kernels != NN_KERNELS_REFERENCE)
         blame(test, &set, ret_why);
@@ -248,15 +308,20 @@ static gint by_name(gconstpointer a, gconstpointer b)
 }
 
 /* Names of the data sets, in order. */
-static GPtrArray *find_data_sets(const char *folder)
+static int find_data_sets(const char *folder, GPtrArray **ret_names, struct nn_error *err)
 {
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    for (const char *name; dir && (name = g_dir_read_name(dir)) != NULL;)
-        if (g_str_has_prefix(name, DATA_SET_PREFIX))
-            g_ptr_array_add(names, g_strdup(name));
+    g_autoptr(GPtrArray) names = NULL;
+    int r = list_folder(folder, &names, err);
+    if (r < 0)
+        return r;
+    for (guint i = names->len; i-- > 0;)
+        if (!g_str_has_prefix(names->pdata[i], DATA_SET_PREFIX))
+            g_ptr_array_remove_index_fast(names, i);
+    if (names->len == 0)
+        return nn_error_set(err, -ENOENT, "there is no " DATA_SET_PREFIX "0 beside model.onnx");
     g_ptr_array_sort(names, by_name);
-    return names;
+    *ret_names = g_steal_pointer(&names);
+    return 0;
 }
 
 static int load_model(struct model_test *test, const char *folder)
@@ -271,25 +336,30 @@ static int load_model(struct model_test *test, const char *folder)
     return nn_model_load(data, size, &test->model, &test->err);
 }
 
-enum model_verdict model_test_run(const char *folder, const struct model_test_options *options,
-                                  char **ret_why)
+static enum model_verdict run_test(struct model_test *test, const char *folder, char **ret_why)
 {
-    struct model_test test = {.options = options, .kernels = options->kernels};
-    *ret_why = NULL;
-    int r = load_model(&test, folder);
+    g_autoptr(GPtrArray) names = NULL;
+    int r = load_model(test, folder);
+    if (r == 0)
+        r = find_data_sets(folder, &names, &test->err);
     if (r < 0)
-        return give_up(&test, r, ret_why);
-    g_autoptr(GPtrArray) names = find_data_sets(folder);
+        return give_up(test, r, ret_why);
     enum model_verdict verdict = MODEL_PASSED;
     for (guint i = 0; i < names->len && verdict == MODEL_PASSED; i++) {
         g_autofree char *path = g_build_filename(folder, names->pdata[i], NULL);
-        test.set = names->pdata[i];
-        verdict = run_data_set(&test, path, ret_why);
+        test->set = names->pdata[i];
+        verdict = run_data_set(test, path, ret_why);
     }
+    return verdict;
+}
+
+enum model_verdict model_test_run(const char *folder, const struct model_test_options *options,
+                                  char **ret_why, double *ret_most)
+{
+    struct model_test test = {.options = options, .kernels = options->kernels, .most = -1};
+    *ret_why = NULL;
+    enum model_verdict verdict = run_test(&test, folder, ret_why);
     nn_model_unref(test.model);
-    if (names->len == 0) {
-        *ret_why = g_strdup("there is no " DATA_SET_PREFIX "0 beside model.onnx");
-        verdict = MODEL_FAILED;
-    }
+    *ret_most = test.most;
     return verdict;
 }

@@ -29,8 +29,9 @@ struct model_test_options {
 };
 
 /* Runs every data set of a folder until one does not pass. *ret_why is one line then, with the
- * data set, node and operator where they are known (the caller frees it), else NULL. */
+ * data set, node and operator where they are known (the caller frees it), else NULL.
+ * *ret_most is the largest |a - b| of all outputs that were compared, -1 when none was. */
 enum model_verdict model_test_run(const char *folder, const struct model_test_options *options,
-                                  char **ret_why);
+                                  char **ret_why, double *ret_most);
 
 #endif

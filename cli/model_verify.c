@@ -1,4 +1,5 @@
 /* vigil model verify: every model that comes with test data, run and held against it. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,26 +23,31 @@ static void tell(const char *verdict, const char *folder, const char *why)
 {
     g_autofree char *path = output_printable(folder);
     g_autofree char *text = output_printable(why ? why : "");
-    printf("%-11s  %s%s%s\n", verdict, path, why ? ": " : "", text);
+    printf("%-11s  %s%s%s\n", verdict, path, *text ? ": " : "", text);
     fflush(stdout);
 }
 
 static void verify_test(struct verify *verify, const char *folder)
 {
     g_autofree char *why = NULL;
-    switch (model_test_run(folder, &verify->options, &why)) {
+    double most;
+    enum model_verdict verdict = model_test_run(folder, &verify->options, &why, &most);
+    g_autoptr(GString) text = g_string_new(why);
+    if (verify->verbose && most >= 0)
+        g_string_append_printf(text, "%slargest difference %.3g", why ? "; " : "", most);
+    switch (verdict) {
     case MODEL_PASSED:
         verify->passed++;
         if (verify->verbose)
-            tell("passed", folder, NULL);
+            tell("passed", folder, text->str);
         break;
     case MODEL_UNSUPPORTED:
         verify->unsupported++;
-        tell("unsupported", folder, why);
+        tell("unsupported", folder, text->str);
         break;
     case MODEL_FAILED:
         verify->failed++;
-        tell("FAILED", folder, why);
+        tell("FAILED", folder, text->str);
         break;
     }
 }
@@ -59,7 +65,8 @@ static void search(struct verify *verify, const char *folder)
     g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
     if (!dir) {
         verify->failed++;
-        tell("FAILED", folder, error->message);
+        g_autofree char *why = g_strdup_printf("cannot be read: %s", cli_reason(error));
+        tell("FAILED", folder, why);
         return;
     }
     g_autofree char *model = g_build_filename(folder, "model.onnx", NULL);
@@ -100,13 +107,18 @@ static int check_folder(const char *folder)
     return CLI_OK;
 }
 
+static bool is_tolerance(double value)
+{
+    return isfinite(value) && value >= 0;
+}
+
 static int check_arguments(int argc, char **argv, const struct compare_tolerance *tolerance)
 {
     int result = CLI_OK;
     if (argc < 2)
         return cli_fail(CLI_USAGE, "give one or more folders (see: vigil model verify --help)");
-    if (!(tolerance->rtol >= 0 && tolerance->atol >= 0))
-        return cli_fail(CLI_USAGE, "--rtol and --atol are numbers from 0 on");
+    if (!is_tolerance(tolerance->rtol) || !is_tolerance(tolerance->atol))
+        return cli_fail(CLI_USAGE, "--rtol and --atol are finite numbers from 0 on");
     for (int i = 1; i < argc && result == CLI_OK; i++)
         result = check_folder(argv[i]);
     return result;
@@ -124,7 +136,8 @@ int model_verify(int argc, char **argv)
          "Absolute tolerance (default: 0.00001)", "A"},
         {"strict", 0, 0, G_OPTION_ARG_NONE, &strict,
          "Judge each element by itself, on the reference kernels", NULL},
-        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &verify.verbose, "Also name what passes", NULL},
+        {"verbose", 'v', 0, G_OPTION_ARG_NONE, &verify.verbose,
+         "Also name what passes, and tell each test's largest difference", NULL},
         {NULL}};
     int over = cli_parse(
         &argc, &argv, "DIR...",

@@ -11,7 +11,8 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 from harness import (DATA, KERNELS, PATIENCE, SOURCE, VIGIL, expect, need_data, note,  # noqa: E402
                      run_tests)
-from onnxfile import BOOL, COMPLEX64, DOUBLE, FLOAT, INT64, model, node, tensor, value  # noqa: E402
+from onnxfile import (BOOL, COMPLEX64, DOUBLE, FLOAT, INT64, model, node,  # noqa: E402
+                      tensor, value)
 
 FOLDER = tempfile.TemporaryDirectory()
 
@@ -206,6 +207,47 @@ def bad_test_data_fails_and_is_told():
                    '0 passed, 1 failed, 0 unsupported', 'not an ONNX model')
 
 
+def what_of_a_data_set_cannot_be_read_is_named():
+    """verify: a data set or a tensor that is not there or does not open is named as what it is"""
+    folder = make_test('cause', model([node('Sub', ['a', 'b'], ['y'], 'less')],
+                                      [value('a', FLOAT, [1]), value('b', FLOAT, [1])],
+                                      [value('y', FLOAT, [1])]),
+                       [tensor(name, FLOAT, [1], [1]) for name in 'ab'],
+                       [tensor('y', FLOAT, [1], [0])])
+    data, aside = f'{folder}/test_data_set_0', f'{folder}/aside'
+    for missing, *words in (('input_0.pb', 'cannot read input_0.pb: No such file'),
+                            ('input_1.pb', 'input_1.pb is missing', "input 'b'"),
+                            ('output_0.pb', 'output_0.pb is missing', "output 'y'")):
+        os.rename(f'{data}/{missing}', aside)
+        expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported', *words)
+        os.symlink(missing, f'{data}/{missing}')  # leads to itself
+        expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported',
+                       f'test_data_set_0: cannot read {missing}: Too many')
+        os.rename(aside, f'{data}/{missing}')
+    os.rename(data, aside)
+    expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported', 'there is no test_data_set_0')
+    os.symlink('nowhere', data)
+    expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported',
+                   'test_data_set_0: cannot be read: No such file')
+    os.unlink(data)
+    write(data, b'')
+    expect_verdict([folder], 1, '0 passed, 1 failed, 0 unsupported',
+                   'test_data_set_0: cannot be read: Not a directory')
+
+
+def the_largest_difference_is_told_when_asked_for():
+    """verify -v: how far a test is off, also where it passes; without -v no word of it"""
+    folder = make_doubled('near', [500, 1], [1000.25, 2.001])
+    expect_verdict(['-v', folder], 0, '1 passed, 0 failed, 0 unsupported',
+                   'near: largest difference 0.25')
+    expect_verdict(['-v', make_doubled('same', [1], [2])], 0, '1 passed, 0 failed, 0 unsupported',
+                   'same: largest difference 0')
+    for option, told in (('-v', True), ('--strict', False)):
+        lines = expect_verdict(['--rtol=1e-4', option, make_doubled('far', [500], [1001])], 1,
+                               '0 passed, 1 failed, 0 unsupported', 'largest error 1 at')
+        expect(('largest difference 1' in lines[0]) == told, lines)
+
+
 def every_data_set_counts():
     """verify: a test passes only when all its data sets do"""
     folder = make_doubled('sets', [1], [2])
@@ -221,7 +263,7 @@ def folders_are_searched_to_any_depth():
     os.symlink(os.path.join(FOLDER.name, 'deep'), os.path.join(FOLDER.name, 'deep', 'circle'))
     lines = expect_verdict(['-v', os.path.join(FOLDER.name, 'deep')], 0,
                            '3 passed, 0 failed, 0 unsupported')
-    found = [line.split()[1].partition('/deep/')[2] for line in lines[:-1]]
+    found = [line.split()[1].strip(':').partition('/deep/')[2] for line in lines[:-1]]
     expect(found == ['a', 'a/below', 'b/c/d/e/f/one'], f'{found}')
 
 
@@ -230,7 +272,9 @@ def nothing_to_verify_is_no_success():
     os.makedirs(os.path.join(FOLDER.name, 'bare'))
     for arguments, code in ((['verify', os.path.join(FOLDER.name, 'bare')], 66),
                             (['verify', '/nonexistent'], 66), (['verify'], 2),
-                            (['verify', '--rtol', '-1', FOLDER.name], 2), ([], 2), (['frob'], 2)):
+                            (['verify', '--rtol', '-1', FOLDER.name], 2),
+                            (['verify', '--rtol', 'nan', FOLDER.name], 2),
+                            (['verify', '--atol', 'inf', FOLDER.name], 2), ([], 2), (['frob'], 2)):
         status, lines, error = vigil(*arguments)
         expect(status == code and not lines and len(error.splitlines()) == 1,
                f'{arguments}: {status} {lines} {error}')
@@ -403,7 +447,9 @@ TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_err
          tolerances_are_as_documented, not_a_number_equals_itself_only,
          integers_and_bools_are_exact, another_shape_or_type_fails,
          initializers_that_are_inputs_are_not_fed, tensors_without_names_are_taken_in_order,
-         bad_test_data_fails_and_is_told, every_data_set_counts, folders_are_searched_to_any_depth,
+         bad_test_data_fails_and_is_told, what_of_a_data_set_cannot_be_read_is_named,
+         the_largest_difference_is_told_when_asked_for, every_data_set_counts,
+         folders_are_searched_to_any_depth,
          nothing_to_verify_is_no_success,
          what_is_named_and_cannot_be_read_is_no_failed_test, hostile_names_do_not_reach_the_terminal,
          the_shared_tests_pass, the_shared_models_pass, inspect_counts_what_a_model_costs,
