@@ -153,10 +153,10 @@ static void print_totals(const struct subject *s)
     const struct nn_plan_info *info = &s->info;
     g_autofree char *arena = bytes_text(info->arena_bytes),
                     *own = bytes_text(info->weight_bytes);
-    g_autofree char *floats = bytes_text((size_t)s->info.parameters * sizeof(float));
+    g_autofree char *stored = bytes_text(info->parameter_bytes);
     g_autoptr(GHashTable) counts = count_operators(s->plan);
     g_autoptr(GList) names = sorted_operators(counts);
-    printf("\n%-12s %" G_GINT64_FORMAT " (%s)\n", "Parameters", s->info.parameters, floats);
+    printf("\n%-12s %" G_GINT64_FORMAT " (%s)\n", "Parameters", info->parameters, stored);
     if (info->window > 0) {
         print_macs("Per frame", s->macs[true]);
         print_macs("Per window", s->macs[false]);
@@ -292,6 +292,8 @@ static void print_json(const struct subject *s)
                                outputs, "layers", layers_json(s->plan), "operators", operators,
                                "metadata", metadata_json(s->file.model), "assumed", assumed);
     json_object_set_new(object, "parameters", json_integer(s->info.parameters));
+    json_object_set_new(object, "parameter_bytes",
+                        json_integer((json_int_t)s->info.parameter_bytes));
     json_object_set_new(object, "window", json_integer(s->info.window));
     json_object_set_new(object, "macs_per_frame", json_integer((json_int_t)s->macs[true]));
     json_object_set_new(object, "macs_per_window", json_integer((json_int_t)s->macs[false]));

@@ -21,10 +21,9 @@ static bool is_byte_weight(const struct nn_tensor *t)
 }
 
 /* Float constants and quantised weights that no node before has counted. */
-static int64_t count_parameters(const struct nn_planner *p, const struct nn_plan_node *node,
-                                bool *counted)
+static void count_parameters(const struct nn_planner *p, const struct nn_plan_node *node,
+                             bool *counted, struct nn_plan_layer *layer)
 {
-    int64_t parameters = 0;
     for (int i = 0; i < node->input_count; i++) {
         int value = node->inputs[i];
         if (value == NN_VALUE_NONE || counted[value])
@@ -33,9 +32,9 @@ static int64_t count_parameters(const struct nn_planner *p, const struct nn_plan
         if (!t->data || (t->type != NN_TYPE_FLOAT && !is_byte_weight(t)))
             continue;
         counted[value] = true;
-        parameters += nn_shape_count(&t->shape);
+        layer->parameters += nn_shape_count(&t->shape);
+        layer->parameter_bytes += nn_tensor_bytes(t);
     }
-    return parameters;
 }
 
 static double count_macs(const struct nn_planner *p, const struct nn_plan_node *node,
@@ -70,10 +69,10 @@ int nn_layers_list(struct nn_planner *p)
             .op = node->op->name,
             .type = out->type,
             .shape = out->shape,
-            .parameters = count_parameters(p, node, counted),
             .macs = count_macs(p, node, tensors),
             .fused_into = -1,
         };
+        count_parameters(p, node, counted, &p->layers[i]);
     }
     p->layer_count = p->node_count;
     return 0;

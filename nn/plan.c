@@ -500,8 +500,10 @@ void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info)
         .frame_nodes = plan->frame_nodes,
         .window_nodes = plan->window_nodes,
     };
-    for (int i = 0; i < plan->layer_count; i++)
+    for (int i = 0; i < plan->layer_count; i++) {
         ret_info->parameters += plan->layers[i].parameters;
+        ret_info->parameter_bytes += plan->layers[i].parameter_bytes;
+    }
 }
 
 size_t nn_plan_layer_count(const struct nn_plan *plan)

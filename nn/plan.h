@@ -87,10 +87,11 @@ struct nn_plan_info {
                             * are stored, as measured (nn/ops/dense.h); 0: all are float32 */
     int threads;         /* that a run is split over: those asked for, or the processors */
     int64_t parameters;  /* of all layers: what was learnt, not shapes or indices */
-    int window;          /* frames in one window; 0 without a time axis */
-    size_t frame_elements; /* floats of one input frame; 0 without a time axis */
-    int frame_nodes;       /* nodes before the cut */
-    int window_nodes;      /* nodes after it (all of them, without a time axis) */
+    size_t parameter_bytes; /* that these take as loaded: 4 a float, 1 a quantised weight */
+    int window;             /* frames in one window; 0 without a time axis */
+    size_t frame_elements;  /* floats of one input frame; 0 without a time axis */
+    int frame_nodes;        /* nodes before the cut */
+    int window_nodes;       /* nodes after it (all of them, without a time axis) */
 };
 void nn_plan_describe(const struct nn_plan *plan, struct nn_plan_info *ret_info);
 
@@ -103,6 +104,7 @@ struct nn_plan_layer {
     /* Elements of the float constants and quantised weights it reads; what several nodes read
      * counts for the first. */
     int64_t parameters;
+    size_t parameter_bytes;
     double macs;       /* multiply-accumulates of one run of it (nn/op.h) */
     double frame_macs; /* a recurrent layer behind the cut: those with one frame's input, which
                         * run once per frame and are not counted in macs; else 0 */

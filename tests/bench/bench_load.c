@@ -140,7 +140,7 @@ static void report(const char *path, const char *name, const char *folder)
     const double kib = 1024;
     printf("%-22s %7.1f %7.1f %7.1f %8.2f %10.0f %10.0f %10.0f %10.0f %4d of %-3d%s\n", name,
            f.load_ms, f.plan_ms, f.fast_ms, f.session_ms, (double)f.info.arena_bytes / kib,
-           (double)f.info.parameters * sizeof(float) / kib, (double)f.packed_bytes / kib,
+           (double)f.info.parameter_bytes / kib, (double)f.packed_bytes / kib,
            (double)f.winograd_bytes / kib, f.winograd_layers, f.layers,
            over ? "  over 150 ms" : "");
     fflush(stdout);

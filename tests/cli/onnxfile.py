@@ -1,7 +1,7 @@
 """ONNX files and tensors written byte by byte, for tests that must not depend on what they test."""
 import struct
 
-FLOAT, INT64, BOOL, DOUBLE, COMPLEX64 = 1, 7, 9, 11, 14
+FLOAT, INT8, INT64, BOOL, DOUBLE, COMPLEX64 = 1, 3, 7, 9, 11, 14
 
 
 def varint(value):
@@ -26,7 +26,7 @@ def data(field, value):
 
 def tensor(name, kind, dims, values):
     """A TensorProto: what a .pb file of a data set holds, and what an initializer is."""
-    code = {FLOAT: 'f', INT64: 'q', BOOL: '?', DOUBLE: 'd', COMPLEX64: 'd'}[kind]
+    code = {FLOAT: 'f', INT8: 'b', INT64: 'q', BOOL: '?', DOUBLE: 'd', COMPLEX64: 'd'}[kind]
     return (b''.join(number(1, d) for d in dims) + number(2, kind) + data(8, name) +
             data(9, struct.pack(f'<{len(values)}{code}', *values)))
 

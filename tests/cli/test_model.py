@@ -11,7 +11,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 from harness import (DATA, KERNELS, PATIENCE, SOURCE, VIGIL, expect, need_data, note,  # noqa: E402
                      run_tests)
-from onnxfile import (BOOL, COMPLEX64, DOUBLE, FLOAT, INT64, model, node,  # noqa: E402
+from onnxfile import (BOOL, COMPLEX64, DOUBLE, FLOAT, INT8, INT64, model, node,  # noqa: E402
                       tensor, value)
 
 FOLDER = tempfile.TemporaryDirectory()
@@ -353,6 +353,21 @@ def inspect_counts_what_a_model_costs():
     expect(told['inputs'] == [{'name': 'x', 'type': 'float32', 'shape': [1, 1, 5, 5]}], told)
 
 
+def inspect_counts_parameters_as_they_are_stored():
+    """inspect: an 8-bit weight is one byte, its scale a float of four"""
+    graph = model([node('DequantizeLinear', ['q', 's', 'z'], ['w'], 'widen'),
+                   node('MatMul', ['x', 'w'], ['y'], 'out')],
+                  [value('x', FLOAT, [1, 64])], [value('y', FLOAT, [1, 64])],
+                  [tensor('q', INT8, [64, 64], [1] * 4096), tensor('s', FLOAT, [], [0.5]),
+                   tensor('z', INT8, [], [0])])
+    path = os.path.join(FOLDER.name, 'bytes.onnx')
+    write(path, graph)
+    _, lines, error = vigil('inspect', path)
+    expect('Parameters   4097 (4.0 KiB)' in lines, f'{lines} {error}')
+    told = json.loads(vigil('inspect', '--json', path)[1][0])
+    expect((told['parameters'], told['parameter_bytes']) == (4097, 4096 + 4), told)
+
+
 def inspect_shows_the_cut_of_the_model_that_comes_with_vigil():
     """inspect NAME: the table with what runs per frame and per window, metadata, costs"""
     status, lines, error = vigil('inspect', 'scene')
@@ -453,6 +468,7 @@ TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_err
          nothing_to_verify_is_no_success,
          what_is_named_and_cannot_be_read_is_no_failed_test, hostile_names_do_not_reach_the_terminal,
          the_shared_tests_pass, the_shared_models_pass, inspect_counts_what_a_model_costs,
+         inspect_counts_parameters_as_they_are_stored,
          inspect_shows_the_cut_of_the_model_that_comes_with_vigil, inspect_says_what_it_assumed,
          inspect_says_what_each_run_decides,
          names_that_are_no_text_are_told_as_json_can, inspect_names_what_stands_in_the_way]
