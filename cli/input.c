@@ -8,6 +8,8 @@
 
 #include "cli/cli.h"
 #include "daemon/config/model.h"
+#include "pipeline/modelfile.h"
+#include "pipeline/modelinfo.h"
 #include "record/file.h"
 
 /* Only regular files: demuxers and the model reader go back and forth. */
@@ -147,6 +149,56 @@ static int open_model(const char *given, struct input *input)
     int r = config_sidecar_read(input->model_shown, input->start.overrides,
                                 &input->start.override_count, &why);
     return r == 0 ? CLI_OK : cli_fail(r == -EINVAL ? CLI_CONFIG : CLI_NO_INPUT, "%s", why.text);
+}
+
+/* What is wrong with a value of --set, as the command line has it; NULL: it is not about
+ * one. */
+static char *refused_setting(const struct input *input, const char *why)
+{
+    for (int i = 0; i < input->set_count; i++) {
+        const struct message_override *set = &input->start.overrides[i];
+        char *refused = cli_refused_setting(set->key, set->value, why);
+        if (refused)
+            return refused;
+    }
+    return NULL;
+}
+
+/* As pipeline/vigilanalyze.h does it in the worker. */
+static int try_model(const struct input *input, GBytes *bytes, struct nn_error *err)
+{
+    g_autoptr(GHashTable) overrides = modelkeys_overrides_new();
+    for (int i = 0; i < input->start.override_count; i++)
+        modelkeys_overrides_add(overrides, input->start.overrides[i].key,
+                                input->start.overrides[i].value);
+    struct nn_model *model = NULL;
+    struct nn_plan *plan = NULL;
+    struct modelinfo *info = NULL;
+    int r = modelfile_load(bytes, &model, err);
+    if (r == 0)
+        r = modelinfo_create(model, overrides, &info, err);
+    if (r == 0)
+        r = modelinfo_plan(info, model, NN_KERNELS_BEST, &plan, err);
+    nn_plan_unref(plan);
+    modelinfo_destroy(info);
+    nn_model_unref(model);
+    return r;
+}
+
+int input_check_model(const struct input *input)
+{
+    g_autoptr(GBytes) bytes = NULL;
+    struct nn_error err = {"out of memory"};
+    if (modelfile_read(input->model_shown, &bytes, &err) < 0)
+        return cli_fail(CLI_NO_INPUT, "cannot read model %s", err.text);
+    int r = try_model(input, bytes, &err);
+    if (r == 0)
+        return CLI_OK;
+    g_autofree char *setting = refused_setting(input, err.text);
+    if (setting)
+        return cli_fail(CLI_USAGE, "%s", setting);
+    return cli_fail(r == -ENOMEM ? CLI_INTERNAL : CLI_CONFIG, "%s: %s", input->model_shown,
+                    err.text);
 }
 
 /* --- both --------------------------------------------------------------------------------- */

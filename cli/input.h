@@ -37,6 +37,10 @@ struct input_options {
 /* 0, or an exit code of cli.h with a line said on stderr. MODEL.modelinfo beside the model, a
  * GKeyFile, adds the keys of its group [vigil] to the overrides, after those of `set`. */
 int input_init(struct input *input, const struct input_options *options);
+
+/* Whether a stream could run the model with these settings, which a worker would say only when
+ * it has its stream. The same. */
+int input_check_model(const struct input *input);
 void input_finish(struct input *input); /* closes the descriptors; twice is fine */
 
 #endif

@@ -54,7 +54,7 @@ static gboolean kill_late(gpointer data)
 {
     struct run *run = data;
     run->deadline = 0;
-    worker_kill(run->worker, run->quitting ? NULL : "the worker did not stop in time");
+    worker_kill(run->worker, run->quitting ? NULL : "the worker did not stop in time", NULL);
     return G_SOURCE_REMOVE;
 }
 
@@ -74,7 +74,7 @@ static void quit(struct run *run, int exit_code)
     run->exit_code = exit_code;
     struct message message = {.type = MESSAGE_QUIT};
     if (worker_send(run->worker, &message, NULL, 0) < 0)
-        worker_kill(run->worker, NULL);
+        worker_kill(run->worker, NULL, NULL);
     else
         set_deadline(run, QUIT_MS);
 }
@@ -85,7 +85,7 @@ static void stop(struct run *run)
     struct message message = {.type = MESSAGE_STREAM_STOP};
     g_strlcpy(message.stop.stream, run->input.start.stream, sizeof message.stop.stream);
     if (worker_send(run->worker, &message, NULL, 0) < 0)
-        worker_kill(run->worker, NULL);
+        worker_kill(run->worker, NULL, NULL);
     else
         set_deadline(run, STOP_MS);
 }
@@ -99,36 +99,18 @@ static gboolean interrupted(gpointer data)
         stop(run);
     } else {
         run->exit_code = 128 + SIGINT;
-        worker_kill(run->worker, NULL);
+        worker_kill(run->worker, NULL, NULL);
     }
     return G_SOURCE_CONTINUE;
 }
 
 /* --- what ends a run ---------------------------------------------------------------------- */
 
-/* What is wrong with a value of --set, as the command line has it; NULL: it is not about
- * one. */
-static char *refused_setting(const struct input *input, const char *detail)
-{
-    for (int i = 0; i < input->set_count; i++) {
-        const struct message_override *set = &input->start.overrides[i];
-        char *refused = cli_refused_setting(set->key, set->value, detail);
-        if (refused)
-            return refused;
-    }
-    return NULL;
-}
-
 static void give_up(struct run *run, const struct message_stream_status *status)
 {
     clear_progress(run);
     const char *what = run->input.shown, *advice = verdict_advice(status->reason);
     enum cli_exit code = verdict_exit_code(status->reason);
-    g_autofree char *setting = refused_setting(&run->input, status->detail);
-    if (status->reason == REASON_MODEL && setting) {
-        quit(run, cli_fail(CLI_USAGE, "%s", setting));
-        return;
-    }
     if (status->reason == REASON_MODEL) {
         what = run->input.model_shown;
     } else if (status->reason == REASON_NOT_FOUND && run->input.stream.scheme == CONFIG_SCENE) {
@@ -282,7 +264,8 @@ static void take_message(void *owner, const struct message *message)
     struct run *run = owner;
     const char *stream = stream_of(message);
     if (stream && strcmp(stream, run->input.start.stream) != 0) {
-        worker_kill(run->worker, "the worker speaks of a stream it was not given" WORKER_OTHER);
+        worker_kill(run->worker, "the worker speaks of a stream it was not given",
+                    WORKER_OTHER);
         return;
     }
     /* Whoever wanted the records has them no longer: main.c says why. */
@@ -380,6 +363,8 @@ int cli_run(int argc, char **argv)
                                               .loop = loop,
                                               .windows = windows};
         result = input_init(&run.input, &options);
+        if (result == CLI_OK)
+            result = input_check_model(&run.input);
         if (result == CLI_OK) {
             run.json = json_lines || !isatty(STDOUT_FILENO);
             run.progress =

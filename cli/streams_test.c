@@ -81,6 +81,8 @@ int cli_streams_test(int argc, char **argv)
         const struct input_options options = {.uri = argv[1], .model = model, .tls_ca = tls_ca};
         result = input_init(&input, &options);
         if (result == CLI_OK)
+            result = input_check_model(&input);
+        if (result == CLI_OK)
             result = test(&input, seconds, as_json);
     }
     input_finish(&input);

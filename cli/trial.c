@@ -33,7 +33,7 @@ static gboolean kill_late(gpointer data)
 {
     struct trial *trial = data;
     trial->deadline = 0;
-    worker_kill(trial->worker, NULL);
+    worker_kill(trial->worker, NULL, NULL);
     return G_SOURCE_REMOVE;
 }
 
@@ -49,7 +49,7 @@ static void finish(struct trial *trial, int exit_code, char *why)
     trial->why = why;
     struct message message = {.type = MESSAGE_QUIT};
     if (worker_send(trial->worker, &message, NULL, 0) < 0)
-        worker_kill(trial->worker, NULL);
+        worker_kill(trial->worker, NULL, NULL);
     else
         trial->deadline = g_timeout_add(QUIT_MS, kill_late, trial);
 }
@@ -179,7 +179,7 @@ static gboolean interrupted(gpointer data)
 {
     struct trial *trial = data;
     if (trial->over)
-        worker_kill(trial->worker, NULL);
+        worker_kill(trial->worker, NULL, NULL);
     else if (trial->watching)
         sum_up(trial);
     else

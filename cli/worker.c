@@ -33,9 +33,10 @@ struct worker {
     guint control_source, stderr_source, exit_source, silence_source;
     int64_t heard_us; /* when the last message came */
     bool ready;
-    bool deaf;   /* closed or killed: nothing more is heard */
-    bool killed; /* by us */
-    char *why;   /* why we killed it */
+    bool deaf;          /* closed or killed: nothing more is heard */
+    bool killed;        /* by us */
+    char *why;          /* why we killed it, */
+    const char *advice; /* ... and what to do */
     GCancellable *cancellable;
     int resolving;              /* look-ups whose callback is still to come */
     int address_count;          /* that the host was last found to have */
@@ -66,10 +67,12 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-void worker_kill(struct worker *worker, const char *why)
+void worker_kill(struct worker *worker, const char *why, const char *advice)
 {
-    if (!worker->killed)
+    if (!worker->killed) {
         worker->why = g_strdup(why);
+        worker->advice = advice;
+    }
     worker->killed = true;
     worker->deaf = true;
     if (worker->pid > 0)
@@ -218,10 +221,10 @@ static bool hear_one(struct worker *worker)
         worker->deaf = true;
     } else if (status < 0) {
         g_autofree char *why =
-            g_strdup_printf("the worker sent what is not valid: %s" WORKER_OTHER, err.text);
-        worker_kill(worker, why);
+            g_strdup_printf("the worker sent what is not valid: %s", err.text);
+        worker_kill(worker, why, WORKER_OTHER);
     } else if (fd_count > 0 || !may_say(worker, message.type)) {
-        worker_kill(worker, "the worker sent what it may not" WORKER_OTHER);
+        worker_kill(worker, "the worker sent what it may not", WORKER_OTHER);
     } else {
         worker->heard_us = g_get_monotonic_time();
         worker->ready = true;
@@ -254,15 +257,19 @@ static gboolean check_silence(gpointer data)
     struct pollfd waiting = {.fd = worker->control_fd, .events = POLLIN};
     if (!worker->deaf && poll(&waiting, 1, 0) > 0)
         return G_SOURCE_CONTINUE;
-    if (silent_ms > (worker->ready ? WORKER_SILENCE_MS : WORKER_READY_MS)) {
-        worker->silence_source = 0;
-        const char *what = worker->ready ? "has hung" : "did not get ready";
-        g_autofree char *why = g_strdup_printf(
-            "the worker %s, or this machine has too much to do; try again later", what);
-        worker_kill(worker, why);
-        return G_SOURCE_REMOVE;
-    }
-    return G_SOURCE_CONTINUE;
+    int most_ms = worker->ready ? WORKER_SILENCE_MS : WORKER_READY_MS;
+    if (silent_ms <= most_ms)
+        return G_SOURCE_CONTINUE;
+    worker->silence_source = 0;
+    g_autofree char *why =
+        g_strdup_printf(worker->ready ? "the worker has said nothing for %d s"
+                                      : "the worker did not get ready within %d s",
+                        most_ms / 1000);
+    worker_kill(
+        worker, why,
+        "this machine may have too much to do (uptime tells its load): try again when it "
+        "has less, or under a higher priority (nice)");
+    return G_SOURCE_REMOVE;
 }
 
 static void end_line(struct worker *worker)
@@ -303,8 +310,8 @@ static gboolean hear_stderr(int fd, GIOCondition condition, gpointer data)
  * it breaks each time. */
 static const char *advice_on(int signal)
 {
-    return signal == SIGKILL ? "; check that the machine has memory left (dmesg tells)"
-                             : "; check that another player shows this stream to its end";
+    return signal == SIGKILL ? "check that the machine has memory left (dmesg tells)"
+                             : "check that another player shows this stream to its end";
 }
 
 static void exited(GPid pid, gint how, gpointer data)
@@ -323,6 +330,9 @@ static void exited(GPid pid, gint how, gpointer data)
         continue;
     end_line(worker);
     const bool died = !worker->killed && WIFSIGNALED(how);
+    const char *advice = died             ? advice_on(WTERMSIG(how))
+                         : worker->killed ? worker->advice
+                                          : WORKER_OTHER;
     g_autoptr(GString) why = g_string_new(worker->why);
     if (died)
         g_string_printf(why, "the worker died of signal %d (%s)", WTERMSIG(how),
@@ -331,14 +341,11 @@ static void exited(GPid pid, gint how, gpointer data)
         g_string_printf(why, "the worker ended with code %d", WEXITSTATUS(how));
     else if (why->len == 0)
         g_string_assign(why, "the worker left early");
-    const bool advised = g_str_has_suffix(why->str, WORKER_OTHER);
-    if (*worker->last_line) {
-        g_autofree char *saying = g_strdup_printf(", saying \"%s\"", worker->last_line);
-        g_string_insert(why, (gssize)(why->len - (advised ? strlen(WORKER_OTHER) : 0)), saying);
-    } else if (!died && !worker->killed)
-        g_string_append(why, WORKER_OTHER);
-    if (died)
-        g_string_append(why, advice_on(WTERMSIG(how)));
+    if (*worker->last_line)
+        g_string_append_printf(why, ", saying \"%s\"", worker->last_line);
+    /* What a worker says as it leaves tells more than where it is looked for. */
+    if (advice && (died || worker->killed || !*worker->last_line))
+        g_string_append_printf(why, "; %s", advice);
     worker->listener->gone(worker->owner, why->str);
 }
 

@@ -18,9 +18,9 @@
 
 struct worker;
 
-/* What to do about a worker that says what it may not, to end a line that tells so. */
+/* What to do about a worker that says what it may not. */
 #define WORKER_OTHER                                                                           \
-    "; vigil and its worker must be of one version (VIGIL_WORKER says where it is)"
+    "vigil and its worker must be of one version (VIGIL_WORKER says where it is)"
 
 struct worker_listener {
     /* Any message but resolve, which is answered here. */
@@ -56,9 +56,9 @@ struct worker_usage {
 };
 int worker_use(const struct worker *worker, struct worker_usage *ret_usage);
 
-/* SIGKILL, and nothing it said is heard any more; gone follows with `why`; NULL: nobody
- * cares. */
-void worker_kill(struct worker *worker, const char *why);
+/* SIGKILL, and nothing it said is heard any more; gone follows with `why`, what the worker
+ * said on stderr, and what to do about it (`advice`, static text); NULL: nobody cares. */
+void worker_kill(struct worker *worker, const char *why, const char *advice);
 
 /* Kills what still runs, without calling gone. NULL is fine. */
 void worker_destroy(struct worker *worker);

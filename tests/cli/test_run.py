@@ -11,11 +11,11 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
-from harness import (BUILD, PATIENCE, VIGIL, children, expect, parse_time,  # noqa: E402
+from harness import (BUILD, PATIENCE, SOURCE, VIGIL, children, expect, parse_time,  # noqa: E402
                      run_tests, stray_descriptor, wait_for, workspace)
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
-MODEL = os.path.abspath(__file__)  # any file will do: the puppet does not read it
+MODEL = os.path.join(SOURCE, 'models', 'scene.onnx')  # the puppet does not read it
 
 
 def command(name, *arguments):
@@ -67,6 +67,55 @@ def misbehaviour_is_told_in_one_line():
             expect(result.returncode == 70 and len(lines) == 1 and
                    all(word in lines[0] for word in words),
                    f'{name}: exit {result.returncode}: {lines}')
+
+
+STUCK_WORKER = """#!/usr/bin/env python3
+import os, socket, sys
+control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=3)
+print('the plugins are read from a slow disk', file=sys.stderr, flush=True)
+if 'hung' in sys.argv[0]:
+    control.send(b'{"type":"ready","pid":1,"locked":true,"version":"test"}')
+while control.recv(65536):
+    pass
+"""
+
+
+def a_worker_that_is_stuck_is_told_with_what_it_said_and_what_to_try():
+    """a worker that does not get ready, or falls silent, is given up with its own last words"""
+    with workspace() as folder, contextlib.ExitStack() as stack:
+        runs = []
+        for name, words in (('late', 'did not get ready within 20 s'),
+                            ('hung', 'has said nothing for 10 s')):
+            program = os.path.join(folder, name)
+            with open(program, 'w', encoding='ascii') as script:
+                script.write(STUCK_WORKER)
+            os.chmod(program, 0o700)
+            runs.append((stack.enter_context(running('x', env=environment(program))), words))
+        for process, words in runs:
+            error = process.communicate(timeout=40 * PATIENCE)[1].decode()
+            expect(process.returncode == 70 and len(error.splitlines()) == 1, error)
+            expect(f'{words}, saying "the plugins are read from a slow disk"; this machine' in error
+                   and 'uptime' in error, error)
+
+
+def what_the_model_refuses_is_told_before_a_worker_is_needed():
+    """a wrong model, or a setting that it does not take, is told whatever the worker does"""
+    with workspace() as folder:
+        broken = os.path.join(folder, 'broken.onnx')
+        with open(broken, 'wb') as file, open(MODEL, 'rb') as whole:
+            file.write(whole.read()[:1000])
+        for verb in (('run',), ('streams', 'test')):
+            for arguments, code, word in ((('--set', 'fps=no'), 2, '--set fps=no: should be'),
+                                          (('--set', 'labels=a'), 78, 'scene.onnx: vigil.'),
+                                          (('--model', broken), 78, 'broken.onnx: ')):
+                if verb[0] == 'streams' and arguments[0] == '--set':
+                    continue
+                result = subprocess.run([VIGIL, *verb, 'scene://street', *arguments],
+                                        stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                                        timeout=20 * PATIENCE, env=environment('/bin/false'))
+                error = result.stderr.decode()
+                expect(result.returncode == code and word in error and
+                       len(error.splitlines()) == 1, f'{verb} {arguments}: {result}')
 
 
 def the_worker_inherits_nothing():
@@ -260,7 +309,9 @@ def full_disks_are_told():
                and b'No space' in result.stderr, f'{result}')
 
 
-run_tests([misbehaviour_is_told_in_one_line, the_worker_inherits_nothing, an_ended_stream_is_a_success,
+run_tests([misbehaviour_is_told_in_one_line,
+           a_worker_that_is_stuck_is_told_with_what_it_said_and_what_to_try,
+           what_the_model_refuses_is_told_before_a_worker_is_needed, the_worker_inherits_nothing, an_ended_stream_is_a_success,
            the_first_interrupt_ends_events, the_second_interrupt_does_not_wait,
            an_interrupt_of_the_group_reaches_the_parent_alone, a_reader_that_leaves_is_no_error,
            who_kills_a_worker_is_guessed, a_killed_parent_takes_its_worker_along, only_the_address_own_host_is_resolved,
