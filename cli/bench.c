@@ -21,7 +21,8 @@ struct bench {
     struct model_file file;
     struct nn_plan *plan;
     struct nn_plan_info info;
-    gint threads, sessions, time_axis;
+    gint threads, sessions;
+    gint time_axis;                   /* or NOT_GIVEN */
     gint batch, runs, window, stride; /* NOT_GIVEN until options are checked, then 0 */
     gboolean stream, as_json;
     enum nn_precision precision;
@@ -54,8 +55,10 @@ static int check_options(struct bench *b)
     if (b->precision_name && !g_strv_contains(nn_precision_names, b->precision_name))
         return cli_fail(CLI_USAGE, "--precision is fp32, fast or int8, not %s",
                         b->precision_name);
-    if (!b->stream && (b->window || b->stride))
-        return cli_fail(CLI_USAGE, "--window and --stride go with --stream");
+    if (b->time_axis != NOT_GIVEN && (b->time_axis < 0 || b->time_axis >= NN_MAX_RANK))
+        return cli_fail(CLI_USAGE, "--time-axis is 0 to %d", NN_MAX_RANK - 1);
+    if (!b->stream && (b->window || b->stride || b->time_axis != NOT_GIVEN))
+        return cli_fail(CLI_USAGE, "--window, --stride and --time-axis go with --stream");
     if (b->stream && b->batch > 1)
         return cli_fail(CLI_USAGE,
                         "--stream is one stream a session: give --sessions, not --batch");
@@ -262,7 +265,7 @@ static int run_bench(struct bench *b, const char *given)
     const struct model_file_options options = {
         .shapes = (const char *const *)b->shapes,
         .batch = b->stream ? 1 : b->batch,
-        .time_axis = b->time_axis >= 0 ? b->time_axis : MODEL_FILE_TIME_GIVEN_BY_MODEL};
+        .time_axis = b->time_axis != NOT_GIVEN ? b->time_axis : MODEL_FILE_TIME_GIVEN_BY_MODEL};
     result = model_file_open(given, &options, &b->file);
     if (result != CLI_OK)
         return result;
@@ -282,7 +285,7 @@ int cli_bench(int argc, char **argv)
 {
     struct bench b = {.threads = 1,
                       .sessions = 1,
-                      .time_axis = -1,
+                      .time_axis = NOT_GIVEN,
                       .batch = NOT_GIVEN,
                       .runs = NOT_GIVEN,
                       .window = NOT_GIVEN,
@@ -306,7 +309,10 @@ int cli_bench(int argc, char **argv)
         {"stride", 0, 0, G_OPTION_ARG_INT, &b.stride,
          "Frames from window to window (default: the model's, else 1)", "N"},
         {"time-axis", 0, 0, G_OPTION_ARG_INT, &b.time_axis,
-         "The axis of the first input that is time (default: by the metadata, else 1)", "N"},
+         "With --stream: the axis of the first input that is time (default: by the metadata, "
+         "else "
+         "1)",
+         "N"},
         {"shape", 0, 0, G_OPTION_ARG_STRING_ARRAY, &b.shapes,
          "The shape of an input the model leaves open, as 1x3x224x224", "[INPUT=]SHAPE"},
         {"json", 'j', 0, G_OPTION_ARG_NONE, &b.as_json, "One JSON object", NULL},

@@ -49,6 +49,10 @@ static void assume(struct model_file *file, size_t input, int dimension, int64_t
 static void set_batch(struct model_file *file, int batch, const bool *given)
 {
     int64_t own = file->shapes[0].rank > 0 ? file->shapes[0].dim[0] : NN_DIM_DYNAMIC;
+    if (own >= 0 && own != batch && !given[0])
+        file->rebatched = g_strdup_printf("--batch %d: the model says %" G_GINT64_FORMAT
+                                          ", and may be made for no other",
+                                          batch, own);
     for (size_t i = 0; i < nn_model_input_count(file->model); i++) {
         struct nn_shape *shape = &file->shapes[i];
         if (!given[i] && shape->rank > 0 &&
@@ -57,20 +61,46 @@ static void set_batch(struct model_file *file, int batch, const bool *given)
     }
 }
 
+/* "input 'x' is [1, 3, ?, ?]", and " --shape x=1x3xNxN". */
+static void describe_open(const struct nn_value_info *input, const struct nn_shape *settled,
+                          GString *inputs, GString *options)
+{
+    g_autofree char *shape = shape_text(&input->shape);
+    g_string_append_printf(inputs, "%sinput '%s' is %s", inputs->len ? ", " : "", input->name,
+                           shape);
+    g_string_append_printf(options, " --shape %s=", input->name);
+    for (int d = 0; d < input->shape.rank; d++) {
+        g_string_append(options, d ? "x" : "");
+        if (d > 0 && input->shape.dim[d] < 0)
+            g_string_append_c(options, 'N');
+        else
+            g_string_append_printf(options, "%" G_GINT64_FORMAT, settled->dim[d]);
+    }
+}
+
 /* Whatever is still open is 1: the least that runs. */
 static void settle_shapes(struct model_file *file)
 {
+    g_autoptr(GString) inputs = g_string_new(NULL);
+    g_autoptr(GString) options = g_string_new(NULL);
     for (size_t i = 0; i < nn_model_input_count(file->model); i++) {
         struct nn_shape *shape = &file->shapes[i];
+        bool open = false;
         for (int d = 0; d < shape->rank; d++) {
             if (shape->dim[d] >= 0)
                 continue;
             shape->dim[d] = 1;
-            file->guessed = file->guessed || d > 0;
+            open = open || d > 0;
             if (d > 0)
                 assume(file, i, d, 1);
         }
+        if (open)
+            describe_open(nn_model_input(file->model, i), shape, inputs, options);
     }
+    if (inputs->len > 0)
+        file->guessed =
+            g_strdup_printf("open dimensions were taken as 1: %s; give%s with numbers for N",
+                            inputs->str, options->str);
 }
 
 static int make_shapes(struct model_file *file, const struct model_file_options *options)
@@ -154,8 +184,9 @@ int model_file_open(const char *given, const struct model_file_options *options,
 
 int model_file_fail(const struct model_file *file, int r, const struct nn_error *err)
 {
-    return cli_fail(r == -ENOMEM ? CLI_INTERNAL : CLI_CONFIG, "%s: %s%s", file->path, err->text,
-                    file->guessed ? " (open dimensions were taken as 1: give --shape)" : "");
+    const char *hint = file->guessed ? file->guessed : file->rebatched;
+    return cli_fail(r == -ENOMEM ? CLI_INTERNAL : CLI_CONFIG, "%s: %s%s%s%s", file->path,
+                    err->text, hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
 }
 
 void model_file_finish(struct model_file *file)
@@ -165,6 +196,8 @@ void model_file_finish(struct model_file *file)
     g_clear_pointer(&file->bytes, g_bytes_unref);
     g_clear_pointer(&file->assumed, g_ptr_array_unref);
     g_free(file->shapes);
+    g_free(file->guessed);
+    g_free(file->rebatched);
     g_free(file->path);
     *file = (struct model_file){0};
 }

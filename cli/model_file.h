@@ -31,16 +31,18 @@ struct model_file {
     struct nn_error no_stream; /* ... for this reason */
     struct nn_shape *shapes;   /* one for each input */
     GPtrArray *assumed;        /* lines: what neither the model nor the options say */
-    bool guessed;              /* open dimensions that nobody gave are 1, beyond the batch */
-    int time_axis;             /* -1: none */
+    /* What failure may be due to, for a person; NULL: nothing. Open dimensions beyond the batch
+     * that nobody gave and that are 1 now, and another batch than the model's own. */
+    char *guessed, *rebatched;
+    int time_axis; /* -1: none */
 };
 
 /* 0, or an exit code of cli.h with a line said on stderr; then there is nothing to finish. */
 int model_file_open(const char *given, const struct model_file_options *options,
                     struct model_file *ret_file);
 
-/* Says that the model cannot be planned or run (-errno r), and what to do where a guess may be
- * why. An exit code. */
+/* Says that the model cannot be planned or run (-errno r), and what to do where a guess, or
+ * another batch, may be why. An exit code. */
 int model_file_fail(const struct model_file *file, int r, const struct nn_error *err);
 void model_file_finish(struct model_file *file);
 

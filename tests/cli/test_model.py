@@ -424,7 +424,8 @@ def inspect_says_what_it_assumed():
         file.write(model([node('MaxPool', ['x'], ['y'], 'pool', kernel_shape=[3, 3])],
                          [value('x', FLOAT, [1, 2, 'h', 'w'])], [value('y', FLOAT, [1, 2, 'a', 'b'])]))
     status, lines, error = vigil('inspect', kernel)
-    expect(status == 78 and 'open dimensions were taken as 1: give --shape' in error, error)
+    expect(status == 78 and "open dimensions were taken as 1: input 'x' is [1, 2, ?, ?]; give "
+           '--shape x=1x2xNxN with numbers for N' in error, error)
     status, lines, error = vigil('inspect', '--shape', '1x2x3x3', kernel)
     expect(status == 0 and not error, error)
     for shape, word in (('2x7', 'dimensions'), ('2x7x4', 'dimension 2'), ('2xx', '--shape'),

@@ -360,7 +360,7 @@ def a_shape_is_enough_for_what_the_model_leaves_open():
     out = path_of('shaped.onnx')
     said = expect_made(open_size, '-c', CLIP, '-o', out, '--shape', '1x3x20x36', '-n', '2')
     expect('stretched to 36x20' in said, said)
-    expect_refused(78, 'taken as 1: give --shape', open_size, '-c', CLIP, '-o', out, '-f')
+    expect_refused(78, 'give --shape x=1x3xNxN', open_size, '-c', CLIP, '-o', out, '-f')
 
 
 def what_is_far_off_is_pointed_at():
