@@ -321,13 +321,19 @@ function pinned(threads, option, index) {
 const digits = ms => ms.toFixed(ms < 1 ? 4 : 2);
 const pair = t => t ? `${digits(t.median)} / ${digits(t.min)}` : '–';
 
+/* Two cells: how many times as fast b is as a, and the aim, with a word where either falls short. */
+function ratioCells(a, b, aim) {
+    const ratios = a && [a.median / b.median, a.min / b.min];
+    const missed = ratios && ratios.some(ratio => ratio < aim);
+    return [ratios ? `**${ratios[0].toFixed(2)}** / ${ratios[1].toFixed(2)}` : '–',
+            aim ? `≥ ${aim}${missed ? ', **missed**' : ''}` : '–'];
+}
+
 function tableLine(row, r) {
     if (r.error)
         return `| ${row.text} | skipped: ${r.error} |`;
     const { floor } = r.about;
-    const ratio = r.other && `**${(r.other.median / r.vigil.median).toFixed(2)}** / ` +
-                             `${(r.other.min / r.vigil.min).toFixed(2)}`;
-    return `| ${[row.text, pair(r.other), pair(r.vigil), ratio ?? '–', row.aim ? `≥ ${row.aim}` : '–',
+    return `| ${[row.text, pair(r.other), pair(r.vigil), ...ratioCells(r.other, r.vigil, row.aim),
                  r.difference?.toExponential(1) ?? '–', digits(floor.ms),
                  (r.vigil.min / floor.ms).toFixed(2)].join(' | ')} |`;
 }
@@ -335,9 +341,8 @@ function tableLine(row, r) {
 function int8Line(row, r) {
     if (r.error)
         return `| ${row.text} | skipped: ${r.error} |`;
-    const ratio = `**${(r.float32.median / r.int8.median).toFixed(2)}** / ` +
-                  `${(r.float32.min / r.int8.min).toFixed(2)}`;
-    return `| ${[row.text, pair(r.float32), pair(r.int8), ratio, `≥ ${INT8_AIM}`].join(' | ')} |`;
+    return `| ${[row.text, pair(r.float32), pair(r.int8),
+                 ...ratioCells(r.float32, r.int8, INT8_AIM)].join(' | ')} |`;
 }
 
 const INT8_HEAD = `| network (input) | float32, ms | int8, ms | ratio | aim |
@@ -366,7 +371,8 @@ ${given.threads || 'one where nothing else is said'}, in turns, on the same rand
 ${HEAD}
 ${lines.join('\n')}
 
-*Ratio* is ONNX Runtime's time divided by vigil's, of the medians / of the minima. *Difference* is the largest difference of an
+*Ratio* is ONNX Runtime's time divided by vigil's, of the medians / of the minima. *Aim* is the least that both should be; a row
+where one is less is marked as missed. *Difference* is the largest difference of an
 output value, in units of the largest value of that output where that is over 1. *Floor* is the arithmetic of each layer at the measured peak
 (${peak.length ? peak[peak.length >> 1].toFixed(0) : '–'} GFLOP/s, a product of matrices in the first caches; 3×3 convolutions of stride 1 counted as Winograd's F(4,3)) or its weights
 at the measured bandwidth of reading as many bytes as the model's weights are, whichever is longer, added up.
@@ -381,8 +387,9 @@ ${INT8_HEAD}
 ${int8Lines.join('\n')}
 
 The figures are of one run on a machine that other programs share (load ${loadavg().map(l => l.toFixed(1)).join(', ')} over 1, 5 and 15
-minutes at the end): medians move by several percent from run to run, minima by less. The six first networks and the last are written by
-tests/tools/write_networks.c with seeded weights.
+minutes at the end): medians move by several percent from run to run, minima by less. The six first networks and the last are written with
+seeded weights by tests/tools/write_networks.c: \`build/tests/tools/write_networks FOLDER\` puts them into a folder that is there, for
+\`vigil bench FOLDER/cnn2-224.onnx\` or another runtime.
 `;
 }
 
