@@ -13,6 +13,8 @@
 #define BATCH_MAX       4096
 #define WINDOW_MAX      4096
 #define NOT_GIVEN       G_MININT
+/* Runs of a quiet machine differ by a few per cent. */
+#define DISTURBED 1.3
 /* The parts of a stream are measured in turns, so that a change of the clock or of what else
  * the machine does meets all of them. */
 #define ROUNDS 5
@@ -209,6 +211,18 @@ static void print_times(const char *what, const struct bench_times *times)
            times->runs == 1 ? "" : "s");
 }
 
+/* Nothing of a machine that is busy with something else should be taken for the model's. */
+static void print_disturbance(const struct bench *b)
+{
+    double ratio = b->times.median_ms / b->times.min_ms;
+    if (ratio > DISTURBED)
+        printf("%-22s the median is %.1f times the least: something else ran here%s; measure "
+               "again when it is quiet\n",
+               "disturbed", ratio,
+               b->sessions > (int)g_get_num_processors() ? ", and sessions wait for processors"
+                                                         : "");
+}
+
 static void print_text(const struct bench *b)
 {
     g_autofree char *path = output_printable(b->file.path);
@@ -250,6 +264,7 @@ static void print_text(const struct bench *b)
         g_autofree char *what = g_strdup_printf("per run, batch %d", batch_of(b));
         print_times(what, &b->times);
     }
+    print_disturbance(b);
     printf("%-22s %.1f %s a second in all\n", "throughput", per_second(b),
            b->stream ? "frames" : "runs");
     printf("%-22s arena %zu bytes for each session, %zu bytes of packed weights and plan for "
@@ -262,6 +277,7 @@ static int run_bench(struct bench *b, const char *given)
     int result = check_options(b);
     if (result != CLI_OK)
         return result;
+    cli_check_kernels();
     const struct model_file_options options = {
         .shapes = (const char *const *)b->shapes,
         .batch = b->stream ? 1 : b->batch,

@@ -7,6 +7,7 @@
 
 #include "cli/output.h"
 #include "daemon/config/default.h"
+#include "nn/kernels/kernels.h"
 #include "pipeline/modelkeys.h"
 #include "record/text.h"
 
@@ -168,4 +169,21 @@ int cli_check_model(const char *given, const char *path)
                     "there is no model \"%s\", neither a file here nor with vigil (%s)%s%s%s",
                     given, all, nearest ? "; did you mean " : "", nearest ? nearest : "",
                     nearest ? "?" : "");
+}
+
+void cli_check_kernels(void)
+{
+    const char *asked = g_getenv("VIGIL_KERNELS");
+    const struct nn_kernels *kernels;
+    g_autoptr(GString) names = g_string_new(NULL);
+    if (!asked || !*asked)
+        return;
+    for (size_t i = 0; (kernels = nn_kernels_at(i)) != NULL; i++) {
+        if (strcmp(kernels->name, asked) == 0)
+            return;
+        g_string_append_printf(names, "%s%s", i ? ", " : "", kernels->name);
+    }
+    g_autofree char *shown = output_printable(asked);
+    fprintf(stderr, "vigil: VIGIL_KERNELS=%s is ignored: the kernels that run here are %s\n",
+            shown, names->str);
 }

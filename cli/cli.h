@@ -52,6 +52,9 @@ char *cli_find_model(const char *given);
  * error is that of the file; else CLI_NO_INPUT, having said which names there are. */
 int cli_check_model(const char *given, const char *path);
 
+/* Says on stderr when VIGIL_KERNELS names none that run here, which nn_kernels_best ignores. */
+void cli_check_kernels(void);
+
 /* `relative` to the folder of this program's own file if it is there (the build tree), else
  * `installed` (may be NULL). Caller frees with g_free(). */
 char *cli_find(const char *relative, const char *installed);

@@ -332,6 +332,7 @@ int model_inspect(int argc, char **argv)
         result = cli_fail(CLI_USAGE, "give one ONNX file (see: vigil model inspect --help)");
     } else if (!over) {
         options.shapes = (const char *const *)shapes;
+        cli_check_kernels();
         result = model_file_open(argv[1], &options, &subject.file);
         if (result == CLI_OK) {
             result = make_subject(&subject);

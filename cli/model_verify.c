@@ -157,6 +157,8 @@ int model_verify(int argc, char **argv)
         return result;
     tolerance->strict = strict;
     verify.options.kernels = strict ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST;
+    if (!strict)
+        cli_check_kernels();
     for (int i = 1; i < argc; i++)
         search(&verify, argv[i]);
     if (verify.passed + verify.failed + verify.unsupported == 0)

@@ -366,6 +366,7 @@ int cli_run(int argc, char **argv)
         if (result == CLI_OK)
             result = input_check_model(&run.input);
         if (result == CLI_OK) {
+            cli_check_kernels();
             run.json = json_lines || !isatty(STDOUT_FILENO);
             run.progress =
                 run.input.stream.scheme == CONFIG_FILE && !loop && isatty(STDERR_FILENO);

@@ -2,6 +2,7 @@
 """vigil bench: that it measures what it says, not how fast this machine is."""
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -117,6 +118,32 @@ def people_read_the_same_figures():
         expect('; 1 more helps a run that finds it free' in output, output)
 
 
+def a_disturbed_measurement_is_told():
+    """a median far above the least is told as such, and no other"""
+    for sessions in ('1', '2', '16'):
+        _, output, _ = vigil('--runs', '30', '--sessions', sessions, 'scene')
+        median, least = (float(number) for number in
+                         re.search(r'median ([0-9.]+) ms, least ([0-9.]+)', output).groups())
+        told = re.search(r'^disturbed +the median is ([0-9.]+) times the least', output, re.M)
+        if abs(median / least - 1.3) > 0.01:
+            expect(bool(told) == (median / least > 1.3), output)
+        if told:
+            expect(abs(float(told[1]) - median / least) < 0.06 * median / least, output)
+
+
+def kernels_that_do_not_run_here_are_told():
+    """VIGIL_KERNELS: a name that is none is told on stderr with those there are, by each verb"""
+    for verb in (['bench', '--runs', '2', 'scene'], ['model', 'inspect', 'scene'],
+                 ['run', 'scene://street?duration=1'], ['model', 'verify', FOLDER.name]):
+        for name, told in (('abacus', True), ('scalar', False)):
+            result = subprocess.run([VIGIL, *verb], stdin=subprocess.DEVNULL, capture_output=True,
+                                    timeout=60 * PATIENCE, check=False, text=True,
+                                    env={**os.environ, 'VIGIL_KERNELS': name})
+            expect(('vigil: VIGIL_KERNELS=abacus is ignored: the kernels that run here are scalar'
+                    in result.stderr) == told, f'{verb} {name}: {result}')
+            expect(result.stderr.count('VIGIL_KERNELS') == told, f'{verb} {name}: {result}')
+
+
 def what_cannot_be_measured_is_told_in_one_line():
     """wrong options exit 2, models that do not fit 78, missing files 66"""
     frames, plain = write('frames.onnx', 1, 3, 8, 8), write('plain.onnx', 1, 4)
@@ -170,5 +197,6 @@ def weights_in_fewer_bits_are_measured():
 run_tests([every_run_of_every_session_counts,
            a_run_is_split_over_as_many_threads_as_there_are_processors, few_runs_have_quantiles_too,
            a_larger_batch_takes_a_larger_arena, a_stream_is_measured_with_its_parts,
-           windows_may_be_longer_than_the_models, people_read_the_same_figures,
+           windows_may_be_longer_than_the_models, a_disturbed_measurement_is_told,
+           kernels_that_do_not_run_here_are_told, people_read_the_same_figures,
            what_cannot_be_measured_is_told_in_one_line, weights_in_fewer_bits_are_measured])
