@@ -102,7 +102,7 @@ struct line {
     int64_t count;
 };
 
-/* A field, and *rest is what follows its comma. Within quotes, which spreadsheets put around
+/* A field, and *rest is what follows its comma; NULL: there was none. Within quotes, which spreadsheets put around
  * what has commas, a comma is none, and two quotes are one. */
 static char *take_field(char **rest)
 {
@@ -116,7 +116,7 @@ static char *take_field(char **rest)
         else
             *to++ = *from++;
     }
-    *rest = from + (*from == ',');
+    *rest = *from == ',' ? from + 1 : NULL;
     *to = '\0';
     return g_strchomp(field);
 }
@@ -137,7 +137,14 @@ static int read_line(const struct line *line, char *text, GArray *files)
 {
     if (!*g_strstrip(text))
         return CLI_OK;
-    const char *name = take_field(&text), *given = take_field(&text);
+    const char *separator = strpbrk(text, ";\t"), *name = take_field(&text);
+    if (!text)
+        return cli_fail(CLI_NO_INPUT,
+                        "%s:%d: there is no comma: a line is a file and its label with a comma "
+                        "between, as a.mp4,%s%s",
+                        line->table, line->number, line->names[0] ? line->names[0] : "0",
+                        separator ? ", not a semicolon or tab" : "");
+    const char *given = take_field(&text);
     if (!*name)
         return cli_fail(CLI_NO_INPUT, "%s:%d: no file is named before the comma", line->table,
                         line->number);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,9 @@ static void fill_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     fill_standard_descriptors();
+    /* A file that may grow no further (ulimit -f) is told as a full disk is, and what was begun
+     * is removed. */
+    signal(SIGXFSZ, SIG_IGN);
     setlocale(LC_CTYPE, "");
     if (argc < 2) {
         print_help(stderr);

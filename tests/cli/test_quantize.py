@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+import resource
 import shutil
 import stat
 import struct
@@ -191,7 +192,8 @@ def tables_that_say_nothing_are_refused():
     for code, words, path, table in (
             (66, 'near.csv:1: "lefft" is no label of the model: give a name of vigil.labels, or 0 '
              'to 1; did you mean left?', small(), 'near'),
-            (66, 'no line names a file and its label', small(), 'far'),
+            (66, 'far.csv:1: there is no comma: a line is a file and its label with a comma between, as '
+             'a.mp4,left, not a semicolon or tab', small(), 'far'),
             (66, 'is no label of the model: it names none, give 0 to 1', write(
                 'unnamed.onnx', small_model('')), 'near'),
             (66, 'nothing.csv:2: no file is named', small(), 'nothing'),
@@ -251,11 +253,25 @@ def a_table_is_looked_for_from_where_one_stands():
                            ('odd.csv:1: cannot read', 'a.pb,1\n0.pb,1\n'),
                            ('odd.csv:3: cannot read', '0.pb,1\n\nb.pb,1\n'),
                            ('odd.csv:2: "2" is no label', '0.pb,1\n1.pb,2\n'),
-                           ('odd.csv:1: "" is no label', '0.pb\n')):
+                           ('odd.csv:2: there is no comma', '0.pb,1\n0.pb\n'),
+                           ('between, as a.mp4,left, not a semicolon', '0.pb;1\n'),
+                           ('odd.csv:1: "" is no label', '0.pb,\n')):
         table = write('relative/odd.csv', content)
         status, said, error = quantize(small(), '-c', sample, '-o', path_of('odd.onnx'), '-l', table)
         expect(status == 66 and words in error and error.count('\n') == 1, f'{content}: {error}')
         expect(said == '', f'{content}: it was calibrated first: {said}')
+
+
+def what_may_grow_no_further_leaves_nothing_behind():
+    """--out: a limit on the size of files (ulimit -f) is told, and no half file stays"""
+    sample, folder = write('limited/0.pb', picture(0)), path_of('limited')
+    made = subprocess.run([VIGIL, 'model', 'quantize', small(), '-c', sample, '-o', f'{folder}/out.onnx'],
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60 * PATIENCE,
+                          check=False, text=True, preexec_fn=lambda: resource.setrlimit(
+                              resource.RLIMIT_FSIZE, (100, 100)))
+    expect(made.returncode == 66 and 'out.onnx: it cannot be written: File too large' in made.stderr,
+           f'{made}')
+    expect(os.listdir(folder) == ['0.pb'], os.listdir(folder))
 
 
 def nothing_but_a_file_is_replaced():
@@ -458,7 +474,7 @@ run_tests([a_clip_gives_a_model_that_computes_about_the_same,
            the_same_clips_give_the_same_bytes,
            folders_clips_and_tensors_may_be_mixed,
            layers_are_listed_and_may_be_kept,
-           accuracy_is_told_where_labels_are_given,
+           what_may_grow_no_further_leaves_nothing_behind, accuracy_is_told_where_labels_are_given,
            a_table_is_looked_for_from_where_one_stands,
            tables_of_spreadsheets_are_read,
            tables_that_say_nothing_are_refused,
