@@ -85,9 +85,13 @@ int modelfile_load(GBytes *bytes, struct nn_model **ret_model, struct nn_error *
 
 static int take_key(void *data, const char *key, const char *value, struct sidecar_error *err)
 {
-    (void)err; /* what is no key is told with the model, which knows them */
-    modelkeys_overrides_add(data, key, value);
-    return 0;
+    struct nn_error why;
+    int r = modelkeys_check_name(key, &why);
+    if (r < 0)
+        g_strlcpy(err->text, why.text, sizeof err->text);
+    else
+        modelkeys_overrides_add(data, key, value);
+    return r;
 }
 
 int modelfile_read_sidecar(const char *model_path, GHashTable *overrides, struct nn_error *err)

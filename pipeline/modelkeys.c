@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "record/text.h"
+
 #define PREFIX "vigil."
 
 static const char *const names[MODELKEY_COUNT] = {
@@ -81,23 +83,32 @@ void modelkeys_overrides_add(GHashTable *overrides, const char *name, const char
         g_hash_table_insert(overrides, full, g_strdup(value));
 }
 
+int modelkeys_check_name(const char *name, struct nn_error *err)
+{
+    const char *bare[MODELKEY_COUNT + 1] = {NULL};
+    for (int key = 0; key < MODELKEY_COUNT; key++)
+        bare[key] = names[key] + strlen(PREFIX);
+    name += g_str_has_prefix(name, PREFIX) ? strlen(PREFIX) : 0;
+    if (g_strv_contains(bare, name))
+        return 0;
+    char shown[MODELKEYS_SHOWN_SIZE];
+    const char *nearest = text_nearest(name, bare);
+    return nn_error_set(err, -EINVAL, PREFIX "%s is no key of a model%s%s%s",
+                        modelkeys_show(name, shown), nearest ? "; did you mean " PREFIX : "",
+                        nearest ? nearest : "", nearest ? "?" : "");
+}
+
 int modelkeys_check(const struct modelkeys *keys)
 {
-    if (!keys->overrides)
-        return 0;
     GHashTableIter iter;
     gpointer name;
+    int r = 0;
+    if (!keys->overrides)
+        return 0;
     g_hash_table_iter_init(&iter, keys->overrides);
-    while (g_hash_table_iter_next(&iter, &name, NULL)) {
-        int key = 0;
-        while (key < MODELKEY_COUNT && !g_str_equal(name, names[key]))
-            key++;
-        char shown[MODELKEYS_SHOWN_SIZE];
-        if (key == MODELKEY_COUNT)
-            return modelkeys_refuse(keys, -EINVAL, "%s is no key of a model",
-                                    modelkeys_show(name, shown));
-    }
-    return 0;
+    while (r == 0 && g_hash_table_iter_next(&iter, &name, NULL))
+        r = modelkeys_check_name(name, keys->err);
+    return r;
 }
 
 bool modelkeys_is_overridden(const struct modelkeys *keys, enum modelkey key)

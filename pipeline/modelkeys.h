@@ -49,7 +49,10 @@ GHashTable *modelkeys_overrides_new(void);
 /* Sets one, with or without "vigil." before its name, unless it is set already. */
 void modelkeys_overrides_add(GHashTable *overrides, const char *name, const char *value);
 
-/* -EINVAL for an override that is no key. */
+/* -EINVAL, with one line and what was probably meant, for a name (with or
+ * without "vigil." before it) that is no key. */
+int modelkeys_check_name(const char *name, struct nn_error *err);
+/* The same for all overrides. */
 int modelkeys_check(const struct modelkeys *keys);
 
 bool modelkeys_is_overridden(const struct modelkeys *keys, enum modelkey key);

@@ -480,13 +480,16 @@ START_TEST(a_sidecar_adds_to_the_overrides)
     ck_assert_str_eq(g_hash_table_lookup(overrides, "vigil.fps"), "3");
     ck_assert_str_eq(g_hash_table_lookup(overrides, "vigil.labels"), "a, b");
     static const char *const bad[] = {"fps=8\n", "[other]\nfps=8\n", "[vigil]\nfps 8\n",
-                                      "[vigil]\nlabels=\xff\xfe\n"};
+                                      "[vigil]\nlabels=\xff\xfe\n", "[vigil]\nlables=a\n"};
     for (size_t i = 0; i < G_N_ELEMENTS(bad); i++) {
         err.text[0] = 0;
         ck_assert(g_file_set_contents(sidecar, bad[i], -1, NULL));
         ck_assert_int_eq(modelfile_read_sidecar(model, overrides, &err), -EINVAL);
         ck_assert_msg(strstr(err.text, "m.onnx.modelinfo: "), "%s", err.text);
     }
+    ck_assert_msg(
+        strstr(err.text, "vigil.lables is no key of a model; did you mean vigil.labels?"), "%s",
+        err.text);
     g_autofree char *large = g_strnfill(70000, '#');
     ck_assert(g_file_set_contents(sidecar, large, -1, NULL));
     ck_assert_int_eq(modelfile_read_sidecar(model, overrides, &err), -EFBIG);
