@@ -283,6 +283,26 @@ static int name_labels(struct reader *reader, const char *text)
     return 0;
 }
 
+/* More numbers than there may be labels: too many classes, or what no threshold is for. */
+static int refuse_output(const struct modelkeys *keys, const struct nn_model *model,
+                         const struct nn_shape *shape)
+{
+    int long_axes = 0, count = (int)CLAMP(nn_shape_count(shape), 0, G_MAXINT);
+    for (int d = 0; d < shape->rank; d++)
+        long_axes += shape->dim[d] != 1;
+    if (long_axes == 1 && nn_model_output_count(model) == 1)
+        return modelkeys_refuse(keys, -ENOTSUP,
+                                "the model gives %d scores; at most 256 are supported: export "
+                                "it with those that are wanted",
+                                count);
+    return modelkeys_refuse(
+        keys, -ENOTSUP,
+        "the model's %d numbers are no score for each label: boxes and maps "
+        "are not read from streams yet (vigil bench, model verify and model "
+        "quantize run it)",
+        count);
+}
+
 static int read_labels(struct reader *reader)
 {
     struct modelinfo *info = reader->info;
@@ -301,11 +321,7 @@ static int read_labels(struct reader *reader)
                                 "the model's output does not say how many labels there are: "
                                 "set vigil.labels");
     if (count > MODELINFO_LABELS_MAX)
-        return modelkeys_refuse(
-            &reader->keys, -ENOTSUP,
-            "the model gives %d scores; at most 256 are supported: export it with "
-            "those that are wanted",
-            (int)CLAMP(count, 0, G_MAXINT));
+        return refuse_output(&reader->keys, reader->keys.model, &shape);
     info->labels = g_new0(struct modelinfo_label, count);
     info->label_count = (int)count;
     for (int i = 0; i < info->label_count; i++)
@@ -545,6 +561,8 @@ int modelinfo_plan(const struct modelinfo *info, struct nn_model *model,
     if (output->type != NN_TYPE_FLOAT)
         r = modelkeys_refuse(&keys, -ENOTSUP, "the model's output is %s: float32 is supported",
                              nn_type_name(output->type));
+    else if (count > MODELINFO_LABELS_MAX)
+        r = refuse_output(&keys, model, &output->shape);
     else if (count != info->label_count)
         r = modelkeys_refuse(&keys, -EINVAL,
                              "vigil.labels: %d labels, but the model gives %d scores at a time",

@@ -389,6 +389,24 @@ def inspect_shows_the_cut_of_the_model_that_comes_with_vigil():
            told['file'].endswith('/models/scene.onnx'), told['file'])
 
 
+def inspect_says_why_a_detector_is_not_for_streams():
+    """inspect: what gives boxes or maps is told apart from a classifier of too many classes"""
+    for name, dims, kinds, words in (
+            ('boxes', [1, 40, 85], ['y'], "the model's 3400 numbers are no score for each label: boxes "
+             'and maps are not read from streams yet (vigil bench, model verify and model quantize'),
+            ('heads', [1, 400], ['y', 'z'], "the model's 400 numbers are no score"),
+            ('classes', [1, 1000], ['y'], 'the model gives 1000 scores; at most 256 are supported')):
+        path = os.path.join(FOLDER.name, f'{name}.onnx')
+        pictures, count = [1, 3, 8, 8], math.prod(dims)
+        write(path, model([node('Flatten', ['x'], ['f'], 'flat'), node('MatMul', ['f', 'w'], ['m'], 'm'),
+                           *(node('Reshape', ['m', 's'], [kind], kind) for kind in kinds)],
+                          [value('x', FLOAT, pictures)], [value(kind, FLOAT, dims) for kind in kinds],
+                          [tensor('w', FLOAT, [192, count], [0.5] * 192 * count),
+                           tensor('s', INT64, [len(dims)], dims)]))
+        told = json.loads(vigil('inspect', '--json', path)[1][0])
+        expect(not told['streams'] and words in told['not_for_streams'], told['not_for_streams'])
+
+
 def inspect_says_what_each_run_decides():
     """inspect: a shape that only a run can tell is the most it can be, and told as such"""
     path = os.path.join(FOLDER.name, 'late.onnx')
@@ -471,7 +489,7 @@ TESTS = [what_is_right_passes, a_wrong_output_is_told_with_node_operator_and_err
          the_shared_tests_pass, the_shared_models_pass, inspect_counts_what_a_model_costs,
          inspect_counts_parameters_as_they_are_stored,
          inspect_shows_the_cut_of_the_model_that_comes_with_vigil, inspect_says_what_it_assumed,
-         inspect_says_what_each_run_decides,
+         inspect_says_why_a_detector_is_not_for_streams, inspect_says_what_each_run_decides,
          names_that_are_no_text_are_told_as_json_can, inspect_names_what_stands_in_the_way]
 
 
