@@ -201,6 +201,12 @@ int input_check_model(const struct input *input)
                     err.text);
 }
 
+const char *input_model_detail(const struct input *input, const char *detail)
+{
+    g_autofree char *named = g_strdup_printf("model %s: ", input->start.model);
+    return g_str_has_prefix(detail, named) ? detail + strlen(named) : detail;
+}
+
 /* --- both --------------------------------------------------------------------------------- */
 
 static int check_options(const struct input_options *options, const struct input *input)

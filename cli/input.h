@@ -41,6 +41,10 @@ int input_init(struct input *input, const struct input_options *options);
 /* Whether a stream could run the model with these settings, which a worker would say only when
  * it has its stream. The same. */
 int input_check_model(const struct input *input);
+
+/* What a worker says of the model, without the name that input->model_shown says better. Part
+ * of the text. */
+const char *input_model_detail(const struct input *input, const char *detail);
 void input_finish(struct input *input); /* closes the descriptors; twice is fine */
 
 #endif

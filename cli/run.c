@@ -31,16 +31,17 @@ struct run {
     bool stopping; /* after Ctrl-C */
     bool quitting; /* all is said: the worker is asked to exit */
     bool was_live;
-    int failures; /* attempts, while it was never live */
+    bool cautioned; /* told of what is odd in the analysis */
+    int failures;   /* attempts, while it was never live */
     struct message_stream_status last;
     guint deadline;
 };
 
 /* A line for the user that is no failure: a camera that comes and goes. */
-static void tell(const struct run *run, const char *what, const char *consequence)
+static void tell(const char *of, const char *what, const char *consequence)
 {
-    g_autofree char *text = output_printable(what);
-    fprintf(stderr, "vigil: %s: %s%s\n", run->input.shown, text, consequence);
+    g_autofree char *subject = output_printable(of), *text = output_printable(what);
+    fprintf(stderr, "vigil: %s: %s%s\n", subject, text, consequence);
 }
 
 static void clear_progress(struct run *run)
@@ -110,6 +111,7 @@ static void give_up(struct run *run, const struct message_stream_status *status)
 {
     clear_progress(run);
     const char *what = run->input.shown, *advice = verdict_advice(status->reason);
+    const char *detail = input_model_detail(&run->input, status->detail);
     enum cli_exit code = verdict_exit_code(status->reason);
     if (status->reason == REASON_MODEL) {
         what = run->input.model_shown;
@@ -119,7 +121,7 @@ static void give_up(struct run *run, const struct message_stream_status *status)
         advice = "scene://street is one";
     }
     quit(run, cli_fail(code, "%s: %s%s%s", what,
-                       status->detail[0] ? status->detail : stream_reason_name(status->reason),
+                       *detail ? detail : stream_reason_name(status->reason),
                        advice ? "; " : "", advice ? advice : ""));
 }
 
@@ -172,10 +174,23 @@ static void show_change(struct run *run, const struct message_stream_status *sta
     bool was_away = run->last.state == STREAM_STALLED || run->last.state == STREAM_BACKOFF ||
                     run->last.state == STREAM_CONNECTING;
     if (away && changed)
-        tell(run, status->detail[0] ? status->detail : stream_reason_name(status->reason),
+        tell(run->input.shown,
+             status->detail[0] ? status->detail : stream_reason_name(status->reason),
              "; trying again");
     else if (status->state == STREAM_LIVE && was_away)
-        tell(run, "live again", "");
+        tell(run->input.shown, "live again", "");
+}
+
+/* What the worker has to say of the model of a stream that is well: how its scores are off. */
+static void show_caution(struct run *run, const struct message_stream_status *status)
+{
+    const bool well = status->state == STREAM_LIVE || status->state == STREAM_ENDED;
+    const char *caution = input_model_detail(&run->input, status->detail);
+    if (!well || caution == status->detail || run->cautioned)
+        return;
+    run->cautioned = true;
+    clear_progress(run);
+    tell(run->input.model_shown, caution, " (--set head=softmax or sigmoid)");
 }
 
 static void take_status(struct run *run, const struct message_stream_status *status)
@@ -190,6 +205,7 @@ static void take_status(struct run *run, const struct message_stream_status *sta
         show_progress(run, status);
     if (run->was_live && !run->input.finite && !run->stopping)
         show_change(run, status);
+    show_caution(run, status);
     run->was_live = run->was_live || status->state == STREAM_LIVE;
     run->last = *status;
 }
@@ -237,7 +253,7 @@ static void take_end(struct run *run)
         g_autofree char *what =
             g_strdup_printf("%" PRId64 " damaged picture%s", run->last.damaged,
                             run->last.damaged == 1 ? "" : "s");
-        tell(run, what, "");
+        tell(run->input.shown, what, "");
     }
     quit(run, CLI_OK);
 }

@@ -73,12 +73,13 @@ static int exit_code_of(enum stream_reason reason)
 static void give_up(struct trial *trial, const struct message_stream_status *status)
 {
     const char *advice = verdict_advice(status->reason);
+    const char *detail = input_model_detail(trial->input, status->detail);
     finish(trial, exit_code_of(status->reason),
-           g_strdup_printf(
-               "%s: %s%s%s",
-               status->reason == REASON_MODEL ? trial->input->model_shown : trial->input->shown,
-               *status->detail ? status->detail : stream_reason_name(status->reason),
-               advice ? "; " : "", advice ? advice : ""));
+           g_strdup_printf("%s: %s%s%s",
+                           status->reason == REASON_MODEL ? trial->input->model_shown
+                                                          : trial->input->shown,
+                           *detail ? detail : stream_reason_name(status->reason),
+                           advice ? "; " : "", advice ? advice : ""));
 }
 
 static void sum_up(struct trial *trial)

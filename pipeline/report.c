@@ -22,9 +22,18 @@ void report_init(struct report *report, const char *stream, int64_t now)
     report->counted_at = now;
 }
 
+/* GStreamer's sentences end in a full stop, ours do not: what follows may be advice. */
 void report_explain(struct report *report, const char *detail)
 {
-    g_strlcpy(report->message.status.detail, detail, sizeof report->message.status.detail);
+    char *own = report->message.status.detail;
+    size_t length = g_strlcpy(own, detail, sizeof report->message.status.detail);
+    if (length > 0 && length < sizeof report->message.status.detail && own[length - 1] == '.')
+        own[length - 1] = '\0';
+}
+
+void report_caution(struct report *report, const char *caution)
+{
+    g_strlcpy(report->caution, caution, sizeof report->caution);
 }
 
 void report_connect(struct report *report, int64_t now)
@@ -134,8 +143,8 @@ void report_make(struct report *report, const struct lifecycle *life, enum strea
     status->reconnects = life->reconnects;
     status->attempts = life->attempts;
     memcpy(status->lost, life->lost, sizeof status->lost);
-    if (state == STREAM_LIVE)
-        *status->detail = '\0';
+    if (state == STREAM_LIVE || (state == STREAM_ENDED && life->reason == REASON_NONE))
+        g_strlcpy(status->detail, report->caution, sizeof status->detail);
     if (facts)
         take_source(report, facts);
     take_decoding(report, facts);

@@ -13,6 +13,7 @@ struct report {
     struct message message; /* a stream.status, the last one made */
 
     /* Private. */
+    char caution[MESSAGE_DETAIL_SIZE];
     int64_t unix_offset; /* real time less monotonic time when the connection began */
     int64_t damaged, decode_cpu_ns; /* of earlier connections */
     struct histogram decode;
@@ -25,6 +26,10 @@ void report_init(struct report *report, const char *stream, int64_t now);
 
 /* What a person should know of the present state; gone once the stream is live. */
 void report_explain(struct report *report, const char *detail);
+
+/* What a person should know of the analysis of a stream that is otherwise well: its detail while
+ * it is live, and when it has ended so. The last is kept. */
+void report_caution(struct report *report, const char *caution);
 
 /* A new connection begins: its times are told by the wall clock of now. */
 void report_connect(struct report *report, int64_t now);

@@ -372,12 +372,24 @@ static void on_error(struct stream *stream, GstMessage *message)
     stream_step(stream);
 }
 
+/* What the analysis finds odd. Warnings of other elements are for their developers. */
+static void on_warning(struct stream *stream, GstMessage *message)
+{
+    g_autoptr(GError) error = NULL;
+    if (!VIGIL_IS_ANALYZE(GST_MESSAGE_SRC(message)))
+        return;
+    gst_message_parse_warning(message, &error, NULL);
+    report_caution(&stream->report, error->message);
+}
+
 static gboolean on_bus(GstBus *bus, GstMessage *message, gpointer user)
 {
     (void)bus;
     struct stream *stream = user;
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR && !stream->stopping)
         on_error(stream, message);
+    if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_WARNING)
+        on_warning(stream, message);
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_EOS && stream->finishing) {
         stream->drained = true;
         send_status(stream, now_ns());

@@ -112,11 +112,12 @@ static void check_scores(VigilAnalyze *self, const float *scores)
         if (scores[i] >= -SCORE_SLACK && scores[i] <= 1 + SCORE_SLACK)
             continue;
         self->warned_scores = TRUE;
-        GST_ELEMENT_WARNING(self, STREAM, FORMAT,
-                            ("model %s: score %g of label %s is not in 0..1: vigil.head should "
-                             "be softmax or sigmoid",
-                             self->name, scores[i], self->info->labels[i].name),
-                            (NULL));
+        GST_ELEMENT_WARNING(
+            self, STREAM, FORMAT,
+            ("model %s: score %g of label %s is not in 0..1: if it ends without "
+             "softmax or sigmoid, set vigil.head to the one it needs",
+             self->name, scores[i], self->info->labels[i].name),
+            (NULL));
     }
 }
 

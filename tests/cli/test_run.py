@@ -13,6 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 from harness import (BUILD, PATIENCE, SOURCE, VIGIL, children, expect, parse_time,  # noqa: E402
                      run_tests, stray_descriptor, wait_for, workspace)
+from onnxfile import FLOAT, model, node, tensor, value  # noqa: E402
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
 MODEL = os.path.join(SOURCE, 'models', 'scene.onnx')  # the puppet does not read it
@@ -116,6 +117,24 @@ def what_the_model_refuses_is_told_before_a_worker_is_needed():
                 error = result.stderr.decode()
                 expect(result.returncode == code and word in error and
                        len(error.splitlines()) == 1, f'{verb} {arguments}: {result}')
+
+
+def scores_that_lack_a_softmax_are_told_once():
+    """a model whose scores leave 0..1 is named with what it may lack, and runs on"""
+    graph = model([node('GlobalAveragePool', ['x'], ['m'], 'mean'),
+                   node('Mul', ['m', 'k'], ['y'], 'far')],
+                  [value('x', FLOAT, [1, 3, 8, 8])], [value('y', FLOAT, [1, 3, 1, 1])],
+                  [tensor('k', FLOAT, [], [50])])
+    with workspace() as folder:
+        path = os.path.join(folder, 'bare.onnx')
+        with open(path, 'wb') as file:
+            file.write(graph)
+        scene = 'scene://street?seed=4&width=320&height=180&fps=8&duration=3'
+        code, _, error = run_real(scene, '--model', path)
+        expect(code == 0 and len(error.splitlines()) == 1 and error.startswith(f'vigil: {path}: score')
+               and 'softmax' in error, f'{code} {error}')
+        code, _, error = run_real(scene, '--model', path, '--set', 'head=softmax')
+        expect(code == 0 and not error, f'{code} {error}')
 
 
 def the_worker_inherits_nothing():
@@ -311,7 +330,8 @@ def full_disks_are_told():
 
 run_tests([misbehaviour_is_told_in_one_line,
            a_worker_that_is_stuck_is_told_with_what_it_said_and_what_to_try,
-           what_the_model_refuses_is_told_before_a_worker_is_needed, the_worker_inherits_nothing, an_ended_stream_is_a_success,
+           what_the_model_refuses_is_told_before_a_worker_is_needed,
+           scores_that_lack_a_softmax_are_told_once, the_worker_inherits_nothing, an_ended_stream_is_a_success,
            the_first_interrupt_ends_events, the_second_interrupt_does_not_wait,
            an_interrupt_of_the_group_reaches_the_parent_alone, a_reader_that_leaves_is_no_error,
            who_kills_a_worker_is_guessed, a_killed_parent_takes_its_worker_along, only_the_address_own_host_is_resolved,

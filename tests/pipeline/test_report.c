@@ -98,6 +98,22 @@ START_TEST(a_sentence_stays_until_the_stream_is_live)
 }
 END_TEST
 
+START_TEST(a_caution_is_told_of_a_stream_that_is_well)
+{
+    report_caution(&report, "scores are odd");
+    report_explain(&report, "This file contains no playable streams.");
+    report_make(&report, &life, STREAM_BACKOFF, NULL, &counters, 100 * S);
+    ck_assert_str_eq(status->detail, "This file contains no playable streams");
+    report_make(&report, &life, STREAM_LIVE, NULL, &counters, 101 * S);
+    ck_assert_str_eq(status->detail, "scores are odd");
+    report_explain(&report, "the camera sends nothing");
+    report_make(&report, &life, STREAM_STALLED, NULL, &counters, 102 * S);
+    ck_assert_str_eq(status->detail, "the camera sends nothing");
+    report_make(&report, &life, STREAM_ENDED, NULL, &counters, 103 * S);
+    ck_assert_str_eq(status->detail, "scores are odd");
+}
+END_TEST
+
 START_TEST(damage_and_drops_are_flagged_for_five_seconds)
 {
     struct connection_facts facts = facts_at(100 * S);
@@ -157,6 +173,7 @@ int main(void)
     tcase_add_test(all, what_is_counted_goes_on_over_connections);
     tcase_add_test(all, a_state_begins_when_it_is_first_told);
     tcase_add_test(all, a_sentence_stays_until_the_stream_is_live);
+    tcase_add_test(all, a_caution_is_told_of_a_stream_that_is_well);
     tcase_add_test(all, damage_and_drops_are_flagged_for_five_seconds);
     tcase_add_test(all, the_rate_is_that_of_the_last_two_seconds_of_a_live_stream);
     tcase_add_test(all, news_are_a_change_of_state_and_the_first_signs_of_a_connection);
