@@ -325,9 +325,8 @@ int cli_bench(int argc, char **argv)
         {"stride", 0, 0, G_OPTION_ARG_INT, &b.stride,
          "Frames from window to window (default: the model's, else 1)", "N"},
         {"time-axis", 0, 0, G_OPTION_ARG_INT, &b.time_axis,
-         "With --stream: the axis of the first input that is time (default: by the metadata, "
-         "else "
-         "1)",
+         "With --stream: the axis of the first input that is time (default: the metadata's, "
+         "else 1)",
          "N"},
         {"shape", 0, 0, G_OPTION_ARG_STRING_ARRAY, &b.shapes,
          "The shape of an input the model leaves open, as 1x3x224x224", "[INPUT=]SHAPE"},

@@ -164,7 +164,7 @@ static char *refused_setting(const struct input *input, const char *why)
     return NULL;
 }
 
-/* As pipeline/vigilanalyze.h does it in the worker. */
+/* As pipeline/vigilanalyze.c does it in the worker. */
 static int try_model(const struct input *input, GBytes *bytes, struct nn_error *err)
 {
     g_autoptr(GHashTable) overrides = modelkeys_overrides_new();

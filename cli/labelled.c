@@ -102,8 +102,8 @@ struct line {
     int64_t count;
 };
 
-/* A field, and *rest is what follows its comma; NULL: there was none. Within quotes, which spreadsheets put around
- * what has commas, a comma is none, and two quotes are one. */
+/* A field, and *rest is what follows its comma; NULL: there was none. Within quotes, which
+ * spreadsheets put around what has commas, a comma is none, and two quotes are one. */
 static char *take_field(char **rest)
 {
     char *from = *rest + strspn(*rest, " \t");

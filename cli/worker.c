@@ -265,10 +265,9 @@ static gboolean check_silence(gpointer data)
         g_strdup_printf(worker->ready ? "the worker has said nothing for %d s"
                                       : "the worker did not get ready within %d s",
                         most_ms / 1000);
-    worker_kill(
-        worker, why,
-        "this machine may have too much to do (uptime tells its load): try again when it "
-        "has less, or under a higher priority (nice)");
+    worker_kill(worker, why,
+                "this machine may have too much to do (uptime tells its load): try again when "
+                "it has less, or under a higher priority (nice)");
     return G_SOURCE_REMOVE;
 }
 
