@@ -204,6 +204,9 @@ struct nn_kernels {
     void (*winograd_output)(const struct nn_winograd_output *out);
     void (*winograd_tiles_in)(const struct nn_winograd_tiles_in *in);
     void (*winograd_tiles_out)(const struct nn_winograd_tiles_out *out);
+    /* Of training: A y Aᵀ, the adjoint of the output's transform. Tiles are m × m, x is that of
+     * the outputs' gradient and holds all of them. */
+    void (*winograd_tiles_gradient)(const struct nn_winograd_tiles_in *in);
 
     /* y[2i] = y[2i+1] = x[i]; with `more`, more[2i] and more[2i+1] added to that. y
      * overlaps nothing. */

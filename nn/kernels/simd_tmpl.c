@@ -283,6 +283,7 @@ const struct nn_kernels TABLE = {
     .winograd_output = simd_winograd_output,
     .winograd_tiles_in = simd_winograd_tiles_in,
     .winograd_tiles_out = simd_winograd_tiles_out,
+    .winograd_tiles_gradient = simd_winograd_tiles_gradient,
     .twice = simd_twice,
     .transpose = simd_transpose,
     .gather = simd_gather,

@@ -413,3 +413,58 @@ static void simd_winograd_tiles_out(const struct nn_winograd_tiles_out *out)
     else
         channel_tiles_out(2, false, out);
 }
+
+/* A y: the adjoint of transform_output, m values to m + 2. */
+ALWAYS_INLINE void transform_gradient(const size_t m, const vector *y, vector *p)
+{
+    p[0] = y[0];
+    p[m + 1] = y[m - 1];
+    if (m == 2) {
+        p[1] = v_add(y[0], y[1]);
+        p[2] = v_sub(y[0], y[1]);
+        return;
+    }
+    vector near = v_fma(v_set(0.5f), y[2], y[0]), far = v_fma(v_set(2), y[2], y[0]);
+    vector near_odd = v_mul(v_set(SQRT_HALF), v_fma(v_set(0.5f), y[3], y[1]));
+    vector far_odd = v_mul(v_set(SQRT_TWO), v_fma(v_set(2), y[3], y[1]));
+    p[1] = v_add(near, near_odd);
+    p[2] = v_sub(near, near_odd);
+    p[3] = v_add(far, far_odd);
+    p[4] = v_sub(far, far_odd);
+}
+
+ALWAYS_INLINE void channel_gradient(const size_t m, const float *x, size_t x_step, float *v,
+                                    size_t v_step)
+{
+    vector t[6][4];
+    UNROLL for (size_t c = 0; c < m; c++)
+    {
+        vector y[4], p[6];
+        UNROLL for (size_t r = 0; r < m; r++) y[r] = v_load(x + r * x_step + c * NN_PANEL_STEP);
+        transform_gradient(m, y, p);
+        UNROLL for (size_t r = 0; r < m + 2; r++) t[r][c] = p[r];
+    }
+    UNROLL for (size_t r = 0; r < m + 2; r++)
+    {
+        vector element[6];
+        transform_gradient(m, t[r], element);
+        UNROLL for (size_t c = 0; c < m + 2; c++)
+            v_store(v + (r * (m + 2) + c) * v_step, element[c]);
+    }
+}
+
+ALWAYS_INLINE void channel_gradients(const size_t m, const struct nn_winograd_tiles_in *in)
+{
+    for (size_t i = 0; i < in->n; i++)
+        for (size_t k = 0; k < NN_PANEL_STEP; k += LANES)
+            channel_gradient(m, in->x + i * m * NN_PANEL_STEP + k, in->x_step,
+                             in->v + i * in->tile_step + k, in->v_step);
+}
+
+static void simd_winograd_tiles_gradient(const struct nn_winograd_tiles_in *in)
+{
+    if (in->m == 4)
+        channel_gradients(4, in);
+    else
+        channel_gradients(2, in);
+}

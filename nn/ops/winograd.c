@@ -233,10 +233,15 @@ size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn
                           : (size_t)threads * scratch_floats(w, k);
 }
 
+const double (*nn_winograd_filter_transform(size_t m))[3]
+{
+    return m == 4 ? transform4 : transform2;
+}
+
 /* G g Gᵀ */
 static void transform_weight(size_t m, const float *g, double *elements)
 {
-    const double(*transform)[3] = m == 4 ? transform4 : transform2;
+    const double(*transform)[3] = nn_winograd_filter_transform(m);
     for (size_t r = 0; r < m + 2; r++) {
         double row[3] = {0};
         for (size_t i = 0; i < 3; i++)

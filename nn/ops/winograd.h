@@ -57,6 +57,9 @@ size_t nn_winograd_weight_floats(const struct nn_winograd *w);
 size_t nn_winograd_workspace_floats(const struct nn_winograd *w, const struct nn_kernels *k,
                                     int threads);
 
+/* G, (m + 2) × 3. */
+const double (*nn_winograd_filter_transform(size_t m))[3];
+
 /* Transforms a weight (outputs, channels, 3, 3), in double precision. */
 void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *packed);
 

@@ -1,0 +1,613 @@
+#include "nn/train/net.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/constants.h"
+#include "nn/graph.h"
+#include "nn/kernels/kernels.h"
+#include "nn/planner.h"
+#include "nn/threads.h"
+#include "nn/train/row.h"
+
+#define LIMIT_BYTES ((size_t)1 << 40)
+
+/* A value of the graph. */
+struct value {
+    struct nn_tensor tensor;
+    void *gradient; /* NULL: nobody wants it */
+    bool learns;    /* a parameter has a part in it */
+    bool written;   /* backward: the gradient holds what came so far */
+    bool outside;   /* an input of the model or an initializer that may change */
+    bool constant;
+    int readers;
+    int same; /* the value whose bytes these are, or -1 */
+};
+
+struct step {
+    const struct train_row *row; /* NULL: the operator's own forward, nothing to learn */
+    struct train_call call;
+    struct nn_tensor *tensors; /* the call's inputs */
+    int *inputs, *outputs; /* values or NN_VALUE_NONE */
+    void **input_gradients;
+    const void **output_gradients;
+    bool learns;
+};
+
+struct train_net {
+    struct nn_model *model;
+    struct nn_pool pool;
+    struct nn_constants constants;
+    struct nn_threads *threads;
+    const struct nn_kernels *kernels;
+    bool doubles;
+    int thread_count;
+    size_t number_bytes;
+
+    struct value *values;
+    int value_count;
+    struct step *steps;
+    int step_count;
+    struct train_parameter *parameters;
+    size_t parameter_count;
+    struct train_head head;
+    int head_value;
+    char *extra;      /* gradients that are to be added to others */
+    size_t run_bytes; /* of values and gradients */
+};
+
+static int no_memory(const struct train_net *net, struct nn_error *err)
+{
+    return nn_error_set(err, nn_pool_errno(&net->pool), "no memory for a network of this size");
+}
+
+static const struct train_row *find_row(const struct train_net *net, const char *op)
+{
+    return net->doubles ? train_row_find_double(op) : train_row_find_float(op);
+}
+
+static bool bit(uint32_t bits, int index)
+{
+    return index < 32 && (bits >> index & 1);
+}
+
+/* --- From the model ---------------------------------------------------------------------- */
+
+/* Whether rows read the initializer as a parameter (1), as a statistic (2), or neither. */
+static int role_of(const struct train_net *net, int value)
+{
+    const struct nn_model *m = net->model;
+    int role = 0;
+    for (int i = 0; i < m->node_count; i++) {
+        const struct train_row *row = find_row(net, m->nodes[i].op->name);
+        for (int j = 0; row && j < m->nodes[i].input_count; j++) {
+            if (m->nodes[i].inputs[j] != value)
+                continue;
+            if (bit(row->parameters, j))
+                role = 1;
+            else if (bit(row->statistics, j) && role == 0)
+                role = 2;
+        }
+    }
+    return role;
+}
+
+/* An initializer's numbers as the net has them. */
+static void *copy_numbers(struct train_net *net, const struct nn_tensor *from)
+{
+    int64_t count = nn_shape_count(&from->shape);
+    void *to = nn_pool_array(&net->pool, (size_t)count, net->number_bytes);
+    if (to && net->doubles)
+        for (int64_t i = 0; i < count; i++)
+            ((double *)to)[i] = ((const float *)from->data)[i];
+    else if (to)
+        memcpy(to, from->data, (size_t)count * sizeof(float));
+    return to;
+}
+
+static int find_parameters(struct train_net *net, struct nn_error *err)
+{
+    const struct nn_model *m = net->model;
+    net->parameters =
+        nn_pool_array(&net->pool, (size_t)m->value_count, sizeof *net->parameters);
+    if (!net->parameters)
+        return no_memory(net, err);
+    for (int v = 0; v < m->value_count; v++) {
+        const struct nn_tensor *declared = &m->values[v].declared;
+        int role = declared->data && declared->type == NN_TYPE_FLOAT ? role_of(net, v) : 0;
+        if (role == 0)
+            continue;
+        struct train_parameter *p = &net->parameters[net->parameter_count++];
+        *p = (struct train_parameter){.name = m->values[v].name,
+                                      .shape = declared->shape,
+                                      .count = (size_t)nn_shape_count(&declared->shape),
+                                      .value = copy_numbers(net, declared)};
+        if (role == 1)
+            p->gradient = nn_pool_array(&net->pool, p->count, net->number_bytes);
+        if (!p->value || (role == 1 && !p->gradient))
+            return no_memory(net, err);
+        net->values[v] = (struct value){.tensor = {.type = NN_TYPE_FLOAT,
+                                                   .shape = declared->shape,
+                                                   .data = p->value},
+                                        .gradient = p->gradient,
+                                        .learns = role == 1,
+                                        .outside = true,
+                                        .same = -1};
+    }
+    return 0;
+}
+
+static int input_shape(const struct nn_value_info *info, const struct nn_shape *given,
+                       struct nn_shape *ret_shape, struct nn_error *err)
+{
+    *ret_shape = given ? *given : info->shape;
+    if (!given && ret_shape->rank > 0 && ret_shape->dim[0] == NN_DIM_DYNAMIC)
+        ret_shape->dim[0] = 1;
+    if (ret_shape->rank != info->shape.rank)
+        return nn_error_set(err, -EINVAL, "input '%.80s' has %d dimensions, not %d", info->name,
+                            info->shape.rank, ret_shape->rank);
+    for (int d = 0; d < ret_shape->rank; d++)
+        if (ret_shape->dim[d] < 1 ||
+            (d > 0 && info->shape.dim[d] > 0 && info->shape.dim[d] != ret_shape->dim[d]))
+            return nn_error_set(err, -EINVAL, "input '%.80s': dimension %d cannot be %lld",
+                                info->name, d, (long long)ret_shape->dim[d]);
+    return 0;
+}
+
+/* The planner's trace: shapes of all values, what is constant computed, what nobody reads left
+ * out. Parameters are no constants to it. */
+static int trace(struct train_net *net, const struct train_options *options,
+                 struct nn_planner *p, struct nn_error *err)
+{
+    struct nn_model *m = net->model;
+    p->value_count = p->value_capacity = m->value_count;
+    p->values = nn_pool_array(&p->scratch, (size_t)m->value_count, sizeof *p->values);
+    if (!p->values)
+        return no_memory(net, err);
+    for (int v = 0; v < m->value_count; v++) {
+        const struct nn_tensor *declared = &m->values[v].declared;
+        if (!declared->data)
+            continue;
+        p->values[v].tensor = *declared;
+        p->values[v].place =
+            (struct nn_place){.kind = NN_PLACE_CONSTANT, .constant = declared->data};
+        if (net->values[v].outside) {
+            p->values[v].tensor.data = NULL;
+            p->values[v].place = (struct nn_place){.kind = NN_PLACE_INPUT};
+        }
+    }
+    for (int i = 0; i < m->input_count; i++) {
+        int v = m->inputs[i];
+        struct nn_tensor *t = &p->values[v].tensor;
+        t->type = m->input_info[i].type;
+        int r = input_shape(&m->input_info[i],
+                            options->input_shapes ? &options->input_shapes[i] : NULL, &t->shape,
+                            err);
+        if (r < 0)
+            return r;
+        p->values[v].place = (struct nn_place){.kind = NN_PLACE_INPUT};
+        net->values[v].outside = true;
+        net->values[v].learns = options->input_gradients && t->type == NN_TYPE_FLOAT;
+    }
+    return nn_trace(p);
+}
+
+/* --- Steps ------------------------------------------------------------------------------- */
+
+static bool is_view(const struct step *step)
+{
+    return step->row && step->row->view;
+}
+
+/* A value's bytes: those of its input for a view, else its own. Doubles stand for float32. */
+static int place_value(struct train_net *net, struct value *v)
+{
+    if (v->tensor.data)
+        return 0;
+    if (v->same >= 0) {
+        v->tensor.data = net->values[v->same].tensor.data;
+        return 0;
+    }
+    size_t bytes = v->tensor.type == NN_TYPE_FLOAT
+                       ? (size_t)nn_shape_count(&v->tensor.shape) * net->number_bytes
+                       : nn_tensor_bytes(&v->tensor);
+    v->tensor.data = nn_pool_alloc(&net->pool, bytes);
+    net->run_bytes += bytes;
+    return v->tensor.data ? 0 : -ENOMEM;
+}
+
+static int place_gradient(struct train_net *net, struct value *v)
+{
+    if (v->gradient || !v->learns)
+        return 0;
+    if (v->same >= 0 && net->values[v->same].learns && net->values[v->same].readers == 1) {
+        v->gradient = net->values[v->same].gradient;
+        return 0;
+    }
+    size_t bytes = (size_t)nn_shape_count(&v->tensor.shape) * net->number_bytes;
+    v->gradient = nn_pool_alloc(&net->pool, bytes);
+    net->run_bytes += bytes;
+    return v->gradient ? 0 : -ENOMEM;
+}
+
+static int add_step(struct train_net *net, const struct nn_planner *p,
+                    const struct nn_plan_node *node, struct nn_error *err)
+{
+    struct step *s = &net->steps[net->step_count++];
+    size_t in = (size_t)node->input_count, out = (size_t)node->output_count;
+    s->tensors = nn_pool_array(&net->pool, in + out, sizeof *s->tensors);
+    s->inputs = nn_pool_array(&net->pool, in + out, sizeof *s->inputs);
+    s->input_gradients = nn_pool_array(&net->pool, in, sizeof *s->input_gradients);
+    s->output_gradients = nn_pool_array(&net->pool, out, sizeof *s->output_gradients);
+    if (!s->tensors || !s->inputs || !s->input_gradients || !s->output_gradients)
+        return no_memory(net, err);
+    s->outputs = s->inputs + in;
+    memcpy(s->inputs, node->inputs, in * sizeof *s->inputs);
+    memcpy(s->outputs, node->outputs, out * sizeof *s->outputs);
+    struct nn_plan_node copy = *node;
+    s->call.op = nn_plan_node_call(&copy, p->model->opset, net->kernels, s->tensors, s->tensors + in,
+                                   &net->pool, err);
+    s->call.op.threads = net->thread_count;
+    s->call.op.helpers = net->threads;
+    s->row = find_row(net, node->op->name);
+    for (size_t i = 0; i < in; i++)
+        if (s->inputs[i] != NN_VALUE_NONE) {
+            struct value *v = &net->values[s->inputs[i]];
+            v->readers++;
+            s->learns |= v->learns && !(s->row && bit(s->row->fixed, (int)i));
+            if (v->constant && i < 32)
+                s->call.op.constant_inputs |= 1u << i;
+        }
+    if (s->learns && !s->row)
+        return nn_error_set(err, -ENOTSUP,
+                            "node '%.80s' (%s): nothing can be learned through this operator; "
+                            "freeze what is before it",
+                            node->node->name, node->op->name);
+    for (size_t j = 0; j < out; j++)
+        if (s->outputs[j] != NN_VALUE_NONE) {
+            struct value *v = &net->values[s->outputs[j]];
+            v->learns = s->learns && v->tensor.type == NN_TYPE_FLOAT;
+            if (is_view(s) && j == 0)
+                v->same = s->inputs[0];
+        }
+    if (!s->row && net->doubles)
+        return nn_error_set(err, -ENOTSUP, "node '%.80s' (%s): there is no version in double",
+                            node->node->name, node->op->name);
+    return 0;
+}
+
+/* Relu into the Conv or Gemm before it, if that is its only reader. */
+static void fold_relu(struct train_net *net)
+{
+    int kept = 0;
+    for (int i = 0; i < net->step_count; i++) {
+        struct step *s = &net->steps[i], *before = kept > 0 ? &net->steps[kept - 1] : NULL;
+        const char *op = s->call.op.op->name;
+        bool folds = strcmp(op, "Relu") == 0 && before &&
+                     before->outputs[0] == s->inputs[0] &&
+                     net->values[s->inputs[0]].readers == 1 &&
+                     (strcmp(before->call.op.op->name, "Conv") == 0 ||
+                      strcmp(before->call.op.op->name, "Gemm") == 0) &&
+                     before->call.op.activation == NN_ACTIVATION_NONE;
+        if (folds) {
+            before->call.op.activation = NN_ACTIVATION_RELU;
+            before->outputs[0] = s->outputs[0];
+        } else {
+            net->steps[kept++] = *s;
+        }
+    }
+    net->step_count = kept;
+}
+
+static void find_head(struct train_net *net)
+{
+    int v = net->model->outputs[0];
+    net->head.kind = TRAIN_HEAD_PLAIN;
+    for (int i = 0; i < net->step_count; i++) {
+        const struct step *s = &net->steps[i];
+        if (s->outputs[0] != v || !net->values[v].learns)
+            continue;
+        const struct nn_shape *shape = &net->values[v].tensor.shape;
+        bool flat = s->call.op.opset < 13;
+        int64_t axis = nn_op_int(&s->call.op, "axis", flat ? 1 : -1);
+        if (strcmp(s->call.op.op->name, "Sigmoid") == 0)
+            net->head.kind = TRAIN_HEAD_SIGMOID;
+        else if (strcmp(s->call.op.op->name, "Softmax") == 0 &&
+                 (axis == -1 || axis == shape->rank - 1))
+            net->head.kind = TRAIN_HEAD_SOFTMAX;
+        if (net->head.kind != TRAIN_HEAD_PLAIN)
+            v = s->inputs[0];
+        break;
+    }
+    net->head_value = v;
+}
+
+static size_t gradient_bytes(const struct train_net *net, const struct value *v)
+{
+    return (size_t)nn_shape_count(&v->tensor.shape) * net->number_bytes;
+}
+
+/* Bytes of a step's outputs and their gradients; its calls know where everything is. */
+static int place_step(struct train_net *net, struct step *s, size_t *extra)
+{
+    struct nn_op_call *op = &s->call.op;
+    size_t apart = 0;
+    for (int j = 0; j < op->input_count; j++) {
+        if (s->inputs[j] == NN_VALUE_NONE)
+            continue;
+        const struct value *v = &net->values[s->inputs[j]];
+        s->tensors[j] = v->tensor;
+        if (v->learns && v->readers > 1)
+            apart += gradient_bytes(net, v);
+    }
+    *extra = apart > *extra ? apart : *extra;
+    for (int j = 0; j < op->output_count; j++) {
+        if (s->outputs[j] == NN_VALUE_NONE)
+            continue;
+        struct value *v = &net->values[s->outputs[j]];
+        if (place_value(net, v) < 0 || place_gradient(net, v) < 0)
+            return -ENOMEM;
+        op->outputs[j] = v->tensor;
+    }
+    int r = 0;
+    if (s->row && s->row->prepare)
+        r = s->row->prepare(&s->call);
+    else if (!s->row)
+        r = nn_plan_prepare(op);
+    if (r < 0)
+        return r;
+    s->call.saved = nn_pool_alloc(&net->pool, s->call.saved_bytes);
+    return s->call.saved ? 0 : -ENOMEM;
+}
+
+static int place_all(struct train_net *net, struct nn_error *err)
+{
+    size_t extra = 0, workspace = 0;
+    int r = 0;
+    for (int i = 0; i < net->model->input_count && r == 0; i++) {
+        struct value *v = &net->values[net->model->inputs[i]];
+        r = place_value(net, v) < 0 || place_gradient(net, v) < 0 ? -ENOMEM : 0;
+    }
+    for (int i = 0; i < net->step_count && r == 0; i++) {
+        struct step *s = &net->steps[i];
+        r = place_step(net, s, &extra);
+        workspace = s->call.op.workspace_bytes > workspace ? s->call.op.workspace_bytes : workspace;
+    }
+    if (r < 0)
+        return r == -ENOMEM ? no_memory(net, err) : r;
+    void *shared = nn_pool_alloc(&net->pool, workspace);
+    net->extra = nn_pool_alloc(&net->pool, extra);
+    net->run_bytes += workspace + extra;
+    if (!shared || !net->extra)
+        return no_memory(net, err);
+    for (int i = 0; i < net->step_count; i++)
+        net->steps[i].call.op.workspace = shared;
+    return 0;
+}
+
+static int build(struct train_net *net, const struct train_options *options,
+                 struct nn_planner *p, struct nn_error *err)
+{
+    int r = trace(net, options, p, err);
+    if (r < 0)
+        return r;
+    struct value *values = net->values;
+    net->value_count = p->value_count;
+    net->steps = nn_pool_array(&net->pool, (size_t)p->node_count, sizeof *net->steps);
+    if (!net->steps)
+        return no_memory(net, err);
+    for (int v = 0; v < p->value_count; v++) {
+        struct nn_tensor t = p->values[v].tensor;
+        if (values[v].outside)
+            t.data = values[v].tensor.data;
+        else if (t.data && t.type == NN_TYPE_FLOAT && net->doubles)
+            t.data = copy_numbers(net, &t);
+        values[v].tensor = t;
+        values[v].constant = !values[v].outside && t.data;
+        values[v].same = -1;
+    }
+    for (int i = 0; i < p->node_count && r == 0; i++)
+        r = add_step(net, p, p->nodes[i], err);
+    if (r < 0)
+        return r;
+    for (int i = 0; i < net->model->output_count; i++)
+        values[net->model->outputs[i]].readers++;
+    fold_relu(net);
+    find_head(net);
+    if (!values[net->head_value].learns)
+        return nn_error_set(err, -EINVAL, "there is nothing to learn before output '%.80s'",
+                            net->model->output_info[0].name);
+    r = place_all(net, err);
+    if (r < 0)
+        return r;
+    net->head.shape = values[net->head_value].tensor.shape;
+    net->head.values = values[net->head_value].tensor.data;
+    net->head.gradient = values[net->head_value].gradient;
+    return 0;
+}
+
+int train_net_create(struct nn_model *model, const struct train_options *options,
+                     struct train_net **ret_net, struct nn_error *err)
+{
+    static const struct train_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    struct train_net *net = calloc(1, sizeof *net);
+    if (!net)
+        return nn_error_set(err, -ENOMEM, "no memory for a network");
+    net->model = nn_model_ref(model);
+    nn_pool_init(&net->pool, LIMIT_BYTES);
+    net->constants = (struct nn_constants){.model = model, .pool = &net->pool};
+    net->kernels = options->kernels ? options->kernels : nn_kernels_best();
+    net->doubles = options->doubles;
+    net->number_bytes = options->doubles ? sizeof(double) : sizeof(float);
+    net->thread_count = options->threads > 1 ? options->threads : 1;
+    net->values = nn_pool_array(&net->pool, (size_t)model->value_count, sizeof *net->values);
+
+    struct nn_planner planner = {.model = model,
+                                 .kernels = net->kernels,
+                                 .pool = &net->pool,
+                                 .constants = &net->constants,
+                                 .err = err};
+    nn_pool_init(&planner.scratch, LIMIT_BYTES);
+    int r = net->values ? 0 : no_memory(net, err);
+    if (r == 0 && net->thread_count > 1)
+        r = nn_threads_create(net->thread_count, &net->threads);
+    if (r == 0)
+        r = find_parameters(net, err);
+    if (r == 0)
+        r = build(net, options, &planner, err);
+    nn_pool_finish(&planner.scratch);
+    if (r < 0) {
+        train_net_destroy(net);
+        return r;
+    }
+    *ret_net = net;
+    return 0;
+}
+
+void train_net_destroy(struct train_net *net)
+{
+    if (!net)
+        return;
+    nn_threads_destroy(net->threads);
+    nn_pool_finish(&net->pool);
+    nn_model_unref(net->model);
+    free(net);
+}
+
+/* --- Running ----------------------------------------------------------------------------- */
+
+size_t train_net_parameter_count(const struct train_net *net)
+{
+    return net->parameter_count;
+}
+
+const struct train_parameter *train_net_parameter(const struct train_net *net, size_t index)
+{
+    return &net->parameters[index];
+}
+
+const struct nn_tensor *train_net_input(const struct train_net *net, size_t index)
+{
+    return &net->values[net->model->inputs[index]].tensor;
+}
+
+const void *train_net_input_gradient(const struct train_net *net, size_t index)
+{
+    return net->values[net->model->inputs[index]].gradient;
+}
+
+const struct nn_tensor *train_net_output(const struct train_net *net, size_t index)
+{
+    return &net->values[net->model->outputs[index]].tensor;
+}
+
+const struct train_head *train_net_head(const struct train_net *net)
+{
+    return &net->head;
+}
+
+size_t train_net_bytes(const struct train_net *net)
+{
+    return net->run_bytes;
+}
+
+static int run_step(struct train_net *net, struct step *s, bool training, uint64_t seed,
+                    struct nn_error *err)
+{
+    s->call.op.err = err;
+    s->call.training = training;
+    s->call.seed = seed + (uint64_t)(s - net->steps) * UINT64_C(0x9e3779b97f4a7c15);
+    if (is_view(s))
+        return 0;
+    return s->row ? s->row->forward(&s->call) : s->call.op.op->forward(&s->call.op);
+}
+
+int train_net_forward(struct train_net *net, bool training, uint64_t seed, struct nn_error *err)
+{
+    int r = 0;
+    bool helped = net->threads && nn_threads_begin(net->threads);
+    for (int i = 0; i < net->step_count && r == 0; i++)
+        r = run_step(net, &net->steps[i], training, seed, err);
+    if (net->threads)
+        nn_threads_end(net->threads, helped);
+    return r;
+}
+
+static void add_gradient(const struct train_net *net, void *to, const void *from, size_t count)
+{
+    if (net->doubles)
+        for (size_t i = 0; i < count; i++)
+            ((double *)to)[i] += ((const double *)from)[i];
+    else
+        net->kernels->add(to, to, from, count);
+}
+
+/* A view's gradient is its output's, under another shape; where the input has other readers it
+ * has a place of its own, and is added to theirs. */
+static void view_back(struct train_net *net, struct step *s)
+{
+    struct value *in = &net->values[s->inputs[0]], *out = &net->values[s->outputs[0]];
+    size_t count = (size_t)nn_shape_count(&in->tensor.shape);
+    if (in->gradient != out->gradient && in->written)
+        add_gradient(net, in->gradient, out->gradient, count);
+    else if (in->gradient != out->gradient)
+        memcpy(in->gradient, out->gradient, count * net->number_bytes);
+    in->written = true;
+}
+
+/* Of each input whose gradient is wanted: it is written to its place if nothing is there yet, as
+ * is nearly always so; else apart, and added. */
+static void step_back(struct train_net *net, struct step *s)
+{
+    struct train_call *call = &s->call;
+    char *apart = net->extra;
+    for (int i = 0; i < call->op.input_count; i++) {
+        struct value *v = s->inputs[i] == NN_VALUE_NONE ? NULL : &net->values[s->inputs[i]];
+        s->input_gradients[i] = NULL;
+        if (!v || !v->learns || bit(s->row->fixed, i))
+            continue;
+        s->input_gradients[i] = v->written ? apart : v->gradient;
+        apart += v->written ? gradient_bytes(net, v) : 0;
+        v->written = true;
+    }
+    call->input_gradients = s->input_gradients;
+    call->output_gradients = s->output_gradients;
+    s->row->backward(call);
+    call->output_gradients = NULL;
+    for (int i = 0; i < call->op.input_count; i++) {
+        if (!s->input_gradients[i])
+            continue;
+        const struct value *v = &net->values[s->inputs[i]];
+        if (s->input_gradients[i] != v->gradient)
+            add_gradient(net, v->gradient, s->input_gradients[i],
+                         (size_t)nn_shape_count(&v->tensor.shape));
+    }
+}
+
+void train_net_backward(struct train_net *net)
+{
+    bool helped = net->threads && nn_threads_begin(net->threads);
+    for (int v = 0; v < net->value_count; v++)
+        net->values[v].written = v == net->head_value;
+    for (int i = net->step_count - 1; i >= 0; i--) {
+        struct step *s = &net->steps[i];
+        bool reached = false;
+        for (int j = 0; j < s->call.op.output_count; j++) {
+            struct value *v =
+                s->outputs[j] == NN_VALUE_NONE ? NULL : &net->values[s->outputs[j]];
+            s->output_gradients[j] = v && v->written ? v->gradient : NULL;
+            reached |= s->output_gradients[j] != NULL;
+        }
+        if (!reached || !s->learns)
+            continue;
+        if (is_view(s))
+            view_back(net, s);
+        else
+            step_back(net, s);
+    }
+    if (net->threads)
+        nn_threads_end(net->threads, helped);
+}

@@ -1,0 +1,272 @@
+#include "tests/nn/train/cases.h"
+
+#include "nn/graph.h"
+
+bool gradient_case_has(const struct nn_model *model, const char *op)
+{
+    for (int i = 0; i < model->node_count; i++)
+        if (strcmp(model->nodes[i].op->name, op) == 0)
+            return true;
+    return false;
+}
+
+/* An initializer; the test gives it its numbers. */
+static void weights(struct onnx *b, const char *name, struct onnx_dims dims)
+{
+    float *zeros = calloc(onnx_dims_count(dims), sizeof *zeros);
+    if (!zeros)
+        abort();
+    onnx_floats(b, name, dims, zeros);
+    free(zeros);
+}
+
+struct window {
+    int64_t kernel, stride, pad, dilation, groups;
+};
+
+/* x (batch, channels, height, width) through Conv of `outputs` channels, with what comes after. */
+static struct onnx conv(struct onnx_dims x, int64_t outputs, struct window w, const char *then)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, x);
+    weights(&b, "w", DIMS(outputs, x.dim[1] / w.groups, w.kernel, w.kernel));
+    weights(&b, "b", DIMS(outputs));
+    onnx_node(&b, "Conv", "x w b", then ? "c" : "y");
+    onnx_attribute_ints(&b, "pads", 4, (int64_t[]){w.pad, w.pad, w.pad, w.pad});
+    onnx_attribute_ints(&b, "strides", 2, (int64_t[]){w.stride, w.stride});
+    onnx_attribute_ints(&b, "dilations", 2, (int64_t[]){w.dilation, w.dilation});
+    onnx_attribute_int(&b, "group", w.groups);
+    if (then)
+        onnx_node(&b, then, "c", "y");
+    onnx_output(&b, "y", 1, DIMS(-1, -1, -1, -1));
+    return b;
+}
+
+static struct onnx conv_plain(void)
+{
+    return conv(DIMS(3, 2, 5, 6), 4, (struct window){3, 1, 0, 1, 1}, NULL);
+}
+
+static struct onnx conv_relu(void)
+{
+    return conv(DIMS(2, 3, 5, 5), 4, (struct window){3, 1, 1, 1, 1}, "Relu");
+}
+
+static struct onnx conv_strided(void)
+{
+    return conv(DIMS(9, 4, 7, 8), 6, (struct window){3, 2, 1, 1, 2}, NULL);
+}
+
+static struct onnx conv_dilated(void)
+{
+    return conv(DIMS(2, 2, 9, 9), 2, (struct window){3, 1, 2, 2, 1}, NULL);
+}
+
+static struct onnx conv_depthwise(void)
+{
+    return conv(DIMS(2, 5, 6, 6), 5, (struct window){5, 1, 2, 1, 5}, NULL);
+}
+
+static struct onnx conv_one(void)
+{
+    return conv(DIMS(5, 6, 4, 4), 3, (struct window){1, 1, 0, 1, 1}, "Relu");
+}
+
+/* Shapes that go Winograd's way in float: tiles that stick out, channels that do not fill
+ * vectors, one image, pads of none, one and two. */
+static struct onnx conv_wide(void)
+{
+    return conv(DIMS(5, 16, 7, 9), 32, (struct window){3, 1, 0, 1, 1}, NULL);
+}
+
+static struct onnx conv_wide_relu(void)
+{
+    return conv(DIMS(2, 20, 6, 6), 24, (struct window){3, 1, 1, 1, 1}, "Relu");
+}
+
+static struct onnx conv_wide_padded(void)
+{
+    return conv(DIMS(1, 17, 3, 5), 16, (struct window){3, 1, 2, 1, 1}, NULL);
+}
+
+static struct onnx conv_wide_small(void)
+{
+    return conv(DIMS(3, 16, 4, 4), 16, (struct window){3, 1, 0, 1, 1}, NULL);
+}
+
+static struct onnx conv_line(void)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(4, 3, 11));
+    weights(&b, "w", DIMS(5, 3, 4));
+    onnx_node(&b, "Conv", "x w", "y");
+    onnx_attribute_ints(&b, "pads", 2, (int64_t[]){2, 1});
+    onnx_output(&b, "y", 1, DIMS(-1, -1, -1));
+    return b;
+}
+
+static struct onnx gemm(int64_t transpose_a, int64_t transpose_b, struct onnx_dims c,
+                        const char *then)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, transpose_a ? DIMS(5, 4) : DIMS(4, 5));
+    weights(&b, "w", transpose_b ? DIMS(3, 5) : DIMS(5, 3));
+    weights(&b, "c", c);
+    onnx_node(&b, "Gemm", "x w c", then ? "g" : "y");
+    onnx_attribute_int(&b, "transA", transpose_a);
+    onnx_attribute_int(&b, "transB", transpose_b);
+    onnx_attribute_float(&b, "alpha", 0.75f);
+    onnx_attribute_float(&b, "beta", 1.5f);
+    if (then)
+        onnx_node(&b, then, "g", "y");
+    onnx_output(&b, "y", 1, DIMS(4, 3));
+    return b;
+}
+
+static struct onnx gemm_plain(void)
+{
+    return gemm(0, 0, DIMS(3), NULL);
+}
+
+static struct onnx gemm_turned(void)
+{
+    return gemm(1, 0, DIMS(4, 1), "Relu");
+}
+
+static struct onnx gemm_weights_turned(void)
+{
+    return gemm(0, 1, DIMS(4, 3), NULL);
+}
+
+static struct onnx gemm_both_turned(void)
+{
+    return gemm(1, 1, DIMS(1), NULL);
+}
+
+static struct onnx pool(struct onnx_dims x, struct window w)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, x);
+    onnx_node(&b, "MaxPool", "x", "y");
+    onnx_attribute_ints(&b, "kernel_shape", 2, (int64_t[]){w.kernel, w.kernel});
+    onnx_attribute_ints(&b, "strides", 2, (int64_t[]){w.stride, w.stride});
+    onnx_attribute_ints(&b, "pads", 4, (int64_t[]){w.pad, w.pad, w.pad, w.pad});
+    onnx_attribute_ints(&b, "dilations", 2, (int64_t[]){w.dilation, w.dilation});
+    onnx_output(&b, "y", 1, DIMS(-1, -1, -1, -1));
+    return b;
+}
+
+static struct onnx pool_halves(void)
+{
+    return pool(DIMS(2, 3, 5, 7), (struct window){2, 2, 0, 1, 1});
+}
+
+static struct onnx pool_overlaps(void)
+{
+    return pool(DIMS(2, 2, 6, 7), (struct window){3, 2, 1, 1, 1});
+}
+
+static struct onnx pool_dilated(void)
+{
+    return pool(DIMS(1, 2, 7, 7), (struct window){2, 1, 0, 2, 1});
+}
+
+/* A value read three times, once through a view: gradients are added up. */
+static struct onnx shared(void)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(4, 5));
+    weights(&b, "w", DIMS(5, 20));
+    weights(&b, "v", DIMS(20, 4));
+    onnx_node(&b, "Gemm", "x w", "a");
+    onnx_node(&b, "Relu", "a", "r");
+    onnx_node(&b, "Gemm", "r v", "s");
+    onnx_node(&b, "Flatten", "r", "f");
+    onnx_node(&b, "Gemm", "s f", "y");
+    onnx_output(&b, "y", 1, DIMS(4, 20));
+    return b;
+}
+
+/* The square of a value: one step reads it twice. */
+static struct onnx square(void)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(4, 4));
+    onnx_node(&b, "Gemm", "x x", "y");
+    onnx_output(&b, "y", 1, DIMS(4, 4));
+    return b;
+}
+
+static struct onnx softmax(int64_t axis)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(3, 4, 5));
+    onnx_node(&b, "Softmax", "x", "s");
+    onnx_attribute_int(&b, "axis", axis);
+    onnx_node(&b, "Identity", "s", "y");
+    onnx_output(&b, "y", 1, DIMS(3, 4, 5));
+    return b;
+}
+
+static struct onnx softmax_last(void)
+{
+    return softmax(-1);
+}
+
+static struct onnx softmax_middle(void)
+{
+    return softmax(1);
+}
+
+/* A whole small network: its loss begins before the Softmax. */
+static struct onnx cnn(void)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(3, 1, 10, 10));
+    weights(&b, "w1", DIMS(4, 1, 3, 3));
+    weights(&b, "b1", DIMS(4));
+    weights(&b, "w2", DIMS(5, 16 * 4));
+    weights(&b, "b2", DIMS(5));
+    onnx_ints(&b, "shape", DIMS(2), (int64_t[]){0, -1});
+    onnx_ints(&b, "axes", DIMS(1), (int64_t[]){0});
+    onnx_node(&b, "Conv", "x w1 b1", "c");
+    onnx_node(&b, "Relu", "c", "r");
+    onnx_node(&b, "MaxPool", "r", "p");
+    onnx_attribute_ints(&b, "kernel_shape", 2, (int64_t[]){2, 2});
+    onnx_attribute_ints(&b, "strides", 2, (int64_t[]){2, 2});
+    onnx_node(&b, "Reshape", "p shape", "f");
+    onnx_node(&b, "Unsqueeze", "f axes", "u");
+    onnx_node(&b, "Squeeze", "u axes", "q");
+    onnx_node(&b, "Gemm", "q w2 b2", "g");
+    onnx_attribute_int(&b, "transB", 1);
+    onnx_node(&b, "Softmax", "g", "y");
+    onnx_output(&b, "y", 1, DIMS(3, 5));
+    return b;
+}
+
+const struct gradient_case gradient_cases[] = {
+    {"conv", conv_plain, false},
+    {"conv, relu", conv_relu, false},
+    {"conv in groups that moves by two", conv_strided, false},
+    {"conv dilated", conv_dilated, false},
+    {"conv depthwise", conv_depthwise, false},
+    {"conv 1x1", conv_one, false},
+    {"conv of many channels", conv_wide, false},
+    {"conv of many channels, relu", conv_wide_relu, false},
+    {"conv of many channels, padded", conv_wide_padded, false},
+    {"conv of many channels, small", conv_wide_small, false},
+    {"conv along a line", conv_line, false},
+    {"gemm", gemm_plain, false},
+    {"gemm turned", gemm_turned, false},
+    {"gemm, weights turned", gemm_weights_turned, false},
+    {"gemm, both turned", gemm_both_turned, false},
+    {"max pool that halves", pool_halves, false},
+    {"max pool that overlaps", pool_overlaps, false},
+    {"max pool dilated", pool_dilated, false},
+    {"shared", shared, false},
+    {"square", square, false},
+    {"softmax", softmax_last, false},
+    {"softmax of the middle", softmax_middle, false},
+    {"cnn", cnn, false},
+};
+const size_t gradient_case_count = sizeof gradient_cases / sizeof *gradient_cases;
