@@ -168,6 +168,16 @@ struct nn_tile_end {
     float low, high;
 };
 
+/* The gradient of y = max_2x2(a, b), row by row: dy goes to the first of the four that is not
+ * below y, in the order of the window, zeros to the others. `positive`: only where y > 0, as if a
+ * ReLU stood before it. */
+struct nn_max_gradient {
+    const float *a, *b, *y, *dy;
+    float *da, *db; /* as a and b: 2n */
+    size_t n;
+    bool positive;
+};
+
 struct nn_kernels {
     const char *name; /* "scalar", "avx2", "avx512", "avx512vnni", "neon" */
 
@@ -207,6 +217,10 @@ struct nn_kernels {
     /* Of training: A y Aᵀ, the adjoint of the output's transform. Tiles are m × m, x is that of
      * the outputs' gradient and holds all of them. */
     void (*winograd_tiles_gradient)(const struct nn_winograd_tiles_in *in);
+
+    /* Of training: dx[i] = y[i] > 0 ? dy[i] : 0, in place if wanted. */
+    void (*relu_gradient)(float *dx, const float *y, const float *dy, size_t n);
+    void (*max_2x2_gradient)(const struct nn_max_gradient *g);
 
     /* y[2i] = y[2i+1] = x[i]; with `more`, more[2i] and more[2i+1] added to that. y
      * overlaps nothing. */

@@ -137,6 +137,27 @@ static void scalar_max_2x2(float *y, const float *a, const float *b, size_t n)
     }
 }
 
+static void scalar_relu_gradient(float *dx, const float *y, const float *dy, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+static void scalar_max_2x2_gradient(const struct nn_max_gradient *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        const float x[] = {g->a[2 * i], g->a[2 * i + 1], g->b[2 * i], g->b[2 * i + 1]};
+        float *const to[] = {&g->da[2 * i], &g->da[2 * i + 1], &g->db[2 * i],
+                             &g->db[2 * i + 1]};
+        float left = !g->positive || g->y[i] > 0 ? g->dy[i] : 0;
+        for (size_t j = 0; j < 4; j++) {
+            bool takes = !(x[j] < g->y[i]);
+            *to[j] = takes ? left : 0;
+            left = takes ? 0 : left;
+        }
+    }
+}
+
 static void scalar_twice(float *y, const float *x, const float *more, size_t n)
 {
     for (size_t i = 0; i < 2 * n; i++)
@@ -315,6 +336,8 @@ const struct nn_kernels nn_kernels_table_scalar = {
     .tap_max = scalar_tap_max,
     .max_2x2 = scalar_max_2x2,
     .max_3x3 = scalar_max_3x3,
+    .relu_gradient = scalar_relu_gradient,
+    .max_2x2_gradient = scalar_max_2x2_gradient,
     .registers = 16,
     .lanes = 1,
     .tile_width = 32,

@@ -263,6 +263,7 @@ static float simd_sum_squares(const float *x, float center, size_t n)
 #include "nn/kernels/functions_tmpl.c"
 #include "nn/kernels/depthwise_tmpl.c"
 #include "nn/kernels/winograd_tmpl.c"
+#include "nn/kernels/gradients_tmpl.c"
 
 const struct nn_kernels TABLE = {
     .name = TABLE_NAME,
@@ -284,6 +285,8 @@ const struct nn_kernels TABLE = {
     .winograd_tiles_in = simd_winograd_tiles_in,
     .winograd_tiles_out = simd_winograd_tiles_out,
     .winograd_tiles_gradient = simd_winograd_tiles_gradient,
+    .relu_gradient = simd_relu_gradient,
+    .max_2x2_gradient = simd_max_2x2_gradient,
     .twice = simd_twice,
     .transpose = simd_transpose,
     .gather = simd_gather,

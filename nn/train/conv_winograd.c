@@ -19,7 +19,7 @@ enum { PARTS = 4 };
 /* What dW is made of: tiles of inputs and of outputs' gradients, channels in the lanes. */
 struct tiles {
     size_t m, elements;
-    int64_t lines, line_tiles; /* of an image; tiles of a line */
+    int64_t lines, line_tiles;  /* of an image; tiles of a line */
     size_t in_depth, out_depth; /* channels, rounded up to STEP */
     size_t strip;               /* lines that are multiplied together */
     size_t v_step, p_step;      /* floats between elements */

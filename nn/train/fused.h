@@ -8,8 +8,7 @@
 static inline void train_fused_forward(const struct train_call *call, real *y, size_t count)
 {
     if (call->op.activation == NN_ACTIVATION_RELU)
-        for (size_t i = 0; i < count; i++)
-            y[i] = y[i] < 0 ? 0 : y[i];
+        TRAIN_NAME(train_relu)(&call->op, y, y, count);
 }
 
 /* The gradient before the activation: dy itself, or, in `into`, what of it passes where the
@@ -17,11 +16,9 @@ static inline void train_fused_forward(const struct train_call *call, real *y, s
 static inline const real *train_fused_backward(const struct train_call *call, const real *dy,
                                                real *into, size_t count)
 {
-    const real *y = train_output(call, 0);
-    if (call->op.activation != NN_ACTIVATION_RELU)
+    if (call->op.activation != NN_ACTIVATION_RELU || call->passed)
         return dy;
-    for (size_t i = 0; i < count; i++)
-        into[i] = y[i] > 0 ? dy[i] : 0;
+    TRAIN_NAME(train_relu_gradient)(&call->op, into, train_output(call, 0), dy, count);
     return into;
 }
 

@@ -29,7 +29,7 @@ struct step {
     const struct train_row *row; /* NULL: the operator's own forward, nothing to learn */
     struct train_call call;
     struct nn_tensor *tensors; /* the call's inputs */
-    int *inputs, *outputs; /* values or NN_VALUE_NONE */
+    int *inputs, *outputs;     /* values or NN_VALUE_NONE */
     void **input_gradients;
     const void **output_gradients;
     bool learns;
@@ -127,13 +127,12 @@ static int find_parameters(struct train_net *net, struct nn_error *err)
             p->gradient = nn_pool_array(&net->pool, p->count, net->number_bytes);
         if (!p->value || (role == 1 && !p->gradient))
             return no_memory(net, err);
-        net->values[v] = (struct value){.tensor = {.type = NN_TYPE_FLOAT,
-                                                   .shape = declared->shape,
-                                                   .data = p->value},
-                                        .gradient = p->gradient,
-                                        .learns = role == 1,
-                                        .outside = true,
-                                        .same = -1};
+        net->values[v] = (struct value){
+            .tensor = {.type = NN_TYPE_FLOAT, .shape = declared->shape, .data = p->value},
+            .gradient = p->gradient,
+            .learns = role == 1,
+            .outside = true,
+            .same = -1};
     }
     return 0;
 }
@@ -246,8 +245,8 @@ static int add_step(struct train_net *net, const struct nn_planner *p,
     memcpy(s->inputs, node->inputs, in * sizeof *s->inputs);
     memcpy(s->outputs, node->outputs, out * sizeof *s->outputs);
     struct nn_plan_node copy = *node;
-    s->call.op = nn_plan_node_call(&copy, p->model->opset, net->kernels, s->tensors, s->tensors + in,
-                                   &net->pool, err);
+    s->call.op = nn_plan_node_call(&copy, p->model->opset, net->kernels, s->tensors,
+                                   s->tensors + in, &net->pool, err);
     s->call.op.threads = net->thread_count;
     s->call.op.helpers = net->threads;
     s->row = find_row(net, node->op->name);
@@ -284,8 +283,7 @@ static void fold_relu(struct train_net *net)
     for (int i = 0; i < net->step_count; i++) {
         struct step *s = &net->steps[i], *before = kept > 0 ? &net->steps[kept - 1] : NULL;
         const char *op = s->call.op.op->name;
-        bool folds = strcmp(op, "Relu") == 0 && before &&
-                     before->outputs[0] == s->inputs[0] &&
+        bool folds = strcmp(op, "Relu") == 0 && before && before->outputs[0] == s->inputs[0] &&
                      net->values[s->inputs[0]].readers == 1 &&
                      (strcmp(before->call.op.op->name, "Conv") == 0 ||
                       strcmp(before->call.op.op->name, "Gemm") == 0) &&
@@ -298,6 +296,22 @@ static void fold_relu(struct train_net *net)
         }
     }
     net->step_count = kept;
+}
+
+/* A MaxPool that alone reads what a folded ReLU gives sees to it that no gradient goes to where
+ * that is zero: it reads those numbers anyway. */
+static void pass_gradients(struct train_net *net)
+{
+    for (int i = 1; i < net->step_count; i++) {
+        struct step *pool = &net->steps[i], *before = &net->steps[i - 1];
+        if (strcmp(pool->call.op.op->name, "MaxPool") == 0 &&
+            before->call.op.activation == NN_ACTIVATION_RELU &&
+            pool->inputs[0] == before->outputs[0] &&
+            net->values[pool->inputs[0]].readers == 1) {
+            pool->call.op.activation = NN_ACTIVATION_RELU;
+            before->call.passed = true;
+        }
+    }
 }
 
 static void find_head(struct train_net *net)
@@ -372,7 +386,8 @@ static int place_all(struct train_net *net, struct nn_error *err)
     for (int i = 0; i < net->step_count && r == 0; i++) {
         struct step *s = &net->steps[i];
         r = place_step(net, s, &extra);
-        workspace = s->call.op.workspace_bytes > workspace ? s->call.op.workspace_bytes : workspace;
+        workspace =
+            s->call.op.workspace_bytes > workspace ? s->call.op.workspace_bytes : workspace;
     }
     if (r < 0)
         return r == -ENOMEM ? no_memory(net, err) : r;
@@ -414,6 +429,7 @@ static int build(struct train_net *net, const struct train_options *options,
     for (int i = 0; i < net->model->output_count; i++)
         values[net->model->outputs[i]].readers++;
     fold_relu(net);
+    pass_gradients(net);
     find_head(net);
     if (!values[net->head_value].learns)
         return nn_error_set(err, -EINVAL, "there is nothing to learn before output '%.80s'",

@@ -31,7 +31,7 @@ struct train_options {
      * own, 1 where its first dimension is open. */
     const struct nn_shape *input_shapes;
     bool doubles;
-    bool input_gradients; /* of float inputs, too: train_net_input_gradient */
+    bool input_gradients;             /* of float inputs, too: train_net_input_gradient */
     int threads;                      /* of a step, at least 1; 0: 1 */
     const struct nn_kernels *kernels; /* NULL: the best */
 };

@@ -32,6 +32,9 @@ struct train_call {
     struct nn_op_call op; /* data is there from the first forward on; of constants always */
     bool training;        /* forward: for learning, not for use: Dropout, BatchNormalization */
     uint64_t seed;        /* forward: of this step in this run */
+    /* The output's gradient is zero wherever a folded ReLU gave zero: the reader sees to it,
+     * which is a MaxPool with op.activation RELU. */
+    bool passed;
 
     /* backward. Of each input: where its gradient is to be written, every number of it; NULL
      * where nobody wants it. Where an input is read by several, each writes to a place of its
@@ -108,7 +111,14 @@ struct train_gemm {
 
 void TRAIN_NAME(train_multiply)(const struct nn_op_call *call, const struct train_gemm *g);
 
+/* y = max(0, x); dx = dy where y is above zero, else 0; y += x. All in place if wanted. */
+void TRAIN_NAME(train_relu)(const struct nn_op_call *call, real *y, const real *x, size_t n);
+void TRAIN_NAME(train_relu_gradient)(const struct nn_op_call *call, real *dx, const real *y,
+                                     const real *dy, size_t n);
+void TRAIN_NAME(train_add)(const struct nn_op_call *call, real *y, const real *x, size_t n);
+
 /* The sums of TRAIN_PARTS parts, each `count` numbers long and one behind the other, to y. */
-void TRAIN_NAME(train_sum_parts)(const real *parts, size_t count, real *y);
+void TRAIN_NAME(train_sum_parts)(const struct nn_op_call *call, const real *parts, size_t count,
+                                 real *y);
 
 #endif

@@ -1,11 +1,24 @@
 /* MaxPool: an output's gradient goes to the first input that is the maximum, in the order of the
- * window. Where that is is found again when it is wanted: it costs less than to keep it. */
+ * window. Where that is is found again when it is wanted: it costs less than to keep it.
+ *
+ * op.activation RELU: the input is a ReLU's output, and no gradient goes to where that is zero. */
 #include <errno.h>
 #include <math.h>
 #include <string.h>
 
 #include "nn/ops/spatial.h"
 #include "nn/train/row.h"
+
+#ifndef TRAIN_DOUBLE
+#define train_max_gradient nn_max_gradient
+#else
+struct train_max_gradient { /* as struct nn_max_gradient */
+    const real *a, *b, *y, *dy;
+    real *da, *db;
+    size_t n;
+    bool positive;
+};
+#endif
 
 static int prepare(struct train_call *call)
 {
@@ -63,44 +76,75 @@ static int64_t find_most(const struct nn_spatial *s, const real *x, int64_t out)
     for (int64_t i = w.begin[0]; i < w.end[0]; i++)
         for (int64_t j = w.begin[1]; j < w.end[1]; j++)
             for (int64_t k = w.begin[2]; k < w.end[2]; k++) {
-                int64_t at = ((w.at[0] + i * s->dilation[0]) * s->in[1] + w.at[1] +
-                              j * s->dilation[1]) *
-                                 s->in[2] +
-                             w.at[2] + k * s->dilation[2];
+                int64_t at =
+                    ((w.at[0] + i * s->dilation[0]) * s->in[1] + w.at[1] + j * s->dilation[1]) *
+                        s->in[2] +
+                    w.at[2] + k * s->dilation[2];
                 if (best < 0 || x[at] > x[best])
                     best = at;
             }
     return best;
 }
 
-static void halve(const struct nn_spatial *s, const real *x, real *y)
+/* Two rows of inputs to one of outputs, and back. */
+static void halve_row(const struct train_call *call, const real *above, const real *below,
+                      size_t n, real *y)
 {
-    for (int64_t r = 0; r < s->out[1]; r++, y += s->out[2]) {
-        const real *above = x + 2 * r * s->in[2], *below = above + s->in[2];
-        for (int64_t c = 0; c < s->out[2]; c++) {
-            real a = above[2 * c] > above[2 * c + 1] ? above[2 * c] : above[2 * c + 1];
-            real b = below[2 * c] > below[2 * c + 1] ? below[2 * c] : below[2 * c + 1];
-            y[c] = a > b ? a : b;
-        }
-    }
+#ifndef TRAIN_DOUBLE
+    call->op.kernels->max_2x2(y, above, below, n);
+#else
+    (void)call;
+    for (size_t i = 0; i < n; i++)
+        y[i] = fmax(fmax(above[2 * i], above[2 * i + 1]), fmax(below[2 * i], below[2 * i + 1]));
+#endif
 }
 
-static void double_back(const struct nn_spatial *s, const real *x, const real *y,
-                        const real *dy, real *dx)
+static void double_row(const struct train_call *call, const struct train_max_gradient *g)
+{
+#ifndef TRAIN_DOUBLE
+    call->op.kernels->max_2x2_gradient(g);
+#else
+    (void)call;
+    for (size_t i = 0; i < g->n; i++) {
+        const real x[] = {g->a[2 * i], g->a[2 * i + 1], g->b[2 * i], g->b[2 * i + 1]};
+        real *to[] = {&g->da[2 * i], &g->da[2 * i + 1], &g->db[2 * i], &g->db[2 * i + 1]};
+        real left = !g->positive || g->y[i] > 0 ? g->dy[i] : 0;
+        for (size_t j = 0; j < 4; j++) {
+            *to[j] = x[j] < g->y[i] ? 0 : left;
+            left = x[j] < g->y[i] ? left : 0;
+        }
+    }
+#endif
+}
+
+static void halve(const struct train_call *call, const struct nn_spatial *s, const real *x,
+                  real *y)
+{
+    for (int64_t r = 0; r < s->out[1]; r++, y += s->out[2], x += 2 * s->in[2])
+        halve_row(call, x, x + s->in[2], (size_t)s->out[2], y);
+}
+
+static void double_back(const struct train_call *call, const struct nn_spatial *s,
+                        const real *x, const real *y, const real *dy, real *dx)
 {
     if (s->in[1] > 2 * s->out[1] || s->in[2] > 2 * s->out[2])
         memset(dx, 0, (size_t)s->in_size * sizeof *dx);
-    for (int64_t r = 0; r < s->out[1]; r++, y += s->out[2], dy += s->out[2]) {
-        const real *above = x + 2 * r * s->in[2], *below = above + s->in[2];
-        real *to_above = dx + 2 * r * s->in[2], *to_below = to_above + s->in[2];
-        for (int64_t c = 0; c < s->out[2]; c++) {
-            bool first = above[2 * c] == y[c], second = !first && above[2 * c + 1] == y[c];
-            bool third = !first && !second && below[2 * c] == y[c];
-            to_above[2 * c] = first ? dy[c] : 0;
-            to_above[2 * c + 1] = second ? dy[c] : 0;
-            to_below[2 * c] = third ? dy[c] : 0;
-            to_below[2 * c + 1] = !first && !second && !third ? dy[c] : 0;
-        }
+    struct train_max_gradient g = {.a = x,
+                                   .b = x + s->in[2],
+                                   .y = y,
+                                   .dy = dy,
+                                   .da = dx,
+                                   .db = dx + s->in[2],
+                                   .n = (size_t)s->out[2],
+                                   .positive = call->op.activation == NN_ACTIVATION_RELU};
+    for (int64_t r = 0; r < s->out[1]; r++) {
+        double_row(call, &g);
+        g.a += 2 * s->in[2];
+        g.b += 2 * s->in[2];
+        g.da += 2 * s->in[2];
+        g.db += 2 * s->in[2];
+        g.y += s->out[2];
+        g.dy += s->out[2];
     }
 }
 
@@ -114,7 +158,7 @@ static void pool_planes(void *data, int64_t first, int64_t end, int thread)
         const real *x = train_input(call, 0) + first * s->in_size;
         real *y = train_output(call, 0) + first * s->out_size;
         if (halving) {
-            halve(s, x, y);
+            halve(call, s, x, y);
             continue;
         }
         for (int64_t i = 0; i < s->out_size; i++) {
@@ -128,7 +172,7 @@ static void spread_planes(void *data, int64_t first, int64_t end, int thread)
 {
     const struct train_call *call = data;
     const struct nn_spatial *s = call->op.state;
-    bool halving = is_halving(s);
+    bool halving = is_halving(s), positive = call->op.activation == NN_ACTIVATION_RELU;
     (void)thread;
     for (; first < end; first++) {
         const real *x = train_input(call, 0) + first * s->in_size;
@@ -136,13 +180,13 @@ static void spread_planes(void *data, int64_t first, int64_t end, int thread)
         const real *dy = train_output_gradient(call, 0) + first * s->out_size;
         real *dx = train_input_gradient(call, 0) + first * s->in_size;
         if (halving) {
-            double_back(s, x, y, dy, dx);
+            double_back(call, s, x, y, dy, dx);
             continue;
         }
         memset(dx, 0, (size_t)s->in_size * sizeof *dx);
         for (int64_t i = 0; i < s->out_size; i++) {
             int64_t at = find_most(s, x, i);
-            if (at >= 0)
+            if (at >= 0 && (!positive || x[at] > 0))
                 dx[at] += dy[i];
         }
     }

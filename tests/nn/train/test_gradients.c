@@ -112,9 +112,9 @@ static bool learned_at(const struct trial *t, size_t index, struct learned *ret_
 {
     if (index < t->input_count) {
         const struct nn_tensor *x = train_net_input(t->net, index);
-        *ret_learned = (struct learned){"input", x->data,
-                                        train_net_input_gradient(t->net, index),
-                                        (size_t)nn_shape_count(&x->shape)};
+        *ret_learned =
+            (struct learned){"input", x->data, train_net_input_gradient(t->net, index),
+                             (size_t)nn_shape_count(&x->shape)};
         return true;
     }
     if (index - t->input_count >= train_net_parameter_count(t->net))

@@ -1,5 +1,5 @@
-/* Products of matrices: those of the inference core for float; for double, whose speed nobody
- * waits for, plain loops. */
+/* The loops that take the time: the kernels of the inference core for float; for double, whose
+ * speed nobody waits for, plain ones. */
 #include <string.h>
 
 #include "nn/kernels/kernels.h"
@@ -25,6 +25,22 @@ void TRAIN_NAME(train_multiply)(const struct nn_op_call *call, const struct trai
     call->kernels->gemm(&gemm);
 }
 
+void TRAIN_NAME(train_relu)(const struct nn_op_call *call, real *y, const real *x, size_t n)
+{
+    call->kernels->relu(y, x, n);
+}
+
+void TRAIN_NAME(train_relu_gradient)(const struct nn_op_call *call, real *dx, const real *y,
+                                     const real *dy, size_t n)
+{
+    call->kernels->relu_gradient(dx, y, dy, n);
+}
+
+void TRAIN_NAME(train_add)(const struct nn_op_call *call, real *y, const real *x, size_t n)
+{
+    call->kernels->add(y, y, x, n);
+}
+
 #else
 
 void TRAIN_NAME(train_multiply)(const struct nn_op_call *call, const struct train_gemm *g)
@@ -41,12 +57,34 @@ void TRAIN_NAME(train_multiply)(const struct nn_op_call *call, const struct trai
         }
 }
 
+void TRAIN_NAME(train_relu)(const struct nn_op_call *call, real *y, const real *x, size_t n)
+{
+    (void)call;
+    for (size_t i = 0; i < n; i++)
+        y[i] = x[i] < 0 ? 0 : x[i];
+}
+
+void TRAIN_NAME(train_relu_gradient)(const struct nn_op_call *call, real *dx, const real *y,
+                                     const real *dy, size_t n)
+{
+    (void)call;
+    for (size_t i = 0; i < n; i++)
+        dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+void TRAIN_NAME(train_add)(const struct nn_op_call *call, real *y, const real *x, size_t n)
+{
+    (void)call;
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
 #endif
 
-void TRAIN_NAME(train_sum_parts)(const real *parts, size_t count, real *y)
+void TRAIN_NAME(train_sum_parts)(const struct nn_op_call *call, const real *parts, size_t count,
+                                 real *y)
 {
     memcpy(y, parts, count * sizeof *y);
     for (size_t p = 1; p < TRAIN_PARTS; p++)
-        for (size_t i = 0; i < count; i++)
-            y[i] += parts[p * count + i];
+        TRAIN_NAME(train_add)(call, y, parts + p * count, count);
 }
