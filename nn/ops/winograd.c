@@ -238,18 +238,29 @@ const double (*nn_winograd_filter_transform(size_t m))[3]
     return m == 4 ? transform4 : transform2;
 }
 
-/* G g Gᵀ */
-static void transform_weight(size_t m, const float *g, double *elements)
+/* Filters that are transformed at once: a compiler's vectors. */
+enum { FILTERS = 16 };
+
+/* G g Gᵀ of `count` filters, `step` floats apart. */
+static void transform_weights(size_t m, const float *g, size_t step, size_t count,
+                              float elements[36][FILTERS])
 {
     const double(*transform)[3] = nn_winograd_filter_transform(m);
+    double filter[9][FILTERS] = {{0}};
+    for (size_t f = 0; f < count; f++)
+        for (size_t i = 0; i < 9; i++)
+            filter[i][f] = g[f * step + i];
     for (size_t r = 0; r < m + 2; r++) {
-        double row[3] = {0};
+        double row[3][FILTERS] = {{0}};
         for (size_t i = 0; i < 3; i++)
             for (size_t j = 0; j < 3; j++)
-                row[j] += transform[r][i] * g[i * 3 + j];
+                for (size_t f = 0; f < FILTERS; f++)
+                    row[j][f] += transform[r][i] * filter[i * 3 + j][f];
         for (size_t c = 0; c < m + 2; c++, elements++)
-            *elements =
-                row[0] * transform[c][0] + row[1] * transform[c][1] + row[2] * transform[c][2];
+            for (size_t f = 0; f < FILTERS; f++)
+                (*elements)[f] =
+                    (float)(row[0][f] * transform[c][0] + row[1][f] * transform[c][1] +
+                            row[2][f] * transform[c][2]);
     }
 }
 
@@ -284,14 +295,23 @@ static size_t packed_place(const struct nn_winograd *w, int64_t output, int64_t 
 
 void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *packed)
 {
+    size_t filter = (size_t)w->channels * 9;
     memset(packed, 0, nn_winograd_weight_floats(w) * sizeof *packed);
-    for (int64_t output = 0; output < w->outputs; output++) {
-        for (int64_t channel = 0; channel < w->channels; channel++, weight += 9) {
-            double elements[36];
-            size_t step, at = packed_place(w, output, channel, &step);
-            transform_weight(w->m, weight, elements);
-            for (size_t e = 0; e < w->elements; e++)
-                packed[at + e * step] = (float)elements[e];
+    for (int64_t output = 0; output < w->outputs; output += FILTERS) {
+        size_t count = (size_t)nn_count_least(FILTERS, w->outputs - output);
+        for (int64_t channel = 0; channel < w->channels; channel++) {
+            float elements[36][FILTERS];
+            transform_weights(w->m, weight + (size_t)output * filter + (size_t)channel * 9,
+                              filter, count, elements);
+            for (size_t f = 0, run; f < count; f += run) {
+                size_t step, at = packed_place(w, output + (int64_t)f, channel, &step), next;
+                for (run = 1; f + run < count; run++)
+                    if (packed_place(w, output + (int64_t)(f + run), channel, &next) !=
+                        at + run)
+                        break;
+                for (size_t e = 0; e < w->elements; e++)
+                    memcpy(packed + at + e * step, elements[e] + f, run * sizeof *packed);
+            }
         }
     }
 }
