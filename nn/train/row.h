@@ -111,6 +111,10 @@ struct train_gemm {
 
 void TRAIN_NAME(train_multiply)(const struct nn_op_call *call, const struct train_gemm *g);
 
+/* The same by several threads, in TRAIN_PARTS parts of C. Not within nn_op_parallel. */
+void TRAIN_NAME(train_multiply_shared)(const struct nn_op_call *call,
+                                       const struct train_gemm *g);
+
 /* y = max(0, x); dx = dy where y is above zero, else 0; y += x. All in place if wanted. */
 void TRAIN_NAME(train_relu)(const struct nn_op_call *call, real *y, const real *x, size_t n);
 void TRAIN_NAME(train_relu_gradient)(const struct nn_op_call *call, real *dx, const real *y,

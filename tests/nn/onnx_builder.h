@@ -251,6 +251,16 @@ static inline void onnx_attribute_floats(struct onnx *o, const char *name, int c
     onnx_attribute(o, name, 6, v);
 }
 
+/* As many as there are before a NULL. */
+static inline void onnx_attribute_texts(struct onnx *o, const char *name,
+                                        const char *const *values)
+{
+    struct onnx_bytes v = {0};
+    for (; *values; values++)
+        onnx_put_text(&v, 9, *values);
+    onnx_attribute(o, name, 8, v);
+}
+
 static inline void onnx_attribute_tensor(struct onnx *o, const char *name,
                                          struct onnx_bytes tensor)
 {

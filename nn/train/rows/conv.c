@@ -341,11 +341,11 @@ static void backward(struct train_call *call)
     nn_op_parallel(&call->op, TRAIN_PARTS, 3 * cost(c), backward_parts, &job);
     if (train_input_gradient(call, 1))
         TRAIN_NAME(train_sum_parts)
-        (&call->op, job.weight_parts, c->weights, train_input_gradient(call, 1));
+    (&call->op, job.weight_parts, c->weights, train_input_gradient(call, 1));
     if (train_input_gradient(call, 2))
         TRAIN_NAME(train_sum_parts)
-        (&call->op, job.bias_parts, (size_t)(c->f.groups * c->f.out_channels),
-         train_input_gradient(call, 2));
+    (&call->op, job.bias_parts, (size_t)(c->f.groups * c->f.out_channels),
+     train_input_gradient(call, 2));
 }
 
 const struct train_row TRAIN_NAME(train_row_conv) = {.op = "Conv",

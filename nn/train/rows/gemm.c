@@ -73,7 +73,7 @@ static int forward(struct train_call *call)
                            .c_step = s.n,
                            .alpha = s.alpha,
                            .beta = bias};
-    TRAIN_NAME(train_multiply)(&call->op, &g);
+    TRAIN_NAME(train_multiply_shared)(&call->op, &g);
     train_fused_forward(call, train_output(call, 0), s.m * s.n);
     return 0;
 }
@@ -120,7 +120,7 @@ static void backward(struct train_call *call)
         to_a.b_step = s.n;
     }
     if (da)
-        TRAIN_NAME(train_multiply)(&call->op, &to_a);
+        TRAIN_NAME(train_multiply_shared)(&call->op, &to_a);
     struct train_gemm to_b = {.m = s.k,
                               .n = s.n,
                               .k = s.m,
@@ -143,7 +143,7 @@ static void backward(struct train_call *call)
         to_b.b_step = a_step;
     }
     if (db)
-        TRAIN_NAME(train_multiply)(&call->op, &to_b);
+        TRAIN_NAME(train_multiply_shared)(&call->op, &to_b);
     if (train_input_gradient(call, 2))
         bias_gradient(call, &s, dy, train_input_gradient(call, 2));
 }

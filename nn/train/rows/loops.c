@@ -81,6 +81,48 @@ void TRAIN_NAME(train_add)(const struct nn_op_call *call, real *y, const real *x
 
 #endif
 
+/* --- In either type ------------------------------------------------------------------------- */
+
+struct shared {
+    const struct nn_op_call *call;
+    const struct train_gemm *g;
+};
+
+/* Parts are cut at whole vectors of the longer side of C. */
+static void multiply_parts(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct shared *s = data;
+    (void)thread;
+    for (; first < end; first++) {
+        struct train_gemm g = *s->g;
+        bool columns = g.n >= g.m;
+        size_t whole = columns ? g.n : g.m, vectors = (whole + 15) / 16, part = (size_t)first;
+        size_t from = vectors * part / TRAIN_PARTS * 16;
+        size_t to = vectors * (part + 1) / TRAIN_PARTS * 16;
+        to = to < whole ? to : whole;
+        if (from >= to)
+            continue;
+        if (columns) {
+            g.n = to - from;
+            g.b += from * (g.transpose_b ? g.b_step : 1);
+            g.c += from;
+        } else {
+            g.m = to - from;
+            g.a += from * (g.transpose_a ? 1 : g.a_step);
+            g.c += from * g.c_step;
+        }
+        TRAIN_NAME(train_multiply)(s->call, &g);
+    }
+}
+
+void TRAIN_NAME(train_multiply_shared)(const struct nn_op_call *call,
+                                       const struct train_gemm *g)
+{
+    struct shared s = {call, g};
+    nn_op_parallel(call, TRAIN_PARTS, (double)g->m * (double)g->n * (double)g->k,
+                   multiply_parts, &s);
+}
+
 void TRAIN_NAME(train_sum_parts)(const struct nn_op_call *call, const real *parts, size_t count,
                                  real *y)
 {

@@ -218,6 +218,109 @@ static struct onnx softmax_middle(void)
     return softmax(1);
 }
 
+struct cell {
+    const char *op;
+    int64_t gates;
+    const char *direction;
+    bool batch_first, peepholes, linear_before_reset, all_outputs;
+    const char *functions[7];
+};
+
+/* 4 steps of 3 inputs for 2 samples, 5 units. */
+static struct onnx recurrent(struct cell c)
+{
+    int64_t directions = strcmp(c.direction, "bidirectional") == 0 ? 2 : 1;
+    bool lstm = c.gates == 4;
+    struct onnx_dims state = c.batch_first ? DIMS(2, directions, 5) : DIMS(directions, 2, 5);
+    struct onnx b = onnx_start(14);
+    onnx_input(&b, "x", 1, c.batch_first ? DIMS(2, 4, 3) : DIMS(4, 2, 3));
+    weights(&b, "w", DIMS(directions, c.gates * 5, 3));
+    weights(&b, "r", DIMS(directions, c.gates * 5, 5));
+    weights(&b, "b", DIMS(directions, 2 * c.gates * 5));
+    if (c.peepholes)
+        weights(&b, "p", DIMS(directions, 3 * 5));
+    if (c.all_outputs) {
+        onnx_input(&b, "h", 1, state);
+        if (lstm)
+            onnx_input(&b, "c", 1, state);
+        onnx_node(&b, c.op,
+                  !lstm         ? "x w r b - h"
+                  : c.peepholes ? "x w r b - h c p"
+                                : "x w r b - h c",
+                  lstm ? "s e z" : "s e");
+    } else {
+        onnx_node(&b, c.op, c.peepholes ? "x w r b - - - p" : "x w r b", "s");
+    }
+    onnx_attribute_text(&b, "direction", c.direction);
+    onnx_attribute_int(&b, "hidden_size", 5);
+    onnx_attribute_int(&b, "layout", c.batch_first);
+    if (c.linear_before_reset)
+        onnx_attribute_int(&b, "linear_before_reset", 1);
+    if (c.functions[0])
+        onnx_attribute_texts(&b, "activations", c.functions);
+    /* Joined by a product, so that each has a gradient of its own. */
+    weights(&b, "v", DIMS(20 * directions, 3));
+    onnx_ints(&b, "flat", DIMS(2), (int64_t[]){2, -1});
+    onnx_node(&b, "Reshape", "s flat", "f");
+    onnx_node(&b, "Gemm", "f v", c.all_outputs ? "g" : "y");
+    if (c.all_outputs) {
+        weights(&b, "u", DIMS(5 * directions, 3));
+        onnx_node(&b, "Reshape", "e flat", "ef");
+        onnx_node(&b, "Gemm", "ef u g", lstm ? "k" : "y");
+    }
+    if (c.all_outputs && lstm) {
+        weights(&b, "t", DIMS(5 * directions, 3));
+        onnx_node(&b, "Reshape", "z flat", "zf");
+        onnx_node(&b, "Gemm", "zf t k", "y");
+    }
+    onnx_output(&b, "y", 1, DIMS(2, 3));
+    return b;
+}
+
+static struct onnx lstm_plain(void)
+{
+    return recurrent((struct cell){.op = "LSTM", .gates = 4, .direction = "forward"});
+}
+
+static struct onnx lstm_whole(void)
+{
+    return recurrent((struct cell){.op = "LSTM",
+                                   .gates = 4,
+                                   .direction = "bidirectional",
+                                   .batch_first = true,
+                                   .peepholes = true,
+                                   .all_outputs = true});
+}
+
+static struct onnx lstm_relu(void)
+{
+    return recurrent((struct cell){.op = "LSTM",
+                                   .gates = 4,
+                                   .direction = "reverse",
+                                   .functions = {"Sigmoid", "Relu", "Relu"}});
+}
+
+static struct onnx gru_plain(void)
+{
+    return recurrent(
+        (struct cell){.op = "GRU", .gates = 3, .direction = "forward", .all_outputs = true});
+}
+
+static struct onnx gru_whole(void)
+{
+    return recurrent((struct cell){.op = "GRU",
+                                   .gates = 3,
+                                   .direction = "bidirectional",
+                                   .batch_first = true,
+                                   .linear_before_reset = true});
+}
+
+static struct onnx rnn_plain(void)
+{
+    return recurrent((struct cell){
+        .op = "RNN", .gates = 1, .direction = "bidirectional", .all_outputs = true});
+}
+
 /* A whole small network: its loss begins before the Softmax. */
 static struct onnx cnn(void)
 {
@@ -267,6 +370,12 @@ const struct gradient_case gradient_cases[] = {
     {"square", square, false},
     {"softmax", softmax_last, false},
     {"softmax of the middle", softmax_middle, false},
+    {"lstm", lstm_plain, false},
+    {"lstm both ways, all it can have", lstm_whole, false},
+    {"lstm with relu", lstm_relu, false},
+    {"gru", gru_plain, false},
+    {"gru both ways, linear before reset", gru_whole, false},
+    {"rnn", rnn_plain, false},
     {"cnn", cnn, false},
 };
 const size_t gradient_case_count = sizeof gradient_cases / sizeof *gradient_cases;
