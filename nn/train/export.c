@@ -21,7 +21,7 @@ static int find_parameter(const struct train_net *net, const ProtobufCBinaryData
                           struct nn_tensor *ret_tensor)
 {
     for (size_t i = 0; i < train_net_parameter_count(net); i++) {
-        const struct train_parameter *p = train_net_parameter(net, i);
+        const struct train_net_parameter *p = train_net_parameter(net, i);
         if (!nn_onnx_bytes_are(name, p->name))
             continue;
         *ret_tensor =

@@ -49,7 +49,7 @@ struct train_net {
     int value_count;
     struct step *steps;
     int step_count;
-    struct train_parameter *parameters;
+    struct train_net_parameter *parameters;
     size_t parameter_count;
     struct train_head head;
     int head_value;
@@ -118,11 +118,11 @@ static int find_parameters(struct train_net *net, struct nn_error *err)
         int role = declared->data && declared->type == NN_TYPE_FLOAT ? role_of(net, v) : 0;
         if (role == 0)
             continue;
-        struct train_parameter *p = &net->parameters[net->parameter_count++];
-        *p = (struct train_parameter){.name = m->values[v].name,
-                                      .shape = declared->shape,
-                                      .count = (size_t)nn_shape_count(&declared->shape),
-                                      .value = copy_numbers(net, declared)};
+        struct train_net_parameter *p = &net->parameters[net->parameter_count++];
+        *p = (struct train_net_parameter){.name = m->values[v].name,
+                                          .shape = declared->shape,
+                                          .count = (size_t)nn_shape_count(&declared->shape),
+                                          .value = copy_numbers(net, declared)};
         if (role == 1)
             p->gradient = nn_pool_array(&net->pool, p->count, net->number_bytes);
         if (!p->value || (role == 1 && !p->gradient))
@@ -500,7 +500,7 @@ size_t train_net_parameter_count(const struct train_net *net)
     return net->parameter_count;
 }
 
-const struct train_parameter *train_net_parameter(const struct train_net *net, size_t index)
+const struct train_net_parameter *train_net_parameter(const struct train_net *net, size_t index)
 {
     return &net->parameters[index];
 }

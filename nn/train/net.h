@@ -36,7 +36,7 @@ struct train_options {
     const struct nn_kernels *kernels; /* NULL: the best */
 };
 
-struct train_parameter {
+struct train_net_parameter {
     const char *name; /* of the initializer */
     struct nn_shape shape;
     size_t count;
@@ -62,7 +62,8 @@ int train_net_create(struct nn_model *model, const struct train_options *options
 void train_net_destroy(struct train_net *net); /* NULL is fine */
 
 size_t train_net_parameter_count(const struct train_net *net);
-const struct train_parameter *train_net_parameter(const struct train_net *net, size_t index);
+const struct train_net_parameter *train_net_parameter(const struct train_net *net,
+                                                      size_t index);
 
 /* Of an input: to be filled before forward; floats, or doubles, or the model's integers. */
 const struct nn_tensor *train_net_input(const struct train_net *net, size_t index);

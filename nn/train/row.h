@@ -16,7 +16,7 @@
  * what it was when backward is called.
  *
  * Determinism: results are the same for any number of threads. What is summed over a batch is
- * summed in parts that do not depend on them (TRAIN_PARTS), and those in order.
+ * summed in parts that do not depend on them (TRAIN_BATCH_PARTS), and those in order.
  *
  * Thread: one net is used by one thread at a time; rows may share work through nn_op_parallel. */
 #ifndef NN_TRAIN_ROW_H
@@ -26,7 +26,7 @@
 #include "nn/train/real.h"
 
 /* Into how many parts a batch is cut where each adds up a sum of its own. */
-enum { TRAIN_PARTS = 8 };
+enum { TRAIN_BATCH_PARTS = 8 };
 
 struct train_call {
     struct nn_op_call op; /* data is there from the first forward on; of constants always */
@@ -93,10 +93,10 @@ static inline int64_t train_count(const struct nn_tensor *tensor)
     return nn_shape_count(&tensor->shape);
 }
 
-/* First sample of part `part` of a batch; that of part TRAIN_PARTS is the batch's size. */
-static inline int64_t train_part(int64_t batch, int64_t part)
+/* First sample of part `part` of a batch; that of part TRAIN_BATCH_PARTS is the batch's size. */
+static inline int64_t train_batch_part(int64_t batch, int64_t part)
 {
-    return batch * part / TRAIN_PARTS;
+    return batch * part / TRAIN_BATCH_PARTS;
 }
 
 /* C = alpha · op(A) · op(B) + beta · C, as struct nn_gemm has it. */
@@ -111,7 +111,7 @@ struct train_gemm {
 
 void TRAIN_NAME(train_multiply)(const struct nn_op_call *call, const struct train_gemm *g);
 
-/* The same by several threads, in TRAIN_PARTS parts of C. Not within nn_op_parallel. */
+/* The same by several threads, in TRAIN_BATCH_PARTS parts of C. Not within nn_op_parallel. */
 void TRAIN_NAME(train_multiply_shared)(const struct nn_op_call *call,
                                        const struct train_gemm *g);
 
@@ -121,7 +121,7 @@ void TRAIN_NAME(train_relu_gradient)(const struct nn_op_call *call, real *dx, co
                                      const real *dy, size_t n);
 void TRAIN_NAME(train_add)(const struct nn_op_call *call, real *y, const real *x, size_t n);
 
-/* The sums of TRAIN_PARTS parts, each `count` numbers long and one behind the other, to y. */
+/* The sums of TRAIN_BATCH_PARTS parts, each `count` numbers long and one behind the other, to y. */
 void TRAIN_NAME(train_sum_parts)(const struct nn_op_call *call, const real *parts, size_t count,
                                  real *y);
 

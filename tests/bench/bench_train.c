@@ -72,7 +72,7 @@ int main(int argc, char **argv)
         }
         train_net_backward(net);
         for (size_t i = 0; i < train_net_parameter_count(net); i++) {
-            const struct train_parameter *p = train_net_parameter(net, i);
+            const struct train_net_parameter *p = train_net_parameter(net, i);
             float *v = p->value;
             const float *g = p->gradient;
             for (size_t j = 0; j < p->count && g; j++)

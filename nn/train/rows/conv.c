@@ -40,11 +40,11 @@ static int prepare(struct train_call *call)
     c->positions = (size_t)s->out_size;
     c->weights = (size_t)nn_shape_count(&op->inputs[1].shape);
     c->together = ENOUGH_POSITIONS / s->out_size + 1;
-    if (c->together > c->f.batch / TRAIN_PARTS)
-        c->together = c->f.batch / TRAIN_PARTS > 1 ? c->f.batch / TRAIN_PARTS : 1;
+    if (c->together > c->f.batch / TRAIN_BATCH_PARTS)
+        c->together = c->f.batch / TRAIN_BATCH_PARTS > 1 ? c->f.batch / TRAIN_BATCH_PARTS : 1;
     size_t columns = (size_t)c->together * c->positions;
     c->scratch = columns * (c->rows + (size_t)c->f.out_channels);
-    size_t parts = TRAIN_PARTS * (c->weights + (size_t)(c->f.groups * c->f.out_channels));
+    size_t parts = TRAIN_BATCH_PARTS * (c->weights + (size_t)(c->f.groups * c->f.out_channels));
     size_t before_activation = (size_t)nn_shape_count(&op->outputs[0].shape);
     op->workspace_bytes =
         (parts + before_activation + (size_t)op->threads * c->scratch) * sizeof(real);
@@ -143,8 +143,9 @@ static struct job start(const struct train_call *call)
 {
     const struct conv *c = call->op.state;
     struct job job = {.call = call, .c = c, .weight_parts = call->op.workspace};
-    job.bias_parts = job.weight_parts + TRAIN_PARTS * c->weights;
-    real *masked = job.bias_parts + TRAIN_PARTS * (size_t)(c->f.groups * c->f.out_channels);
+    job.bias_parts = job.weight_parts + TRAIN_BATCH_PARTS * c->weights;
+    real *masked =
+        job.bias_parts + TRAIN_BATCH_PARTS * (size_t)(c->f.groups * c->f.out_channels);
     size_t count = (size_t)train_count(&call->op.outputs[0]);
     job.scratch = masked + count;
     if (call->output_gradients)
@@ -223,10 +224,10 @@ static void forward_parts(void *data, int64_t first, int64_t end, int thread)
     const struct conv *c = job->c;
     real *scratch = job->scratch + (size_t)thread * c->scratch;
     for (; first < end; first++) {
-        int64_t to = train_part(c->f.batch, first + 1);
+        int64_t to = train_batch_part(c->f.batch, first + 1);
         struct piece p;
         for (int64_t g = 0; g < c->f.groups; g++)
-            for (int64_t at = train_part(c->f.batch, first); at < to; at += p.images) {
+            for (int64_t at = train_batch_part(c->f.batch, first); at < to; at += p.images) {
                 p = piece_at(c, at, to, g);
                 forward_piece(job, &p, scratch);
             }
@@ -292,7 +293,8 @@ static void backward_parts(void *data, int64_t first, int64_t end, int thread)
     for (; first < end; first++) {
         real *dw = job->weight_parts + (size_t)first * c->weights;
         real *db = job->bias_parts + (size_t)first * biases;
-        int64_t from = train_part(c->f.batch, first), to = train_part(c->f.batch, first + 1);
+        int64_t from = train_batch_part(c->f.batch, first),
+                to = train_batch_part(c->f.batch, first + 1);
         if (from == to) {
             memset(dw, 0, c->weights * sizeof *dw);
             memset(db, 0, biases * sizeof *db);
@@ -321,7 +323,7 @@ static int forward(struct train_call *call)
         return 0;
     }
 #endif
-    nn_op_parallel(&call->op, TRAIN_PARTS, cost(c), forward_parts, &job);
+    nn_op_parallel(&call->op, TRAIN_BATCH_PARTS, cost(c), forward_parts, &job);
     return 0;
 }
 
@@ -338,7 +340,7 @@ static void backward(struct train_call *call)
     if (train_input_gradient(call, 0))
         memset(train_input_gradient(call, 0), 0,
                (size_t)train_count(&call->op.inputs[0]) * sizeof(real));
-    nn_op_parallel(&call->op, TRAIN_PARTS, 3 * cost(c), backward_parts, &job);
+    nn_op_parallel(&call->op, TRAIN_BATCH_PARTS, 3 * cost(c), backward_parts, &job);
     if (train_input_gradient(call, 1))
         TRAIN_NAME(train_sum_parts)
     (&call->op, job.weight_parts, c->weights, train_input_gradient(call, 1));

@@ -97,8 +97,8 @@ static void multiply_parts(void *data, int64_t first, int64_t end, int thread)
         struct train_gemm g = *s->g;
         bool columns = g.n >= g.m;
         size_t whole = columns ? g.n : g.m, vectors = (whole + 15) / 16, part = (size_t)first;
-        size_t from = vectors * part / TRAIN_PARTS * 16;
-        size_t to = vectors * (part + 1) / TRAIN_PARTS * 16;
+        size_t from = vectors * part / TRAIN_BATCH_PARTS * 16;
+        size_t to = vectors * (part + 1) / TRAIN_BATCH_PARTS * 16;
         to = to < whole ? to : whole;
         if (from >= to)
             continue;
@@ -119,7 +119,7 @@ void TRAIN_NAME(train_multiply_shared)(const struct nn_op_call *call,
                                        const struct train_gemm *g)
 {
     struct shared s = {call, g};
-    nn_op_parallel(call, TRAIN_PARTS, (double)g->m * (double)g->n * (double)g->k,
+    nn_op_parallel(call, TRAIN_BATCH_PARTS, (double)g->m * (double)g->n * (double)g->k,
                    multiply_parts, &s);
 }
 
@@ -127,6 +127,6 @@ void TRAIN_NAME(train_sum_parts)(const struct nn_op_call *call, const real *part
                                  real *y)
 {
     memcpy(y, parts, count * sizeof *y);
-    for (size_t p = 1; p < TRAIN_PARTS; p++)
+    for (size_t p = 1; p < TRAIN_BATCH_PARTS; p++)
         TRAIN_NAME(train_add)(call, y, parts + p * count, count);
 }

@@ -68,7 +68,7 @@ static struct trial start(const struct gradient_case *c, bool doubles, int threa
             ((int64_t *)x->data)[j] = (int64_t)(j * 7 % 5);
     }
     for (size_t i = 0; i < train_net_parameter_count(t.net); i++) {
-        const struct train_parameter *p = train_net_parameter(t.net, i);
+        const struct train_net_parameter *p = train_net_parameter(t.net, i);
         if (p->gradient)
             spread(&t, p->value, p->count, 100 + (uint32_t)i);
     }
@@ -119,7 +119,7 @@ static bool learned_at(const struct trial *t, size_t index, struct learned *ret_
     }
     if (index - t->input_count >= train_net_parameter_count(t->net))
         return false;
-    const struct train_parameter *p = train_net_parameter(t->net, index - t->input_count);
+    const struct train_net_parameter *p = train_net_parameter(t->net, index - t->input_count);
     *ret_learned = (struct learned){p->name, p->value, p->gradient, p->count};
     return true;
 }
