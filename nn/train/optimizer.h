@@ -11,8 +11,8 @@
  *     adamw    adam
  *
  * b, m and v begin at 0: the first b of sgd is the gradient. Weight decay w, of parameters that
- * decay (kernels, as a rule, not biases and scales), adds w x to g after clipping; only adamw
- * has it apart from g: x is first multiplied by 1 - r w.
+ * decay, adds w x to g after clipping; only adamw has it apart from g: x is first multiplied by
+ * 1 - r w.
  *
  * Clipping is by the norm of all gradients together, which are multiplied by
  * min(1, clip_norm / (norm + 1e-6)), or of each element to -clip_value .. clip_value.
@@ -75,15 +75,15 @@ int train_optimizer_find(const char *name, enum train_optimizer_kind *ret_kind,
                          struct nn_error *err);
 const char *train_optimizer_name(enum train_optimizer_kind kind);
 
+/* One of those of a net (nn/train/net.h). */
 struct train_parameter {
     const char *name; /* that of the tensor, its own */
     float *value;     /* [count] */
 
-    /* [count]; NULL: something that steps leave alone and averages follow, as running
-     * statistics. */
+    /* [count]; NULL: a statistic, which steps leave alone and averages follow. */
     const float *gradient;
     size_t count;
-    bool decays;
+    bool decays; /* as a rule what has two dimensions or more: kernels, not biases and scales */
 };
 
 /* Borrows names, values and gradients, copies the list. -EINVAL: options that make no sense. */
