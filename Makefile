@@ -5,7 +5,7 @@
 PACKAGES = gcc meson ninja-build pkg-config curl jq \
 	check libglib2.0-dev libjansson-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
 	libsystemd-dev libseccomp-dev libopenblas-dev libprotobuf-c-dev protobuf-c-compiler \
-	libcurl4-openssl-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
+	zlib1g-dev libcurl4-openssl-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev \
 	libgstreamer-plugins-bad1.0-dev libgstrtspserver-1.0-dev gstreamer1.0-tools gstreamer1.0-plugins-base \
 	gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly \
 	gstreamer1.0-libav glib-networking python3 python3-yaml

@@ -9,14 +9,14 @@ forbid() {
     found=$(find "$1" -name '*.[ch]' -exec grep -nE "^ *# *include *[<\"]($2)" {} +)
     [ -z "$found" ] && echo "ok $n $1" || printf 'not ok %s %s\n%s\n' "$n" "$1" "$found"
 }
-big='gst/|uv\.h|microhttpd\.h|sqlite3\.h|cblas|openblas|protobuf-c/|libpq|curl/|systemd/|seccomp'
+big='gst/|uv\.h|microhttpd\.h|sqlite3\.h|cblas|openblas|protobuf-c/|zlib|libpq|curl/|systemd/|seccomp'
 forbid nn 'record/|store/|api/|pipeline/|daemon/|cli/|gst/|glib|gio|jansson|uv\.h|microhttpd|sqlite3|curl/|systemd/|seccomp'
 forbid record "nn/|store/|api/|pipeline/|daemon/|cli/|$big"
-forbid store "nn/|api/|pipeline/|daemon/|cli/|gst/|uv\.h|microhttpd|cblas|protobuf|curl/|systemd/|seccomp"
-forbid api "nn/|store/|pipeline/|daemon/|cli/|gst/|uv\.h|sqlite3|cblas|protobuf|curl/|systemd/|seccomp"
-forbid pipeline "store/|api/|daemon/|cli/|nn/train/|uv\.h|microhttpd|sqlite3|cblas|protobuf|curl/|systemd/"
+forbid store "nn/|api/|pipeline/|daemon/|cli/|gst/|uv\.h|microhttpd|cblas|protobuf|zlib|curl/|systemd/|seccomp"
+forbid api "nn/|store/|pipeline/|daemon/|cli/|gst/|uv\.h|sqlite3|cblas|protobuf|zlib|curl/|systemd/|seccomp"
+forbid pipeline "store/|api/|daemon/|cli/|nn/train/|uv\.h|microhttpd|sqlite3|cblas|protobuf|zlib|curl/|systemd/"
 # The synthetic camera stands alone: it can be used and read without the rest.
 forbid pipeline/scene 'nn/|record/|pipeline/([^s]|s[^c])'
-forbid daemon "nn/|pipeline/|cli/|gst/|microhttpd|sqlite3|cblas|protobuf|curl/|seccomp"
-forbid cli 'store/|api/|pipeline/([^m]|m[^o]|mo[^d])|gst/|uv\.h|microhttpd|sqlite3|cblas|protobuf|systemd/|seccomp|daemon/([^c]|c[^o]|co[^n])'
+forbid daemon "nn/|pipeline/|cli/|gst/|microhttpd|sqlite3|cblas|protobuf|zlib|curl/|seccomp"
+forbid cli 'store/|api/|pipeline/([^m]|m[^o]|mo[^d])|gst/|uv\.h|microhttpd|sqlite3|cblas|protobuf|zlib|systemd/|seccomp|daemon/([^c]|c[^o]|co[^n])'
 echo "1..$n"
