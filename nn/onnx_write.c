@@ -90,12 +90,61 @@ Onnx__AttributeProto *nn_onnx_make_int(struct nn_pool *pool, const char *name, i
     return attribute;
 }
 
+Onnx__AttributeProto *nn_onnx_make_ints(struct nn_pool *pool, const char *name,
+                                        const int64_t *values, size_t count)
+{
+    Onnx__AttributeProto *attribute = make_attribute(pool, name, NN_ATTRIBUTE_INTS);
+    int64_t *copy = nn_pool_array(pool, count, sizeof *copy);
+    if (!attribute || !copy)
+        return NULL;
+    if (count > 0)
+        memcpy(copy, values, count * sizeof *copy);
+    attribute->ints = copy;
+    attribute->n_ints = count;
+    return attribute;
+}
+
+Onnx__AttributeProto *nn_onnx_make_float(struct nn_pool *pool, const char *name, float value)
+{
+    Onnx__AttributeProto *attribute = make_attribute(pool, name, NN_ATTRIBUTE_FLOAT);
+    if (!attribute)
+        return NULL;
+    attribute->has_f = 1;
+    attribute->f = value;
+    return attribute;
+}
+
 Onnx__AttributeProto *nn_onnx_make_text(struct nn_pool *pool, const char *name,
                                         const char *value)
 {
     Onnx__AttributeProto *attribute = make_attribute(pool, name, NN_ATTRIBUTE_STRING);
     if (attribute)
         nn_onnx_set(&attribute->s, &attribute->has_s, value);
+    return attribute;
+}
+
+Onnx__AttributeProto *nn_onnx_make_texts(struct nn_pool *pool, const char *name,
+                                         const char *const *values, size_t count)
+{
+    Onnx__AttributeProto *attribute = make_attribute(pool, name, NN_ATTRIBUTE_STRINGS);
+    ProtobufCBinaryData *texts = nn_pool_array(pool, count, sizeof *texts);
+    if (!attribute || !texts)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        texts[i] = nn_onnx_bytes(values[i]);
+    attribute->strings = texts;
+    attribute->n_strings = count;
+    return attribute;
+}
+
+Onnx__AttributeProto *nn_onnx_make_tensor_attribute(struct nn_pool *pool, const char *name,
+                                                    const struct nn_tensor *tensor)
+{
+    Onnx__AttributeProto *attribute = make_attribute(pool, name, NN_ATTRIBUTE_TENSOR);
+    Onnx__TensorProto *proto = nn_onnx_make_tensor(pool, "", tensor);
+    if (!attribute || !proto)
+        return NULL;
+    attribute->t = proto;
     return attribute;
 }
 
@@ -108,6 +157,41 @@ Onnx__ValueInfoProto *nn_onnx_make_value(struct nn_pool *pool, const ProtobufCBi
     value->has_name = 1;
     value->name = *name;
     return value;
+}
+
+bool nn_onnx_set_type(struct nn_pool *pool, Onnx__ValueInfoProto *value, enum nn_type type,
+                      const struct nn_shape *shape, const char *batch)
+{
+    size_t rank = (size_t)shape->rank;
+    struct {
+        Onnx__TypeProto type;
+        Onnx__TypeProto__Tensor tensor;
+        Onnx__TensorShapeProto shape;
+    } *made = nn_pool_alloc(pool, sizeof *made);
+    Onnx__TensorShapeProto__Dimension *dims = nn_pool_array(pool, rank, sizeof *dims);
+    Onnx__TensorShapeProto__Dimension **list = nn_pool_array(pool, rank, sizeof *list);
+    if (!value || !made || !dims || !list)
+        return false;
+    for (size_t d = 0; d < rank; d++) {
+        onnx__tensor_shape_proto__dimension__init(list[d] = &dims[d]);
+        if (shape->dim[d] == NN_DIM_DYNAMIC) {
+            nn_onnx_set(&dims[d].dim_param, &dims[d].has_dim_param, batch);
+        } else {
+            dims[d].has_dim_value = 1;
+            dims[d].dim_value = shape->dim[d];
+        }
+    }
+    onnx__type_proto__init(&made->type);
+    onnx__type_proto__tensor__init(&made->tensor);
+    onnx__tensor_shape_proto__init(&made->shape);
+    made->shape.dim = list;
+    made->shape.n_dim = rank;
+    made->tensor.has_elem_type = 1;
+    made->tensor.elem_type = (int32_t)type;
+    made->tensor.shape = &made->shape;
+    made->type.tensor_type = &made->tensor;
+    value->type = &made->type;
+    return true;
 }
 
 int nn_onnx_pack(const Onnx__ModelProto *proto, void **ret_bytes, size_t *ret_size,

@@ -29,11 +29,24 @@ Onnx__NodeProto *nn_onnx_make_node(struct nn_pool *pool, const char *op, const c
                                    size_t inputs, size_t outputs, size_t attributes);
 
 Onnx__AttributeProto *nn_onnx_make_int(struct nn_pool *pool, const char *name, int64_t value);
+Onnx__AttributeProto *nn_onnx_make_ints(struct nn_pool *pool, const char *name,
+                                        const int64_t *values, size_t count); /* copied */
+Onnx__AttributeProto *nn_onnx_make_float(struct nn_pool *pool, const char *name, float value);
 Onnx__AttributeProto *nn_onnx_make_text(struct nn_pool *pool, const char *name,
                                         const char *value);
+Onnx__AttributeProto *nn_onnx_make_texts(struct nn_pool *pool, const char *name,
+                                         const char *const *values, size_t count);
+/* Over `tensor`'s bytes, borrowed. */
+Onnx__AttributeProto *nn_onnx_make_tensor_attribute(struct nn_pool *pool, const char *name,
+                                                    const struct nn_tensor *tensor);
 
 /* What stands for one value at the edge of a graph, without type or shape. */
 Onnx__ValueInfoProto *nn_onnx_make_value(struct nn_pool *pool, const ProtobufCBinaryData *name);
+
+/* Gives it both; `batch` is the name of every dimension that is NN_DIM_DYNAMIC. false: no memory,
+ * or value is NULL. */
+bool nn_onnx_set_type(struct nn_pool *pool, Onnx__ValueInfoProto *value, enum nn_type type,
+                      const struct nn_shape *shape, const char *batch);
 
 /* The file's bytes; the caller frees them. 0, -E2BIG (over NN_MODEL_BYTES_MAX), -ENOMEM. */
 int nn_onnx_pack(const Onnx__ModelProto *proto, void **ret_bytes, size_t *ret_size,
