@@ -21,6 +21,7 @@ static const struct verb {
     {"watch", cli_watch, "print detections as they happen"},
     {"model", cli_model, "inspect, verify and quantise ONNX models"},
     {"bench", cli_bench, "measure how fast a model runs here"},
+    {"train", cli_train, "teach a model from labelled samples"},
     {"config", cli_config, "check a configuration of vigild, or show what is in force"},
 };
 

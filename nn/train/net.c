@@ -314,7 +314,7 @@ static void pass_gradients(struct train_net *net)
     }
 }
 
-static void find_head(struct train_net *net)
+static void find_head(struct train_net *net, enum train_head_kind wanted)
 {
     int v = net->model->outputs[0];
     net->head.kind = TRAIN_HEAD_PLAIN;
@@ -325,9 +325,9 @@ static void find_head(struct train_net *net)
         const struct nn_shape *shape = &net->values[v].tensor.shape;
         bool flat = s->call.op.opset < 13;
         int64_t axis = nn_op_int(&s->call.op, "axis", flat ? 1 : -1);
-        if (strcmp(s->call.op.op->name, "Sigmoid") == 0)
+        if (strcmp(s->call.op.op->name, "Sigmoid") == 0 && wanted == TRAIN_HEAD_SIGMOID)
             net->head.kind = TRAIN_HEAD_SIGMOID;
-        else if (strcmp(s->call.op.op->name, "Softmax") == 0 &&
+        else if (strcmp(s->call.op.op->name, "Softmax") == 0 && wanted == TRAIN_HEAD_SOFTMAX &&
                  (axis == -1 || axis == shape->rank - 1))
             net->head.kind = TRAIN_HEAD_SOFTMAX;
         if (net->head.kind != TRAIN_HEAD_PLAIN)
@@ -430,7 +430,7 @@ static int build(struct train_net *net, const struct train_options *options,
         values[net->model->outputs[i]].readers++;
     fold_relu(net);
     pass_gradients(net);
-    find_head(net);
+    find_head(net, options->head);
     if (!values[net->head_value].learns)
         return nn_error_set(err, -EINVAL, "there is nothing to learn before output '%.80s'",
                             net->model->output_info[0].name);
@@ -523,6 +523,11 @@ const struct nn_tensor *train_net_output(const struct train_net *net, size_t ind
 const struct train_head *train_net_head(const struct train_net *net)
 {
     return &net->head;
+}
+
+struct nn_threads *train_net_threads(const struct train_net *net)
+{
+    return net->threads;
 }
 
 size_t train_net_bytes(const struct train_net *net)

@@ -24,13 +24,17 @@
 #include "nn/model.h"
 
 struct nn_kernels;
+struct nn_threads;
 struct train_net;
+
+enum train_head_kind { TRAIN_HEAD_PLAIN, TRAIN_HEAD_SOFTMAX, TRAIN_HEAD_SIGMOID };
 
 struct train_options {
     /* One for each input of the model: its whole shape, the batch included. NULL: the model's
      * own, 1 where its first dimension is open. */
     const struct nn_shape *input_shapes;
     bool doubles;
+    enum train_head_kind head;        /* what the loss takes logits of, if the net ends so */
     bool input_gradients;             /* of float inputs, too: train_net_input_gradient */
     int threads;                      /* of a step, at least 1; 0: 1 */
     const struct nn_kernels *kernels; /* NULL: the best */
@@ -44,10 +48,8 @@ struct train_net_parameter {
     void *gradient; /* of the last backward; NULL: a statistic, which forward writes */
 };
 
-enum train_head_kind { TRAIN_HEAD_PLAIN, TRAIN_HEAD_SOFTMAX, TRAIN_HEAD_SIGMOID };
-
 /* Where a loss begins: at the model's first output, or, where that is a Softmax over the last
- * axis or a Sigmoid, at what goes into it, so that the loss can be computed from logits. */
+ * axis or a Sigmoid and the loss wants logits of it, at what goes into it. */
 struct train_head {
     enum train_head_kind kind;
     struct nn_shape shape;
@@ -71,6 +73,9 @@ const struct nn_tensor *train_net_input(const struct train_net *net, size_t inde
 const void *train_net_input_gradient(const struct train_net *net, size_t index);
 const struct nn_tensor *train_net_output(const struct train_net *net, size_t index);
 const struct train_head *train_net_head(const struct train_net *net);
+
+/* The net's helpers, for what else there is to do between its runs; NULL: it has none. */
+struct nn_threads *train_net_threads(const struct train_net *net);
 
 /* What a net needs: bytes of values and gradients, without the parameters. */
 size_t train_net_bytes(const struct train_net *net);

@@ -1,0 +1,343 @@
+#include "cli/recipe.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "record/file.h"
+
+#define RECIPE_BYTES_MAX (1 << 20)
+
+enum kind {
+    TEXT,
+    TEXTS,  /* separated by ';' */
+    LAYERS, /* text in which ';' stands for itself */
+    WHOLE,  /* int */
+    SEED,   /* uint64_t */
+    NUMBER, /* double */
+    SINGLE, /* float; also as a fraction, "1/255" */
+    SWITCH, /* bool */
+    LOSS,
+    OPTIMIZER,
+    SCHEDULE,
+    MONITOR,
+    KEEP,
+    VALIDATION,
+};
+
+static const struct key {
+    const char *group, *name;
+    enum kind kind;
+    size_t place;
+    double low, high; /* of numbers */
+    bool needed;
+} keys[] = {
+    {"model", "input", TEXT, offsetof(struct recipe, input), 0, 0, true},
+    {"model", "layers", LAYERS, offsetof(struct recipe, layers), 0, 0, true},
+
+    {"data", "format", TEXT, offsetof(struct recipe, format), 0, 0, true},
+    {"data", "samples", TEXTS, offsetof(struct recipe, samples), 0, 0, true},
+    {"data", "labels", TEXT, offsetof(struct recipe, labels), 0, 0, false},
+    {"data", "classes", TEXT, offsetof(struct recipe, classes), 0, 0, false},
+    {"data", "numbers", WHOLE, offsetof(struct recipe, numbers), 1, 65536, false},
+    {"data", "mean", SINGLE, offsetof(struct recipe, options.mean), -1e6, 1e6, false},
+    {"data", "scale", SINGLE, offsetof(struct recipe, options.scale), 1e-9, 1e9, false},
+    {"data", "validation", VALIDATION, offsetof(struct recipe, validation), 0, 0, false},
+
+    {"augmentation", "flip", NUMBER, offsetof(struct recipe, options.augment.flip), 0, 1,
+     false},
+    {"augmentation", "flip_vertical", NUMBER,
+     offsetof(struct recipe, options.augment.flip_vertical), 0, 1, false},
+    {"augmentation", "shift", NUMBER, offsetof(struct recipe, options.augment.shift), 0, 0.5,
+     false},
+    {"augmentation", "scale", NUMBER, offsetof(struct recipe, options.augment.scale), 0, 3,
+     false},
+    {"augmentation", "rotation", NUMBER, offsetof(struct recipe, options.augment.rotation), 0,
+     180, false},
+    {"augmentation", "brightness", NUMBER, offsetof(struct recipe, options.augment.brightness),
+     0, 1, false},
+    {"augmentation", "contrast", NUMBER, offsetof(struct recipe, options.augment.contrast), 0,
+     1, false},
+    {"augmentation", "saturation", NUMBER, offsetof(struct recipe, options.augment.saturation),
+     0, 1, false},
+    {"augmentation", "noise", NUMBER, offsetof(struct recipe, options.augment.noise), 0, 255,
+     false},
+    {"augmentation", "blur", NUMBER, offsetof(struct recipe, options.augment.blur), 0, 16,
+     false},
+    {"augmentation", "occlusion", NUMBER, offsetof(struct recipe, options.augment.occlusion), 0,
+     1, false},
+    {"augmentation", "reverse", NUMBER, offsetof(struct recipe, options.augment.reverse), 0, 1,
+     false},
+    {"augmentation", "time_shift", NUMBER, offsetof(struct recipe, options.augment.time_shift),
+     0, 1000, false},
+    {"augmentation", "time_stretch", NUMBER,
+     offsetof(struct recipe, options.augment.time_stretch), 0, 3, false},
+    {"augmentation", "drop", NUMBER, offsetof(struct recipe, options.augment.drop), 0, 1,
+     false},
+
+    /* Before what they have defaults for. */
+    {"training", "optimizer", OPTIMIZER, 0, 0, 0, false},
+    {"training", "schedule", SCHEDULE, 0, 0, 0, false},
+    {"training", "loss", LOSS, 0, 0, 0, true},
+    {"training", "label_smoothing", NUMBER, offsetof(struct recipe, options.loss.smoothing), 0,
+     1, false},
+    {"training", "huber_delta", NUMBER, offsetof(struct recipe, options.loss.delta), 1e-9, 1e9,
+     false},
+    {"training", "rate", NUMBER, offsetof(struct recipe, options.optimizer.rate), 0, 100,
+     false},
+    {"training", "momentum", NUMBER, offsetof(struct recipe, options.optimizer.momentum), 0, 1,
+     false},
+    {"training", "nesterov", SWITCH, offsetof(struct recipe, options.optimizer.nesterov), 0, 0,
+     false},
+    {"training", "rho", NUMBER, offsetof(struct recipe, options.optimizer.rho), 0, 1, false},
+    {"training", "beta1", NUMBER, offsetof(struct recipe, options.optimizer.beta1), 0, 1,
+     false},
+    {"training", "beta2", NUMBER, offsetof(struct recipe, options.optimizer.beta2), 0, 1,
+     false},
+    {"training", "epsilon", NUMBER, offsetof(struct recipe, options.optimizer.epsilon), 1e-30,
+     1, false},
+    {"training", "weight_decay", NUMBER,
+     offsetof(struct recipe, options.optimizer.weight_decay), 0, 100, false},
+    {"training", "clip_norm", NUMBER, offsetof(struct recipe, options.optimizer.clip_norm), 0,
+     1e9, false},
+    {"training", "clip_value", NUMBER, offsetof(struct recipe, options.optimizer.clip_value), 0,
+     1e9, false},
+    {"training", "average", NUMBER, offsetof(struct recipe, options.optimizer.average), 0, 1,
+     false},
+    {"training", "warmup", NUMBER, offsetof(struct recipe, warmup), 0, 1e6, false},
+    {"training", "step_every", NUMBER, offsetof(struct recipe, step_every), 0, 1e6, false},
+    {"training", "factor", NUMBER, offsetof(struct recipe, options.schedule.factor), 0, 1,
+     false},
+    {"training", "minimum", NUMBER, offsetof(struct recipe, options.schedule.minimum), 0, 100,
+     false},
+    {"training", "plateau_patience", WHOLE, offsetof(struct recipe, options.schedule.patience),
+     1, 1e6, false},
+    {"training", "batch", WHOLE, offsetof(struct recipe, options.batch), 1, 65536, false},
+    {"training", "epochs", WHOLE, offsetof(struct recipe, options.epochs), 1, 1e6, false},
+    {"training", "patience", WHOLE, offsetof(struct recipe, options.patience), 0, 1e6, false},
+    {"training", "monitor", MONITOR, 0, 0, 0, false},
+    {"training", "keep", KEEP, 0, 0, 0, false},
+    {"training", "seed", SEED, offsetof(struct recipe, options.seed), 0, 0, false},
+};
+
+/* "recipe.ini: [data] samples: WHAT" */
+static int refuse(const struct recipe *recipe, const struct key *key, const char *what)
+{
+    return cli_fail(CLI_CONFIG, "%s: [%s] %s: %s", recipe->path, key->group, key->name, what);
+}
+
+/* A number, or two with a stroke between them. */
+static bool read_number(const char *text, bool fraction, double *ret_number)
+{
+    char *end;
+    double number = g_ascii_strtod(text, &end);
+    if (end == text)
+        return false;
+    if (fraction && *end == '/') {
+        const char *below = end + 1;
+        double divisor = g_ascii_strtod(below, &end);
+        if (end == below || divisor == 0)
+            return false;
+        number /= divisor;
+    }
+    *ret_number = number;
+    return *end == '\0' && isfinite(number);
+}
+
+static int set_number(struct recipe *recipe, const struct key *key, const char *text,
+                      void *place)
+{
+    double number;
+    if (!read_number(text, key->kind == SINGLE, &number))
+        return refuse(recipe, key, "should be a number");
+    bool whole = key->kind == WHOLE;
+    if (number < key->low || number > key->high || (whole && number != floor(number))) {
+        g_autofree char *what =
+            g_strdup_printf("should be %s from %g to %g", whole ? "a whole number" : "a number",
+                            key->low, key->high);
+        return refuse(recipe, key, what);
+    }
+    if (whole)
+        *(int *)place = (int)number;
+    else if (key->kind == SINGLE)
+        *(float *)place = (float)number;
+    else
+        *(double *)place = number;
+    return CLI_OK;
+}
+
+static int set_validation(struct recipe *recipe, const struct key *key, const char *text)
+{
+    double number;
+    bool last = g_str_has_prefix(text, "last ");
+    if (!read_number(last ? text + strlen("last ") : text, false, &number) ||
+        (last ? number < 1 || number > INT_MAX || number != floor(number)
+              : number < 0 || number >= 1))
+        return refuse(recipe, key,
+                      "should be a share as 0.2, or \"last N\" for the last N samples");
+    recipe->validation.last = last ? (int)number : 0;
+    recipe->validation.share = last ? 0 : number;
+    return CLI_OK;
+}
+
+/* Words of a list that nn/train has. */
+static int set_word(struct recipe *recipe, const struct key *key, const char *text)
+{
+    struct train_fit_options *o = &recipe->options;
+    struct nn_error err = {{0}};
+    int r = 0;
+    if (key->kind == LOSS) {
+        r = train_loss_find(text, &o->loss.kind, &err);
+    } else if (key->kind == OPTIMIZER) {
+        enum train_optimizer_kind kind;
+        r = train_optimizer_find(text, &kind, &err);
+        if (r == 0)
+            o->optimizer = train_optimizer_defaults(kind);
+    } else if (key->kind == SCHEDULE) {
+        enum train_schedule_kind kind;
+        r = train_schedule_find(text, &kind, &err);
+        if (r == 0)
+            o->schedule = train_schedule_defaults(kind);
+    } else {
+        bool keep = key->kind == KEEP;
+        const char *first = keep ? "best" : "accuracy", *second = keep ? "last" : "loss";
+        bool is_first = strcmp(text, first) == 0;
+        if (!is_first && strcmp(text, second) != 0)
+            r = nn_error_set(&err, -EINVAL, "should be %s or %s", first, second);
+        else if (keep)
+            o->keep_best = is_first;
+        else
+            o->monitor = is_first ? TRAIN_MONITOR_ACCURACY : TRAIN_MONITOR_LOSS;
+    }
+    return r < 0 ? refuse(recipe, key, err.text) : CLI_OK;
+}
+
+static int set_key(struct recipe *recipe, const struct key *key, const char *text)
+{
+    char *place = (char *)recipe + key->place, *end;
+    switch (key->kind) {
+    case TEXT:
+    case LAYERS:
+        g_free(*(char **)place);
+        *(char **)place = g_strdup(text);
+        return CLI_OK;
+    case TEXTS:
+        g_strfreev(*(char ***)place);
+        *(char ***)place = g_strsplit(text, ";", -1);
+        for (char **item = *(char ***)place; *item; item++)
+            g_strstrip(*item);
+        return CLI_OK;
+    case SEED:
+        errno = 0;
+        *(uint64_t *)place = g_ascii_strtoull(text, &end, 10);
+        return errno || end == text || *end || *text == '-'
+                   ? refuse(recipe, key, "should be a whole number, 0 or more")
+                   : CLI_OK;
+    case SWITCH:
+        *(bool *)place = strcmp(text, "true") == 0;
+        return *(bool *)place || strcmp(text, "false") == 0
+                   ? CLI_OK
+                   : refuse(recipe, key, "should be true or false");
+    case VALIDATION:
+        return set_validation(recipe, key, text);
+    case WHOLE:
+    case NUMBER:
+    case SINGLE:
+        return set_number(recipe, key, text, place);
+    default:
+        return set_word(recipe, key, text);
+    }
+}
+
+static const struct key *find_key(const char *group, const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+        if (strcmp(keys[i].group, group) == 0 && (!name || strcmp(keys[i].name, name) == 0))
+            return &keys[i];
+    return NULL;
+}
+
+/* A word that means nothing is a slip: with what there is. */
+static int check_words(const struct recipe *recipe, GKeyFile *file)
+{
+    g_auto(GStrv) groups = g_key_file_get_groups(file, NULL);
+    for (char **group = groups; *group; group++) {
+        if (!find_key(*group, NULL))
+            return cli_fail(
+                CLI_CONFIG,
+                "%s: no group [%s]: [model], [data], [augmentation] and [training] are",
+                recipe->path, *group);
+        g_auto(GStrv) names = g_key_file_get_keys(file, *group, NULL, NULL);
+        for (char **name = names; name && *name; name++) {
+            if (find_key(*group, *name))
+                continue;
+            g_autoptr(GString) list = g_string_new(NULL);
+            for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+                if (strcmp(keys[i].group, *group) == 0)
+                    g_string_append_printf(list, "%s%s", list->len ? ", " : "", keys[i].name);
+            return cli_fail(CLI_CONFIG, "%s: [%s] has no key %s; there are %s", recipe->path,
+                            *group, *name, list->str);
+        }
+    }
+    return CLI_OK;
+}
+
+static int read_keys(struct recipe *recipe, GKeyFile *file)
+{
+    int result = check_words(recipe, file);
+    for (size_t i = 0; i < G_N_ELEMENTS(keys) && result == CLI_OK; i++) {
+        const struct key *key = &keys[i];
+        /* As it is written: layers may hold what a string of a key file must escape. */
+        g_autofree char *text = g_key_file_get_value(file, key->group, key->name, NULL);
+        if (text && *g_strstrip(text))
+            result = set_key(recipe, key, text);
+        else if (key->needed)
+            result = refuse(recipe, key, "is missing");
+    }
+    return result;
+}
+
+int recipe_read(const char *path, struct recipe *ret_recipe)
+{
+    struct recipe *recipe = ret_recipe;
+    *recipe = (struct recipe){
+        .path = g_strdup(path),
+        .numbers = 1,
+        .options = {.loss = {.delta = 1},
+                    .optimizer = train_optimizer_defaults(TRAIN_OPTIMIZER_ADAM),
+                    .schedule = train_schedule_defaults(TRAIN_SCHEDULE_CONSTANT),
+                    .batch = 32,
+                    .epochs = 10,
+                    .keep_best = true,
+                    .seed = 1,
+                    .scale = 1},
+    };
+    char *text = NULL;
+    size_t size = 0;
+    int r = file_read_path(path, RECIPE_BYTES_MAX, &text, &size);
+    if (r < 0)
+        return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", path, file_error_text(r));
+    recipe->text = g_strndup(text, size);
+    free(text);
+    g_autoptr(GKeyFile) file = g_key_file_new();
+    g_autoptr(GError) error = NULL;
+    if (!g_key_file_load_from_data(file, recipe->text, size, G_KEY_FILE_NONE, &error))
+        return cli_fail(CLI_CONFIG, "%s is no recipe: %s", path, error->message);
+    return read_keys(recipe, file);
+}
+
+void recipe_clear(struct recipe *recipe)
+{
+    g_free(recipe->path);
+    g_free(recipe->text);
+    g_free(recipe->input);
+    g_free(recipe->layers);
+    g_free(recipe->format);
+    g_free(recipe->labels);
+    g_free(recipe->classes);
+    g_strfreev(recipe->samples);
+    *recipe = (struct recipe){0};
+}

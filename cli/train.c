@@ -1,0 +1,493 @@
+/* vigil train: a recipe and data in, a model that has learned out. */
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "cli/cli.h"
+#include "cli/outfile.h"
+#include "cli/output.h"
+#include "cli/recipe.h"
+#include "nn/plan.h"
+#include "nn/train/design.h"
+#include "nn/train/split.h"
+#include "record/file.h"
+
+#define CHECKPOINT_BYTES_MAX NN_MODEL_BYTES_MAX
+
+struct training {
+    /* As asked for. */
+    char *data_folder, *out;
+    int threads;
+    gboolean resume, force, json_lines, summary;
+
+    struct recipe recipe;
+    char *checkpoint; /* its path */
+    char *identity;   /* what it belongs to */
+    char *data_sha256;
+    struct train_dataset *data;
+    int *samples; /* those to learn from, then those to validate with */
+    struct train_selection learn, validate;
+    struct train_design *design;
+    struct train_fit *fit;
+    bool terminal;   /* there is one to draw a bar on */
+    gint64 drawn_us; /* when that was done last */
+    gint64 start_us; /* of the epoch */
+};
+
+/* Ctrl-C between two batches: the epochs behind are in the checkpoint. */
+static volatile sig_atomic_t stopped;
+
+static void stop(int number)
+{
+    (void)number;
+    stopped = 1;
+}
+
+/* --- data --------------------------------------------------------------------------------- */
+
+/* A file of the recipe: from the folder of --data, or that of the recipe. */
+static char *find_file(const struct training *t, const char *name)
+{
+    g_autofree char *beside = g_path_get_dirname(t->recipe.path);
+    return name ? g_canonicalize_filename(name, t->data_folder ? t->data_folder : beside)
+                : NULL;
+}
+
+static int open_data(struct training *t)
+{
+    const struct recipe *recipe = &t->recipe;
+    size_t count = g_strv_length(recipe->samples), opened = 0;
+    g_autofree struct train_dataset **parts = g_new0(struct train_dataset *, count);
+    g_autofree char *labels = find_file(t, recipe->labels);
+    g_autofree char *classes = find_file(t, recipe->classes);
+    struct nn_error err = {{0}};
+    int r = 0;
+    for (size_t i = 0; i < count && r == 0; i++) {
+        g_autofree char *samples = find_file(t, recipe->samples[i]);
+        const struct train_files files = {.samples = samples,
+                                          .labels = labels,
+                                          .classes = classes,
+                                          .numbers = recipe->numbers};
+        r = train_dataset_open(recipe->format, &files, &parts[i], &err);
+        opened += r == 0;
+    }
+    if (r == 0)
+        r = train_dataset_join(parts, (int)count, &t->data, &err);
+    else
+        for (size_t i = 0; i < opened; i++)
+            train_dataset_destroy(parts[i]);
+    return r < 0 ? cli_fail(r == -EINVAL ? CLI_CONFIG : CLI_NO_INPUT, "%s", err.text) : CLI_OK;
+}
+
+/* Which samples are for what. */
+static int split_data(struct training *t)
+{
+    const struct recipe_validation *v = &t->recipe.validation;
+    struct train_dataset *data = t->data;
+    struct nn_error err = {{0}};
+    if (v->last >= data->count)
+        return cli_fail(CLI_CONFIG,
+                        "%s: [data] validation: the last %d of %d samples leave none to learn "
+                        "from",
+                        t->recipe.path, v->last, data->count);
+    for (int i = 0; i < data->count && v->last > 0; i++)
+        data->parts[i] = i < data->count - v->last ? TRAIN_PART_TRAIN : TRAIN_PART_VALIDATION;
+    if (v->share > 0) {
+        struct train_samples samples = train_samples_of(data);
+        struct train_fractions shares = {1 - v->share, v->share, 0};
+        if (train_split_parts(&samples, &shares, t->recipe.options.seed, data->parts, &err) < 0)
+            return cli_fail(CLI_CONFIG, "%s: [data] validation: %s", t->recipe.path, err.text);
+    }
+    t->samples = g_new(int, data->count);
+    t->learn = (struct train_selection){.data = data, .samples = t->samples};
+    for (int i = 0; i < data->count; i++)
+        if (data->parts[i] == TRAIN_PART_TRAIN || data->parts[i] == TRAIN_PART_NONE)
+            t->samples[t->learn.count++] = i;
+    t->validate =
+        (struct train_selection){.data = data, .samples = t->samples + t->learn.count};
+    for (int i = 0; i < data->count; i++)
+        if (data->parts[i] == TRAIN_PART_VALIDATION)
+            t->samples[t->learn.count + t->validate.count++] = i;
+    return CLI_OK;
+}
+
+/* Nothing is learned from one class. */
+static int check_classes(const struct training *t)
+{
+    bool several = false;
+    for (int i = 1; i < t->learn.count; i++)
+        several |= t->data->labels[t->samples[i]] != t->data->labels[t->samples[0]];
+    bool regression = t->recipe.options.loss.kind >= TRAIN_LOSS_SQUARED;
+    return several || regression
+               ? CLI_OK
+               : cli_fail(
+                     CLI_CONFIG,
+                     "all samples to learn from are of class %s: nothing tells it from others",
+                     t->learn.count > 0 ? t->data->classes.names[t->data->labels[t->samples[0]]]
+                                        : "none");
+}
+
+/* A digest of every sample, its label and what it is for. */
+static int digest_data(struct training *t)
+{
+    size_t floats = (size_t)nn_shape_count(&t->data->shape);
+    g_autofree float *values = g_new(float, floats);
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    struct nn_error err = {{0}};
+    for (int i = 0; i < t->data->count; i++) {
+        gint32 about[2] = {GINT32_TO_LE(t->data->labels[i]), GINT32_TO_LE(t->data->parts[i])};
+        int r = train_dataset_read(t->data, i, values, &err);
+        if (r < 0)
+            return cli_fail(CLI_NO_INPUT, "%s", err.text);
+        g_checksum_update(sum, (const guchar *)about, sizeof about);
+        g_checksum_update(sum, (const guchar *)values, (gssize)(floats * sizeof *values));
+    }
+    t->data_sha256 = g_strdup(g_checksum_get_string(sum));
+    return CLI_OK;
+}
+
+/* --- what is trained ---------------------------------------------------------------------- */
+
+static int make_design(struct training *t)
+{
+    struct nn_error err = {{0}};
+    int r = train_design_create(t->recipe.input, t->recipe.layers, t->recipe.options.seed,
+                                &t->design, &err);
+    if (r < 0)
+        return cli_fail(CLI_CONFIG, "%s: [model] %s", t->recipe.path, err.text);
+    if (t->json_lines)
+        return CLI_OK;
+    char *summary = train_design_summary(t->design);
+    if (!summary)
+        return cli_fail(CLI_INTERNAL, "no memory");
+    output_text(summary);
+    free(summary);
+    return CLI_OK;
+}
+
+/* Steps of a number of epochs. */
+static uint64_t steps_of(const struct training *t, double epochs)
+{
+    int batch = t->recipe.options.batch;
+    return (uint64_t)llround(epochs * ((t->learn.count + batch - 1) / batch));
+}
+
+static int make_fit(struct training *t)
+{
+    struct train_fit_options options = t->recipe.options;
+    struct train_schedule *s = &options.schedule;
+    struct nn_error err = {{0}};
+    size_t size;
+    const void *bytes = train_design_bytes(t->design, &size);
+    s->rate = options.optimizer.rate;
+    s->warmup = steps_of(t, t->recipe.warmup);
+    s->every = steps_of(t, t->recipe.step_every);
+    s->steps = steps_of(t, options.epochs);
+    s->higher_is_better = options.monitor == TRAIN_MONITOR_ACCURACY;
+    options.threads = t->threads;
+    int r = train_fit_create(bytes, size, &options, &t->learn, &t->validate, &t->fit, &err);
+    return r < 0 ? cli_fail(CLI_CONFIG, "%s: %s", t->recipe.path, err.text) : CLI_OK;
+}
+
+/* What a checkpoint belongs to: this recipe, this data, this program. */
+static void find_identity(struct training *t)
+{
+    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_checksum_update(sum, (const guchar *)t->recipe.text, -1);
+    g_checksum_update(sum, (const guchar *)t->data_sha256, -1);
+    g_checksum_update(sum, (const guchar *)VIGIL_VERSION, -1);
+    t->identity = g_strdup(g_checksum_get_string(sum));
+}
+
+static int take_up(struct training *t)
+{
+    struct nn_error err = {{0}};
+    char *bytes = NULL;
+    size_t size = 0;
+    bool there = g_file_test(t->checkpoint, G_FILE_TEST_EXISTS);
+    if (there && !t->resume && !t->force)
+        return cli_fail(
+            CLI_USAGE,
+            "%s is there, of a training that did not end: --resume goes on with it, "
+            "--force begins anew",
+            t->checkpoint);
+    if (!t->resume || !there)
+        return CLI_OK;
+    int r = file_read_path(t->checkpoint, CHECKPOINT_BYTES_MAX, &bytes, &size);
+    if (r < 0)
+        return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", t->checkpoint, file_error_text(r));
+    r = train_fit_restore(t->fit, t->identity, bytes, size, &err);
+    free(bytes);
+    return r < 0 ? cli_fail(CLI_CONFIG, "%s: %s", t->checkpoint, err.text) : CLI_OK;
+}
+
+static int save_checkpoint(const struct training *t)
+{
+    struct nn_error err = {{0}};
+    g_autoptr(GError) error = NULL;
+    void *bytes = NULL;
+    size_t size = 0;
+    if (train_fit_pack(t->fit, t->identity, &bytes, &size, &err) < 0)
+        return cli_fail(CLI_INTERNAL, "%s", err.text);
+    bool written = g_file_set_contents_full(
+        t->checkpoint, bytes, (gssize)size,
+        G_FILE_SET_CONTENTS_CONSISTENT | G_FILE_SET_CONTENTS_DURABLE, 0644, &error);
+    free(bytes);
+    return written ? CLI_OK
+                   : cli_fail(CLI_NO_INPUT, "cannot write %s: %s", t->checkpoint,
+                              cli_reason(error));
+}
+
+/* --- what is told ------------------------------------------------------------------------- */
+
+/* Four times a second: the epoch's samples, how fast they go, and when it ends. */
+static bool draw_bar(void *data, int done, int whole, double loss)
+{
+    struct training *t = data;
+    gint64 now = g_get_monotonic_time();
+    if (t->terminal && (now - t->drawn_us > G_USEC_PER_SEC / 4 || done == whole)) {
+        double seconds = (double)(now - t->start_us) / G_USEC_PER_SEC;
+        double rate = seconds > 0 ? done / seconds : 0;
+        int filled = (int)((int64_t)done * 30 / whole);
+        fprintf(stderr, "\repoch %d/%d [%.*s%*s] %d/%d  loss %.4f  %.0f/s  %.0f s left\033[K",
+                train_fit_epochs(t->fit) + 1, t->recipe.options.epochs, filled,
+                "==============================", 30 - filled, "", done, whole, loss, rate,
+                rate > 0 ? (whole - done) / rate : 0);
+        t->drawn_us = now;
+    }
+    return !stopped;
+}
+
+static json_t *score_json(const struct train_score *score)
+{
+    json_t *json = json_pack("{s:i, s:f}", "samples", score->count, "loss", score->loss);
+    if (!isnan(score->accuracy))
+        json_object_set_new(json, "accuracy", json_real(score->accuracy));
+    return json;
+}
+
+static void tell_epoch(const struct training *t, const struct train_epoch *e)
+{
+    if (t->terminal)
+        fputs("\r\033[K", stderr);
+    if (t->json_lines) {
+        json_t *line = json_pack("{s:i, s:o, s:f, s:f, s:b}", "epoch", e->epoch, "train",
+                                 score_json(&e->train), "rate", e->rate, "seconds", e->seconds,
+                                 "best", e->best);
+        if (e->validation.count > 0)
+            json_object_set_new(line, "validation", score_json(&e->validation));
+        output_json_line(line);
+        json_decref(line);
+        return;
+    }
+    printf("epoch %d/%d  loss %.4f", e->epoch, t->recipe.options.epochs, e->train.loss);
+    if (!isnan(e->train.accuracy))
+        printf("  accuracy %.4f", e->train.accuracy);
+    if (e->validation.count > 0) {
+        printf("  validation: loss %.4f", e->validation.loss);
+        if (!isnan(e->validation.accuracy))
+            printf("  accuracy %.4f", e->validation.accuracy);
+    }
+    printf("  %.0f samples/s%s\n", e->train.count / e->seconds, e->best ? "  *" : "");
+    output_flush();
+}
+
+/* --- what comes out ----------------------------------------------------------------------- */
+
+static char *metrics_text(const struct training *t, const struct train_score *score)
+{
+    json_t *json =
+        json_pack("{s:i, s:f}", "validation_samples", score->count, "loss", score->loss);
+    if (!isnan(score->accuracy))
+        json_object_set_new(json, "accuracy", json_real(round(score->accuracy * 1e4) / 1e4));
+    (void)t;
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    json_decref(json);
+    return text;
+}
+
+static bool is_model(const char *path)
+{
+    struct nn_model *model = NULL;
+    char *bytes = NULL;
+    size_t size = 0;
+    bool is = file_read_path(path, NN_MODEL_BYTES_MAX, &bytes, &size) == 0 &&
+              nn_model_load(bytes, size, &model, NULL) == 0;
+    nn_model_unref(model);
+    free(bytes);
+    return is;
+}
+
+static struct outfile out_file(const struct training *t)
+{
+    return (struct outfile){.option = "--out",
+                            .path = t->out,
+                            .source = t->recipe.path,
+                            .force = t->force,
+                            .kind = "an ONNX model",
+                            .is_kind = is_model};
+}
+
+static int export_model(struct training *t)
+{
+    struct train_score score = {.accuracy = NAN};
+    struct nn_error err = {{0}};
+    const struct train_selection *judged = t->validate.count > 0 ? &t->validate : NULL;
+    if (judged && train_fit_score(t->fit, judged, &score, NULL, &err) < 0)
+        return cli_fail(CLI_INTERNAL, "%s", err.text);
+    g_autoptr(GString) labels = g_string_new(NULL);
+    for (int i = 0; i < t->data->classes.count; i++)
+        g_string_append_printf(labels, "%s%s", i > 0 ? "," : "", t->data->classes.names[i]);
+    char mean[G_ASCII_DTOSTR_BUF_SIZE], scale[G_ASCII_DTOSTR_BUF_SIZE];
+    g_ascii_dtostr(mean, sizeof mean, (double)t->recipe.options.mean);
+    g_ascii_dtostr(scale, sizeof scale, (double)t->recipe.options.scale);
+    char *metrics = judged ? metrics_text(t, &score) : NULL;
+    struct train_metadata metadata[8];
+    size_t count = 0;
+    if (t->data->classes.count > 0)
+        metadata[count++] = (struct train_metadata){"vigil.labels", labels->str};
+    if (t->data->pictures) {
+        metadata[count++] = (struct train_metadata){"vigil.task", "classify-frame"};
+        metadata[count++] = (struct train_metadata){
+            "vigil.pixels", t->data->shape.dim[0] == 1 ? "GRAY" : "RGB"};
+        metadata[count++] = (struct train_metadata){"vigil.mean", mean};
+        metadata[count++] = (struct train_metadata){"vigil.scale", scale};
+    }
+    metadata[count++] = (struct train_metadata){"vigil.data_sha256", t->data_sha256};
+    if (metrics)
+        metadata[count++] = (struct train_metadata){"vigil.metrics", metrics};
+    void *bytes = NULL;
+    size_t size = 0;
+    int r = train_fit_export(t->fit, metadata, count, &bytes, &size, &err);
+    free(metrics);
+    if (r < 0)
+        return cli_fail(CLI_INTERNAL, "%s", err.text);
+    struct outfile file = out_file(t);
+    int result = outfile_write(&file, bytes, size);
+    free(bytes);
+    if (result == CLI_OK)
+        unlink(t->checkpoint);
+    if (result == CLI_OK && !t->json_lines) {
+        printf("%s: %zu bytes", t->out, size);
+        if (!isnan(score.accuracy))
+            printf(", accuracy %.4f of %d validation samples", score.accuracy, score.count);
+        putchar('\n');
+    }
+    return result;
+}
+
+/* --- the verb ----------------------------------------------------------------------------- */
+
+static int run_epochs(struct training *t)
+{
+    struct nn_error err = {{0}};
+    struct sigaction action = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    while (!train_fit_ended(t->fit)) {
+        struct train_epoch epoch;
+        t->start_us = g_get_monotonic_time();
+        int r = train_fit_epoch(t->fit, draw_bar, t, &epoch, &err);
+        if (t->terminal && r < 0)
+            fputc('\n', stderr);
+        if (r == -ECANCELED)
+            return cli_fail(CLI_CHECK_FAILED,
+                            "stopped; %d epochs are kept in %s, --resume goes on",
+                            train_fit_epochs(t->fit), t->checkpoint);
+        if (r < 0)
+            return cli_fail(r == -EDOM ? CLI_CHECK_FAILED : CLI_CONFIG, "%s", err.text);
+        tell_epoch(t, &epoch);
+        int result = save_checkpoint(t);
+        if (result != CLI_OK)
+            return result;
+    }
+    return CLI_OK;
+}
+
+static int train(struct training *t, const char *path)
+{
+    int result = recipe_read(path, &t->recipe);
+    if (result != CLI_OK)
+        return result;
+    if (!t->out) {
+        g_autofree char *name = g_path_get_basename(path);
+        char *dot = strrchr(name, '.');
+        if (dot && dot != name)
+            *dot = '\0';
+        t->out = g_strconcat(name, ".onnx", NULL);
+    }
+    t->checkpoint = g_strconcat(t->out, ".checkpoint", NULL);
+    t->terminal = isatty(STDERR_FILENO) && !t->json_lines;
+    result = make_design(t);
+    if (result != CLI_OK || t->summary)
+        return result;
+    struct outfile file = out_file(t);
+    result = outfile_check(&file);
+    int (*const steps[])(struct training *) = {open_data, split_data, digest_data};
+    for (size_t i = 0; i < G_N_ELEMENTS(steps) && result == CLI_OK; i++)
+        result = steps[i](t);
+    if (result == CLI_OK)
+        result = check_classes(t);
+    if (result == CLI_OK)
+        result = make_fit(t);
+    if (result == CLI_OK)
+        find_identity(t);
+    if (result == CLI_OK)
+        result = take_up(t);
+    if (result == CLI_OK)
+        result = run_epochs(t);
+    return result == CLI_OK ? export_model(t) : result;
+}
+
+int cli_train(int argc, char **argv)
+{
+    struct training t = {.threads = 1};
+    const GOptionEntry entries[] = {
+        {"data", 'd', 0, G_OPTION_ARG_FILENAME, &t.data_folder,
+         "Where the recipe's files are; else beside the recipe", "DIR"},
+        {"out", 'o', 0, G_OPTION_ARG_FILENAME, &t.out,
+         "The model to write, default NAME.onnx here for a recipe NAME.*", "FILE"},
+        {"resume", 0, 0, G_OPTION_ARG_NONE, &t.resume,
+         "Go on with the checkpoint of a training that was stopped", NULL},
+        {"force", 'f', 0, G_OPTION_ARG_NONE, &t.force,
+         "Replace a model that is there, and a checkpoint", NULL},
+        {"threads", 't', 0, G_OPTION_ARG_INT, &t.threads, "Threads of a step, default 1", "N"},
+        {"json-lines", 0, 0, G_OPTION_ARG_NONE, &t.json_lines,
+         "Tell each epoch as a JSON object on a line", NULL},
+        {"summary", 0, 0, G_OPTION_ARG_NONE, &t.summary,
+         "Print the network's layers and parameters, and end", NULL},
+        G_OPTION_ENTRY_NULL};
+    int result =
+        cli_parse(&argc, &argv, "RECIPE",
+                  "Trains a model by a recipe (docs/training.md) and writes it as ONNX.\n"
+                  "After each epoch what was learned is kept in FILE.checkpoint: a "
+                  "training that was stopped, by Ctrl-C or by a failure of power, goes "
+                  "on with --resume as if it had not been.",
+                  entries);
+    if (result != 0)
+        return result - 1;
+    if (argc != 2)
+        result = cli_fail(CLI_USAGE, "give one recipe (see: vigil train --help)");
+    else if (t.threads < 1 || t.threads > NN_PLAN_THREADS_MAX)
+        result = cli_fail(CLI_USAGE, "--threads %d: should be 1 to %d", t.threads,
+                          NN_PLAN_THREADS_MAX);
+    else
+        result = train(&t, argv[1]);
+    train_fit_destroy(t.fit);
+    train_design_destroy(t.design);
+    train_dataset_destroy(t.data);
+    recipe_clear(&t.recipe);
+    g_free(t.samples);
+    g_free(t.data_folder);
+    g_free(t.out);
+    g_free(t.checkpoint);
+    g_free(t.identity);
+    g_free(t.data_sha256);
+    return result;
+}

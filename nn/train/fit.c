@@ -1,0 +1,604 @@
+#include "nn/train/fit.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "nn/threads.h"
+#include "nn/train/checkpoint.h"
+#include "nn/train/net.h"
+#include "nn/train/random.h"
+
+/* What a checkpoint keeps besides weights and what the optimizer keeps; doubles by their bits. */
+enum {
+    DONE,      /* epochs */
+    STEPS,     /* of all epochs */
+    BEST,      /* the best epoch, 0: none yet */
+    BEST_BITS, /* its metric */
+    WAITED,    /* epochs without a better one */
+    ENDED,
+    PLATEAU_BEST,
+    PLATEAU_SCALE,
+    PLATEAU_STILL,
+    PLATEAU_COOLING,
+    NUMBERS,
+};
+
+struct train_fit {
+    struct train_fit_options options;
+    struct train_selection train, validation;
+    struct nn_model *model;
+    struct train_net *net;
+    struct train_optimizer *optimizer;
+    struct train_parameter *parameters;
+    size_t parameter_count;
+    void *onnx;
+    size_t onnx_size;
+
+    float *kept;       /* the parameters that will be the result, one behind the other */
+    size_t kept_count; /* of floats */
+    int64_t numbers[NUMBERS];
+    struct train_plateau plateau;
+
+    /* Of a batch. */
+    struct train_loss_batch batch;
+    int32_t *labels;
+    float *targets, *weights;
+    float *sample, *scratch;
+    int *order;
+    char **kept_names; /* of the parameters' items in a checkpoint */
+};
+
+static double double_of(int64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static int64_t bits_of(double value)
+{
+    int64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+/* --- Making one ---------------------------------------------------------------------------- */
+
+static bool is_regression(const struct train_fit *fit)
+{
+    return fit->options.loss.kind >= TRAIN_LOSS_SQUARED;
+}
+
+static enum train_head_kind wanted_head(enum train_loss_kind kind)
+{
+    return kind == TRAIN_LOSS_BINARY                                     ? TRAIN_HEAD_SIGMOID
+           : kind == TRAIN_LOSS_CATEGORICAL || kind == TRAIN_LOSS_SPARSE ? TRAIN_HEAD_SOFTMAX
+                                                                         : TRAIN_HEAD_PLAIN;
+}
+
+static int make_net(struct train_fit *fit, struct nn_error *err)
+{
+    int r = nn_model_load(fit->onnx, fit->onnx_size, &fit->model, err);
+    if (r < 0)
+        return r;
+    const struct nn_shape *sample = &fit->train.data->shape;
+    struct nn_shape shape = {.rank = sample->rank + 1, .dim = {fit->options.batch}};
+    if (nn_model_input_count(fit->model) != 1)
+        return nn_error_set(err, -ENOTSUP, "a network with one input is trained, not with %zu",
+                            nn_model_input_count(fit->model));
+    for (int d = 0; d < sample->rank; d++)
+        shape.dim[d + 1] = sample->dim[d];
+    struct train_options options = {.input_shapes = &shape,
+                                    .threads = fit->options.threads,
+                                    .head = wanted_head(fit->options.loss.kind)};
+    return train_net_create(fit->model, &options, &fit->net, err);
+}
+
+/* What the loss compares: [samples][rows][width]. */
+static int settle_loss(struct train_fit *fit, struct nn_error *err)
+{
+    const struct train_head *head = train_net_head(fit->net);
+    const struct train_dataset *data = fit->train.data;
+    struct train_loss *loss = &fit->options.loss;
+    int64_t classes = data->classes.count;
+    if (head->shape.rank < 2 || head->shape.dim[0] != fit->options.batch)
+        return nn_error_set(err, -EINVAL,
+                            "the network's output is not one row for each sample");
+    loss->logits = head->kind != TRAIN_HEAD_PLAIN;
+    fit->batch.width = head->shape.dim[head->shape.rank - 1];
+    fit->batch.rows = nn_shape_count(&head->shape) / fit->options.batch / fit->batch.width;
+    if (is_regression(fit)) {
+        if (fit->batch.rows * fit->batch.width != nn_shape_count(&data->shape))
+            return nn_error_set(err, -EINVAL,
+                                "%s compares a network's output with its input: they must be "
+                                "of one size",
+                                train_loss_name(loss->kind));
+        return train_loss_check(loss, fit->batch.width, err);
+    }
+    bool binary = loss->kind == TRAIN_LOSS_BINARY;
+    if (fit->batch.rows != 1 ||
+        (binary ? fit->batch.width != 1 || classes != 2 : fit->batch.width != classes))
+        return nn_error_set(err, -EINVAL,
+                            "the network answers with %lld numbers; %s of %lld "
+                            "classes takes %lld",
+                            (long long)(fit->batch.rows * fit->batch.width),
+                            train_loss_name(loss->kind), (long long)classes,
+                            binary ? 1LL : (long long)classes);
+    /* The targets are labels, whatever the loss is called. */
+    if (loss->kind == TRAIN_LOSS_CATEGORICAL)
+        loss->kind = TRAIN_LOSS_SPARSE;
+    return train_loss_check(loss, fit->batch.width, err);
+}
+
+static int make_memory(struct train_fit *fit, struct nn_error *err)
+{
+    size_t batch = (size_t)fit->options.batch,
+           sample = (size_t)nn_shape_count(&fit->train.data->shape);
+    size_t targets = is_regression(fit) ? sample : 1;
+    fit->labels = calloc(batch, sizeof *fit->labels);
+    fit->targets = calloc(batch * targets, sizeof *fit->targets);
+    fit->weights = calloc(batch, sizeof *fit->weights);
+    fit->sample = calloc(sample, sizeof *fit->sample);
+    fit->scratch = calloc(sample, sizeof *fit->scratch);
+    fit->order = calloc((size_t)fit->train.count, sizeof *fit->order);
+    fit->kept = calloc(fit->kept_count + 1, sizeof *fit->kept);
+    fit->batch.samples = fit->options.batch;
+    fit->batch.labels = fit->labels;
+    fit->batch.targets = fit->targets;
+    fit->batch.weights = fit->weights;
+    return fit->labels && fit->targets && fit->weights && fit->sample && fit->scratch &&
+                   fit->order && fit->kept
+               ? 0
+               : nn_error_set(err, -ENOMEM, "no memory for a training");
+}
+
+/* Kernels decay; biases, scales and their like do not. */
+static int make_optimizer(struct train_fit *fit, struct nn_error *err)
+{
+    size_t count = fit->parameter_count = train_net_parameter_count(fit->net);
+    fit->parameters = calloc(count, sizeof *fit->parameters);
+    fit->kept_names = calloc(count, sizeof *fit->kept_names);
+    if (!fit->parameters || !fit->kept_names)
+        return nn_error_set(err, -ENOMEM, "no memory for a training");
+    for (size_t i = 0; i < count; i++) {
+        const struct train_net_parameter *p = train_net_parameter(fit->net, i);
+        fit->parameters[i] = (struct train_parameter){.name = p->name,
+                                                      .value = p->value,
+                                                      .gradient = p->gradient,
+                                                      .count = p->count,
+                                                      .decays = p->shape.rank > 1};
+        fit->kept_count += p->count;
+        if (asprintf(&fit->kept_names[i], "%s/kept", p->name) < 0) {
+            fit->kept_names[i] = NULL;
+            return nn_error_set(err, -ENOMEM, "no memory for a training");
+        }
+    }
+    return train_optimizer_create(&fit->options.optimizer, fit->parameters, count,
+                                  &fit->optimizer, err);
+}
+
+static int check_options(const struct train_fit_options *o, const struct train_selection *train,
+                         const struct train_selection *validation, struct nn_error *err)
+{
+    if (o->batch < 1 || o->batch > 65536)
+        return nn_error_set(err, -EINVAL, "a batch has 1 to 65536 samples, not %d", o->batch);
+    if (o->epochs < 1)
+        return nn_error_set(err, -EINVAL, "a training has 1 epoch or more, not %d", o->epochs);
+    if (train->count < 1)
+        return nn_error_set(err, -EINVAL, "there are no samples to learn from");
+    if (validation && validation->count > 0 &&
+        !nn_shape_equal(&train->data->shape, &validation->data->shape))
+        return nn_error_set(err, -EINVAL, "validation samples are of another shape");
+    if (o->patience > 0 && (!validation || validation->count < 1))
+        return nn_error_set(err, -EINVAL,
+                            "stopping early needs validation samples, and there are none");
+    int r = train_augment_check(&o->augment, &train->data->shape, err);
+    return r < 0 ? r : train_schedule_check(&o->schedule, err);
+}
+
+static void keep_weights(struct train_fit *fit)
+{
+    float *to = fit->kept;
+    for (size_t i = 0; i < fit->parameter_count; to += fit->parameters[i++].count)
+        memcpy(to, fit->parameters[i].value, fit->parameters[i].count * sizeof *to);
+}
+
+int train_fit_create(const void *onnx, size_t size, const struct train_fit_options *options,
+                     const struct train_selection *train,
+                     const struct train_selection *validation, struct train_fit **ret_fit,
+                     struct nn_error *err)
+{
+    int r = check_options(options, train, validation, err);
+    if (r < 0)
+        return r;
+    struct train_fit *fit = calloc(1, sizeof *fit);
+    if (!fit || !(fit->onnx = malloc(size))) {
+        free(fit);
+        return nn_error_set(err, -ENOMEM, "no memory for a training");
+    }
+    memcpy(fit->onnx, onnx, size);
+    fit->onnx_size = size;
+    fit->options = *options;
+    fit->train = *train;
+    if (validation)
+        fit->validation = *validation;
+    fit->plateau = train_plateau_start(&options->schedule);
+    r = make_net(fit, err);
+    if (r == 0)
+        r = settle_loss(fit, err);
+    if (r == 0)
+        r = make_optimizer(fit, err);
+    if (r == 0)
+        r = make_memory(fit, err);
+    if (r < 0) {
+        train_fit_destroy(fit);
+        return r;
+    }
+    keep_weights(fit);
+    *ret_fit = fit;
+    return 0;
+}
+
+void train_fit_destroy(struct train_fit *fit)
+{
+    if (!fit)
+        return;
+    for (size_t i = 0; fit->kept_names && i < fit->parameter_count; i++)
+        free(fit->kept_names[i]);
+    free(fit->kept_names);
+    train_optimizer_destroy(fit->optimizer);
+    train_net_destroy(fit->net);
+    nn_model_unref(fit->model);
+    free(fit->parameters);
+    free(fit->labels);
+    free(fit->targets);
+    free(fit->weights);
+    free(fit->sample);
+    free(fit->scratch);
+    free(fit->order);
+    free(fit->kept);
+    free(fit->onnx);
+    free(fit);
+}
+
+/* --- Batches ------------------------------------------------------------------------------- */
+
+/* Sample `at` of the data to row `row` of the net's input. `learning`: changed at random, by the
+ * epoch and which sample it is. */
+static int take_sample(struct train_fit *fit, const struct train_dataset *data, int at, int row,
+                       bool learning, struct nn_error *err)
+{
+    const struct nn_tensor *input = train_net_input(fit->net, 0);
+    size_t count = (size_t)nn_shape_count(&data->shape);
+    int r = train_dataset_read(data, at, fit->sample, err);
+    if (r < 0)
+        return r;
+    if (learning && train_augment_is_on(&fit->options.augment)) {
+        struct train_random random =
+            train_random_fork(fit->options.seed, TRAIN_RANDOM_AUGMENT,
+                              (uint64_t)fit->numbers[DONE], (uint64_t)at);
+        train_augment_apply(&fit->options.augment, &random, &data->shape, fit->sample,
+                            fit->scratch);
+    }
+    for (size_t i = 0; i < count; i++) {
+        float value = (fit->sample[i] - fit->options.mean) * fit->options.scale;
+        if (!isfinite(value))
+            return nn_error_set(err, -EINVAL, "sample %d holds what is no number",
+                                data->origins[at]);
+        fit->sample[i] = value;
+    }
+    if (input->type == NN_TYPE_INT64)
+        for (size_t i = 0; i < count; i++)
+            ((int64_t *)input->data)[(size_t)row * count + i] = (int64_t)fit->sample[i];
+    else
+        memcpy((float *)input->data + (size_t)row * count, fit->sample, count * sizeof(float));
+    fit->labels[row] = data->labels[at];
+    if (is_regression(fit))
+        memcpy(fit->targets + (size_t)row * count, fit->sample, count * sizeof(float));
+    else
+        fit->targets[row] = (float)data->labels[at];
+    return 0;
+}
+
+/* `count` samples, in a batch that is filled up with the first of them, which do not count. */
+static int take_batch(struct train_fit *fit, const struct train_dataset *data,
+                      const int *samples, int count, bool learning, struct nn_error *err)
+{
+    int r = 0;
+    for (int i = 0; i < fit->options.batch && r == 0; i++) {
+        r = take_sample(fit, data, samples[i < count ? i : i % count], i, learning, err);
+        fit->weights[i] = i < count ? 1 : 0;
+    }
+    fit->batch.whole = count;
+    return r;
+}
+
+/* Whether the network's answer to a row of the batch is the label. */
+static bool is_right(const struct train_fit *fit, int row)
+{
+    const struct train_head *head = train_net_head(fit->net);
+    const float *y = (const float *)head->values + row * fit->batch.width;
+    if (fit->options.loss.kind == TRAIN_LOSS_BINARY)
+        return (y[0] > (fit->options.loss.logits ? 0 : 0.5f)) == (fit->labels[row] == 1);
+    int64_t best = 0;
+    for (int64_t i = 1; i < fit->batch.width; i++)
+        best = y[i] > y[best] ? i : best;
+    return best == fit->labels[row];
+}
+
+/* The loss of the batch at hand, added to a score; its gradient to the head, if wanted. */
+static int judge(struct train_fit *fit, int count, bool gradient, struct train_score *score,
+                 struct nn_error *err)
+{
+    const struct train_head *head = train_net_head(fit->net);
+    double value;
+    int r = train_loss_float(&fit->options.loss, &fit->batch, head->values,
+                             gradient ? head->gradient : NULL, &value, err);
+    if (r < 0)
+        return r;
+    score->loss += value * count;
+    for (int i = 0; i < count && !is_regression(fit); i++)
+        score->accuracy += is_right(fit, i);
+    score->count += count;
+    return 0;
+}
+
+static void finish_score(const struct train_fit *fit, struct train_score *score)
+{
+    score->loss /= score->count;
+    score->accuracy = is_regression(fit) ? NAN : score->accuracy / score->count;
+}
+
+/* --- Epochs -------------------------------------------------------------------------------- */
+
+static int no_number(struct train_fit *fit, struct nn_error *err)
+{
+    struct nn_error cause = {{0}};
+    train_net_backward(fit->net);
+    int r = train_parameters_check(fit->parameters, fit->parameter_count, &cause);
+    return nn_error_set(err, -EDOM,
+                        "the loss is no number any more, at step %lld%s%.200s; a smaller "
+                        "learning rate or clip_norm may help",
+                        (long long)fit->numbers[STEPS] + 1, r < 0 ? ": " : "", cause.text);
+}
+
+static int train_step(struct train_fit *fit, const int *samples, int count,
+                      struct train_score *score, double *ret_rate, struct nn_error *err)
+{
+    uint64_t step = (uint64_t)fit->numbers[STEPS];
+    struct train_random random =
+        train_random_fork(fit->options.seed, TRAIN_RANDOM_DROPOUT, step, 0);
+    int r = take_batch(fit, fit->train.data, samples, count, true, err);
+    if (r == 0)
+        r = train_net_forward(fit->net, true, train_random_next(&random), err);
+    double before = score->loss;
+    if (r == 0)
+        r = judge(fit, count, true, score, err);
+    if (r < 0)
+        return r;
+    if (!isfinite(score->loss - before))
+        return no_number(fit, err);
+    train_net_backward(fit->net);
+    *ret_rate = train_schedule_rate(&fit->options.schedule, step, &fit->plateau);
+    struct nn_threads *threads = train_net_threads(fit->net);
+    bool helped = threads && nn_threads_begin(threads);
+    r = train_optimizer_step(fit->optimizer, *ret_rate, helped ? threads : NULL, err);
+    if (threads)
+        nn_threads_end(threads, helped);
+    fit->numbers[STEPS]++;
+    return r;
+}
+
+static int score_all(struct train_fit *fit, const struct train_selection *selection,
+                     struct train_score *score, float *probabilities, struct nn_error *err)
+{
+    int batch = fit->options.batch, r = 0;
+    int64_t width = fit->batch.width;
+    *score = (struct train_score){0};
+    for (int at = 0; at < selection->count && r == 0; at += batch) {
+        int count = selection->count - at < batch ? selection->count - at : batch;
+        r = take_batch(fit, selection->data, selection->samples + at, count, false, err);
+        if (r == 0)
+            r = train_net_forward(fit->net, false, 0, err);
+        if (r == 0)
+            r = judge(fit, count, false, score, err);
+        const float *y = train_net_output(fit->net, 0)->data;
+        for (int i = 0; i < count && probabilities && r == 0; i++) {
+            float *to = probabilities + (size_t)(at + i) * (size_t)(width == 1 ? 2 : width);
+            if (width == 1) {
+                to[0] = 1 - y[i];
+                to[1] = y[i];
+            } else {
+                memcpy(to, y + i * width, (size_t)width * sizeof *to);
+            }
+        }
+    }
+    if (r == 0)
+        finish_score(fit, score);
+    return r;
+}
+
+/* What the epoch is judged by: higher is better. */
+static double metric_of(const struct train_fit *fit, const struct train_score *score)
+{
+    return fit->options.monitor == TRAIN_MONITOR_ACCURACY && !is_regression(fit)
+               ? score->accuracy
+               : -score->loss;
+}
+
+static void finish_epoch(struct train_fit *fit, struct train_epoch *epoch)
+{
+    bool judged = epoch->validation.count > 0;
+    const struct train_score *score = judged ? &epoch->validation : &epoch->train;
+    double metric = metric_of(fit, score);
+    bool higher = fit->options.schedule.higher_is_better;
+    epoch->best =
+        !judged || fit->numbers[BEST] == 0 || metric > double_of(fit->numbers[BEST_BITS]);
+    fit->numbers[DONE]++;
+    fit->numbers[WAITED] = epoch->best ? 0 : fit->numbers[WAITED] + 1;
+    if (epoch->best) {
+        fit->numbers[BEST] = fit->numbers[DONE];
+        fit->numbers[BEST_BITS] = bits_of(metric);
+    }
+    if (epoch->best || !fit->options.keep_best)
+        keep_weights(fit);
+    train_plateau_epoch(&fit->plateau, &fit->options.schedule,
+                        higher ? score->accuracy : score->loss);
+    fit->numbers[ENDED] =
+        fit->numbers[DONE] >= fit->options.epochs ||
+        (fit->options.patience > 0 && fit->numbers[WAITED] >= fit->options.patience);
+    epoch->epoch = (int)fit->numbers[DONE];
+    epoch->ended = fit->numbers[ENDED] != 0;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int train_fit_epoch(struct train_fit *fit, train_progress *progress, void *data,
+                    struct train_epoch *ret_epoch, struct nn_error *err)
+{
+    int batch = fit->options.batch, count = fit->train.count, r = 0;
+    struct train_epoch epoch = {0};
+    struct train_random random = train_random_fork(fit->options.seed, TRAIN_RANDOM_SHUFFLE,
+                                                   (uint64_t)fit->numbers[DONE], 0);
+    double start = now();
+    memcpy(fit->order, fit->train.samples, (size_t)count * sizeof *fit->order);
+    train_random_shuffle(&random, fit->order, (size_t)count);
+    for (int at = 0; at < count && r == 0; at += batch) {
+        int here = count - at < batch ? count - at : batch;
+        r = train_step(fit, fit->order + at, here, &epoch.train, &epoch.rate, err);
+        if (r == 0 && progress &&
+            !progress(data, at + here, count, epoch.train.loss / epoch.train.count))
+            r = -ECANCELED;
+    }
+    if (r < 0)
+        return r;
+    finish_score(fit, &epoch.train);
+    train_optimizer_swap(fit->optimizer);
+    if (fit->validation.count > 0)
+        r = score_all(fit, &fit->validation, &epoch.validation, NULL, err);
+    if (r == 0)
+        finish_epoch(fit, &epoch);
+    train_optimizer_swap(fit->optimizer);
+    epoch.seconds = now() - start;
+    *ret_epoch = epoch;
+    return r;
+}
+
+int train_fit_epochs(const struct train_fit *fit)
+{
+    return (int)fit->numbers[DONE];
+}
+
+bool train_fit_ended(const struct train_fit *fit)
+{
+    return fit->numbers[ENDED] != 0;
+}
+
+/* Exchanges the parameters and those that are kept. */
+static void swap_kept(struct train_fit *fit)
+{
+    float *kept = fit->kept;
+    for (size_t i = 0; i < fit->parameter_count; kept += fit->parameters[i++].count)
+        for (size_t j = 0; j < fit->parameters[i].count; j++) {
+            float value = fit->parameters[i].value[j];
+            fit->parameters[i].value[j] = kept[j];
+            kept[j] = value;
+        }
+}
+
+int train_fit_score(struct train_fit *fit, const struct train_selection *selection,
+                    struct train_score *ret_score, float *ret_probabilities,
+                    struct nn_error *err)
+{
+    swap_kept(fit);
+    int r = score_all(fit, selection, ret_score, ret_probabilities, err);
+    swap_kept(fit);
+    return r;
+}
+
+int train_fit_export(struct train_fit *fit, const struct train_metadata *metadata,
+                     size_t metadata_count, void **ret_bytes, size_t *ret_size,
+                     struct nn_error *err)
+{
+    swap_kept(fit);
+    int r = train_export(fit->net, fit->onnx, fit->onnx_size, metadata, metadata_count,
+                         ret_bytes, ret_size, err);
+    swap_kept(fit);
+    return r;
+}
+
+/* --- Checkpoints --------------------------------------------------------------------------- */
+
+/* Everything that later epochs depend on. The caller frees the list. */
+static struct train_checkpoint_item *list_items(const struct train_fit *fit, int64_t *numbers,
+                                                size_t *ret_count)
+{
+    struct train_optimizer_state state = train_optimizer_state(fit->optimizer);
+    size_t count = 0;
+    struct train_checkpoint_item *items =
+        calloc(2 * fit->parameter_count + state.count + 2, sizeof *items);
+    if (!items)
+        return NULL;
+    float *kept = fit->kept;
+    for (size_t i = 0; i < fit->parameter_count; kept += fit->parameters[i++].count) {
+        const struct train_parameter *p = &fit->parameters[i];
+        items[count++] =
+            (struct train_checkpoint_item){p->name, NN_TYPE_FLOAT, p->value, p->count};
+        items[count++] =
+            (struct train_checkpoint_item){fit->kept_names[i], NN_TYPE_FLOAT, kept, p->count};
+    }
+    for (size_t i = 0; i < state.count; i++)
+        items[count++] = (struct train_checkpoint_item){
+            state.arrays[i].name, NN_TYPE_FLOAT, state.arrays[i].data, state.arrays[i].count};
+    items[count++] =
+        (struct train_checkpoint_item){"optimizer/steps", NN_TYPE_INT64, state.steps, 1};
+    items[count++] =
+        (struct train_checkpoint_item){"training", NN_TYPE_INT64, numbers, NUMBERS};
+    *ret_count = count;
+    return items;
+}
+
+int train_fit_pack(const struct train_fit *fit, const char *identity, void **ret_bytes,
+                   size_t *ret_size, struct nn_error *err)
+{
+    int64_t numbers[NUMBERS];
+    size_t count = 0;
+    memcpy(numbers, fit->numbers, sizeof numbers);
+    numbers[PLATEAU_BEST] = bits_of(fit->plateau.best);
+    numbers[PLATEAU_SCALE] = bits_of(fit->plateau.scale);
+    numbers[PLATEAU_STILL] = fit->plateau.still;
+    numbers[PLATEAU_COOLING] = fit->plateau.cooling;
+    struct train_checkpoint_item *items = list_items(fit, numbers, &count);
+    int r = items ? train_checkpoint_pack(identity, items, count, ret_bytes, ret_size, err)
+                  : nn_error_set(err, -ENOMEM, "no memory for a checkpoint");
+    free(items);
+    return r;
+}
+
+int train_fit_restore(struct train_fit *fit, const char *identity, const void *bytes,
+                      size_t size, struct nn_error *err)
+{
+    int64_t numbers[NUMBERS];
+    size_t count = 0;
+    struct train_checkpoint_item *items = list_items(fit, numbers, &count);
+    int r = items ? train_checkpoint_read(bytes, size, identity, items, count, err)
+                  : nn_error_set(err, -ENOMEM, "no memory for a checkpoint");
+    free(items);
+    if (r < 0)
+        return r;
+    memcpy(fit->numbers, numbers, sizeof numbers);
+    fit->plateau = (struct train_plateau){.best = double_of(numbers[PLATEAU_BEST]),
+                                          .scale = double_of(numbers[PLATEAU_SCALE]),
+                                          .still = (int32_t)numbers[PLATEAU_STILL],
+                                          .cooling = (int32_t)numbers[PLATEAU_COOLING]};
+    return 0;
+}

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""vigil train: networks that learn small pictures written here, stopped, killed and continued."""
+import gzip
+import hashlib
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+from harness import PATIENCE, VIGIL, expect, run_tests  # noqa: E402
+
+FOLDER = tempfile.TemporaryDirectory()
+LAYERS = 'conv2d 16 3 relu; maxpool2d 2; conv2d 16 3 relu; flatten; dense 3 softmax'
+
+
+def path(name):
+    return os.path.join(FOLDER.name, name)
+
+
+def picture(rng, label):
+    """12x12 grey: a bar that lies, a bar that stands, a blot; in noise."""
+    pixels = [[rng.randrange(60) for _ in range(12)] for _ in range(12)]
+    at, to = rng.randrange(2, 9), rng.randrange(2, 9)
+    for i in range(12):
+        if label == 0:
+            pixels[at][i] = 200
+        elif label == 1:
+            pixels[i][at] = 200
+        elif i < 9:
+            pixels[at + i // 3][to + i % 3] = 200
+    return bytes(value for row in pixels for value in row)
+
+
+def write_pictures(name, count=300, labels=None, cut=0):
+    """Pictures and labels as MNIST has them, gzipped."""
+    rng = random.Random(name)
+    labels = labels or [i % 3 for i in range(count)]
+    content = struct.pack('>IIII', 0x803, count, 12, 12)
+    content += b''.join(picture(rng, label % 3) for label in labels)
+    with gzip.open(path(f'{name}.images'), 'wb') as file:
+        file.write(content[:len(content) - cut])
+    with gzip.open(path(f'{name}.labels'), 'wb') as file:
+        file.write(struct.pack('>II', 0x801, count) + bytes(labels))
+
+
+def write_recipe(name, data='pictures', model='', training='', **changed):
+    keys = {'layers': LAYERS, 'input': '12x12x1', 'validation': 'last 60', 'epochs': 4,
+            'batch': 16, 'rate': 0.01, 'scale': '1/255', 'loss': 'sparse_categorical_crossentropy', **changed}
+    with open(path(name), 'w', encoding='utf-8') as file:
+        file.write(f'''[model]
+input = {keys['input']}
+layers = {keys['layers']}
+{model}
+[data]
+format = idx
+samples = {data}.images
+labels = {data}.labels
+scale = {keys['scale']}
+validation = {keys['validation']}
+[training]
+loss = {keys['loss']}
+rate = {keys['rate']}
+batch = {keys['batch']}
+epochs = {keys['epochs']}
+{training}
+''')
+    return path(name)
+
+
+def train(recipe, out, *options):
+    result = subprocess.run([VIGIL, 'train', recipe, '--out', path(out), *options],
+                            stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                            timeout=240 * PATIENCE, text=True)
+    expect(result.returncode >= 0, f'{recipe}: signal {-result.returncode}: {result.stderr}')
+    return result.returncode, result.stdout, result.stderr
+
+
+def learned(recipe, out, *options):
+    code, said, error = train(recipe, out, *options)
+    expect(code == 0 and not error, f'exit {code}: {said} {error}')
+    return said
+
+
+def digest(name):
+    with open(path(name), 'rb') as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def refused(recipe, code, *words):
+    status, said, error = train(recipe, 'refused.onnx')
+    expect(status == code, f'exit {status}, not {code}: {said} {error}')
+    expect(error.count('\n') == 1, f'not one line: {error}')
+    for word in words:
+        expect(word in error, f'no {word!r} in {error!r}')
+    for left in ('refused.onnx', 'refused.onnx.checkpoint'):
+        expect(not os.path.exists(path(left)), f'{left} is there')
+
+
+def it_learns_and_what_it_wrote_runs():
+    """a network learns, and the file it writes is a model that says what it is"""
+    said = learned(write_recipe('learns.ini'), 'learns.onnx').splitlines()
+    accuracy = float(said[-1].split('accuracy ')[1].split()[0])
+    expect(accuracy >= 0.95, said[-1])
+    expect(any(line == 'Total params: 2,915' for line in said), f'{said}')
+    expect(len([line for line in said if line.startswith('epoch ')]) == 4, f'{said}')
+    expect(not os.path.exists(path('learns.onnx.checkpoint')), 'a checkpoint is left')
+    inspect = subprocess.run([VIGIL, 'model', 'inspect', '--json', path('learns.onnx')],
+                             capture_output=True, check=True, timeout=60 * PATIENCE)
+    metadata = json.loads(inspect.stdout)['metadata']
+    expect(metadata['vigil.labels'] == '0,1,2', f'{metadata}')
+    expect(metadata['vigil.pixels'] == 'GRAY', f'{metadata}')
+    metrics = json.loads(metadata['vigil.metrics'])
+    expect(abs(metrics['accuracy'] - accuracy) < 1e-3, f'{metrics} {accuracy}')
+    expect(metrics['validation_samples'] == 60, f'{metrics}')
+
+
+def epochs_are_told_as_json():
+    """--json-lines tells each epoch as an object, and nothing else"""
+    said = learned(write_recipe('json.ini'), 'json.onnx', '--json-lines').splitlines()
+    epochs = [json.loads(line) for line in said]
+    expect([e['epoch'] for e in epochs] == [1, 2, 3, 4], f'{epochs}')
+    expect(all(e['train']['samples'] == 240 for e in epochs), f'{epochs}')
+    expect(all(e['validation']['samples'] == 60 for e in epochs), f'{epochs}')
+    expect(epochs[-1]['train']['loss'] < epochs[0]['train']['loss'] / 2, f'{epochs}')
+
+
+def threads_change_no_bit():
+    """one thread and three give the same file"""
+    recipe = write_recipe('threads.ini')
+    learned(recipe, 'one.onnx')
+    learned(recipe, 'three.onnx', '--threads', '3')
+    expect(digest('one.onnx') == digest('three.onnx'), 'the files differ')
+
+
+def a_killed_training_goes_on_to_the_same_bytes():
+    """kill -9 in the middle, --resume: the file is that of a training that was not killed"""
+    recipe = write_recipe('killed.ini', epochs=60, training='average = 0.9\n'
+                          'schedule = cosine\nwarmup = 1\nmomentum = 0\nweight_decay = 1e-4')
+    learned(recipe, 'whole.onnx')
+    kills = 0
+    checkpoint = path('killed.onnx.checkpoint')
+    for delay in (0, 0.1, 0.25):
+        before = os.stat(checkpoint).st_mtime_ns if os.path.exists(checkpoint) else 0
+        with subprocess.Popen([VIGIL, 'train', recipe, '--out', path('killed.onnx'), '--resume'],
+                              stdout=subprocess.DEVNULL) as process:
+            until = time.monotonic() + 60 * PATIENCE
+            while process.poll() is None and time.monotonic() < until:
+                if os.path.exists(checkpoint) and os.stat(checkpoint).st_mtime_ns != before:
+                    break
+                time.sleep(0.005)
+            time.sleep(delay)
+            kills += process.poll() is None
+            process.send_signal(signal.SIGKILL)
+    expect(kills >= 2, f'only {kills} were running when they were killed')
+    expect(not os.path.exists(path('killed.onnx')), 'it ended before it was killed')
+    code, said, error = train(recipe, 'killed.onnx')
+    expect(code == 2 and '--resume' in error, f'{code} {said} {error}')
+    said = learned(recipe, 'killed.onnx', '--resume')
+    expect('epoch 1/' not in said, 'it began anew')
+    expect(digest('killed.onnx') == digest('whole.onnx'), 'the files differ')
+
+
+def ctrl_c_keeps_what_was_learned():
+    """Ctrl-C ends with a line that says how to go on"""
+    recipe = write_recipe('stopped.ini', epochs=2000)
+    with subprocess.Popen([VIGIL, 'train', recipe, '--out', path('stopped.onnx')],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            if line.startswith('epoch 2/'):
+                break
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60 * PATIENCE)
+    expect(process.returncode == 1, f'exit {process.returncode}')
+    expect('--resume' in error and 'stopped.onnx.checkpoint' in error, error)
+    expect(os.path.exists(path('stopped.onnx.checkpoint')), 'no checkpoint')
+    code, _, error = train(write_recipe('other.ini', epochs=3), 'stopped.onnx', '--resume')
+    expect(code == 78 and 'another recipe' in error, f'{code} {error}')
+
+
+def slips_are_told_in_one_line():
+    """what is wrong with a recipe or data is told in a line that names the place"""
+    refused(path('none.ini'), 66, 'none.ini')
+    refused(write_recipe('slip.ini', layers='conv3d 16'), 78, 'slip.ini', '[model]', 'conv3d')
+    refused(write_recipe('slip.ini', training='rat = 1'), 78, '[training]', 'rat', 'rate')
+    refused(write_recipe('slip.ini', model='[train]'), 78, '[train]', '[training]')
+    refused(write_recipe('slip.ini', rate='fast'), 78, 'rate', 'number')
+    refused(write_recipe('slip.ini', batch='0.5'), 78, 'batch', 'whole number')
+    refused(write_recipe('slip.ini', loss='crossentropy'), 78, 'loss', 'categorical_crossentropy')
+    refused(write_recipe('slip.ini', validation='last 300'), 78, 'none to learn')
+    refused(write_recipe('slip.ini', validation='0', training='patience = 3'), 78, 'validation')
+    refused(write_recipe('slip.ini', input='16x16x1'), 78, '12')
+    refused(write_recipe('slip.ini', layers='flatten; dense 5 softmax'), 78, '5', '3')
+    refused(write_recipe('slip.ini', data='missing'), 66, 'missing.')
+
+
+def bad_data_is_told_in_one_line():
+    """truncated files, labels that do not fit, and one class only"""
+    write_pictures('cut', cut=100)
+    refused(write_recipe('bad.ini', data='cut'), 78, 'cut.images')
+    write_pictures('alike', labels=[1] * 300)
+    refused(write_recipe('bad.ini', data='alike'), 78, 'class 1')
+    write_pictures('short', count=200)
+    os.rename(path('short.images'), path('mixed.images'))
+    os.link(path('pictures.labels'), path('mixed.labels'))
+    refused(write_recipe('bad.ini', data='mixed'), 78, 'mixed')
+
+
+def a_loss_that_is_no_number_stops():
+    """a rate that is too large ends with the step and the layer"""
+    code, _, error = train(write_recipe('nan.ini', rate=100, epochs=50, scale=1e9,
+                                        training='optimizer = sgd'), 'nan.onnx')
+    expect(code == 1, f'exit {code}: {error}')
+    expect('step ' in error and 'conv2d' in error, error)
+
+
+def other_files_are_not_replaced():
+    """a model that is there stays, unless --force says otherwise"""
+    recipe = write_recipe('there.ini', epochs=1)
+    learned(recipe, 'there.onnx')
+    before = digest('there.onnx')
+    code, _, error = train(write_recipe('there2.ini', epochs=2), 'there.onnx')
+    expect(code != 0 and '--force' in error, f'{code} {error}')
+    expect(digest('there.onnx') == before, 'it was replaced')
+    learned(path('there2.ini'), 'there.onnx', '--force')
+    expect(digest('there.onnx') != before, 'it was not replaced')
+    code, _, error = train(recipe, 'there.ini', '--force')
+    expect(code != 0, 'a recipe was replaced')
+
+
+write_pictures('pictures')
+run_tests([
+    it_learns_and_what_it_wrote_runs, epochs_are_told_as_json, threads_change_no_bit,
+    a_killed_training_goes_on_to_the_same_bytes, ctrl_c_keeps_what_was_learned,
+    slips_are_told_in_one_line, bad_data_is_told_in_one_line, a_loss_that_is_no_number_stops,
+    other_files_are_not_replaced])
