@@ -15,6 +15,7 @@
 #include "cli/recipe.h"
 #include "nn/plan.h"
 #include "nn/train/design.h"
+#include "nn/train/layers.h"
 #include "nn/train/split.h"
 #include "record/file.h"
 
@@ -24,7 +25,7 @@ struct training {
     /* As asked for. */
     char *data_folder, *out;
     int threads;
-    gboolean resume, force, json_lines, summary;
+    gboolean resume, force, json_lines, summary, layers;
 
     struct recipe recipe;
     char *checkpoint; /* its path */
@@ -382,6 +383,17 @@ static int export_model(struct training *t)
     return result;
 }
 
+/* How each layer of a recipe is written. */
+static int list_layers(void)
+{
+    char text[512];
+    const struct train_layer_kind *kind;
+    for (size_t i = 0; (kind = train_layer_kind_at(i)); i++)
+        printf("%s\n", train_layer_usage(kind, text, sizeof text));
+    printf("\nActivations: %s\n", train_function_words(text, sizeof text));
+    return CLI_OK;
+}
+
 /* --- the verb ----------------------------------------------------------------------------- */
 
 static int run_epochs(struct training *t)
@@ -462,6 +474,8 @@ int cli_train(int argc, char **argv)
          "Tell each epoch as a JSON object on a line", NULL},
         {"summary", 0, 0, G_OPTION_ARG_NONE, &t.summary,
          "Print the network's layers and parameters, and end", NULL},
+        {"layers", 0, 0, G_OPTION_ARG_NONE, &t.layers,
+         "List the layers that a recipe may have, and end", NULL},
         G_OPTION_ENTRY_NULL};
     int result =
         cli_parse(&argc, &argv, "RECIPE",
@@ -472,7 +486,9 @@ int cli_train(int argc, char **argv)
                   entries);
     if (result != 0)
         return result - 1;
-    if (argc != 2)
+    if (t.layers)
+        result = list_layers();
+    else if (argc != 2)
         result = cli_fail(CLI_USAGE, "give one recipe (see: vigil train --help)");
     else if (t.threads < 1 || t.threads > NN_PLAN_THREADS_MAX)
         result = cli_fail(CLI_USAGE, "--threads %d: should be 1 to %d", t.threads,
