@@ -43,6 +43,9 @@ static const struct key {
     {"data", "labels", TEXT, offsetof(struct recipe, labels), 0, 0, false},
     {"data", "classes", TEXT, offsetof(struct recipe, classes), 0, 0, false},
     {"data", "numbers", WHOLE, offsetof(struct recipe, numbers), 1, 65536, false},
+    {"data", "fps", NUMBER, offsetof(struct recipe, fps), 0, 240, false},
+    {"data", "stride", WHOLE, offsetof(struct recipe, stride), 1, 1024, false},
+    {"data", "resize", TEXT, offsetof(struct recipe, resize), 0, 0, false},
     {"data", "mean", SINGLE, offsetof(struct recipe, options.mean), -1e6, 1e6, false},
     {"data", "scale", SINGLE, offsetof(struct recipe, options.scale), 1e-9, 1e9, false},
     {"data", "validation", VALIDATION, offsetof(struct recipe, validation), 0, 0, false},
@@ -338,6 +341,7 @@ void recipe_clear(struct recipe *recipe)
     g_free(recipe->format);
     g_free(recipe->labels);
     g_free(recipe->classes);
+    g_free(recipe->resize);
     g_strfreev(recipe->samples);
     *recipe = (struct recipe){0};
 }

@@ -28,6 +28,10 @@ struct recipe {
     char *format, *labels, *classes;
     char **samples; /* files, NULL at the end */
     int numbers;    /* of one step of a sequence */
+    /* Of clips. */
+    double fps;
+    int stride;
+    char *resize;
     struct recipe_validation validation;
     struct train_fit_options
         options;       /* without threads; the schedule's steps are the caller's */

@@ -384,12 +384,20 @@ static bool is_data_set(const char *folder)
     return g_file_test(first, G_FILE_TEST_IS_REGULAR);
 }
 
-static bool belongs_to_folder(const char *path)
+static const char *const tensors[] = {".pb", NULL};
+
+bool samples_is_clip(const char *path)
 {
     static const char *const known[] = {".mp4",  ".m4v", ".mov", ".3gp",  ".mkv", ".mk3d",
-                                        ".webm", ".ts",  ".mts", ".m2ts", ".pb",  NULL};
-    return g_file_test(path, G_FILE_TEST_IS_DIR) ? is_data_set(path)
-                                                 : ends_in_one_of(path, known);
+                                        ".webm", ".ts",  ".mts", ".m2ts", NULL};
+    return ends_in_one_of(path, known);
+}
+
+static bool belongs_to_folder(const char *path)
+{
+    return g_file_test(path, G_FILE_TEST_IS_DIR)
+               ? is_data_set(path)
+               : samples_is_clip(path) || ends_in_one_of(path, tensors);
 }
 
 /* What else lies in a folder (notes, licences, outputs of data sets) is no sample, and was not
@@ -454,7 +462,6 @@ int samples_find(const char *path)
 
 int samples_add(struct samples *samples, const char *path)
 {
-    static const char *const tensors[] = {".pb", NULL};
     if (g_file_test(path, G_FILE_TEST_IS_DIR))
         return is_data_set(path) ? add_data_set(samples, path) : add_folder(samples, path);
     return ends_in_one_of(path, tensors) ? add_tensor(samples, path) : add_clip(samples, path);

@@ -51,6 +51,9 @@ void samples_finish(struct samples *samples);
  * record/file.h. */
 int samples_find(const char *path);
 
+/* Whether a file is called as a clip that the pipeline reads. */
+bool samples_is_clip(const char *path);
+
 /* Adds what `path` has. 0, or an exit code of cli.h with a line said on stderr. */
 int samples_add(struct samples *samples, const char *path);
 

@@ -1,0 +1,404 @@
+#include "cli/clips.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <glib/gstdio.h>
+
+#include "cli/cli.h"
+#include "cli/clipcache.h"
+#include "cli/samples.h"
+#include "record/file.h"
+
+#define TABLE_BYTES_MAX (64 << 20)
+
+/* A clip that was named. */
+struct clip {
+    char *path, *label, *source;
+    double start, end; /* seconds; end 0: to its end */
+};
+
+struct reading {
+    struct clips *clips;
+    GPtrArray *list; /* of struct clip */
+    /* How clips are decoded: the network in a file of its own, and its keys. */
+    char *model_path;
+    struct nn_model *model;
+    struct modelinfo *info;
+    struct samples samples;
+    char *how;
+    size_t window; /* bytes */
+    int frames;    /* of a window */
+    /* What comes out. */
+    GByteArray *bytes;
+    GArray *labels, *groups; /* of int, for each window */
+    struct train_names classes, sources;
+};
+
+static void free_clip(gpointer data)
+{
+    struct clip *clip = data;
+    g_free(clip->path);
+    g_free(clip->label);
+    g_free(clip->source);
+    g_free(clip);
+}
+
+/* --- which clips --------------------------------------------------------------------------- */
+
+static gint by_text(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names in a folder, sorted; NULL with a line said. */
+static GPtrArray *list_folder(const char *folder)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
+    if (!dir) {
+        cli_fail(CLI_NO_INPUT, "%s: the folder cannot be read: %s", folder, cli_reason(error));
+        return NULL;
+    }
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    for (const char *name; (name = g_dir_read_name(dir));)
+        if (*name != '.')
+            g_ptr_array_add(names, g_strdup(name));
+    g_ptr_array_sort(names, by_text);
+    return names;
+}
+
+static int add_class(struct reading *r, const char *folder, const char *label)
+{
+    g_autoptr(GPtrArray) names = list_folder(folder);
+    for (guint i = 0; names && i < names->len; i++) {
+        g_autofree char *path = g_build_filename(folder, names->pdata[i], NULL);
+        if (!g_file_test(path, G_FILE_TEST_IS_REGULAR) || !samples_is_clip(path))
+            continue;
+        struct clip *clip = g_new0(struct clip, 1);
+        *clip = (struct clip){
+            .path = g_strdup(path), .label = g_strdup(label), .source = g_strdup(path)};
+        g_ptr_array_add(r->list, clip);
+    }
+    return names ? CLI_OK : CLI_NO_INPUT;
+}
+
+static int add_folder(struct reading *r, const char *folder)
+{
+    g_autoptr(GPtrArray) names = list_folder(folder);
+    guint before = r->list->len;
+    int result = names ? CLI_OK : CLI_NO_INPUT;
+    for (guint i = 0; result == CLI_OK && i < names->len; i++) {
+        g_autofree char *path = g_build_filename(folder, names->pdata[i], NULL);
+        if (g_file_test(path, G_FILE_TEST_IS_DIR))
+            result = add_class(r, path, names->pdata[i]);
+    }
+    if (result == CLI_OK && r->list->len == before)
+        return cli_fail(CLI_NO_INPUT,
+                        "%s: no folder in it has a clip (" SAMPLES_CLIPS
+                        "): a folder for each class is what is read",
+                        folder);
+    return result;
+}
+
+/* Columns of a table by what they are called. */
+struct columns {
+    int path, label, source, start, end, count;
+};
+
+static int find_columns(const char *table, const char *line, struct columns *ret_columns)
+{
+    struct columns c = {-1, -1, -1, -1, -1, 0};
+    g_auto(GStrv) names = g_strsplit(line, ",", -1);
+    for (; names[c.count]; c.count++) {
+        const char *name = g_strstrip(names[c.count]);
+        int *const places[] = {&c.path, &c.path, &c.label, &c.source, &c.start, &c.end};
+        static const char *const known[] = {"path", "clip", "label", "source", "start", "end"};
+        for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
+            if (strcmp(name, known[i]) == 0)
+                *places[i] = c.count;
+    }
+    *ret_columns = c;
+    return c.path >= 0 && c.label >= 0
+               ? CLI_OK
+               : cli_fail(CLI_CONFIG,
+                          "%s, line 1: names the columns: path and label, and, if wanted, "
+                          "source, start and end",
+                          table);
+}
+
+static bool read_seconds(const char *text, double *ret_seconds)
+{
+    char *end;
+    *ret_seconds = g_ascii_strtod(text, &end);
+    return end != text && *end == '\0' && *ret_seconds >= 0 && *ret_seconds < 1e9;
+}
+
+static int add_row(struct reading *r, const char *table, guint number, const char *line,
+                   const struct columns *c)
+{
+    g_auto(GStrv) cells = g_strsplit(line, ",", -1);
+    if ((int)g_strv_length(cells) != c->count)
+        return cli_fail(CLI_CONFIG, "%s, line %u: has %u columns, not %d", table, number,
+                        g_strv_length(cells), c->count);
+    for (char **cell = cells; *cell; cell++)
+        g_strstrip(*cell);
+    g_autofree char *beside = g_path_get_dirname(table);
+    struct clip *clip = g_new0(struct clip, 1);
+    clip->path = g_canonicalize_filename(cells[c->path], beside);
+    clip->label = g_strdup(cells[c->label]);
+    clip->source =
+        g_strdup(c->source >= 0 && *cells[c->source] ? cells[c->source] : clip->path);
+    g_ptr_array_add(r->list, clip);
+    if (!*clip->label)
+        return cli_fail(CLI_CONFIG, "%s, line %u: has no label", table, number);
+    if (c->start >= 0 && *cells[c->start] && !read_seconds(cells[c->start], &clip->start))
+        return cli_fail(CLI_CONFIG, "%s, line %u: start should be seconds", table, number);
+    if (c->end >= 0 && *cells[c->end] &&
+        (!read_seconds(cells[c->end], &clip->end) || clip->end <= clip->start))
+        return cli_fail(CLI_CONFIG, "%s, line %u: end should be seconds, behind start", table,
+                        number);
+    return CLI_OK;
+}
+
+static int add_table(struct reading *r, const char *table)
+{
+    char *text = NULL;
+    size_t size = 0;
+    struct columns columns = {0};
+    int e = file_read_path(table, TABLE_BYTES_MAX, &text, &size);
+    if (e < 0)
+        return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", table, file_error_text(e));
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    free(text);
+    int result = find_columns(table, *lines ? *lines : "", &columns);
+    for (guint i = 1; result == CLI_OK && lines[i]; i++)
+        if (*g_strstrip(lines[i]))
+            result = add_row(r, table, i + 1, lines[i], &columns);
+    return result;
+}
+
+/* --- how they are decoded ------------------------------------------------------------------ */
+
+/* The worker is given a file. */
+static int write_model(struct reading *r)
+{
+    g_autoptr(GError) error = NULL;
+    int fd = g_file_open_tmp("vigil-network-XXXXXX", &r->model_path, &error);
+    if (fd < 0)
+        return cli_fail(CLI_INTERNAL, "%s", cli_reason(error));
+    close(fd);
+    return g_file_set_contents(r->model_path, r->clips->onnx, (gssize)r->clips->size, &error)
+               ? CLI_OK
+               : cli_fail(CLI_INTERNAL, "cannot write %s: %s", r->model_path,
+                          cli_reason(error));
+}
+
+static void set(struct reading *r, const char *key, const char *value)
+{
+    modelkeys_overrides_add(r->samples.overrides, key, value);
+}
+
+/* Pixels as they are: what mean and scale make of them is the training's to do. */
+static int settle_input(struct reading *r)
+{
+    const struct clips *clips = r->clips;
+    const struct nn_shape *input = &nn_model_input(r->model, 0)->shape;
+    bool window = input->rank == 5;
+    struct nn_error err;
+    if (input->rank != 4 && !window)
+        return cli_fail(CLI_CONFIG, "[model] input: clips are windows of pictures, as "
+                                    "16x64x64x3, or pictures, as 64x64x3");
+    g_autofree char *fps = g_strdup_printf("%g", clips->fps);
+    g_autofree char *stride = g_strdup_printf("%d", clips->stride);
+    set(r, "mean", "0");
+    set(r, "scale", "1");
+    set(r, "fps", fps);
+    set(r, "resize", clips->resize ? clips->resize : "stretch");
+    if (window && clips->stride > 0)
+        set(r, "stride", stride);
+    if (modelinfo_create_input(r->model, NULL, r->samples.overrides, &r->info, &err) < 0)
+        return cli_fail(CLI_CONFIG, "[data]: %s", err.text);
+    r->frames = r->info->window;
+    r->window = (size_t)nn_shape_count(&r->info->input);
+    r->how = g_strdup_printf("%dx%dx%dx%d fps=%s stride=%d resize=%s pixels=%s", r->frames,
+                             r->info->height, r->info->width, r->info->channels, fps,
+                             r->info->stride, modelinfo_resize_name(r->info->resize),
+                             modelinfo_pixels_name(r->info->pixels));
+    return CLI_OK;
+}
+
+static int prepare(struct reading *r)
+{
+    struct nn_error err;
+    int result = write_model(r);
+    if (result != CLI_OK)
+        return result;
+    if (nn_model_load(r->clips->onnx, r->clips->size, &r->model, &err) < 0)
+        return cli_fail(CLI_CONFIG, "%s", err.text);
+    samples_init(&r->samples);
+    r->samples.overrides = modelkeys_overrides_new();
+    result = settle_input(r);
+    if (result != CLI_OK)
+        return result;
+    r->samples.model_path = r->model_path;
+    r->samples.model = r->model;
+    r->samples.shapes = &r->info->input;
+    r->samples.info = r->info;
+    r->samples.most = INT_MAX / 4;
+    return CLI_OK;
+}
+
+/* --- windows ------------------------------------------------------------------------------- */
+
+/* All windows of a clip as bytes; NULL with a line said. */
+static GBytes *decode(struct reading *r, const struct clip *clip)
+{
+    samples_clear(&r->samples);
+    if (samples_add(&r->samples, clip->path) != CLI_OK)
+        return NULL;
+    GByteArray *bytes = g_byte_array_new();
+    g_autofree guint8 *window = g_malloc(r->window);
+    for (guint i = 0; i < r->samples.items->len; i++) {
+        GBytes **sample = r->samples.items->pdata[i];
+        const float *values = g_bytes_get_data(sample[0], NULL);
+        for (size_t j = 0; j < r->window; j++)
+            window[j] = (guint8)lrintf(CLAMP(values[j], 0, 255));
+        g_byte_array_append(bytes, window, (guint)r->window);
+    }
+    samples_clear(&r->samples);
+    return g_byte_array_free_to_bytes(bytes);
+}
+
+static GBytes *find_windows(struct reading *r, const struct clip *clip)
+{
+    g_autofree char *key = clipcache_key(clip->path, r->how);
+    GBytes *bytes = key ? clipcache_get(key, r->window) : NULL;
+    if (bytes)
+        return bytes;
+    bytes = decode(r, clip);
+    if (bytes && key)
+        clipcache_put(key, r->window, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+    return bytes;
+}
+
+/* Windows that lie within the clip's times, if it has any. */
+static int take_windows(struct reading *r, const struct clip *clip, GBytes *bytes)
+{
+    gsize size;
+    const guint8 *data = g_bytes_get_data(bytes, &size);
+    double fps = r->clips->fps > 0 ? r->clips->fps : 25;
+    int label = train_names_find(&r->classes, clip->label, strlen(clip->label));
+    int group = train_names_add(&r->sources, clip->source, strlen(clip->source));
+    if (group < 0)
+        return cli_fail(CLI_CONFIG,
+                        "%s: its source '%.80s' is one too many, or too long a name",
+                        clip->path, clip->source);
+    for (gsize i = 0; i < size / r->window; i++) {
+        double start = (double)i * r->info->stride / fps, end = start + r->frames / fps;
+        if (start < clip->start || (clip->end > 0 && end > clip->end + 0.5 / fps))
+            continue;
+        if (r->bytes->len + r->window > CLIPS_BYTES_MAX - 1)
+            return cli_fail(CLI_NO_INPUT,
+                            "over %zu MiB of windows: take a larger stride, fewer frames a "
+                            "second or smaller pictures",
+                            CLIPS_BYTES_MAX >> 20);
+        g_byte_array_append(r->bytes, data + i * r->window, (guint)r->window);
+        g_array_append_val(r->labels, label);
+        g_array_append_val(r->groups, group);
+    }
+    return CLI_OK;
+}
+
+static int name_classes(struct reading *r)
+{
+    g_autoptr(GPtrArray) labels = g_ptr_array_new();
+    for (guint i = 0; i < r->list->len; i++)
+        g_ptr_array_add(labels, ((struct clip *)r->list->pdata[i])->label);
+    g_ptr_array_sort(labels, by_text);
+    for (guint i = 0; i < labels->len; i++)
+        if (train_names_add(&r->classes, labels->pdata[i], strlen(labels->pdata[i])) < 0)
+            return cli_fail(CLI_CONFIG, "class '%.80s' is one too many, or too long a name",
+                            (char *)labels->pdata[i]);
+    return CLI_OK;
+}
+
+static int read_clips(struct reading *r)
+{
+    int result = name_classes(r);
+    for (guint i = 0; i < r->list->len && result == CLI_OK; i++) {
+        g_autoptr(GBytes) bytes = find_windows(r, r->list->pdata[i]);
+        r->clips->skipped += !bytes;
+        r->clips->used += bytes != NULL;
+        if (bytes)
+            result = take_windows(r, r->list->pdata[i], bytes);
+    }
+    if (result == CLI_OK && r->labels->len == 0)
+        return cli_fail(CLI_NO_INPUT, "no clip gave a window");
+    return result;
+}
+
+static int make_dataset(struct reading *r, struct train_dataset **ret_data)
+{
+    struct train_memory memory = {
+        .type = NN_TYPE_UINT8, .count = (int)r->labels->len, .stride = r->window};
+    struct nn_error err;
+    const struct nn_shape *input = &r->info->input;
+    memory.shape.rank = input->rank - 1;
+    for (int d = 1; d < input->rank; d++)
+        memory.shape.dim[d - 1] = input->dim[d];
+    memory.block = g_byte_array_free(g_steal_pointer(&r->bytes), FALSE);
+    int e = train_dataset_create(&memory, "clips", ret_data, &err);
+    if (e < 0)
+        return cli_fail(CLI_INTERNAL, "%s", err.text);
+    struct train_dataset *data = *ret_data;
+    memcpy(data->labels, r->labels->data, (size_t)data->count * sizeof *data->labels);
+    memcpy(data->groups, r->groups->data, (size_t)data->count * sizeof *data->groups);
+    train_names_finish(&data->classes);
+    train_names_finish(&data->sources);
+    data->classes = r->classes;
+    data->sources = r->sources;
+    data->group_count = r->sources.count;
+    r->classes = r->sources = (struct train_names){0};
+    return CLI_OK;
+}
+
+int clips_open(struct clips *clips, char *const *paths, struct train_dataset **ret_data)
+{
+    struct reading r = {.clips = clips,
+                        .list = g_ptr_array_new_with_free_func(free_clip),
+                        .bytes = g_byte_array_new(),
+                        .labels = g_array_new(FALSE, FALSE, sizeof(int)),
+                        .groups = g_array_new(FALSE, FALSE, sizeof(int))};
+    int result = CLI_OK;
+    clips->used = clips->skipped = 0;
+    for (; *paths && result == CLI_OK; paths++)
+        result = g_file_test(*paths, G_FILE_TEST_IS_DIR) ? add_folder(&r, *paths)
+                                                         : add_table(&r, *paths);
+    if (result == CLI_OK)
+        result = prepare(&r);
+    if (result == CLI_OK)
+        result = read_clips(&r);
+    if (result == CLI_OK)
+        result = make_dataset(&r, ret_data);
+    if (r.model_path)
+        g_unlink(r.model_path);
+    g_free(r.model_path);
+    g_free(r.how);
+    modelinfo_destroy(r.info);
+    nn_model_unref(r.model);
+    if (r.samples.overrides) {
+        g_hash_table_unref(r.samples.overrides);
+        samples_finish(&r.samples);
+    }
+    g_clear_pointer(&r.bytes, g_byte_array_unref);
+    g_array_unref(r.labels);
+    g_array_unref(r.groups);
+    g_ptr_array_unref(r.list);
+    train_names_finish(&r.classes);
+    train_names_finish(&r.sources);
+    return result;
+}

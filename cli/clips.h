@@ -1,0 +1,38 @@
+/* Clips as a data set: what a folder or a table names, decoded once into windows of pictures.
+ *
+ *   a folder    its folders are the classes, the clips in them their samples; a clip is a source
+ *               of its own
+ *   a table     CSV with a line of names first: path, label, and, if wanted, source (clips of
+ *               one are never split), start and end (seconds)
+ *
+ * Every clip is met by a sandboxed worker of its own (cli/samples.h), at the network's own size,
+ * frame rate and window; what it gives is kept in a cache (cli/clipcache.h). A clip that cannot
+ * be read, or is shorter than one window, is told on stderr, left out and counted.
+ *
+ * Thread: single-threaded. */
+#ifndef CLI_CLIPS_H
+#define CLI_CLIPS_H
+
+#include <glib.h>
+
+#include "nn/train/dataset.h"
+
+#define CLIPS_BYTES_MAX ((size_t)4 << 30) /* of all windows together */
+
+struct clips {
+    /* The network that is to learn: an ONNX file whose input is a window [n, T, C, H, W] or a
+     * picture [n, C, H, W]. */
+    const void *onnx;
+    size_t size;
+    double fps;         /* 0: every frame */
+    int stride;         /* frames from one window to the next; 0: half the window */
+    const char *resize; /* as vigil.resize; NULL: stretch */
+
+    int used, skipped; /* clips, when it is done */
+};
+
+/* `paths`: folders and tables, NULL at the end; classes are in the order of their names. 0, or an
+ * exit code of cli.h with a line said on stderr. */
+int clips_open(struct clips *clips, char *const *paths, struct train_dataset **ret_data);
+
+#endif
