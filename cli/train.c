@@ -13,10 +13,10 @@
 #include "cli/outfile.h"
 #include "cli/output.h"
 #include "cli/recipe.h"
+#include "cli/trainingdata.h"
 #include "nn/plan.h"
 #include "nn/train/design.h"
 #include "nn/train/layers.h"
-#include "nn/train/split.h"
 #include "record/file.h"
 
 #define CHECKPOINT_BYTES_MAX NN_MODEL_BYTES_MAX
@@ -32,7 +32,7 @@ struct training {
     char *identity;   /* what it belongs to */
     char *data_sha256;
     struct train_dataset *data;
-    int *samples; /* those to learn from, then those to validate with */
+    int *to_learn, *to_validate;
     struct train_selection learn, validate;
     struct train_design *design;
     struct train_fit *fit;
@@ -52,70 +52,19 @@ static void stop(int number)
 
 /* --- data --------------------------------------------------------------------------------- */
 
-/* A file of the recipe: from the folder of --data, or that of the recipe. */
-static char *find_file(const struct training *t, const char *name)
-{
-    g_autofree char *beside = g_path_get_dirname(t->recipe.path);
-    return name ? g_canonicalize_filename(name, t->data_folder ? t->data_folder : beside)
-                : NULL;
-}
-
 static int open_data(struct training *t)
 {
-    const struct recipe *recipe = &t->recipe;
-    size_t count = g_strv_length(recipe->samples), opened = 0;
-    g_autofree struct train_dataset **parts = g_new0(struct train_dataset *, count);
-    g_autofree char *labels = find_file(t, recipe->labels);
-    g_autofree char *classes = find_file(t, recipe->classes);
-    struct nn_error err = {{0}};
-    int r = 0;
-    for (size_t i = 0; i < count && r == 0; i++) {
-        g_autofree char *samples = find_file(t, recipe->samples[i]);
-        const struct train_files files = {.samples = samples,
-                                          .labels = labels,
-                                          .classes = classes,
-                                          .numbers = recipe->numbers};
-        r = train_dataset_open(recipe->format, &files, &parts[i], &err);
-        opened += r == 0;
-    }
-    if (r == 0)
-        r = train_dataset_join(parts, (int)count, &t->data, &err);
-    else
-        for (size_t i = 0; i < opened; i++)
-            train_dataset_destroy(parts[i]);
-    return r < 0 ? cli_fail(r == -EINVAL ? CLI_CONFIG : CLI_NO_INPUT, "%s", err.text) : CLI_OK;
-}
-
-/* Which samples are for what. */
-static int split_data(struct training *t)
-{
-    const struct recipe_validation *v = &t->recipe.validation;
-    struct train_dataset *data = t->data;
-    struct nn_error err = {{0}};
-    if (v->last >= data->count)
-        return cli_fail(CLI_CONFIG,
-                        "%s: [data] validation: the last %d of %d samples leave none to learn "
-                        "from",
-                        t->recipe.path, v->last, data->count);
-    for (int i = 0; i < data->count && v->last > 0; i++)
-        data->parts[i] = i < data->count - v->last ? TRAIN_PART_TRAIN : TRAIN_PART_VALIDATION;
-    if (v->share > 0) {
-        struct train_samples samples = train_samples_of(data);
-        struct train_fractions shares = {1 - v->share, v->share, 0};
-        if (train_split_parts(&samples, &shares, t->recipe.options.seed, data->parts, &err) < 0)
-            return cli_fail(CLI_CONFIG, "%s: [data] validation: %s", t->recipe.path, err.text);
-    }
-    t->samples = g_new(int, data->count);
-    t->learn = (struct train_selection){.data = data, .samples = t->samples};
-    for (int i = 0; i < data->count; i++)
-        if (data->parts[i] == TRAIN_PART_TRAIN || data->parts[i] == TRAIN_PART_NONE)
-            t->samples[t->learn.count++] = i;
-    t->validate =
-        (struct train_selection){.data = data, .samples = t->samples + t->learn.count};
-    for (int i = 0; i < data->count; i++)
-        if (data->parts[i] == TRAIN_PART_VALIDATION)
-            t->samples[t->learn.count + t->validate.count++] = i;
-    return CLI_OK;
+    size_t size;
+    const void *network = train_design_bytes(t->design, &size);
+    int result = trainingdata_open(&t->recipe, t->data_folder, network, size, &t->data);
+    if (result != CLI_OK)
+        return result;
+    t->learn.data = t->validate.data = t->data;
+    t->learn.samples = t->to_learn =
+        trainingdata_select(t->data, TRAININGDATA_LEARN, &t->learn.count);
+    t->validate.samples = t->to_validate =
+        trainingdata_select(t->data, 1u << TRAIN_PART_VALIDATION, &t->validate.count);
+    return trainingdata_digest(t->data, &t->data_sha256);
 }
 
 /* Nothing is learned from one class. */
@@ -123,34 +72,16 @@ static int check_classes(const struct training *t)
 {
     bool several = false;
     for (int i = 1; i < t->learn.count; i++)
-        several |= t->data->labels[t->samples[i]] != t->data->labels[t->samples[0]];
+        several |= t->data->labels[t->to_learn[i]] != t->data->labels[t->to_learn[0]];
     bool regression = t->recipe.options.loss.kind >= TRAIN_LOSS_SQUARED;
     return several || regression
                ? CLI_OK
                : cli_fail(
                      CLI_CONFIG,
                      "all samples to learn from are of class %s: nothing tells it from others",
-                     t->learn.count > 0 ? t->data->classes.names[t->data->labels[t->samples[0]]]
-                                        : "none");
-}
-
-/* A digest of every sample, its label and what it is for. */
-static int digest_data(struct training *t)
-{
-    size_t floats = (size_t)nn_shape_count(&t->data->shape);
-    g_autofree float *values = g_new(float, floats);
-    g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-    struct nn_error err = {{0}};
-    for (int i = 0; i < t->data->count; i++) {
-        gint32 about[2] = {GINT32_TO_LE(t->data->labels[i]), GINT32_TO_LE(t->data->parts[i])};
-        int r = train_dataset_read(t->data, i, values, &err);
-        if (r < 0)
-            return cli_fail(CLI_NO_INPUT, "%s", err.text);
-        g_checksum_update(sum, (const guchar *)about, sizeof about);
-        g_checksum_update(sum, (const guchar *)values, (gssize)(floats * sizeof *values));
-    }
-    t->data_sha256 = g_strdup(g_checksum_get_string(sum));
-    return CLI_OK;
+                     t->learn.count > 0
+                         ? t->data->classes.names[t->data->labels[t->to_learn[0]]]
+                         : "none");
 }
 
 /* --- what is trained ---------------------------------------------------------------------- */
@@ -354,12 +285,14 @@ static int export_model(struct training *t)
     if (t->data->classes.count > 0)
         metadata[count++] = (struct train_metadata){"vigil.labels", labels->str};
     if (t->data->pictures) {
-        metadata[count++] = (struct train_metadata){"vigil.task", "classify-frame"};
+        bool window = t->data->shape.rank == 4;
+        metadata[count++] = (struct train_metadata){"vigil.task", window ? "classify-window"
+                                                                         : "classify-frame"};
         metadata[count++] = (struct train_metadata){
-            "vigil.pixels", t->data->shape.dim[0] == 1 ? "GRAY" : "RGB"};
-        metadata[count++] = (struct train_metadata){"vigil.mean", mean};
-        metadata[count++] = (struct train_metadata){"vigil.scale", scale};
+            "vigil.pixels", t->data->shape.dim[window] == 1 ? "GRAY" : "RGB"};
     }
+    metadata[count++] = (struct train_metadata){"vigil.mean", mean};
+    metadata[count++] = (struct train_metadata){"vigil.scale", scale};
     metadata[count++] = (struct train_metadata){"vigil.data_sha256", t->data_sha256};
     if (metrics)
         metadata[count++] = (struct train_metadata){"vigil.metrics", metrics};
@@ -441,9 +374,8 @@ static int train(struct training *t, const char *path)
         return result;
     struct outfile file = out_file(t);
     result = outfile_check(&file);
-    int (*const steps[])(struct training *) = {open_data, split_data, digest_data};
-    for (size_t i = 0; i < G_N_ELEMENTS(steps) && result == CLI_OK; i++)
-        result = steps[i](t);
+    if (result == CLI_OK)
+        result = open_data(t);
     if (result == CLI_OK)
         result = check_classes(t);
     if (result == CLI_OK)
@@ -499,7 +431,8 @@ int cli_train(int argc, char **argv)
     train_design_destroy(t.design);
     train_dataset_destroy(t.data);
     recipe_clear(&t.recipe);
-    g_free(t.samples);
+    g_free(t.to_learn);
+    g_free(t.to_validate);
     g_free(t.data_folder);
     g_free(t.out);
     g_free(t.checkpoint);

@@ -1,90 +1,16 @@
 #!/usr/bin/env python3
 """vigil train: networks that learn small pictures written here, stopped, killed and continued."""
-import gzip
 import hashlib
 import json
 import os
-import random
 import signal
-import struct
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 from harness import PATIENCE, VIGIL, expect, run_tests  # noqa: E402
-
-FOLDER = tempfile.TemporaryDirectory()
-LAYERS = 'conv2d 16 3 relu; maxpool2d 2; conv2d 16 3 relu; flatten; dense 3 softmax'
-
-
-def path(name):
-    return os.path.join(FOLDER.name, name)
-
-
-def picture(rng, label):
-    """12x12 grey: a bar that lies, a bar that stands, a blot; in noise."""
-    pixels = [[rng.randrange(60) for _ in range(12)] for _ in range(12)]
-    at, to = rng.randrange(2, 9), rng.randrange(2, 9)
-    for i in range(12):
-        if label == 0:
-            pixels[at][i] = 200
-        elif label == 1:
-            pixels[i][at] = 200
-        elif i < 9:
-            pixels[at + i // 3][to + i % 3] = 200
-    return bytes(value for row in pixels for value in row)
-
-
-def write_pictures(name, count=300, labels=None, cut=0):
-    """Pictures and labels as MNIST has them, gzipped."""
-    rng = random.Random(name)
-    labels = labels or [i % 3 for i in range(count)]
-    content = struct.pack('>IIII', 0x803, count, 12, 12)
-    content += b''.join(picture(rng, label % 3) for label in labels)
-    with gzip.open(path(f'{name}.images'), 'wb') as file:
-        file.write(content[:len(content) - cut])
-    with gzip.open(path(f'{name}.labels'), 'wb') as file:
-        file.write(struct.pack('>II', 0x801, count) + bytes(labels))
-
-
-def write_recipe(name, data='pictures', model='', training='', **changed):
-    keys = {'layers': LAYERS, 'input': '12x12x1', 'validation': 'last 60', 'epochs': 4,
-            'batch': 16, 'rate': 0.01, 'scale': '1/255', 'loss': 'sparse_categorical_crossentropy', **changed}
-    with open(path(name), 'w', encoding='utf-8') as file:
-        file.write(f'''[model]
-input = {keys['input']}
-layers = {keys['layers']}
-{model}
-[data]
-format = idx
-samples = {data}.images
-labels = {data}.labels
-scale = {keys['scale']}
-validation = {keys['validation']}
-[training]
-loss = {keys['loss']}
-rate = {keys['rate']}
-batch = {keys['batch']}
-epochs = {keys['epochs']}
-{training}
-''')
-    return path(name)
-
-
-def train(recipe, out, *options):
-    result = subprocess.run([VIGIL, 'train', recipe, '--out', path(out), *options],
-                            stdin=subprocess.DEVNULL, capture_output=True, check=False,
-                            timeout=240 * PATIENCE, text=True)
-    expect(result.returncode >= 0, f'{recipe}: signal {-result.returncode}: {result.stderr}')
-    return result.returncode, result.stdout, result.stderr
-
-
-def learned(recipe, out, *options):
-    code, said, error = train(recipe, out, *options)
-    expect(code == 0 and not error, f'exit {code}: {said} {error}')
-    return said
+from trainable import learned, path, train, write_pictures, write_recipe  # noqa: E402
 
 
 def digest(name):
