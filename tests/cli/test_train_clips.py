@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""vigil train on clips: decoded by the real worker, once, from folders and from tables."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+from harness import PATIENCE, expect, run_tests  # noqa: E402
+from trainable import path, train  # noqa: E402
+
+os.environ['XDG_CACHE_HOME'] = path('cache')
+WINDOWS = path('cache/vigil/windows')
+CLASSES = {'moves': 'ball', 'rests': 'circular'}  # patterns of videotestsrc
+
+
+def write_clip(name, label, seconds=3):
+    """A clip of 96x64 at 8 frames a second."""
+    os.makedirs(os.path.dirname(path(name)), exist_ok=True)
+    result = subprocess.run(
+        ['gst-launch-1.0', '-q', 'videotestsrc', f'num-buffers={int(8 * seconds)}',
+         f'pattern={CLASSES[label]}', '!',
+         'video/x-raw,width=96,height=64,framerate=8/1', '!', 'x264enc', 'key-int-max=8', '!',
+         'h264parse', '!', 'mp4mux', '!', 'filesink', f'location={path(name)}'],
+        capture_output=True, check=False, timeout=60 * PATIENCE, text=True)
+    expect(result.returncode == 0, result.stderr)
+
+
+def write_recipe(name, samples, validation='0.34', more=''):
+    with open(path(name), 'w', encoding='utf-8') as file:
+        file.write(f'''[model]
+input = 8x32x48x1
+layers = time_distributed(conv2d 4 3 relu; maxpool2d 4; flatten); flatten; dense 2 softmax
+[data]
+format = clips
+samples = {samples}
+fps = 8
+mean = 112
+scale = 1/64
+validation = {validation}
+{more}
+[training]
+loss = sparse_categorical_crossentropy
+epochs = 8
+batch = 4
+rate = 0.01
+''')
+    return path(name)
+
+
+def learned(recipe, out, *options):
+    """Epochs, and what was told of the clips."""
+    code, said, error = train(recipe, out, '--json-lines', *options)
+    expect(code == 0, f'exit {code}: {said} {error}')
+    return [json.loads(line) for line in said.splitlines()], error
+
+
+def folders_are_classes():
+    """a folder for each class: clips are decoded, learned and kept for the next time"""
+    epochs, told = learned(write_recipe('folders.recipe', 'clips', more='stride = 8'),
+                           'folders.onnx')
+    expect('18 windows of 6 clips, 2 classes, 6 sources; 0 clips left out' in told, told)
+    # Whole clips are for one purpose: three windows each.
+    last = epochs[-1]
+    expect(last['train']['samples'] == 12 and last['validation']['samples'] == 6, f'{last}')
+    expect(last['train']['accuracy'] == 1 and last['validation']['accuracy'] == 1, f'{last}')
+    expect(len(os.listdir(WINDOWS)) == 6, f'{os.listdir(WINDOWS)}')
+
+
+def clips_are_decoded_once():
+    """a second training needs no worker, and gives the same file"""
+    before = open(path('folders.onnx'), 'rb').read()
+    os.environ['VIGIL_WORKER'] = '/bin/false'
+    try:
+        learned(path('folders.recipe'), 'again.onnx')
+        expect(open(path('again.onnx'), 'rb').read() == before, 'the files differ')
+        # What is spoilt is decoded again.
+        spoilt = os.path.join(WINDOWS, sorted(os.listdir(WINDOWS))[0])
+        with open(spoilt, 'r+b') as file:
+            file.truncate(100)
+        _, error = learned(path('folders.recipe'), 'third.onnx')
+        expect('1 clips left out' in error, error)
+    finally:
+        del os.environ['VIGIL_WORKER']
+    learned(path('folders.recipe'), 'fourth.onnx')
+    expect(open(path('fourth.onnx'), 'rb').read() == before, 'the files differ')
+
+
+def tables_name_sources_and_times():
+    """a table says label, source and times of each clip; sources are never split"""
+    with open(path('table.csv'), 'w', encoding='utf-8') as file:
+        file.write('clip,label,source,start,end\n')
+        for i in range(3):
+            file.write(f'clips/moves/{i}.mp4,moves,camera{i},0,\n')
+            file.write(f'clips/rests/{i}.mp4,rests,camera{i},1,2\n')
+    epochs, told = learned(write_recipe('table.recipe', 'table.csv', more='stride = 8'),
+                           'table.onnx')
+    expect('12 windows of 6 clips, 2 classes, 3 sources' in told, told)
+    expect(epochs[-1]['train']['samples'] == 8, f'{epochs[-1]}')
+    expect(epochs[-1]['validation']['samples'] == 4, f'{epochs[-1]}')
+
+
+def bad_clips_are_left_out_by_name():
+    """a clip that is cut off, empty or too short is named, and the others are learned"""
+    shutil.copytree(path('clips'), path('bad'))
+    with open(path('bad/moves/0.mp4'), 'r+b') as file:
+        file.truncate(2000)
+    with open(path('bad/moves/none.mp4'), 'wb'):
+        pass
+    shutil.copy(path('short.mp4'), path('bad/rests/short.mp4'))
+    _, told = learned(write_recipe('bad.recipe', 'bad', more='stride = 8'), 'bad.onnx')
+    expect('15 windows of 5 clips' in told and '3 clips left out' in told, told)
+    for name in ('moves/0.mp4', 'moves/none.mp4', 'rests/short.mp4'):
+        expect(f'bad/{name}: ' in told, f'{name} is not named: {told}')
+
+
+def what_names_no_clips_is_told():
+    """no classes, no clips, a table that is none: one line each"""
+    os.makedirs(path('empty/class'), exist_ok=True)
+    with open(path('wrong.csv'), 'w', encoding='utf-8') as file:
+        file.write('clip,label\nclips/moves/0.mp4\n')
+    with open(path('headless.csv'), 'w', encoding='utf-8') as file:
+        file.write('clips/moves/0.mp4,moves\n')
+    for samples, code, words in (('empty', 66, 'a folder for each class'),
+                                 ('wrong.csv', 78, 'wrong.csv, line 2'),
+                                 ('headless.csv', 78, 'line 1'), ('nothing', 66, 'nothing')):
+        status, said, error = train(write_recipe('no.recipe', samples), 'no.onnx', '--json-lines')
+        expect(status == code and words in error and error.count('\n') == 1,
+               f'{samples}: {status} {said} {error}')
+
+
+for number in range(3):
+    for kind in CLASSES:
+        write_clip(f'clips/{kind}/{number}.mp4', kind)
+write_clip('short.mp4', 'rests', 0.5)
+run_tests([folders_are_classes, clips_are_decoded_once, tables_name_sources_and_times,
+           bad_clips_are_left_out_by_name, what_names_no_clips_is_told])
