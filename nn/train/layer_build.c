@@ -196,17 +196,14 @@ void train_transpose(struct train_build *b, const int64_t *perm, int count)
 
 int train_want(struct train_build *b, int rank)
 {
-    static const char *const what[] = {"", "vectors", "sequences, TIMExFEATURES,",
-                                       "pictures, HEIGHTxWIDTHxCHANNELS,",
-                                       "windows, TIMExHEIGHTxWIDTHxCHANNELS,"};
     char shape[64];
     if (b->shape.rank == rank)
         return 0;
-    train_shape_text(&b->shape, shape, sizeof shape);
-    return train_refuse(b, "it reads %s not %s%s", what[rank], shape,
-                        b->shape.rank == rank + 1 ? "; put it into time_distributed(...)"
-                        : rank == 1               ? "; put 'flatten' before it"
-                                                  : "");
+    return train_refuse(b, "it reads %s, not %s%s",
+                        rank == 3 ? "pictures, HEIGHTxWIDTHxCHANNELS"
+                                  : "sequences, TIMExFEATURES",
+                        train_shape_text(&b->shape, shape, sizeof shape),
+                        b->shape.rank == rank + 1 ? "; put it into time_distributed(...)" : "");
 }
 
 const int *train_plain_order(int rank)

@@ -17,8 +17,8 @@
 #define NN_TRAIN_LAYER_BUILD_H
 
 #include "nn/onnx_write.h"
-#include "nn/train/layers.h"
 #include "nn/train/design.h"
+#include "nn/train/layers.h"
 #include "nn/train/random.h"
 
 /* Pointers in a pool. */
@@ -98,7 +98,7 @@ void train_transpose(struct train_build *b, const int64_t *perm, int count);
     ((struct nn_shape){(int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),              \
                        {__VA_ARGS__}})
 
-/* Refuses a value of another rank, with what the layer reads in words. */
+/* Refuses a value of another rank than 2 (sequences) or 3 (pictures), which the layer reads. */
 int train_want(struct train_build *b, int rank);
 
 /* Has the axes lie in this order: of b->shape.rank numbers. */

@@ -82,8 +82,7 @@ struct train_layer_kind {
 /* A layer of a text. Fields that its kind does not have are 0. */
 struct train_layer {
     const struct train_layer_kind *kind;
-    const char
-        *place; /* in the text, for messages: "2", or "2.1", the first within the second */
+    const char *place; /* in the text: "2", or "2.1", the first within the second */
     int64_t units, width;
     /* By axis, height first; stride 0: none was given. */
     int64_t size[2], stride[2], dilation[2];
