@@ -64,7 +64,7 @@ struct nn_tensor {
 
 /* One line for a person: what, where (node, operator, attribute), what to do. */
 struct nn_error {
-    char text[512];
+    char text[480];
 };
 
 /* Writes err (NULL is fine) and returns code, a negative errno. */
