@@ -2,6 +2,7 @@
  * their first weights, and their summary. */
 #include <math.h>
 
+#include "nn/train/net.h"
 #include "tests/nn/train/design.h"
 
 /* What Keras counts. */
@@ -343,6 +344,38 @@ START_TEST(what_a_layer_makes_has_its_name)
 }
 END_TEST
 
+/* Nothing but what was designed to learn does, and all of that: in every program through which
+ * something can be learned. */
+START_TEST(what_the_file_holds_is_learned)
+{
+    int learning = 0;
+    for (int i = 0; i < PROGRAM_COUNT; i++) {
+        if (strncmp(programs[i].input, "224", 3) == 0)
+            continue; /* these take memory, and have no layer that others lack */
+        struct train_design *design = design_make(programs[i].input, programs[i].layers, 1);
+        struct nn_model *model = design_load(design);
+        struct train_net *net = NULL;
+        int r = train_net_create(model, &(struct train_options){0}, &net, NULL);
+        int64_t trainable, statistics, learned = 0, kept = 0;
+        total(design, &trainable, &statistics);
+        for (size_t j = 0; r == 0 && j < train_net_parameter_count(net); j++) {
+            const struct train_net_parameter *p = train_net_parameter(net, j);
+            *(p->gradient ? &learned : &kept) += (int64_t)p->count;
+        }
+        if (r == 0) {
+            learning++;
+            ck_assert_msg(learned == trainable, "%s: %lld numbers learn, not %lld",
+                          programs[i].id, (long long)learned, (long long)trainable);
+            ck_assert_int_eq(kept, statistics);
+        }
+        train_net_destroy(net);
+        nn_model_unref(model);
+        train_design_destroy(design);
+    }
+    ck_assert_int_ge(learning, 2); /* cnn-28, cnn-64 */
+}
+END_TEST
+
 /* --- first weights ------------------------------------------------------------------------ */
 
 /* Uniform within ±limit: none beyond, some near it, and the moments of such numbers. */
@@ -558,6 +591,7 @@ int main(void)
                         PROGRAM_COUNT);
     tcase_add_loop_test(whole, a_program_runs_with_any_batch, 0, PROGRAM_COUNT);
     tcase_add_test(whole, what_a_layer_makes_has_its_name);
+    tcase_add_test(whole, what_the_file_holds_is_learned);
     tcase_add_test(whole, a_window_is_cut_on_its_time_axis);
     TCase *first = tcase_create("first");
     tcase_add_test(first, kernels_begin_as_glorot_says);
