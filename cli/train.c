@@ -89,8 +89,10 @@ static int check_classes(const struct training *t)
 static int make_design(struct training *t)
 {
     struct nn_error err = {{0}};
-    int r = train_design_create(t->recipe.input, t->recipe.layers, t->recipe.options.seed,
-                                &t->design, &err);
+    int r = t->summary
+                ? train_design_describe(t->recipe.input, t->recipe.layers, &t->design, &err)
+                : train_design_create(t->recipe.input, t->recipe.layers, t->recipe.options.seed,
+                                      &t->design, &err);
     if (r < 0)
         return cli_fail(CLI_CONFIG, "%s: [model] %s", t->recipe.path, err.text);
     if (t->json_lines)

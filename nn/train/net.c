@@ -488,6 +488,7 @@ void train_net_destroy(struct train_net *net)
     if (!net)
         return;
     nn_threads_destroy(net->threads);
+    nn_constants_finish(&net->constants);
     nn_pool_finish(&net->pool);
     nn_model_unref(net->model);
     free(net);
