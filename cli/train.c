@@ -67,10 +67,14 @@ static int open_data(struct training *t)
     return trainingdata_digest(t->data, &t->data_sha256);
 }
 
-/* Nothing is learned from one class. */
+/* Nothing is learned from one class; names of classes become vigil.labels. */
 static int check_classes(const struct training *t)
 {
     bool several = false;
+    for (int i = 0; i < t->data->classes.count; i++)
+        if (strchr(t->data->classes.names[i], ','))
+            return cli_fail(CLI_CONFIG, "class '%s': a name has no comma in it",
+                            t->data->classes.names[i]);
     for (int i = 1; i < t->learn.count; i++)
         several |= t->data->labels[t->to_learn[i]] != t->data->labels[t->to_learn[0]];
     bool regression = t->recipe.options.loss.kind >= TRAIN_LOSS_SQUARED;
@@ -234,16 +238,17 @@ static void tell_epoch(const struct training *t, const struct train_epoch *e)
 
 /* --- what comes out ----------------------------------------------------------------------- */
 
-static char *metrics_text(const struct training *t, const struct train_score *score)
+static char *metrics_text(const struct train_score *score)
 {
     json_t *json =
         json_pack("{s:i, s:f}", "validation_samples", score->count, "loss", score->loss);
     if (!isnan(score->accuracy))
         json_object_set_new(json, "accuracy", json_real(round(score->accuracy * 1e4) / 1e4));
-    (void)t;
     char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    char *copy = g_strdup(text);
+    free(text);
     json_decref(json);
-    return text;
+    return copy;
 }
 
 static bool is_model(const char *path)
@@ -268,54 +273,72 @@ static struct outfile out_file(const struct training *t)
                             .is_kind = is_model};
 }
 
+/* Keys of a model's metadata, each followed by its value. */
+static void say(GPtrArray *metadata, const char *key, char *value)
+{
+    g_ptr_array_add(metadata, g_strdup(key));
+    g_ptr_array_add(metadata, value);
+}
+
+/* How pictures become input (docs/models.md). */
+static void say_pictures(const struct training *t, GPtrArray *metadata)
+{
+    const struct recipe *recipe = &t->recipe;
+    bool window = t->data->shape.rank == 4;
+    say(metadata, "vigil.task", g_strdup(window ? "classify-window" : "classify-frame"));
+    say(metadata, "vigil.pixels", g_strdup(t->data->shape.dim[window] == 1 ? "GRAY" : "RGB"));
+    if (recipe->fps > 0)
+        say(metadata, "vigil.fps", g_strdup_printf("%g", recipe->fps));
+    if (recipe->stride > 0)
+        say(metadata, "vigil.stride", g_strdup_printf("%d", recipe->stride));
+    if (recipe->resize)
+        say(metadata, "vigil.resize", g_strdup(recipe->resize));
+}
+
+static GPtrArray *make_metadata(const struct training *t, const struct train_score *score)
+{
+    GPtrArray *metadata = g_ptr_array_new_with_free_func(g_free);
+    GString *labels = g_string_new(NULL);
+    for (int i = 0; i < t->data->classes.count; i++)
+        g_string_append_printf(labels, "%s%s", i > 0 ? "," : "", t->data->classes.names[i]);
+    say(metadata, "vigil.labels", g_string_free(labels, FALSE));
+    if (t->data->pictures)
+        say_pictures(t, metadata);
+    say(metadata, "vigil.mean", g_strdup_printf("%.9g", (double)t->recipe.options.mean));
+    say(metadata, "vigil.scale", g_strdup_printf("%.9g", (double)t->recipe.options.scale));
+    say(metadata, "vigil.data_sha256", g_strdup(t->data_sha256));
+    if (score->count > 0)
+        say(metadata, "vigil.metrics", metrics_text(score));
+    return metadata;
+}
+
 static int export_model(struct training *t)
 {
     struct train_score score = {.accuracy = NAN};
     struct nn_error err = {{0}};
-    const struct train_selection *judged = t->validate.count > 0 ? &t->validate : NULL;
-    if (judged && train_fit_score(t->fit, judged, &score, NULL, &err) < 0)
+    if (t->validate.count > 0 && train_fit_score(t->fit, &t->validate, &score, NULL, &err) < 0)
         return cli_fail(CLI_INTERNAL, "%s", err.text);
-    g_autoptr(GString) labels = g_string_new(NULL);
-    for (int i = 0; i < t->data->classes.count; i++)
-        g_string_append_printf(labels, "%s%s", i > 0 ? "," : "", t->data->classes.names[i]);
-    char mean[G_ASCII_DTOSTR_BUF_SIZE], scale[G_ASCII_DTOSTR_BUF_SIZE];
-    g_ascii_dtostr(mean, sizeof mean, (double)t->recipe.options.mean);
-    g_ascii_dtostr(scale, sizeof scale, (double)t->recipe.options.scale);
-    char *metrics = judged ? metrics_text(t, &score) : NULL;
-    struct train_metadata metadata[8];
-    size_t count = 0;
-    if (t->data->classes.count > 0)
-        metadata[count++] = (struct train_metadata){"vigil.labels", labels->str};
-    if (t->data->pictures) {
-        bool window = t->data->shape.rank == 4;
-        metadata[count++] = (struct train_metadata){"vigil.task", window ? "classify-window"
-                                                                         : "classify-frame"};
-        metadata[count++] = (struct train_metadata){
-            "vigil.pixels", t->data->shape.dim[window] == 1 ? "GRAY" : "RGB"};
-    }
-    metadata[count++] = (struct train_metadata){"vigil.mean", mean};
-    metadata[count++] = (struct train_metadata){"vigil.scale", scale};
-    metadata[count++] = (struct train_metadata){"vigil.data_sha256", t->data_sha256};
-    if (metrics)
-        metadata[count++] = (struct train_metadata){"vigil.metrics", metrics};
+    g_autoptr(GPtrArray) metadata = make_metadata(t, &score);
+    g_autofree struct train_metadata *list = g_new(struct train_metadata, metadata->len / 2);
+    for (guint i = 0; i < metadata->len / 2; i++)
+        list[i] = (struct train_metadata){metadata->pdata[2 * i], metadata->pdata[2 * i + 1]};
     void *bytes = NULL;
     size_t size = 0;
-    int r = train_fit_export(t->fit, metadata, count, &bytes, &size, &err);
-    free(metrics);
-    if (r < 0)
+    if (train_fit_export(t->fit, list, metadata->len / 2, &bytes, &size, &err) < 0)
         return cli_fail(CLI_INTERNAL, "%s", err.text);
     struct outfile file = out_file(t);
     int result = outfile_write(&file, bytes, size);
     free(bytes);
-    if (result == CLI_OK)
-        unlink(t->checkpoint);
-    if (result == CLI_OK && !t->json_lines) {
-        printf("%s: %zu bytes", t->out, size);
-        if (!isnan(score.accuracy))
-            printf(", accuracy %.4f of %d validation samples", score.accuracy, score.count);
-        putchar('\n');
-    }
-    return result;
+    if (result != CLI_OK)
+        return result;
+    unlink(t->checkpoint);
+    if (t->json_lines)
+        return CLI_OK;
+    printf("%s: %zu bytes", t->out, size);
+    if (!isnan(score.accuracy))
+        printf(", accuracy %.4f of %d validation samples", score.accuracy, score.count);
+    putchar('\n');
+    return CLI_OK;
 }
 
 /* How each layer of a recipe is written. */

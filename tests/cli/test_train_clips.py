@@ -8,7 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 from harness import PATIENCE, expect, run_tests  # noqa: E402
-from trainable import path, train  # noqa: E402
+from trainable import path, run, train  # noqa: E402
 
 os.environ['XDG_CACHE_HOME'] = path('cache')
 WINDOWS = path('cache/vigil/windows')
@@ -66,6 +66,16 @@ def folders_are_classes():
     expect(last['train']['samples'] == 12 and last['validation']['samples'] == 6, f'{last}')
     expect(last['train']['accuracy'] == 1 and last['validation']['accuracy'] == 1, f'{last}')
     expect(len(os.listdir(WINDOWS)) == 6, f'{os.listdir(WINDOWS)}')
+
+
+def what_was_learned_is_served():
+    """the model says how it is fed: vigil run finds in a clip what it is of"""
+    for kind in CLASSES:
+        code, said, error = run('run', path(f'clips/{kind}/1.mp4'), '--model',
+                                path('folders.onnx'), '--json-lines')
+        expect(code == 0, f'{code} {error}')
+        labels = {json.loads(line)['label'] for line in said.splitlines()}
+        expect(labels == {kind}, f'{kind}: {said} {error}')
 
 
 def clips_are_decoded_once():
@@ -134,5 +144,5 @@ for number in range(3):
     for kind in CLASSES:
         write_clip(f'clips/{kind}/{number}.mp4', kind)
 write_clip('short.mp4', 'rests', 0.5)
-run_tests([folders_are_classes, clips_are_decoded_once, tables_name_sources_and_times,
+run_tests([folders_are_classes, what_was_learned_is_served, clips_are_decoded_once, tables_name_sources_and_times,
            bad_clips_are_left_out_by_name, what_names_no_clips_is_told])
