@@ -74,6 +74,16 @@ static bool bit(uint32_t bits, int index)
 
 /* --- From the model ---------------------------------------------------------------------- */
 
+/* Whether input `index` is added to a product: a bias, even if it is a lone number. */
+static bool is_bias(const struct nn_model *m, const struct nn_node *node, int index)
+{
+    for (int i = 0; i < m->node_count && strcmp(node->op->name, "Add") == 0; i++)
+        if (strcmp(m->nodes[i].op->name, "MatMul") == 0 &&
+            m->nodes[i].outputs[0] == node->inputs[1 - index])
+            return true;
+    return false;
+}
+
 /* Whether rows read the initializer as a parameter (1), as a statistic (2), or neither. */
 static int role_of(const struct train_net *net, int value)
 {
@@ -84,7 +94,10 @@ static int role_of(const struct train_net *net, int value)
         for (int j = 0; row && j < m->nodes[i].input_count; j++) {
             if (m->nodes[i].inputs[j] != value)
                 continue;
-            if (bit(row->parameters, j))
+            bool lone = bit(row->arrays, j) &&
+                        nn_shape_count(&m->values[value].declared.shape) == 1 &&
+                        !is_bias(m, &m->nodes[i], j);
+            if (bit(row->parameters, j) && !lone)
                 role = 1;
             else if (bit(row->statistics, j) && role == 0)
                 role = 2;
@@ -230,6 +243,14 @@ static int place_gradient(struct train_net *net, struct value *v)
     return v->gradient ? 0 : -ENOMEM;
 }
 
+static bool has_floats(const struct train_net *net, const int *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (values[i] != NN_VALUE_NONE && net->values[values[i]].tensor.type == NN_TYPE_FLOAT)
+            return true;
+    return false;
+}
+
 static int add_step(struct train_net *net, const struct nn_planner *p,
                     const struct nn_plan_node *node, struct nn_error *err)
 {
@@ -249,7 +270,8 @@ static int add_step(struct train_net *net, const struct nn_planner *p,
                                    s->tensors + in, &net->pool, err);
     s->call.op.threads = net->thread_count;
     s->call.op.helpers = net->threads;
-    s->row = find_row(net, node->op->name);
+    bool makes = has_floats(net, s->outputs, out), meets = has_floats(net, s->inputs, in);
+    s->row = makes ? find_row(net, node->op->name) : NULL;
     for (size_t i = 0; i < in; i++)
         if (s->inputs[i] != NN_VALUE_NONE) {
             struct value *v = &net->values[s->inputs[i]];
@@ -270,7 +292,7 @@ static int add_step(struct train_net *net, const struct nn_planner *p,
             if (is_view(s) && j == 0)
                 v->same = s->inputs[0];
         }
-    if (!s->row && net->doubles)
+    if (!s->row && (makes || meets) && net->doubles)
         return nn_error_set(err, -ENOTSUP, "node '%.80s' (%s): there is no version in double",
                             node->node->name, node->op->name);
     return 0;

@@ -12,6 +12,7 @@
  *   forward   inputs to outputs; leaves in `saved` what backward wants
  *   backward  gradients of the outputs to those of the inputs
  *
+ * Rows are for float32: of a node that makes only integers the operator's own forward is called.
  * Tensors of float32 hold numbers of type real here. Every input and output of a step is still
  * what it was when backward is called.
  *
@@ -49,6 +50,9 @@ struct train_call {
 struct train_row {
     const char *op;      /* ONNX op_type */
     uint32_t parameters; /* bit i: input i is learned where the file gives its numbers */
+    /* bit i: of those, only where it has more than one number or is the bias of a product: a lone
+     * one is part of a formula, as the 2 of x · 2 is */
+    uint32_t arrays;
     uint32_t statistics; /* bit i: input i is written by forward while training */
     /* bit i: wants no gradient ever: sizes, axes, indices */
     uint32_t fixed;
@@ -120,6 +124,15 @@ void TRAIN_NAME(train_relu)(const struct nn_op_call *call, real *y, const real *
 void TRAIN_NAME(train_relu_gradient)(const struct nn_op_call *call, real *dx, const real *y,
                                      const real *dy, size_t n);
 void TRAIN_NAME(train_add)(const struct nn_op_call *call, real *y, const real *x, size_t n);
+
+/* y = a · b; y = scale · x + shift; Σ x; Σ (x - center)². y may be x, a or b. */
+void TRAIN_NAME(train_product)(const struct nn_op_call *call, real *y, const real *a,
+                               const real *b, size_t n);
+void TRAIN_NAME(train_affine)(const struct nn_op_call *call, real *y, const real *x, real scale,
+                              real shift, size_t n);
+real TRAIN_NAME(train_total)(const struct nn_op_call *call, const real *x, size_t n);
+real TRAIN_NAME(train_squares)(const struct nn_op_call *call, const real *x, real center,
+                               size_t n);
 
 /* The sums of TRAIN_BATCH_PARTS parts, each `count` numbers long and one behind the other, to y. */
 void TRAIN_NAME(train_sum_parts)(const struct nn_op_call *call, const real *parts, size_t count,

@@ -41,6 +41,29 @@ void TRAIN_NAME(train_add)(const struct nn_op_call *call, real *y, const real *x
     call->kernels->add(y, y, x, n);
 }
 
+void TRAIN_NAME(train_product)(const struct nn_op_call *call, real *y, const real *a,
+                               const real *b, size_t n)
+{
+    call->kernels->mul(y, a, b, n);
+}
+
+void TRAIN_NAME(train_affine)(const struct nn_op_call *call, real *y, const real *x, real scale,
+                              real shift, size_t n)
+{
+    call->kernels->affine(y, x, scale, shift, n);
+}
+
+real TRAIN_NAME(train_total)(const struct nn_op_call *call, const real *x, size_t n)
+{
+    return call->kernels->sum(x, n);
+}
+
+real TRAIN_NAME(train_squares)(const struct nn_op_call *call, const real *x, real center,
+                               size_t n)
+{
+    return call->kernels->sum_squares(x, center, n);
+}
+
 #else
 
 void TRAIN_NAME(train_multiply)(const struct nn_op_call *call, const struct train_gemm *g)
@@ -77,6 +100,41 @@ void TRAIN_NAME(train_add)(const struct nn_op_call *call, real *y, const real *x
     (void)call;
     for (size_t i = 0; i < n; i++)
         y[i] += x[i];
+}
+
+void TRAIN_NAME(train_product)(const struct nn_op_call *call, real *y, const real *a,
+                               const real *b, size_t n)
+{
+    (void)call;
+    for (size_t i = 0; i < n; i++)
+        y[i] = a[i] * b[i];
+}
+
+void TRAIN_NAME(train_affine)(const struct nn_op_call *call, real *y, const real *x, real scale,
+                              real shift, size_t n)
+{
+    (void)call;
+    for (size_t i = 0; i < n; i++)
+        y[i] = scale * x[i] + shift;
+}
+
+real TRAIN_NAME(train_total)(const struct nn_op_call *call, const real *x, size_t n)
+{
+    real sum = 0;
+    (void)call;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+
+real TRAIN_NAME(train_squares)(const struct nn_op_call *call, const real *x, real center,
+                               size_t n)
+{
+    real sum = 0;
+    (void)call;
+    for (size_t i = 0; i < n; i++)
+        sum += (x[i] - center) * (x[i] - center);
+    return sum;
 }
 
 #endif

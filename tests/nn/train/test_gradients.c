@@ -47,6 +47,16 @@ static void spread(const struct trial *t, void *to, size_t count, uint32_t seed)
     free(order);
 }
 
+static void fill_input(const struct trial *t, size_t index)
+{
+    const struct nn_tensor *x = train_net_input(t->net, index);
+    size_t count = (size_t)nn_shape_count(&x->shape);
+    if (x->type == NN_TYPE_FLOAT)
+        spread(t, x->data, count, 7 + (uint32_t)index);
+    for (size_t j = 0; j < count && x->type == NN_TYPE_INT64; j++)
+        ((int64_t *)x->data)[j] = (int64_t)(j * 7 % 5);
+}
+
 static struct trial start(const struct gradient_case *c, bool doubles, int threads)
 {
     struct trial t = {.doubles = doubles};
@@ -59,14 +69,8 @@ static struct trial start(const struct gradient_case *c, bool doubles, int threa
     ck_assert_msg(r == 0, "%s: %s", c->name, err.text);
     t.input_count = nn_model_input_count(model);
     nn_model_unref(model);
-    for (size_t i = 0; i < t.input_count; i++) {
-        const struct nn_tensor *x = train_net_input(t.net, i);
-        size_t count = (size_t)nn_shape_count(&x->shape);
-        if (x->type == NN_TYPE_FLOAT)
-            spread(&t, x->data, count, 7 + (uint32_t)i);
-        for (size_t j = 0; j < count && x->type == NN_TYPE_INT64; j++)
-            ((int64_t *)x->data)[j] = (int64_t)(j * 7 % 5);
-    }
+    for (size_t i = 0; i < t.input_count; i++)
+        fill_input(&t, i);
     for (size_t i = 0; i < train_net_parameter_count(t.net); i++) {
         const struct train_net_parameter *p = train_net_parameter(t.net, i);
         if (p->gradient)
@@ -153,7 +157,7 @@ static void check_differences(const struct gradient_case *c, const struct trial 
 
 START_TEST(gradients_are_those_of_finite_differences)
 {
-    const struct gradient_case *c = &gradient_cases[_i];
+    const struct gradient_case *c = gradient_case_at((size_t)_i);
     struct trial t = start(c, true, 1);
     struct learned l;
     find_gradients(&t);
@@ -166,7 +170,7 @@ END_TEST
 
 START_TEST(floats_give_what_doubles_give)
 {
-    const struct gradient_case *c = &gradient_cases[_i];
+    const struct gradient_case *c = gradient_case_at((size_t)_i);
     struct trial a = start(c, false, 1), b = start(c, true, 1);
     struct learned l, m;
     find_gradients(&a);
@@ -188,7 +192,7 @@ END_TEST
 
 START_TEST(any_number_of_threads_gives_the_same_bytes)
 {
-    const struct gradient_case *c = &gradient_cases[_i];
+    const struct gradient_case *c = gradient_case_at((size_t)_i);
     struct trial a = start(c, false, 1);
     struct learned l, m;
     find_gradients(&a);
@@ -206,13 +210,45 @@ START_TEST(any_number_of_threads_gives_the_same_bytes)
 }
 END_TEST
 
+/* What is trained is what runs: forward, not for learning, with the file's own numbers. */
+START_TEST(values_are_those_of_inference)
+{
+    const struct gradient_case *c = gradient_case_at((size_t)_i);
+    struct onnx builder = c->build();
+    struct nn_model *model = net_load(&builder);
+    struct nn_error err = {{0}};
+    struct train_options options = {.input_gradients = true};
+    struct trial t = {0};
+    ck_assert_msg(train_net_create(model, &options, &t.net, &err) == 0, "%s", err.text);
+    size_t inputs = nn_model_input_count(model);
+    struct net net = net_plan(model, NULL);
+    for (size_t i = 0; i < inputs; i++) {
+        fill_input(&t, i);
+        net_set(&net, i, train_net_input(t.net, i)->data);
+    }
+    ck_assert_msg(train_net_forward(t.net, false, 0, &err) == 0, "%s", err.text);
+    net_run(&net);
+    const struct nn_tensor *y = train_net_output(t.net, 0);
+    ck_assert(nn_shape_equal(&y->shape, &nn_session_output(net.session, 0)->shape));
+    const float *got = y->data, *want = net_floats(&net, 0);
+    float largest = 1;
+    for (int64_t i = 0; i < nn_shape_count(&y->shape); i++)
+        largest = fmaxf(largest, fabsf(want[i]));
+    for (int64_t i = 0; i < nn_shape_count(&y->shape); i++)
+        ck_assert_msg(fabsf(got[i] - want[i]) <= 1e-5f * largest, "%s[%d]: %.8g, not %.8g",
+                      c->name, (int)i, (double)got[i], (double)want[i]);
+    train_net_destroy(t.net);
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(every_row_has_a_case)
 {
     const struct train_row *row;
     for (size_t i = 0; (row = train_row_at_double(i)); i++) {
         bool found = false;
-        for (size_t j = 0; j < gradient_case_count; j++) {
-            struct onnx builder = gradient_cases[j].build();
+        for (size_t j = 0; j < gradient_case_count(); j++) {
+            struct onnx builder = gradient_case_at(j)->build();
             struct nn_model *model = net_load(&builder);
             found |= gradient_case_has(model, row->op);
             nn_model_unref(model);
@@ -228,11 +264,12 @@ END_TEST
 int main(void)
 {
     TCase *all = tcase_create("gradients");
-    int count = (int)gradient_case_count;
+    int count = (int)gradient_case_count();
     tcase_set_timeout(all, 120);
     tcase_add_test(all, every_row_has_a_case);
     tcase_add_loop_test(all, gradients_are_those_of_finite_differences, 0, count);
     tcase_add_loop_test(all, floats_give_what_doubles_give, 0, count);
+    tcase_add_loop_test(all, values_are_those_of_inference, 0, count);
     tcase_add_loop_test(all, any_number_of_threads_gives_the_same_bytes, 0, count);
     return suite_run("nn/train/gradients", &all, 1);
 }
