@@ -12,7 +12,7 @@ struct gradient_case {
 };
 
 /* Families, each in a file of its own. */
-extern const struct gradient_case gradient_cases[];
+extern const struct gradient_case gradient_cases[], gradient_cases_elementwise[];
 
 /* All of them, one by one; NULL behind the last. */
 const struct gradient_case *gradient_case_at(size_t index);
