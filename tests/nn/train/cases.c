@@ -16,6 +16,7 @@ const struct gradient_case *gradient_case_at(size_t index)
         gradient_cases,
         gradient_cases_elementwise,
         gradient_cases_moves,
+        gradient_cases_reductions,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const struct gradient_case *c = families[f]; c->name; c++)
