@@ -13,8 +13,8 @@ bool gradient_case_has(const struct nn_model *model, const char *op)
 const struct gradient_case *gradient_case_at(size_t index)
 {
     static const struct gradient_case *const families[] = {
-        gradient_cases,          gradient_cases_elementwise, gradient_cases_moves,
-        gradient_cases_products, gradient_cases_reductions,
+        gradient_cases,       gradient_cases_elementwise, gradient_cases_moves,
+        gradient_cases_norms, gradient_cases_products,    gradient_cases_reductions,
     };
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const struct gradient_case *c = families[f]; c->name; c++)

@@ -13,7 +13,8 @@ struct gradient_case {
 
 /* Families, each in a file of its own. */
 extern const struct gradient_case gradient_cases[], gradient_cases_elementwise[],
-    gradient_cases_moves[], gradient_cases_products[], gradient_cases_reductions[];
+    gradient_cases_moves[], gradient_cases_norms[], gradient_cases_products[],
+    gradient_cases_reductions[];
 
 /* All of them, one by one; NULL behind the last. */
 const struct gradient_case *gradient_case_at(size_t index);
