@@ -84,26 +84,43 @@ static bool is_bias(const struct nn_model *m, const struct nn_node *node, int in
     return false;
 }
 
-/* Whether rows read the initializer as a parameter (1), as a statistic (2), or neither. */
-static int role_of(const struct train_net *net, int value)
+/* What an initializer is to those that read it. */
+enum role { CONSTANT, STATISTIC, PARAMETER };
+
+/* What input `index` of a node is, by the node's row and by what its output is read as. */
+static enum role role_of(const struct train_net *net, const struct nn_node *node, int index,
+                         const enum role *roles)
 {
     const struct nn_model *m = net->model;
-    int role = 0;
-    for (int i = 0; i < m->node_count; i++) {
-        const struct train_row *row = find_row(net, m->nodes[i].op->name);
-        for (int j = 0; row && j < m->nodes[i].input_count; j++) {
-            if (m->nodes[i].inputs[j] != value)
+    const struct train_row *row = find_row(net, node->op->name);
+    int value = node->inputs[index];
+    if (!row)
+        return CONSTANT;
+    if (bit(row->fixed, index))
+        return bit(row->statistics, index) ? STATISTIC : CONSTANT;
+    for (int j = 0; j < node->output_count && row->moves; j++)
+        if (node->outputs[j] != NN_VALUE_NONE && roles[node->outputs[j]] == PARAMETER)
+            return PARAMETER;
+    bool lone = bit(row->arrays, index) &&
+                nn_shape_count(&m->values[value].declared.shape) == 1 &&
+                !is_bias(m, node, index);
+    return bit(row->parameters, index) && !lone ? PARAMETER : CONSTANT;
+}
+
+/* Of every value, from the last node to the first. */
+static enum role *find_roles(struct train_net *net)
+{
+    const struct nn_model *m = net->model;
+    enum role *roles = nn_pool_array(&net->pool, (size_t)m->value_count, sizeof *roles);
+    for (int i = m->node_count - 1; i >= 0 && roles; i--)
+        for (int j = 0; j < m->nodes[i].input_count; j++) {
+            int value = m->nodes[i].inputs[j];
+            if (value == NN_VALUE_NONE)
                 continue;
-            bool lone = bit(row->arrays, j) &&
-                        nn_shape_count(&m->values[value].declared.shape) == 1 &&
-                        !is_bias(m, &m->nodes[i], j);
-            if (bit(row->parameters, j) && !lone)
-                role = 1;
-            else if (bit(row->statistics, j) && role == 0)
-                role = 2;
+            enum role role = role_of(net, &m->nodes[i], j, roles);
+            roles[value] = role > roles[value] ? role : roles[value];
         }
-    }
-    return role;
+    return roles;
 }
 
 /* An initializer's numbers as the net has them. */
@@ -124,26 +141,27 @@ static int find_parameters(struct train_net *net, struct nn_error *err)
     const struct nn_model *m = net->model;
     net->parameters =
         nn_pool_array(&net->pool, (size_t)m->value_count, sizeof *net->parameters);
-    if (!net->parameters)
+    const enum role *roles = find_roles(net);
+    if (!net->parameters || !roles)
         return no_memory(net, err);
     for (int v = 0; v < m->value_count; v++) {
         const struct nn_tensor *declared = &m->values[v].declared;
-        int role = declared->data && declared->type == NN_TYPE_FLOAT ? role_of(net, v) : 0;
-        if (role == 0)
+        enum role role = roles[v];
+        if (!declared->data || declared->type != NN_TYPE_FLOAT || role == CONSTANT)
             continue;
         struct train_net_parameter *p = &net->parameters[net->parameter_count++];
         *p = (struct train_net_parameter){.name = m->values[v].name,
                                           .shape = declared->shape,
                                           .count = (size_t)nn_shape_count(&declared->shape),
                                           .value = copy_numbers(net, declared)};
-        if (role == 1)
+        if (role == PARAMETER)
             p->gradient = nn_pool_array(&net->pool, p->count, net->number_bytes);
-        if (!p->value || (role == 1 && !p->gradient))
+        if (!p->value || (role == PARAMETER && !p->gradient))
             return no_memory(net, err);
         net->values[v] = (struct value){
             .tensor = {.type = NN_TYPE_FLOAT, .shape = declared->shape, .data = p->value},
             .gradient = p->gradient,
-            .learns = role == 1,
+            .learns = role == PARAMETER,
             .outside = true,
             .same = -1};
     }

@@ -53,12 +53,15 @@ struct train_row {
     /* bit i: of those, only where it has more than one number or is the bias of a product: a lone
      * one is part of a formula, as the 2 of x · 2 is */
     uint32_t arrays;
-    uint32_t statistics; /* bit i: input i is written by forward while training */
+    uint32_t statistics; /* bit i: input i is written by forward while training; fixed, too */
     /* bit i: wants no gradient ever: sizes, axes, indices */
     uint32_t fixed;
     /* Output 0 is input 0 under another shape: the net gives both one place, and their gradients
      * too, and calls nothing. */
     bool view;
+    /* Outputs hold inputs' numbers and no others: an initializer is learned where what is moved
+     * out of it is. */
+    bool moves;
     int (*prepare)(struct train_call *call); /* NULL: nothing to prepare */
     int (*forward)(struct train_call *call); /* 0 or -EINVAL by name */
     void (*backward)(struct train_call *call);

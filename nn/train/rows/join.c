@@ -106,9 +106,10 @@ static void split_backward(struct train_call *call)
 }
 
 const struct train_row TRAIN_NAME(train_row_concat) = {
-    .op = "Concat", .forward = concat_forward, .backward = concat_backward};
+    .op = "Concat", .moves = true, .forward = concat_forward, .backward = concat_backward};
 
 const struct train_row TRAIN_NAME(train_row_split) = {.op = "Split",
+                                                      .moves = true,
                                                       .fixed = 1 << 1,
                                                       .prepare = split_prepare,
                                                       .forward = split_forward,

@@ -250,6 +250,7 @@ static void backward(struct train_call *call)
 #define MOVE(name, type)                                                                       \
     const struct train_row TRAIN_NAME(train_row_##name) = {.op = type,                         \
                                                            .fixed = ~1u,                       \
+                                                           .moves = true,                      \
                                                            .prepare = prepare,                 \
                                                            .forward = forward,                 \
                                                            .backward = backward}

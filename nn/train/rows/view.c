@@ -3,7 +3,7 @@
 
 #define VIEW(name, type)                                                                       \
     const struct train_row TRAIN_NAME(train_row_##name) = {                                    \
-        .op = type, .fixed = ~1u, .view = true}
+        .op = type, .fixed = ~1u, .view = true, .moves = true}
 
 VIEW(flatten, "Flatten");
 VIEW(identity, "Identity");
