@@ -18,7 +18,8 @@
 /* A clip that was named. */
 struct clip {
     char *path, *label, *source;
-    double start, end; /* seconds; end 0: to its end */
+    bool timed;
+    double start, end; /* seconds */
 };
 
 struct reading {
@@ -137,6 +138,24 @@ static bool read_seconds(const char *text, double *ret_seconds)
     return end != text && *end == '\0' && *ret_seconds >= 0 && *ret_seconds < 1e9;
 }
 
+/* Of a row; "": from the beginning, to the end. */
+static int read_times(const struct reading *r, struct clip *clip, const char *start,
+                      const char *end, const char *table, guint number)
+{
+    clip->timed = *start || *end;
+    clip->end = HUGE_VAL;
+    if (*start && !read_seconds(start, &clip->start))
+        return cli_fail(CLI_CONFIG, "%s, line %u: start should be seconds", table, number);
+    if (*end && (!read_seconds(end, &clip->end) || clip->end <= clip->start))
+        return cli_fail(CLI_CONFIG, "%s, line %u: end should be seconds, behind start", table,
+                        number);
+    return clip->timed && r->clips->fps <= 0
+               ? cli_fail(CLI_CONFIG,
+                          "%s, line %u: has times: the recipe must say the clips' fps", table,
+                          number)
+               : CLI_OK;
+}
+
 static int add_row(struct reading *r, const char *table, guint number, const char *line,
                    const struct columns *c)
 {
@@ -155,13 +174,8 @@ static int add_row(struct reading *r, const char *table, guint number, const cha
     g_ptr_array_add(r->list, clip);
     if (!*clip->label)
         return cli_fail(CLI_CONFIG, "%s, line %u: has no label", table, number);
-    if (c->start >= 0 && *cells[c->start] && !read_seconds(cells[c->start], &clip->start))
-        return cli_fail(CLI_CONFIG, "%s, line %u: start should be seconds", table, number);
-    if (c->end >= 0 && *cells[c->end] &&
-        (!read_seconds(cells[c->end], &clip->end) || clip->end <= clip->start))
-        return cli_fail(CLI_CONFIG, "%s, line %u: end should be seconds, behind start", table,
-                        number);
-    return CLI_OK;
+    return read_times(r, clip, c->start >= 0 ? cells[c->start] : "",
+                      c->end >= 0 ? cells[c->end] : "", table, number);
 }
 
 static int add_table(struct reading *r, const char *table)
@@ -290,7 +304,7 @@ static int take_windows(struct reading *r, const struct clip *clip, GBytes *byte
 {
     gsize size;
     const guint8 *data = g_bytes_get_data(bytes, &size);
-    double fps = r->clips->fps > 0 ? r->clips->fps : 25;
+    double fps = r->clips->fps;
     int label = train_names_find(&r->classes, clip->label, strlen(clip->label));
     int group = train_names_add(&r->sources, clip->source, strlen(clip->source));
     if (group < 0)
@@ -299,9 +313,9 @@ static int take_windows(struct reading *r, const struct clip *clip, GBytes *byte
                         clip->path, clip->source);
     for (gsize i = 0; i < size / r->window; i++) {
         double start = (double)i * r->info->stride / fps, end = start + r->frames / fps;
-        if (start < clip->start || (clip->end > 0 && end > clip->end + 0.5 / fps))
+        if (clip->timed && (start < clip->start || end > clip->end + 0.5 / fps))
             continue;
-        if (r->bytes->len + r->window > CLIPS_BYTES_MAX - 1)
+        if (r->bytes->len + r->window > CLIPS_BYTES_MAX)
             return cli_fail(CLI_NO_INPUT,
                             "over %zu MiB of windows: take a larger stride, fewer frames a "
                             "second or smaller pictures",

@@ -3,7 +3,7 @@
  *   a folder    its folders are the classes, the clips in them their samples; a clip is a source
  *               of its own
  *   a table     CSV with a line of names first: path, label, and, if wanted, source (clips of
- *               one are never split), start and end (seconds)
+ *               one are never split), start and end (seconds; fps must be given then)
  *
  * Every clip is met by a sandboxed worker of its own (cli/samples.h), at the network's own size,
  * frame rate and window; what it gives is kept in a cache (cli/clipcache.h). A clip that cannot
@@ -17,7 +17,7 @@
 
 #include "nn/train/dataset.h"
 
-#define CLIPS_BYTES_MAX ((size_t)4 << 30) /* of all windows together */
+#define CLIPS_BYTES_MAX ((size_t)2 << 30) /* of all windows together */
 
 struct clips {
     /* The network that is to learn: an ONNX file whose input is a window [n, T, C, H, W] or a

@@ -111,6 +111,21 @@ def tables_name_sources_and_times():
     expect(epochs[-1]['validation']['samples'] == 4, f'{epochs[-1]}')
 
 
+def times_need_a_frame_rate():
+    """times in a table are refused without fps, and where they are none"""
+    recipe = write_recipe('timeless.recipe', 'table.csv')
+    with open(recipe, encoding='utf-8') as file:
+        text = file.read()
+    with open(recipe, 'w', encoding='utf-8') as file:
+        file.write(text.replace('fps = 8', ''))
+    code, _, error = train(recipe, 'no.onnx', '--json-lines')
+    expect(code == 78 and 'table.csv, line 2' in error and 'fps' in error, error)
+    with open(path('times.csv'), 'w', encoding='utf-8') as file:
+        file.write('path,label,start,end\nclips/moves/0.mp4,moves,2,1\n')
+    code, _, error = train(write_recipe('times.recipe', 'times.csv'), 'no.onnx', '--json-lines')
+    expect(code == 78 and 'times.csv, line 2' in error and 'end' in error, error)
+
+
 def bad_clips_are_left_out_by_name():
     """a clip that is cut off, empty or too short is named, and the others are learned"""
     shutil.copytree(path('clips'), path('bad'))
@@ -145,4 +160,5 @@ for number in range(3):
         write_clip(f'clips/{kind}/{number}.mp4', kind)
 write_clip('short.mp4', 'rests', 0.5)
 run_tests([folders_are_classes, what_was_learned_is_served, clips_are_decoded_once, tables_name_sources_and_times,
+           times_need_a_frame_rate,
            bad_clips_are_left_out_by_name, what_names_no_clips_is_told])
