@@ -33,6 +33,7 @@ struct step {
     void **input_gradients;
     const void **output_gradients;
     bool learns;
+    bool idle; /* all that it makes is empty */
 };
 
 struct train_net {
@@ -46,7 +47,7 @@ struct train_net {
     size_t number_bytes;
 
     struct value *values;
-    int value_count;
+    int value_count; /* the model's, then those of graphs within its nodes */
     struct step *steps;
     int step_count;
     struct train_net_parameter *parameters;
@@ -269,9 +270,24 @@ static bool has_floats(const struct train_net *net, const int *values, size_t co
     return false;
 }
 
+/* Whether one of them learns without having a number. */
+static bool has_empty(const struct train_net *net, const int *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (values[i] != NN_VALUE_NONE && net->values[values[i]].learns &&
+            nn_shape_count(&net->values[values[i]].tensor.shape) == 0)
+            return true;
+    return false;
+}
+
 static int add_step(struct train_net *net, const struct nn_planner *p,
                     const struct nn_plan_node *node, struct nn_error *err)
 {
+    if (node->body_count > 0 || nn_plan_node_is_late(node, p->values))
+        return nn_error_set(err, -ENOTSUP,
+                            "node '%.80s' (%s): what it does, or the size of what it makes, is "
+                            "known in a run only; a network that learns must know it before",
+                            node->node->name, node->op->name);
     struct step *s = &net->steps[net->step_count++];
     size_t in = (size_t)node->input_count, out = (size_t)node->output_count;
     s->tensors = nn_pool_array(&net->pool, in + out, sizeof *s->tensors);
@@ -310,6 +326,10 @@ static int add_step(struct train_net *net, const struct nn_planner *p,
             if (is_view(s) && j == 0)
                 v->same = s->inputs[0];
         }
+    if (has_empty(net, s->inputs, in) || has_empty(net, s->outputs, out))
+        return nn_error_set(err, -ENOTSUP,
+                            "node '%.80s' (%s): nothing can be learned of what is empty",
+                            node->node->name, node->op->name);
     if (!s->row && (makes || meets) && net->doubles)
         return nn_error_set(err, -ENOTSUP, "node '%.80s' (%s): there is no version in double",
                             node->node->name, node->op->name);
@@ -405,6 +425,9 @@ static int place_step(struct train_net *net, struct step *s, size_t *extra)
         op->outputs[j] = v->tensor;
     }
     int r = 0;
+    s->idle = nn_outputs_are_empty(op->outputs, op->output_count);
+    if (s->idle)
+        return 0;
     if (s->row && s->row->prepare)
         r = s->row->prepare(&s->call);
     else if (!s->row)
@@ -441,27 +464,45 @@ static int place_all(struct train_net *net, struct nn_error *err)
     return 0;
 }
 
+/* What the trace found. It may have more values than the model: those of graphs within nodes. */
+static int take_values(struct train_net *net, const struct nn_planner *p, struct nn_error *err)
+{
+    size_t count = (size_t)p->value_count, known = (size_t)net->model->value_count;
+    struct value *values = nn_pool_array(&net->pool, count, sizeof *values);
+    if (!values)
+        return no_memory(net, err);
+    memcpy(values, net->values, known * sizeof *values);
+    for (size_t v = 0; v < count; v++) {
+        struct nn_tensor t = p->values[v].tensor;
+        if (values[v].outside)
+            t.data = values[v].tensor.data;
+        else if (t.data && t.type == NN_TYPE_FLOAT && net->doubles) {
+            t.data = copy_numbers(net, &t);
+            if (!t.data)
+                return no_memory(net, err);
+        }
+        values[v].tensor = t;
+        values[v].constant = !values[v].outside && t.data;
+        values[v].same = -1;
+    }
+    net->values = values;
+    net->value_count = p->value_count;
+    return 0;
+}
+
 static int build(struct train_net *net, const struct train_options *options,
                  struct nn_planner *p, struct nn_error *err)
 {
     int r = trace(net, options, p, err);
     if (r < 0)
         return r;
+    r = take_values(net, p, err);
+    if (r < 0)
+        return r;
     struct value *values = net->values;
-    net->value_count = p->value_count;
     net->steps = nn_pool_array(&net->pool, (size_t)p->node_count, sizeof *net->steps);
     if (!net->steps)
         return no_memory(net, err);
-    for (int v = 0; v < p->value_count; v++) {
-        struct nn_tensor t = p->values[v].tensor;
-        if (values[v].outside)
-            t.data = values[v].tensor.data;
-        else if (t.data && t.type == NN_TYPE_FLOAT && net->doubles)
-            t.data = copy_numbers(net, &t);
-        values[v].tensor = t;
-        values[v].constant = !values[v].outside && t.data;
-        values[v].same = -1;
-    }
     for (int i = 0; i < p->node_count && r == 0; i++)
         r = add_step(net, p, p->nodes[i], err);
     if (r < 0)
@@ -582,7 +623,7 @@ static int run_step(struct train_net *net, struct step *s, bool training, uint64
     s->call.op.err = err;
     s->call.training = training;
     s->call.seed = seed + (uint64_t)(s - net->steps) * UINT64_C(0x9e3779b97f4a7c15);
-    if (is_view(s))
+    if (is_view(s) || s->idle)
         return 0;
     return s->row ? s->row->forward(&s->call) : s->call.op.op->forward(&s->call.op);
 }

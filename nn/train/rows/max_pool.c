@@ -35,7 +35,8 @@ static int prepare(struct train_call *call)
     return nn_spatial_infer(op, kernel, axes, x->dim[1], s);
 }
 
-/* Windows of 2×2 that move by two and never stick out: those of nearly every network. */
+/* Windows of 2×2 that move by two and never stick out, in planes that may be many: those of
+ * nearly every network. */
 static bool is_halving(const struct nn_spatial *s)
 {
     for (int a = 0; a < NN_SPATIAL_AXES; a++) {
@@ -117,11 +118,19 @@ static void double_row(const struct train_call *call, const struct train_max_gra
 #endif
 }
 
+/* Where in the input the upper one of the two rows of an output's row begins. */
+static int64_t upper_row(const struct nn_spatial *s, int64_t row)
+{
+    return (row / s->out[1] * s->in[1] + 2 * (row % s->out[1])) * s->in[2];
+}
+
 static void halve(const struct train_call *call, const struct nn_spatial *s, const real *x,
                   real *y)
 {
-    for (int64_t r = 0; r < s->out[1]; r++, y += s->out[2], x += 2 * s->in[2])
-        halve_row(call, x, x + s->in[2], (size_t)s->out[2], y);
+    for (int64_t row = 0; row < s->out[0] * s->out[1]; row++, y += s->out[2]) {
+        const real *above = x + upper_row(s, row);
+        halve_row(call, above, above + s->in[2], (size_t)s->out[2], y);
+    }
 }
 
 static void double_back(const struct train_call *call, const struct nn_spatial *s,
@@ -129,20 +138,17 @@ static void double_back(const struct train_call *call, const struct nn_spatial *
 {
     if (s->in[1] > 2 * s->out[1] || s->in[2] > 2 * s->out[2])
         memset(dx, 0, (size_t)s->in_size * sizeof *dx);
-    struct train_max_gradient g = {.a = x,
-                                   .b = x + s->in[2],
-                                   .y = y,
+    struct train_max_gradient g = {.y = y,
                                    .dy = dy,
-                                   .da = dx,
-                                   .db = dx + s->in[2],
                                    .n = (size_t)s->out[2],
                                    .positive = call->op.activation == NN_ACTIVATION_RELU};
-    for (int64_t r = 0; r < s->out[1]; r++) {
+    for (int64_t row = 0; row < s->out[0] * s->out[1]; row++) {
+        int64_t at = upper_row(s, row);
+        g.a = x + at;
+        g.b = g.a + s->in[2];
+        g.da = dx + at;
+        g.db = g.da + s->in[2];
         double_row(call, &g);
-        g.a += 2 * s->in[2];
-        g.b += 2 * s->in[2];
-        g.da += 2 * s->in[2];
-        g.db += 2 * s->in[2];
         g.y += s->out[2];
         g.dy += s->out[2];
     }

@@ -177,6 +177,18 @@ static struct onnx pool_overlaps(void)
     return pool(DIMS(2, 2, 6, 7), (struct window){3, 2, 1, 1, 1});
 }
 
+/* Planes of 2×2 in a volume: as pictures, one behind the other. */
+static struct onnx pool_volume(void)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(2, 2, 3, 5, 4));
+    onnx_node(&b, "MaxPool", "x", "y");
+    onnx_attribute_ints(&b, "kernel_shape", 3, (int64_t[]){1, 2, 2});
+    onnx_attribute_ints(&b, "strides", 3, (int64_t[]){1, 2, 2});
+    onnx_output(&b, "y", 1, DIMS(-1, -1, -1, -1, -1));
+    return b;
+}
+
 static struct onnx pool_dilated(void)
 {
     return pool(DIMS(1, 2, 7, 7), (struct window){2, 1, 0, 2, 1});
@@ -205,6 +217,39 @@ static struct onnx square(void)
     onnx_input(&b, "x", 1, DIMS(4, 4));
     onnx_node(&b, "Gemm", "x x", "y");
     onnx_output(&b, "y", 1, DIMS(4, 4));
+    return b;
+}
+
+/* One weight of two layers, and a bias that is both of them. */
+static struct onnx shared_weight(void)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(3, 4));
+    weights(&b, "w", DIMS(4, 4));
+    weights(&b, "b", DIMS(4));
+    onnx_node(&b, "Gemm", "x w b", "h");
+    onnx_node(&b, "Gemm", "h w b", "y");
+    onnx_attribute_int(&b, "transB", 1);
+    onnx_output(&b, "y", 1, DIMS(3, 4));
+    return b;
+}
+
+/* An input under two other shapes, one of them seen twice. */
+static struct onnx viewed_input(void)
+{
+    struct onnx b = onnx_start(13);
+    onnx_input(&b, "x", 1, DIMS(1, 3, 4));
+    weights(&b, "w", DIMS(4, 2));
+    weights(&b, "v", DIMS(12, 2));
+    onnx_ints(&b, "rows", DIMS(2), (int64_t[]){3, 4});
+    onnx_node(&b, "Reshape", "x rows", "r");
+    onnx_node(&b, "Identity", "r", "i");
+    onnx_node(&b, "Flatten", "x", "f");
+    onnx_node(&b, "Gemm", "f v", "g");
+    onnx_node(&b, "Gemm", "i w g", "h");
+    onnx_node(&b, "Gemm", "r h", "y");
+    onnx_attribute_int(&b, "transA", 1);
+    onnx_output(&b, "y", 1, DIMS(4, 2));
     return b;
 }
 
@@ -377,8 +422,11 @@ const struct gradient_case gradient_cases[] = {
     {"max pool that halves", pool_halves, false},
     {"max pool that overlaps", pool_overlaps, false},
     {"max pool dilated", pool_dilated, false},
+    {"max pool that halves planes", pool_volume, false},
     {"shared", shared, false},
     {"square", square, false},
+    {"a weight of two layers", shared_weight, false},
+    {"views of an input", viewed_input, false},
     {"softmax", softmax_last, false},
     {"softmax of the middle", softmax_middle, false},
     {"lstm", lstm_plain, false},
