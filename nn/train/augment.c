@@ -18,23 +18,23 @@ static const struct limit {
     const char *name;
     size_t place;
     double most;
-    bool in_time, in_place; /* wants frames; wants pictures */
+    bool in_time; /* wants frames */
 } limits[] = {
-    {"flip", offsetof(struct train_augment, flip), 1, false, true},
-    {"flip_vertical", offsetof(struct train_augment, flip_vertical), 1, false, true},
-    {"shift", offsetof(struct train_augment, shift), 0.5, false, true},
-    {"scale", offsetof(struct train_augment, scale), 3, false, true},
-    {"rotation", offsetof(struct train_augment, rotation), 180, false, true},
-    {"brightness", offsetof(struct train_augment, brightness), 1, false, true},
-    {"contrast", offsetof(struct train_augment, contrast), 1, false, true},
-    {"saturation", offsetof(struct train_augment, saturation), 1, false, true},
-    {"noise", offsetof(struct train_augment, noise), 255, false, true},
-    {"blur", offsetof(struct train_augment, blur), BLUR_MAX, false, true},
-    {"occlusion", offsetof(struct train_augment, occlusion), 1, false, true},
-    {"reverse", offsetof(struct train_augment, reverse), 1, true, true},
-    {"time_shift", offsetof(struct train_augment, time_shift), 1000, true, true},
-    {"time_stretch", offsetof(struct train_augment, time_stretch), 3, true, true},
-    {"drop", offsetof(struct train_augment, drop), 1, true, true},
+    {"flip", offsetof(struct train_augment, flip), 1, false},
+    {"flip_vertical", offsetof(struct train_augment, flip_vertical), 1, false},
+    {"shift", offsetof(struct train_augment, shift), 0.5, false},
+    {"scale", offsetof(struct train_augment, scale), 3, false},
+    {"rotation", offsetof(struct train_augment, rotation), 180, false},
+    {"brightness", offsetof(struct train_augment, brightness), 1, false},
+    {"contrast", offsetof(struct train_augment, contrast), 1, false},
+    {"saturation", offsetof(struct train_augment, saturation), 1, false},
+    {"noise", offsetof(struct train_augment, noise), 255, false},
+    {"blur", offsetof(struct train_augment, blur), BLUR_MAX, false},
+    {"occlusion", offsetof(struct train_augment, occlusion), 1, false},
+    {"reverse", offsetof(struct train_augment, reverse), 1, true},
+    {"time_shift", offsetof(struct train_augment, time_shift), 1000, true},
+    {"time_stretch", offsetof(struct train_augment, time_stretch), 3, true},
+    {"drop", offsetof(struct train_augment, drop), 1, true},
 };
 enum { LIMITS = sizeof limits / sizeof *limits };
 

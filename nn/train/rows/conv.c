@@ -17,6 +17,9 @@
 /* Positions that are worth a product of their own. */
 enum { ENOUGH_POSITIONS = 512 };
 
+/* Of all threads' columns: what counts of numbers can say, and more than memory has. */
+#define NUMBERS_MAX 0x1p40
+
 struct conv {
     struct nn_spatial_filters f;
     struct train_winograd *fast; /* NULL: none */
@@ -44,6 +47,9 @@ static int prepare(struct train_call *call)
     if (c->together > c->f.batch / TRAIN_BATCH_PARTS)
         c->together = c->f.batch / TRAIN_BATCH_PARTS > 1 ? c->f.batch / TRAIN_BATCH_PARTS : 1;
     size_t columns = (size_t)c->together * c->positions;
+    if ((double)columns * (double)(c->rows + (size_t)c->f.out_channels) * op->threads >
+        NUMBERS_MAX)
+        return nn_op_fail(op, -E2BIG, "its windows need too much memory");
     c->scratch = columns * (c->rows + (size_t)c->f.out_channels);
     size_t parts = TRAIN_BATCH_PARTS * (c->weights + (size_t)(c->f.groups * c->f.out_channels));
     size_t before_activation = (size_t)nn_shape_count(&op->outputs[0].shape);

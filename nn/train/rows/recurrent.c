@@ -59,8 +59,8 @@ struct run {
      * batch, hidden), from the initial state on; more (steps, batch, hidden): of LSTM the function
      * of c, of GRU r ∘ h⁻ or q. */
     real *gates, *h, *c, *more;
-    /* Work memory: x (steps, batch, inputs); backward: of the gates before their functions, of q,
-     * of h and of c. */
+    /* Work memory: x (steps, batch, inputs), backward another such for its gradient; of the gates
+     * before their functions, of q, of h and of c. dp: its place; NULL: not wanted. */
     real *x, *dgates, *dq, *dh, *dc, *dp;
 };
 
@@ -352,7 +352,7 @@ static int prepare_cell(struct train_call *call, const struct cell *cell)
     rec->saved = rows * n * (cell->gates + 1) + 2 * (rows + rec->batch) * n;
     call->saved_bytes = (size_t)rec->directions * rec->saved * sizeof(real);
     op->workspace_bytes =
-        (2 * rows * rec->inputs + rows * n * (cell->gates + 1) + 2 * rec->batch * n + 3 * n) *
+        (2 * rows * rec->inputs + rows * n * (cell->gates + 1) + 2 * rec->batch * n) *
         sizeof(real);
     return find_functions(call, rec);
 }
