@@ -123,11 +123,9 @@ static int make_fit(struct training *t)
     struct nn_error err = {{0}};
     size_t size;
     const void *bytes = train_design_bytes(t->design, &size);
-    s->rate = options.optimizer.rate;
     s->warmup = steps_of(t, t->recipe.warmup);
     s->every = steps_of(t, t->recipe.step_every);
     s->steps = steps_of(t, options.epochs);
-    s->higher_is_better = options.monitor == TRAIN_MONITOR_ACCURACY;
     options.threads = t->threads;
     int r = train_fit_create(bytes, size, &options, &t->learn, &t->validate, &t->fit, &err);
     return r < 0 ? cli_fail(CLI_CONFIG, "%s: %s", t->recipe.path, err.text) : CLI_OK;

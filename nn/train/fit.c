@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "nn/pool.h"
 #include "nn/threads.h"
 #include "nn/train/checkpoint.h"
 #include "nn/train/net.h"
@@ -49,8 +50,10 @@ struct train_fit {
     float *targets, *weights;
     float *sample, *scratch;
     int *order;
-    char **kept_names; /* of the parameters' items in a checkpoint */
 };
+
+/* Of whole numbers that enter a network: up to here floats have all of them. */
+#define INDEX_MAX 0x1p24f
 
 static double double_of(int64_t bits)
 {
@@ -90,6 +93,15 @@ static int make_net(struct train_fit *fit, struct nn_error *err)
     if (nn_model_input_count(fit->model) != 1)
         return nn_error_set(err, -ENOTSUP, "a network with one input is trained, not with %zu",
                             nn_model_input_count(fit->model));
+    const struct nn_value_info *input = nn_model_input(fit->model, 0);
+    if (input->type != NN_TYPE_FLOAT && input->type != NN_TYPE_INT64)
+        return nn_error_set(err, -ENOTSUP,
+                            "input '%.80s' takes %s: a network that takes float32 or int64 can "
+                            "be trained",
+                            input->name, nn_type_name(input->type));
+    if (sample->rank >= NN_MAX_RANK)
+        return nn_error_set(err, -EINVAL, "a sample has at most %d dimensions, not %d",
+                            NN_MAX_RANK - 1, sample->rank);
     for (int d = 0; d < sample->rank; d++)
         shape.dim[d + 1] = sample->dim[d];
     struct train_options options = {.input_shapes = &shape,
@@ -116,6 +128,10 @@ static int settle_loss(struct train_fit *fit, struct nn_error *err)
             return nn_error_set(err, -EINVAL,
                                 "%s compares a network's output with its input: they must be "
                                 "of one size",
+                                train_loss_name(loss->kind));
+        if (fit->options.monitor == TRAIN_MONITOR_ACCURACY)
+            return nn_error_set(err, -EINVAL,
+                                "%s has no accuracy that epochs could be judged by",
                                 train_loss_name(loss->kind));
         return train_loss_check(loss, fit->batch.width, err);
     }
@@ -161,8 +177,7 @@ static int make_optimizer(struct train_fit *fit, struct nn_error *err)
 {
     size_t count = fit->parameter_count = train_net_parameter_count(fit->net);
     fit->parameters = calloc(count, sizeof *fit->parameters);
-    fit->kept_names = calloc(count, sizeof *fit->kept_names);
-    if (!fit->parameters || !fit->kept_names)
+    if (!fit->parameters)
         return nn_error_set(err, -ENOMEM, "no memory for a training");
     for (size_t i = 0; i < count; i++) {
         const struct train_net_parameter *p = train_net_parameter(fit->net, i);
@@ -172,13 +187,23 @@ static int make_optimizer(struct train_fit *fit, struct nn_error *err)
                                                       .count = p->count,
                                                       .decays = p->shape.rank > 1};
         fit->kept_count += p->count;
-        if (asprintf(&fit->kept_names[i], "%s/kept", p->name) < 0) {
-            fit->kept_names[i] = NULL;
-            return nn_error_set(err, -ENOMEM, "no memory for a training");
-        }
     }
     return train_optimizer_create(&fit->options.optimizer, fit->parameters, count,
                                   &fit->optimizer, err);
+}
+
+/* Whether samples are such as the network learns. */
+static int check_selection(const struct train_dataset *data,
+                           const struct train_selection *selection, struct nn_error *err)
+{
+    if (!nn_shape_equal(&data->shape, &selection->data->shape))
+        return nn_error_set(
+            err, -EINVAL, "samples to judge by are of another shape than those to learn from");
+    if (selection->data->classes.count > data->classes.count)
+        return nn_error_set(err, -EINVAL,
+                            "samples to judge by are of %d classes, those to learn from of %d",
+                            selection->data->classes.count, data->classes.count);
+    return 0;
 }
 
 static int check_options(const struct train_fit_options *o, const struct train_selection *train,
@@ -190,13 +215,14 @@ static int check_options(const struct train_fit_options *o, const struct train_s
         return nn_error_set(err, -EINVAL, "a training has 1 epoch or more, not %d", o->epochs);
     if (train->count < 1)
         return nn_error_set(err, -EINVAL, "there are no samples to learn from");
-    if (validation && validation->count > 0 &&
-        !nn_shape_equal(&train->data->shape, &validation->data->shape))
-        return nn_error_set(err, -EINVAL, "validation samples are of another shape");
+    int r =
+        validation && validation->count > 0 ? check_selection(train->data, validation, err) : 0;
+    if (r < 0)
+        return r;
     if (o->patience > 0 && (!validation || validation->count < 1))
         return nn_error_set(err, -EINVAL,
                             "stopping early needs validation samples, and there are none");
-    int r = train_augment_check(&o->augment, &train->data->shape, err);
+    r = train_augment_check(&o->augment, &train->data->shape, err);
     return r < 0 ? r : train_schedule_check(&o->schedule, err);
 }
 
@@ -212,7 +238,10 @@ int train_fit_create(const void *onnx, size_t size, const struct train_fit_optio
                      const struct train_selection *validation, struct train_fit **ret_fit,
                      struct nn_error *err)
 {
-    int r = check_options(options, train, validation, err);
+    struct train_fit_options o = *options;
+    o.schedule.rate = o.optimizer.rate;
+    o.schedule.higher_is_better = o.monitor == TRAIN_MONITOR_ACCURACY;
+    int r = check_options(&o, train, validation, err);
     if (r < 0)
         return r;
     struct train_fit *fit = calloc(1, sizeof *fit);
@@ -222,11 +251,11 @@ int train_fit_create(const void *onnx, size_t size, const struct train_fit_optio
     }
     memcpy(fit->onnx, onnx, size);
     fit->onnx_size = size;
-    fit->options = *options;
+    fit->options = o;
     fit->train = *train;
     if (validation)
         fit->validation = *validation;
-    fit->plateau = train_plateau_start(&options->schedule);
+    fit->plateau = train_plateau_start(&o.schedule);
     r = make_net(fit, err);
     if (r == 0)
         r = settle_loss(fit, err);
@@ -247,9 +276,6 @@ void train_fit_destroy(struct train_fit *fit)
 {
     if (!fit)
         return;
-    for (size_t i = 0; fit->kept_names && i < fit->parameter_count; i++)
-        free(fit->kept_names[i]);
-    free(fit->kept_names);
     train_optimizer_destroy(fit->optimizer);
     train_net_destroy(fit->net);
     nn_model_unref(fit->model);
@@ -289,6 +315,9 @@ static int take_sample(struct train_fit *fit, const struct train_dataset *data, 
         if (!isfinite(value))
             return nn_error_set(err, -EINVAL, "sample %d holds what is no number",
                                 data->origins[at]);
+        if (input->type == NN_TYPE_INT64 && fabsf(value) > INDEX_MAX)
+            return nn_error_set(err, -EINVAL, "sample %d holds %g, which is no index",
+                                data->origins[at], (double)value);
         fit->sample[i] = value;
     }
     if (input->type == NN_TYPE_INT64)
@@ -398,6 +427,7 @@ static int score_all(struct train_fit *fit, const struct train_selection *select
 {
     int batch = fit->options.batch, r = 0;
     int64_t width = fit->batch.width;
+    bool binary = fit->options.loss.kind == TRAIN_LOSS_BINARY;
     *score = (struct train_score){0};
     for (int at = 0; at < selection->count && r == 0; at += batch) {
         int count = selection->count - at < batch ? selection->count - at : batch;
@@ -408,8 +438,8 @@ static int score_all(struct train_fit *fit, const struct train_selection *select
             r = judge(fit, count, false, score, err);
         const float *y = train_net_output(fit->net, 0)->data;
         for (int i = 0; i < count && probabilities && r == 0; i++) {
-            float *to = probabilities + (size_t)(at + i) * (size_t)(width == 1 ? 2 : width);
-            if (width == 1) {
+            float *to = probabilities + (size_t)(at + i) * (size_t)(binary ? 2 : width);
+            if (binary) {
                 to[0] = 1 - y[i];
                 to[1] = y[i];
             } else {
@@ -425,9 +455,7 @@ static int score_all(struct train_fit *fit, const struct train_selection *select
 /* What the epoch is judged by: higher is better. */
 static double metric_of(const struct train_fit *fit, const struct train_score *score)
 {
-    return fit->options.monitor == TRAIN_MONITOR_ACCURACY && !is_regression(fit)
-               ? score->accuracy
-               : -score->loss;
+    return fit->options.monitor == TRAIN_MONITOR_ACCURACY ? score->accuracy : -score->loss;
 }
 
 static void finish_epoch(struct train_fit *fit, struct train_epoch *epoch)
@@ -455,6 +483,32 @@ static void finish_epoch(struct train_fit *fit, struct train_epoch *epoch)
     epoch->ended = fit->numbers[ENDED] != 0;
 }
 
+/* The last step's weights have met no batch yet. */
+static int check_weights(const struct train_fit *fit, struct nn_error *err)
+{
+    for (size_t i = 0; i < fit->parameter_count; i++)
+        for (size_t j = 0; j < fit->parameters[i].count; j++)
+            if (!isfinite(fit->parameters[i].value[j]))
+                return nn_error_set(err, -EDOM,
+                                    "%.150s is no number any more behind step %lld; a smaller "
+                                    "learning rate or clip_norm may help",
+                                    fit->parameters[i].name, (long long)fit->numbers[STEPS]);
+    return 0;
+}
+
+static int validate(struct train_fit *fit, struct train_epoch *epoch, struct nn_error *err)
+{
+    if (fit->validation.count == 0)
+        return 0;
+    int r = score_all(fit, &fit->validation, &epoch->validation, NULL, err);
+    if (r == 0 && !isfinite(epoch->validation.loss))
+        r = nn_error_set(err, -EDOM,
+                         "the loss of the validation samples is no number behind step %lld; a "
+                         "smaller learning rate or clip_norm may help",
+                         (long long)fit->numbers[STEPS]);
+    return r;
+}
+
 static double now(void)
 {
     struct timespec t;
@@ -479,17 +533,19 @@ int train_fit_epoch(struct train_fit *fit, train_progress *progress, void *data,
             !progress(data, at + here, count, epoch.train.loss / epoch.train.count))
             r = -ECANCELED;
     }
+    if (r == 0)
+        r = check_weights(fit, err);
     if (r < 0)
         return r;
     finish_score(fit, &epoch.train);
     train_optimizer_swap(fit->optimizer);
-    if (fit->validation.count > 0)
-        r = score_all(fit, &fit->validation, &epoch.validation, NULL, err);
+    r = validate(fit, &epoch, err);
     if (r == 0)
         finish_epoch(fit, &epoch);
     train_optimizer_swap(fit->optimizer);
     epoch.seconds = now() - start;
-    *ret_epoch = epoch;
+    if (r == 0)
+        *ret_epoch = epoch;
     return r;
 }
 
@@ -519,8 +575,13 @@ int train_fit_score(struct train_fit *fit, const struct train_selection *selecti
                     struct train_score *ret_score, float *ret_probabilities,
                     struct nn_error *err)
 {
+    int r = selection->count < 1
+                ? nn_error_set(err, -EINVAL, "there are no samples to judge by")
+                : check_selection(fit->train.data, selection, err);
+    if (r < 0)
+        return r;
     swap_kept(fit);
-    int r = score_all(fit, selection, ret_score, ret_probabilities, err);
+    r = score_all(fit, selection, ret_score, ret_probabilities, err);
     swap_kept(fit);
     return r;
 }
@@ -538,49 +599,84 @@ int train_fit_export(struct train_fit *fit, const struct train_metadata *metadat
 
 /* --- Checkpoints --------------------------------------------------------------------------- */
 
-/* Everything that later epochs depend on. The caller frees the list. */
-static struct train_checkpoint_item *list_items(const struct train_fit *fit, int64_t *numbers,
-                                                size_t *ret_count)
+struct items {
+    struct nn_pool pool; /* of all that follows */
+    struct train_checkpoint_item *list;
+    size_t count;
+};
+
+/* Names begin with what it is, so that no parameter's name can be that of something else. */
+static int add_item(struct items *items, const char *what, const char *name, float *numbers,
+                    size_t count)
+{
+    size_t length = strlen(what) + 1 + strlen(name) + 1;
+    char *whole = nn_pool_alloc(&items->pool, length);
+    if (!whole)
+        return -ENOMEM;
+    snprintf(whole, length, "%s/%s", what, name);
+    items->list[items->count++] =
+        (struct train_checkpoint_item){whole, NN_TYPE_FLOAT, numbers, count};
+    return 0;
+}
+
+/* Everything that later epochs depend on. The caller finishes the pool, on failure too. */
+static int list_items(const struct train_fit *fit, int64_t *numbers, struct items *items,
+                      struct nn_error *err)
 {
     struct train_optimizer_state state = train_optimizer_state(fit->optimizer);
-    size_t count = 0;
-    struct train_checkpoint_item *items =
-        calloc(2 * fit->parameter_count + state.count + 2, sizeof *items);
-    if (!items)
-        return NULL;
+    size_t most = 2 * fit->parameter_count + state.count + 2;
+    nn_pool_init(&items->pool, SIZE_MAX);
+    items->count = 0;
+    items->list = nn_pool_array(&items->pool, most, sizeof *items->list);
+    int r = items->list ? 0 : -ENOMEM;
     float *kept = fit->kept;
-    for (size_t i = 0; i < fit->parameter_count; kept += fit->parameters[i++].count) {
+    for (size_t i = 0; i < fit->parameter_count && r == 0; i++) {
         const struct train_parameter *p = &fit->parameters[i];
-        items[count++] =
-            (struct train_checkpoint_item){p->name, NN_TYPE_FLOAT, p->value, p->count};
-        items[count++] =
-            (struct train_checkpoint_item){fit->kept_names[i], NN_TYPE_FLOAT, kept, p->count};
+        r = add_item(items, "weights", p->name, p->value, p->count);
+        if (r == 0)
+            r = add_item(items, "kept", p->name, kept, p->count);
+        kept += p->count;
     }
-    for (size_t i = 0; i < state.count; i++)
-        items[count++] = (struct train_checkpoint_item){
-            state.arrays[i].name, NN_TYPE_FLOAT, state.arrays[i].data, state.arrays[i].count};
-    items[count++] =
-        (struct train_checkpoint_item){"optimizer/steps", NN_TYPE_INT64, state.steps, 1};
-    items[count++] =
+    for (size_t i = 0; i < state.count && r == 0; i++)
+        r = add_item(items, "optimizer", state.arrays[i].name, state.arrays[i].data,
+                     state.arrays[i].count);
+    if (r < 0)
+        return nn_error_set(err, r, "no memory for a checkpoint");
+    items->list[items->count++] =
+        (struct train_checkpoint_item){"steps", NN_TYPE_INT64, state.steps, 1};
+    items->list[items->count++] =
         (struct train_checkpoint_item){"training", NN_TYPE_INT64, numbers, NUMBERS};
-    *ret_count = count;
-    return items;
+    return 0;
+}
+
+/* Whether numbers are such as epochs leave behind. */
+static bool make_sense(const struct train_fit *fit, const int64_t *numbers)
+{
+    int64_t batch = fit->options.batch, done = numbers[DONE];
+    double scale = double_of(numbers[PLATEAU_SCALE]);
+    return done >= 0 && done <= fit->options.epochs &&
+           numbers[STEPS] == done * ((fit->train.count + batch - 1) / batch) &&
+           train_optimizer_steps(fit->optimizer) == (uint64_t)numbers[STEPS] &&
+           numbers[BEST] >= 0 && numbers[BEST] <= done && numbers[WAITED] >= 0 &&
+           numbers[WAITED] <= done && scale >= 0 && scale <= 1 && numbers[PLATEAU_STILL] >= 0 &&
+           numbers[PLATEAU_STILL] <= done && numbers[PLATEAU_COOLING] >= 0 &&
+           numbers[PLATEAU_COOLING] <= fit->options.schedule.cooldown;
 }
 
 int train_fit_pack(const struct train_fit *fit, const char *identity, void **ret_bytes,
                    size_t *ret_size, struct nn_error *err)
 {
     int64_t numbers[NUMBERS];
-    size_t count = 0;
+    struct items items;
     memcpy(numbers, fit->numbers, sizeof numbers);
     numbers[PLATEAU_BEST] = bits_of(fit->plateau.best);
     numbers[PLATEAU_SCALE] = bits_of(fit->plateau.scale);
     numbers[PLATEAU_STILL] = fit->plateau.still;
     numbers[PLATEAU_COOLING] = fit->plateau.cooling;
-    struct train_checkpoint_item *items = list_items(fit, numbers, &count);
-    int r = items ? train_checkpoint_pack(identity, items, count, ret_bytes, ret_size, err)
-                  : nn_error_set(err, -ENOMEM, "no memory for a checkpoint");
-    free(items);
+    int r = list_items(fit, numbers, &items, err);
+    if (r == 0)
+        r = train_checkpoint_pack(identity, items.list, items.count, ret_bytes, ret_size, err);
+    nn_pool_finish(&items.pool);
     return r;
 }
 
@@ -588,11 +684,13 @@ int train_fit_restore(struct train_fit *fit, const char *identity, const void *b
                       size_t size, struct nn_error *err)
 {
     int64_t numbers[NUMBERS];
-    size_t count = 0;
-    struct train_checkpoint_item *items = list_items(fit, numbers, &count);
-    int r = items ? train_checkpoint_read(bytes, size, identity, items, count, err)
-                  : nn_error_set(err, -ENOMEM, "no memory for a checkpoint");
-    free(items);
+    struct items items;
+    int r = list_items(fit, numbers, &items, err);
+    if (r == 0)
+        r = train_checkpoint_read(bytes, size, identity, items.list, items.count, err);
+    nn_pool_finish(&items.pool);
+    if (r == 0 && !make_sense(fit, numbers))
+        r = nn_error_set(err, -EINVAL, "the checkpoint holds numbers that no training leaves");
     if (r < 0)
         return r;
     memcpy(fit->numbers, numbers, sizeof numbers);

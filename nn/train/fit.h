@@ -29,11 +29,12 @@ enum train_monitor { TRAIN_MONITOR_LOSS, TRAIN_MONITOR_ACCURACY };
 struct train_fit_options {
     struct train_loss loss; /* logits is found from the graph */
     struct train_optimizer_options optimizer;
-    struct train_schedule schedule; /* its rate is the optimizer's */
+    /* Its rate is the optimizer's, and what is better the monitor's to say: neither is read. */
+    struct train_schedule schedule;
     int batch, epochs;
     int threads;
     uint64_t seed;
-    enum train_monitor monitor;
+    enum train_monitor monitor; /* accuracy: of classes only */
     bool keep_best;
     int patience; /* epochs without a better one before it ends; 0: it does not */
     /* Samples enter as (value - mean) · scale. */
@@ -75,7 +76,7 @@ int train_fit_create(const void *onnx, size_t size, const struct train_fit_optio
                      struct nn_error *err);
 void train_fit_destroy(struct train_fit *fit); /* NULL is fine */
 
-/* One epoch. -EDOM: the loss is no number any more, with the step and the layer at fault;
+/* One epoch. -EDOM: the loss or a weight is no number any more, with the step and what is at fault;
  * -ECANCELED: progress said so; what a data set says of a sample that cannot be read. After a
  * failure the training can only be destroyed, and be continued from a checkpoint. */
 int train_fit_epoch(struct train_fit *fit, train_progress *progress, void *data,
@@ -84,7 +85,8 @@ int train_fit_epoch(struct train_fit *fit, train_progress *progress, void *data,
 /* All that the epochs behind have left, between two of them. `identity`: nn/train/checkpoint.h. */
 int train_fit_pack(const struct train_fit *fit, const char *identity, void **ret_bytes,
                    size_t *ret_size, struct nn_error *err);
-/* Of a fit of the same options and data: it goes on as that one would. */
+/* Of a fit of the same options and data: it goes on as that one would. -EINVAL, -E2BIG, -ENOMEM:
+ * it cannot, and can only be destroyed. */
 int train_fit_restore(struct train_fit *fit, const char *identity, const void *bytes,
                       size_t size, struct nn_error *err);
 
@@ -92,8 +94,8 @@ int train_fit_restore(struct train_fit *fit, const char *identity, const void *b
 int train_fit_epochs(const struct train_fit *fit);
 bool train_fit_ended(const struct train_fit *fit);
 
-/* Scores of samples by the weights that are kept. probabilities: [count][classes], or NULL; a
- * network with one sigmoid gives two columns. */
+/* Scores of samples by the weights that are kept. probabilities: [count][classes] of classes, two
+ * of binary_crossentropy; or NULL. -EINVAL: no samples, or such as the network does not know. */
 int train_fit_score(struct train_fit *fit, const struct train_selection *selection,
                     struct train_score *ret_score, float *ret_probabilities,
                     struct nn_error *err);
