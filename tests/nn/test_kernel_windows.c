@@ -373,6 +373,77 @@ START_TEST(outputs_are_transformed_back_with_channels_for_lanes)
 }
 END_TEST
 
+/* That the transform of gradients is the adjoint of that of outputs O: for any products p and
+ * outputs' gradients y, Σ y · O(p) = Σ p · gradient(y), tile by tile and channel by channel. */
+static void check_tiles_gradient(const struct nn_kernels *k, size_t m, size_t n, uint32_t seed)
+{
+    size_t elements = (m + 2) * (m + 2), columns = m * n, width = columns + n % 3;
+    size_t tile_step = 48, step = n * tile_step + 16;
+    size_t floats = (elements - 1) * step + (n - 1) * tile_step + NN_PANEL_STEP;
+    size_t image = ((m - 1) * width + columns) * NN_PANEL_STEP;
+    float *y = guarded_random(image, seed), *of_p = guarded(image);
+    float *p = guarded_random(floats, seed + 1), *of_y = guarded(floats);
+    float *bias = guarded(NN_PANEL_STEP);
+    memset(bias, 0, NN_PANEL_STEP * sizeof *bias);
+    for (size_t i = 0; i < floats; i++)
+        of_y[i] = 12345;
+    k->winograd_tiles_out(&(struct nn_winograd_tiles_out){.m = m,
+                                                          .p = p,
+                                                          .p_step = step,
+                                                          .tile_step = tile_step,
+                                                          .n = n,
+                                                          .bias = bias,
+                                                          .low = -INFINITY,
+                                                          .high = INFINITY,
+                                                          .y = of_p,
+                                                          .y_step = width * NN_PANEL_STEP,
+                                                          .column_step = NN_PANEL_STEP,
+                                                          .rows = m,
+                                                          .columns = columns});
+    k->winograd_tiles_gradient(&(struct nn_winograd_tiles_in){.m = m,
+                                                              .x = y,
+                                                              .x_step = width * NN_PANEL_STEP,
+                                                              .n = n,
+                                                              .v = of_y,
+                                                              .v_step = step,
+                                                              .tile_step = tile_step});
+    for (size_t i = 0; i < n * NN_PANEL_STEP; i++) {
+        size_t tile = i / NN_PANEL_STEP, channel = i % NN_PANEL_STEP;
+        double there = 0, back = 0;
+        for (size_t t = 0; t < m * m; t++) {
+            size_t at = (t / m * width + tile * m + t % m) * NN_PANEL_STEP + channel;
+            there += (double)y[at] * (double)of_p[at];
+        }
+        for (size_t e = 0; e < elements; e++) {
+            size_t at = e * step + tile * tile_step + channel;
+            back += (double)p[at] * (double)of_y[at];
+            of_y[at] = 12345;
+        }
+        if (!(fabs(there - back) <= 1e-4))
+            ck_abort_msg("winograd_tiles_gradient: m %zu, tile %zu of %zu, channel %zu: %g, "
+                         "and %g back",
+                         m, tile, n, channel, there, back);
+    }
+    for (size_t i = 0; i < floats; i++)
+        if (of_y[i] != 12345)
+            ck_abort_msg("winograd_tiles_gradient: wrote what is no element, at %zu", i);
+    release(y, image);
+    release(of_p, image);
+    release(p, floats);
+    release(of_y, floats);
+    release(bias, NN_PANEL_STEP);
+}
+
+START_TEST(gradients_are_transformed_as_the_adjoint_of_outputs)
+{
+    ck_assert_ptr_nonnull(table(_i)->winograd_tiles_gradient);
+    for (size_t n = 1; n <= 5; n++)
+        for (size_t m = 2; m <= 4; m += 2)
+            for (uint32_t seed = 20; seed < 40; seed++)
+                check_tiles_gradient(table(_i), m, n, seed);
+}
+END_TEST
+
 int main(void)
 {
     int tables = 1;
@@ -387,5 +458,6 @@ int main(void)
     tcase_add_loop_test(all, outputs_are_transformed_back_clamped_and_pooled, 1, tables);
     tcase_add_loop_test(all, tiles_are_transformed_with_channels_for_lanes, 1, tables);
     tcase_add_loop_test(all, outputs_are_transformed_back_with_channels_for_lanes, 1, tables);
+    tcase_add_loop_test(all, gradients_are_transformed_as_the_adjoint_of_outputs, 1, tables);
     return suite_run("nn/kernel_windows", &all, 1);
 }

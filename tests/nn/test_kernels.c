@@ -152,6 +152,77 @@ START_TEST(maxima_of_two_by_two_agree_with_scalar)
 }
 END_TEST
 
+/* Of every table, the scalar one too: NaN and both zeros pass nothing. */
+START_TEST(gradients_pass_where_a_relu_gave_more_than_zero)
+{
+    const struct nn_kernels *k = table(_i);
+    for (size_t n = 1; n <= SIZES; n++) {
+        float *y = guarded_random(n, 42), *dy = guarded_random(n, 43);
+        float *dx = guarded(n), *want = guarded(n);
+        const float odd[] = {0.0f, -0.0f, NAN, 1e-42f, INFINITY};
+        for (size_t i = 0; i < n; i++) {
+            y[i] = i % 3 ? y[i] : odd[i / 3 % 5];
+            want[i] = y[i] > 0 ? dy[i] : 0;
+        }
+        k->relu_gradient(dx, y, dy, n);
+        if (memcmp(dx, want, n * sizeof *dx) != 0)
+            ck_abort_msg("relu_gradient: another at %zu", n);
+        k->relu_gradient(dy, y, dy, n);
+        if (memcmp(dy, want, n * sizeof *dy) != 0)
+            ck_abort_msg("relu_gradient in place: another at %zu", n);
+        release(y, n);
+        release(dy, n);
+        release(dx, n);
+        release(want, n);
+    }
+}
+END_TEST
+
+/* Each gradient goes to the first of the largest, and nowhere else. */
+static void check_max_gradient(const struct nn_kernels *k, size_t n, bool positive)
+{
+    float *a = guarded_random(2 * n, 44), *b = guarded_random(2 * n, 45);
+    float *y = guarded(n), *dy = guarded_random(n, 46);
+    float *da = guarded_random(2 * n, 47), *db = guarded_random(2 * n, 48);
+    for (size_t i = 0; i < 2 * n; i++) { /* many that are equal, many at zero */
+        a[i] = i % 5 ? roundf(2 * a[i]) / 2 : -0.0f;
+        b[i] = i % 7 ? roundf(2 * b[i]) / 2 : a[i];
+    }
+    k->max_2x2(y, a, b, n);
+    k->max_2x2_gradient(&(struct nn_max_gradient){
+        .a = a, .b = b, .y = y, .dy = dy, .da = da, .db = db, .n = n, .positive = positive});
+    for (size_t i = 0; i < n; i++) {
+        const float x[] = {a[2 * i], a[2 * i + 1], b[2 * i], b[2 * i + 1]};
+        const float got[] = {da[2 * i], da[2 * i + 1], db[2 * i], db[2 * i + 1]};
+        float most = x[0];
+        size_t first = 0;
+        for (size_t j = 1; j < 4; j++)
+            if (x[j] > most)
+                most = x[first = j];
+        for (size_t j = 0; j < 4; j++) {
+            float want = j == first && (most > 0 || !positive) ? dy[i] : 0;
+            if (got[j] != want)
+                ck_abort_msg("max_2x2_gradient: %zu of %zu, %zu: %g, expected %g", i, n, j,
+                             (double)got[j], (double)want);
+        }
+    }
+    release(a, 2 * n);
+    release(b, 2 * n);
+    release(y, n);
+    release(dy, n);
+    release(da, 2 * n);
+    release(db, 2 * n);
+}
+
+START_TEST(gradients_of_maxima_go_to_the_first_of_the_largest)
+{
+    for (size_t n = 1; n <= SIZES; n++) {
+        check_max_gradient(table(_i), n, false);
+        check_max_gradient(table(_i), n, true);
+    }
+}
+END_TEST
+
 START_TEST(every_value_stands_twice_with_what_is_added)
 {
     for (size_t n = 1; n <= SIZES; n++)
@@ -595,6 +666,9 @@ START_TEST(counts_of_zero_touch_nothing)
     k->add(&y, &y, &y, 0);
     k->affine(&y, &y, 2, 2, 0);
     k->tanh(&y, &y, 0);
+    k->relu_gradient(&y, &y, &y, 0);
+    k->max_2x2_gradient(&(struct nn_max_gradient){
+        .a = &y, .b = &y, .y = &y, .dy = &y, .da = &y, .db = &y, .n = 0});
     k->softmax(&y, &y, 0);
     k->exp(&y, &y, 0);
     k->erf(&y, &y, 0);
@@ -891,6 +965,8 @@ int main(int argc, char **argv)
     tcase_add_loop_test(all, counts_of_zero_touch_nothing, 0, tables);
     tcase_add_loop_test(all, results_do_not_depend_on_alignment, 0, tables);
     tcase_add_loop_test(all, a_matrix_is_transposed_and_nothing_else_is_written, 0, tables);
+    tcase_add_loop_test(all, gradients_pass_where_a_relu_gave_more_than_zero, 0, tables);
+    tcase_add_loop_test(all, gradients_of_maxima_go_to_the_first_of_the_largest, 0, tables);
     tcase_add_loop_test(all, every_value_stands_twice_with_what_is_added, 0, tables);
     tcase_add_loop_test(all, panels_agree_with_scalar_and_no_row_depends_on_the_others, 0,
                         tables);
