@@ -20,7 +20,7 @@ FUZZ_PACKAGES = clang libclang-rt-14-dev
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps test-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-memory bench-http bench-store accept fuzz reference format clean
+.PHONY: all deps test-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-memory bench-http bench-store accept recipes fuzz reference format clean
 
 all: build
 
@@ -113,6 +113,10 @@ reference: build
 # What is promised for when things fail, measured: about 45 minutes on a quiet machine.
 accept: build
 	python3 tests/accept/run.py $(BUILD)
+
+# Every recipe of docs/recipes, whole, by three seeds each, on the shared test data.
+recipes: build
+	VIGIL_BUILD_ROOT=$(BUILD) VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} python3 tests/cli/test_recipes.py --whole
 
 # Every target of tests/fuzz, or those in TARGET, with clang's libFuzzer, ASan and UBSan: each until it
 # has done so many executions, or so many seconds have passed. Exit 1 when something was found.

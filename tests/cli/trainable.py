@@ -70,10 +70,10 @@ epochs = {keys['epochs']}
     return path(name)
 
 
-def run(*arguments):
+def run(*arguments, patience=1):
     """Of vigil: exit code, standard output and error."""
     result = subprocess.run([VIGIL, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
-                            check=False, timeout=240 * PATIENCE, text=True)
+                            check=False, timeout=240 * PATIENCE * patience, text=True)
     expect(result.returncode >= 0, f'{arguments}: signal {-result.returncode}: {result.stderr}')
     return result.returncode, result.stdout, result.stderr
 
