@@ -10,6 +10,9 @@
 #include "nn/train/columns.h"
 #include "nn/train/row.h"
 
+/* Of all threads' columns: what counts of numbers can say, and more than memory has. */
+#define NUMBERS_MAX 0x1p40
+
 struct transpose {
     struct nn_spatial s; /* `in` is the output's extents, `out` the input's */
     int64_t batch, groups;
@@ -66,6 +69,8 @@ static int prepare(struct train_call *call)
     c->rows = (size_t)(c->out_channels * s->window_size);
     c->positions = (size_t)s->out_size;
     c->weights = (size_t)nn_shape_count(w);
+    if ((double)c->rows * (double)c->positions * op->threads > NUMBERS_MAX)
+        return nn_op_fail(op, -E2BIG, "its windows need too much memory");
     size_t parts = TRAIN_BATCH_PARTS * (c->weights + (size_t)y->dim[1]);
     op->workspace_bytes = (parts + (size_t)op->threads * c->rows * c->positions) * sizeof(real);
     op->state = c;
