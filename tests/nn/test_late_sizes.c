@@ -329,9 +329,9 @@ static void expect_same(const struct subject *s, const struct nn_tensor *a,
     }
     for (int64_t i = 0; i < nn_shape_count(&a->shape); i++) {
         float is = ((const float *)a->data)[i], should = ((const float *)b->data)[i];
-        ck_assert_msg(is == should || fabsf(is - should) <= 1e-5f * fmaxf(1, fabsf(should)),
-                      "%s of %s: element %lld is %g, not %g", s->graph, size, (long long)i,
-                      (double)is, (double)should);
+        if (!(is == should || fabsf(is - should) <= 1e-5f * fmaxf(1, fabsf(should))))
+            ck_abort_msg("%s of %s: element %lld is %g, not %g", s->graph, size, (long long)i,
+                         (double)is, (double)should);
     }
 }
 
