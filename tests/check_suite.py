@@ -37,6 +37,14 @@ def run(tool, build):
                           check=False)
 
 
+def write_project(folder, meson_build):
+    folder.mkdir()
+    (folder / 'meson.build').write_text(meson_build, encoding='utf-8')
+    (folder / 'steady.sh').write_text(STEADY, encoding='utf-8')
+    (folder / 'told.sh').write_text('', encoding='utf-8')
+    subprocess.run(['meson', 'setup', 'build'], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
 def check(folder, script, passes, counted, said):
     """What is wrong, or an empty text."""
     build = str(folder / 'build')
@@ -52,14 +60,15 @@ def check(folder, script, passes, counted, said):
     return ''
 
 
-print(f'1..{len(BEHAVIOURS)}')
+print(f'1..{len(BEHAVIOURS) + 1}')
 with tempfile.TemporaryDirectory() as name:
-    small = pathlib.Path(name)
-    (small / 'meson.build').write_text(MESON_BUILD, encoding='utf-8')
-    (small / 'steady.sh').write_text(STEADY, encoding='utf-8')
-    (small / 'told.sh').write_text('', encoding='utf-8')
-    subprocess.run(['meson', 'setup', 'build'], cwd=small, check=True, stdout=subprocess.DEVNULL)
-    for number, (title, *behaviour) in enumerate(BEHAVIOURS, 1):
-        problem = check(small, *behaviour)
+    small, twins = pathlib.Path(name, 'small'), pathlib.Path(name, 'twins')
+    write_project(small, MESON_BUILD)
+    write_project(twins, MESON_BUILD.replace("'told'", "'steady'").replace("'b'", "'a'"))
+    checks = [(title, small, *behaviour) for title, *behaviour in BEHAVIOURS]
+    checks.append(('a program that has no result has failed', twins, PASSES, False, ' 1 failed',
+                   'never ran: {}: steady'))
+    for number, (title, *behaviour) in enumerate(checks, 1):
+        problem = check(*behaviour)
         print(f'{"not " if problem else ""}ok {number} - {title}')
         print(''.join(f'# {line}\n' for line in problem.splitlines()), end='')

@@ -40,9 +40,9 @@ static int exchange_tensors(struct exchange *x, const struct train_net *net,
     x->tensors = nn_pool_alloc(&x->pool, bytes);
     if (!x->tensors)
         return -ENOMEM;
-    memcpy(x->tensors, graph->initializer, bytes);
     for (size_t i = 0; i < graph->n_initializer; i++) {
         struct nn_tensor tensor;
+        x->tensors[i] = graph->initializer[i];
         int p = find_parameter(net, &graph->initializer[i]->name, &tensor);
         if (p < 0)
             continue;

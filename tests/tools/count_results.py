@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Sums what meson's runner wrote: how many tests of each program were skipped, what passed only when it
-was run again (run_suite.py), what failed and what it said, then 'N passed, N failed'.
+was run again (run_suite.py), what failed and what it said, what never ran, then 'N passed, N failed'.
 
 usage: count_results.py BUILD_DIR...
 
 Exit 1 when something failed, a build directory has no result, or nothing ran at all.
 """
 import collections
+import json
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -16,10 +17,22 @@ from results import read_results
 LAST_LINES = 40  # shown of a program that failed
 
 
+def never_ran(build, results):
+    """Programs of the suite without a result: the runner ended before them, or two have one name."""
+    with open(f'{build}/meson-info/intro-tests.json', encoding='utf-8') as file:
+        names = collections.Counter(test['name'] for test in json.load(file))
+    names.subtract(program.short for program in results.values())
+    return sorted(names.elements())
+
+
 def count(build):
     """How many tests of one build directory passed, failed, were skipped, naming what did not pass."""
     total = collections.Counter()
-    for program in read_results(build).values():
+    results = read_results(build)
+    for name in never_ran(build, results):
+        print(f'never ran: {build}: {name}')
+        total['failed'] += 1
+    for program in results.values():
         own = collections.Counter(verdict for _, verdict in program.cases)
         # A Check test cannot say "skip" in TAP: it says so in a comment line.
         said = re.findall(r'^# skipped: (.*)$', program.output, re.MULTILINE)
