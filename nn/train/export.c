@@ -113,9 +113,8 @@ int train_export(const struct train_net *net, const void *onnx, size_t size,
         nn_error_set(err, r, "no memory to write the model");
     if (r == 0)
         r = nn_onnx_pack(file.proto, ret_bytes, ret_size, err);
-    if (x.tensors)
-        memcpy(file.proto->graph->initializer, x.tensors,
-               file.proto->graph->n_initializer * sizeof *x.tensors);
+    for (size_t i = 0; x.tensors && i < file.proto->graph->n_initializer; i++)
+        file.proto->graph->initializer[i] = x.tensors[i];
     file.proto->metadata_props = x.metadata;
     file.proto->n_metadata_props = x.metadata_count;
     nn_pool_finish(&x.pool);
