@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "nn/train/split.h"
 #include "record/file.h"
 
 #define RECIPE_BYTES_MAX (1 << 20)
@@ -26,7 +27,11 @@ enum kind {
     MONITOR,
     KEEP,
     VALIDATION,
+    CHOICE, /* int: which of `choices` */
 };
+
+static const char *const splits[] = {"sources", "samples", "blocks", "each-source", NULL};
+static const char *const duplicates[] = {"keep", "drop", NULL};
 
 static const struct key {
     const char *group, *name;
@@ -34,6 +39,7 @@ static const struct key {
     size_t place;
     double low, high; /* of numbers */
     bool needed;
+    const char *const *choices;
 } keys[] = {
     {"model", "input", TEXT, offsetof(struct recipe, input), 0, 0, true},
     {"model", "layers", LAYERS, offsetof(struct recipe, layers), 0, 0, true},
@@ -49,6 +55,8 @@ static const struct key {
     {"data", "mean", SINGLE, offsetof(struct recipe, options.mean), -1e6, 1e6, false},
     {"data", "scale", SINGLE, offsetof(struct recipe, options.scale), 1e-9, 1e9, false},
     {"data", "validation", VALIDATION, offsetof(struct recipe, validation), 0, 0, false},
+    {"data", "duplicates", CHOICE, offsetof(struct recipe, duplicates), 0, 0, false,
+     duplicates},
 
     {"augmentation", "flip", NUMBER, offsetof(struct recipe, options.augment.flip), 0, 1,
      false},
@@ -124,6 +132,13 @@ static const struct key {
     {"training", "monitor", MONITOR, 0, 0, 0, false},
     {"training", "keep", KEEP, 0, 0, 0, false},
     {"training", "seed", SEED, offsetof(struct recipe, options.seed), 0, 0, false},
+
+    {"evaluation", "folds", WHOLE, offsetof(struct recipe, evaluation.folds), 2,
+     TRAIN_FOLDS_MAX, false},
+    {"evaluation", "split", CHOICE, offsetof(struct recipe, evaluation.split), 0, 0, false,
+     splits},
+    {"evaluation", "repeats", WHOLE, offsetof(struct recipe, evaluation.repeats), 1, 100,
+     false},
 };
 
 /* "recipe.ini: [data] samples: WHAT" */
@@ -218,6 +233,20 @@ static int set_word(struct recipe *recipe, const struct key *key, const char *te
     return r < 0 ? refuse(recipe, key, err.text) : CLI_OK;
 }
 
+static int set_choice(struct recipe *recipe, const struct key *key, const char *text,
+                      int *place)
+{
+    for (int i = 0; key->choices[i]; i++) {
+        if (strcmp(key->choices[i], text) != 0)
+            continue;
+        *place = i;
+        return CLI_OK;
+    }
+    g_autofree char *list = g_strjoinv(", ", (char **)(uintptr_t)key->choices);
+    g_autofree char *what = g_strconcat("should be one of ", list, NULL);
+    return refuse(recipe, key, what);
+}
+
 static int set_key(struct recipe *recipe, const struct key *key, const char *text)
 {
     char *place = (char *)recipe + key->place, *end;
@@ -246,6 +275,8 @@ static int set_key(struct recipe *recipe, const struct key *key, const char *tex
                    : refuse(recipe, key, "should be true or false");
     case VALIDATION:
         return set_validation(recipe, key, text);
+    case CHOICE:
+        return set_choice(recipe, key, text, (int *)(void *)place);
     case WHOLE:
     case NUMBER:
     case SINGLE:
@@ -271,7 +302,8 @@ static int check_words(const struct recipe *recipe, GKeyFile *file)
         if (!find_key(*group, NULL))
             return cli_fail(
                 CLI_CONFIG,
-                "%s: no group [%s]: [model], [data], [augmentation] and [training] are",
+                "%s: no group [%s]: [model], [data], [augmentation], [training] and "
+                "[evaluation] are",
                 recipe->path, *group);
         g_auto(GStrv) names = g_key_file_get_keys(file, *group, NULL, NULL);
         for (char **name = names; name && *name; name++) {
@@ -309,6 +341,7 @@ int recipe_read(const char *path, struct recipe *ret_recipe)
     *recipe = (struct recipe){
         .path = g_strdup(path),
         .numbers = 1,
+        .evaluation = {.folds = 5, .repeats = 1},
         .options = {.loss = {.delta = 1},
                     .optimizer = train_optimizer_defaults(TRAIN_OPTIMIZER_ADAM),
                     .schedule = train_schedule_defaults(TRAIN_SCHEDULE_CONSTANT),

@@ -21,6 +21,22 @@ struct recipe_validation {
     int last;     /* 0: none by place */
 };
 
+/* How samples are split into folds (cli/crossvalidate.h). */
+enum recipe_split {
+    RECIPE_SPLIT_SOURCES,     /* whole sources, by the seed */
+    RECIPE_SPLIT_SAMPLES,     /* each for itself, by the seed */
+    RECIPE_SPLIT_BLOCKS,      /* of those that follow one another */
+    RECIPE_SPLIT_EACH_SOURCE, /* a fold for each source */
+};
+
+/* What becomes of samples whose values are those of an earlier one. */
+enum recipe_duplicates { RECIPE_DUPLICATES_KEEP, RECIPE_DUPLICATES_DROP };
+
+struct recipe_evaluation {
+    enum recipe_split split;
+    int folds, repeats;
+};
+
 struct recipe {
     char *path;
     char *text; /* of the file, whole */
@@ -33,6 +49,8 @@ struct recipe {
     int stride;
     char *resize;
     struct recipe_validation validation;
+    enum recipe_duplicates duplicates;
+    struct recipe_evaluation evaluation;
     struct train_fit_options
         options;       /* without threads; the schedule's steps are the caller's */
     double warmup;     /* epochs */

@@ -1,7 +1,6 @@
 /* vigil train: a recipe and data in, a model that has learned out. */
 #include <errno.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +9,11 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/crossvalidate.h"
 #include "cli/outfile.h"
 #include "cli/output.h"
 #include "cli/recipe.h"
+#include "cli/training.h"
 #include "cli/trainingdata.h"
 #include "nn/plan.h"
 #include "nn/train/design.h"
@@ -25,7 +26,7 @@ struct training {
     /* As asked for. */
     char *data_folder, *out;
     int threads;
-    gboolean resume, force, json_lines, summary, layers;
+    gboolean resume, force, json_lines, summary, layers, cross_validate;
 
     struct recipe recipe;
     char *checkpoint; /* its path */
@@ -36,19 +37,8 @@ struct training {
     struct train_selection learn, validate;
     struct train_design *design;
     struct train_fit *fit;
-    bool terminal;   /* there is one to draw a bar on */
-    gint64 drawn_us; /* when that was done last */
-    gint64 start_us; /* of the epoch */
+    struct training_bar bar;
 };
-
-/* Ctrl-C between two batches: the epochs behind are in the checkpoint. */
-static volatile sig_atomic_t stopped;
-
-static void stop(int number)
-{
-    (void)number;
-    stopped = 1;
-}
 
 /* --- data --------------------------------------------------------------------------------- */
 
@@ -65,27 +55,6 @@ static int open_data(struct training *t)
     t->validate.samples = t->to_validate =
         trainingdata_select(t->data, 1u << TRAIN_PART_VALIDATION, &t->validate.count);
     return trainingdata_digest(t->data, &t->data_sha256);
-}
-
-/* Nothing is learned from one class; names of classes become vigil.labels. */
-static int check_classes(const struct training *t)
-{
-    bool several = false;
-    for (int i = 0; i < t->data->classes.count; i++)
-        if (strchr(t->data->classes.names[i], ','))
-            return cli_fail(CLI_CONFIG, "class '%s': a name has no comma in it",
-                            t->data->classes.names[i]);
-    for (int i = 1; i < t->learn.count; i++)
-        several |= t->data->labels[t->to_learn[i]] != t->data->labels[t->to_learn[0]];
-    bool regression = t->recipe.options.loss.kind >= TRAIN_LOSS_SQUARED;
-    return several || regression
-               ? CLI_OK
-               : cli_fail(
-                     CLI_CONFIG,
-                     "all samples to learn from are of class %s: nothing tells it from others",
-                     t->learn.count > 0
-                         ? t->data->classes.names[t->data->labels[t->to_learn[0]]]
-                         : "none");
 }
 
 /* --- what is trained ---------------------------------------------------------------------- */
@@ -109,24 +78,12 @@ static int make_design(struct training *t)
     return CLI_OK;
 }
 
-/* Steps of a number of epochs. */
-static uint64_t steps_of(const struct training *t, double epochs)
-{
-    int batch = t->recipe.options.batch;
-    return (uint64_t)llround(epochs * ((t->learn.count + batch - 1) / batch));
-}
-
 static int make_fit(struct training *t)
 {
-    struct train_fit_options options = t->recipe.options;
-    struct train_schedule *s = &options.schedule;
+    struct train_fit_options options = training_options(&t->recipe, t->learn.count, t->threads);
     struct nn_error err = {{0}};
     size_t size;
     const void *bytes = train_design_bytes(t->design, &size);
-    s->warmup = steps_of(t, t->recipe.warmup);
-    s->every = steps_of(t, t->recipe.step_every);
-    s->steps = steps_of(t, options.epochs);
-    options.threads = t->threads;
     int r = train_fit_create(bytes, size, &options, &t->learn, &t->validate, &t->fit, &err);
     return r < 0 ? cli_fail(CLI_CONFIG, "%s: %s", t->recipe.path, err.text) : CLI_OK;
 }
@@ -182,24 +139,6 @@ static int save_checkpoint(const struct training *t)
 
 /* --- what is told ------------------------------------------------------------------------- */
 
-/* Four times a second: the epoch's samples, how fast they go, and when it ends. */
-static bool draw_bar(void *data, int done, int whole, double loss)
-{
-    struct training *t = data;
-    gint64 now = g_get_monotonic_time();
-    if (t->terminal && (now - t->drawn_us > G_USEC_PER_SEC / 4 || done == whole)) {
-        double seconds = (double)(now - t->start_us) / G_USEC_PER_SEC;
-        double rate = seconds > 0 ? done / seconds : 0;
-        int filled = (int)((int64_t)done * 30 / whole);
-        fprintf(stderr, "\repoch %d/%d [%.*s%*s] %d/%d  loss %.4f  %.0f/s  %.0f s left\033[K",
-                train_fit_epochs(t->fit) + 1, t->recipe.options.epochs, filled,
-                "==============================", 30 - filled, "", done, whole, loss, rate,
-                rate > 0 ? (whole - done) / rate : 0);
-        t->drawn_us = now;
-    }
-    return !stopped;
-}
-
 static json_t *score_json(const struct train_score *score)
 {
     json_t *json = json_pack("{s:i, s:f}", "samples", score->count, "loss", score->loss);
@@ -210,8 +149,7 @@ static json_t *score_json(const struct train_score *score)
 
 static void tell_epoch(const struct training *t, const struct train_epoch *e)
 {
-    if (t->terminal)
-        fputs("\r\033[K", stderr);
+    training_bar_clear(&t->bar);
     if (t->json_lines) {
         json_t *line = json_pack("{s:i, s:o, s:f, s:f, s:b}", "epoch", e->epoch, "train",
                                  score_json(&e->train), "rate", e->rate, "seconds", e->seconds,
@@ -355,14 +293,12 @@ static int list_layers(void)
 static int run_epochs(struct training *t)
 {
     struct nn_error err = {{0}};
-    struct sigaction action = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    training_catch_signals();
     while (!train_fit_ended(t->fit)) {
         struct train_epoch epoch;
-        t->start_us = g_get_monotonic_time();
-        int r = train_fit_epoch(t->fit, draw_bar, t, &epoch, &err);
-        if (t->terminal && r < 0)
+        training_bar_start(&t->bar, train_fit_epochs(t->fit) + 1);
+        int r = train_fit_epoch(t->fit, training_bar_draw, &t->bar, &epoch, &err);
+        if (t->bar.shown && r < 0)
             fputc('\n', stderr);
         if (r == -ECANCELED)
             return cli_fail(CLI_CHECK_FAILED,
@@ -391,16 +327,23 @@ static int train(struct training *t, const char *path)
         t->out = g_strconcat(name, ".onnx", NULL);
     }
     t->checkpoint = g_strconcat(t->out, ".checkpoint", NULL);
-    t->terminal = isatty(STDERR_FILENO) && !t->json_lines;
+    t->bar = (struct training_bar){.shown = isatty(STDERR_FILENO) && !t->json_lines,
+                                   .title = "",
+                                   .epochs = t->recipe.options.epochs};
     result = make_design(t);
     if (result != CLI_OK || t->summary)
         return result;
+    if (t->cross_validate) {
+        result = open_data(t);
+        return result == CLI_OK ? crossvalidate(&t->recipe, t->data, t->threads, t->json_lines)
+                                : result;
+    }
     struct outfile file = out_file(t);
     result = outfile_check(&file);
     if (result == CLI_OK)
         result = open_data(t);
     if (result == CLI_OK)
-        result = check_classes(t);
+        result = training_check_classes(&t->recipe, &t->learn);
     if (result == CLI_OK)
         result = make_fit(t);
     if (result == CLI_OK)
@@ -425,8 +368,10 @@ int cli_train(int argc, char **argv)
         {"force", 'f', 0, G_OPTION_ARG_NONE, &t.force,
          "Replace a model that is there, and a checkpoint", NULL},
         {"threads", 't', 0, G_OPTION_ARG_INT, &t.threads, "Threads of a step, default 1", "N"},
+        {"cross-validate", 0, 0, G_OPTION_ARG_NONE, &t.cross_validate,
+         "Tell how well such networks do on what they have not seen; write no model", NULL},
         {"json-lines", 0, 0, G_OPTION_ARG_NONE, &t.json_lines,
-         "Tell each epoch as a JSON object on a line", NULL},
+         "Tell each epoch, or fold, as a JSON object on a line", NULL},
         {"summary", 0, 0, G_OPTION_ARG_NONE, &t.summary,
          "Print the network's layers and parameters, and end", NULL},
         {"layers", 0, 0, G_OPTION_ARG_NONE, &t.layers,
@@ -448,6 +393,9 @@ int cli_train(int argc, char **argv)
     else if (t.threads < 1 || t.threads > NN_PLAN_THREADS_MAX)
         result = cli_fail(CLI_USAGE, "--threads %d: should be 1 to %d", t.threads,
                           NN_PLAN_THREADS_MAX);
+    else if (t.cross_validate && (t.out || t.resume || t.force))
+        result = cli_fail(CLI_USAGE, "--cross-validate writes nothing: without --out, --resume "
+                                     "and --force");
     else
         result = train(&t, argv[1]);
     train_fit_destroy(t.fit);

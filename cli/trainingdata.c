@@ -57,6 +57,32 @@ static int open_clips(const struct recipe *recipe, const char *folder, struct cl
     return result;
 }
 
+/* Samples that repeat an earlier one tell nothing new, and one of them may judge what another has
+ * taught. */
+static int drop_duplicates(struct train_dataset *data)
+{
+    const int before = data->count;
+    g_autofree int *first = g_new(int, before);
+    g_autofree bool *marked = g_new(bool, before);
+    struct nn_error err = {{0}};
+    int differ = 0, repeated = train_dataset_duplicates(data, first, &err);
+    if (repeated < 0)
+        return cli_fail(CLI_NO_INPUT, "%s", err.text);
+    for (int i = 0; i < before; i++) {
+        marked[i] = first[i] != i;
+        differ += data->labels[first[i]] != data->labels[i];
+    }
+    train_dataset_drop(data, marked);
+    if (repeated > 0)
+        fprintf(stderr, "%d of %d samples repeat an earlier one and are left out", repeated,
+                before);
+    if (differ > 0)
+        fprintf(stderr, "; the class of %d of them is another", differ);
+    if (repeated > 0)
+        fputc('\n', stderr);
+    return CLI_OK;
+}
+
 /* What is kept back from learning. */
 static int split(const struct recipe *recipe, struct train_dataset *data)
 {
@@ -90,6 +116,8 @@ int trainingdata_open(const struct recipe *recipe, const char *folder, const voi
     int result = strcmp(recipe->format, "clips") == 0
                      ? open_clips(recipe, folder, &clips, &data)
                      : open_files(recipe, folder, &data);
+    if (result == CLI_OK && recipe->duplicates == RECIPE_DUPLICATES_DROP)
+        result = drop_duplicates(data);
     if (result == CLI_OK)
         result = split(recipe, data);
     if (result == CLI_OK)

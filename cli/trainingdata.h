@@ -12,7 +12,8 @@
 
 /* Opens the recipe's files, of `folder` (NULL: the recipe's own), and gives each sample its part:
  * those that the recipe does not keep back stay what the data says they are for, which may be
- * nothing. `network`: the ONNX file whose input says what clips are decoded to. Of clips it is
+ * nothing. Samples that repeat others are left out where the recipe wants it, and how many is told
+ * on stderr. `network`: the ONNX file whose input says what clips are decoded to. Of clips it is
  * told on stderr how many there were. */
 int trainingdata_open(const struct recipe *recipe, const char *folder, const void *network,
                       size_t size, struct train_dataset **ret_data);
