@@ -21,8 +21,14 @@
  * LSTM and RNN have one bias, as Keras: the second that ONNX has is 0 (a Concat in the file).
  * GRU has two, and resets after the product (reset_after).
  *
+ * log_mel is the logarithm of the power of sound in bands of frequencies, frame by frame: windows
+ * (Hann's, periodic; 25 ms, every 10 ms, if not said otherwise) without padding, a discrete Fourier
+ * transform as a convolution, triangles of height 1 that are evenly spaced and half overlap in
+ * HTK's mels from 0 to half the rate; power 1 is a tone of full scale, and 1e-6 the least.
+ *
  * Sources: Keras 2 for what layers mean, how they are named and how they begin; ONNX for how
- * they are written; Vaswani et al., "Attention Is All You Need", for positional_encoding.
+ * they are written; Vaswani et al., "Attention Is All You Need", for positional_encoding; Young et
+ * al., "The HTK Book", 5.4, for log_mel.
  *
  * Thread: a design is immutable. */
 #ifndef NN_TRAIN_DESIGN_H

@@ -166,6 +166,7 @@ int train_build_embedding(struct train_build *b, const struct train_layer *layer
 int train_build_flatten(struct train_build *b, const struct train_layer *layer);
 int train_build_global_pool(struct train_build *b, const struct train_layer *layer);
 int train_build_layernorm(struct train_build *b, const struct train_layer *layer);
+int train_build_log_mel(struct train_build *b, const struct train_layer *layer);
 int train_build_padding(struct train_build *b, const struct train_layer *layer);
 int train_build_permute(struct train_build *b, const struct train_layer *layer);
 int train_build_pool(struct train_build *b, const struct train_layer *layer);

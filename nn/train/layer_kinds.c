@@ -13,6 +13,7 @@ enum {
     GROUPED = DILATED | TRAIN_OPTION_GROUPS,
     RECURRENT = ACTIVATED | TRAIN_OPTION_SEQUENCES,
     CELLS = RECURRENT | TRAIN_OPTION_PEEPHOLES,
+    SOUND = TRAIN_OPTION_WINDOW | TRAIN_OPTION_STRIDE,
     INNER = TRAIN_OPTION_INNER,
 };
 
@@ -52,6 +53,7 @@ static const struct train_layer_kind kinds[] = {
     ROW("gru", "GRU", "gru", UNITS, NONE, RECURRENT, 0, recurrent, &train_gru),
     ROW("layernorm", "LayerNormalization", "layer_normalization", NONE, NONE, PLAIN, 0,
         layernorm, NULL),
+    ROW("log_mel", "LogMel", "log_mel", BANDS, HERTZ, SOUND, 1, log_mel, NULL),
     ROW("lstm", "LSTM", "lstm", UNITS, NONE, CELLS, 0, recurrent, &train_lstm),
     ROW("maxpool1d", "MaxPooling1D", "max_pooling1d", SIZE, NONE, WINDOWED, 1, pool, "MaxPool"),
     ROW("maxpool2d", "MaxPooling2D", "max_pooling2d", SIZE, NONE, WINDOWED, 2, pool, "MaxPool"),
@@ -83,7 +85,9 @@ const char *train_argument_name(enum train_argument argument)
         [TRAIN_ARGUMENT_FILTERS] = "FILTERS",
         [TRAIN_ARGUMENT_WORDS] = "WORDS",
         [TRAIN_ARGUMENT_HEADS] = "HEADS",
+        [TRAIN_ARGUMENT_BANDS] = "BANDS",
         [TRAIN_ARGUMENT_WIDTH] = "WIDTH",
+        [TRAIN_ARGUMENT_HERTZ] = "HERTZ",
         [TRAIN_ARGUMENT_SIZE] = "SIZE",
         [TRAIN_ARGUMENT_SHAPE] = "SHAPE",
         [TRAIN_ARGUMENT_AXES] = "AXES",
@@ -122,6 +126,7 @@ const char *train_layer_usage(const struct train_layer_kind *kind, char *text, s
         const char *text;
     } options[] = {
         {TRAIN_OPTION_INNER, "(LAYERS)"},
+        {TRAIN_OPTION_WINDOW, " [window N]"},
         {TRAIN_OPTION_STRIDE, " [stride S]"},
         {TRAIN_OPTION_PADDING, " [same|valid]"},
         {TRAIN_OPTION_DILATION, " [dilation D]"},

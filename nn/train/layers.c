@@ -217,10 +217,12 @@ static int read_argument(struct parser *p, struct train_layer *layer, int index)
     case TRAIN_ARGUMENT_FILTERS:
     case TRAIN_ARGUMENT_WORDS:
     case TRAIN_ARGUMENT_HEADS:
+    case TRAIN_ARGUMENT_BANDS:
         if (!is_number(word, TRAIN_LAYERS_NUMBER_MAX, &layer->units))
             return misread(p, layer, what, word, wanted);
         break;
     case TRAIN_ARGUMENT_WIDTH:
+    case TRAIN_ARGUMENT_HERTZ:
         if (!is_number(word, TRAIN_LAYERS_NUMBER_MAX, &layer->width))
             return misread(p, layer, what, word, wanted);
         break;
@@ -260,6 +262,8 @@ static int read_value(struct parser *p, struct train_layer *layer,
     take_word(p, word);
     if (option == TRAIN_OPTION_STRIDE)
         return read_window(p, layer, "stride", word, layer->stride);
+    if (option == TRAIN_OPTION_WINDOW)
+        return read_window(p, layer, "window", word, layer->size);
     if (option == TRAIN_OPTION_DILATION)
         return read_window(p, layer, "dilation", word, layer->dilation);
     if (!is_number(word, TRAIN_LAYERS_NUMBER_MAX, &layer->groups))
@@ -272,6 +276,7 @@ static const struct {
     enum train_layer_option option;
     bool has_value;
 } options[] = {
+    {"window", TRAIN_OPTION_WINDOW, true},
     {"stride", TRAIN_OPTION_STRIDE, true},
     {"same", TRAIN_OPTION_PADDING, false},
     {"valid", TRAIN_OPTION_PADDING, false},

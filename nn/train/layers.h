@@ -38,14 +38,16 @@ struct train_function {
     float alpha;                            /* of those that have one */
 };
 
-/* What a layer must be told. The first four are numbers that say how many: `units`. */
+/* What a layer must be told. The first five are numbers that say how many: `units`. */
 enum train_argument {
     TRAIN_ARGUMENT_NONE = 0,
     TRAIN_ARGUMENT_UNITS,
     TRAIN_ARGUMENT_FILTERS,
     TRAIN_ARGUMENT_WORDS,
     TRAIN_ARGUMENT_HEADS,
+    TRAIN_ARGUMENT_BANDS,
     TRAIN_ARGUMENT_WIDTH,    /* another number: `width` */
+    TRAIN_ARGUMENT_HERTZ,    /* likewise */
     TRAIN_ARGUMENT_SIZE,     /* N or HxW: `size` */
     TRAIN_ARGUMENT_SHAPE,    /* AxBx..., one of which may be -1: `shape` */
     TRAIN_ARGUMENT_AXES,     /* the numbers of axes, from 1: `shape` */
@@ -61,6 +63,7 @@ enum train_layer_option {
     TRAIN_OPTION_FUNCTION = 16,
     TRAIN_OPTION_SEQUENCES = 32,
     TRAIN_OPTION_PEEPHOLES = 64,
+    TRAIN_OPTION_WINDOW = 1024,
     TRAIN_OPTION_INNER = 128, /* not an option: layers of its own, which it must have */
 };
 
@@ -84,7 +87,7 @@ struct train_layer {
     const struct train_layer_kind *kind;
     const char *place; /* in the text: "2", or "2.1", the first within the second */
     int64_t units, width;
-    /* By axis, height first; stride 0: none was given. */
+    /* By axis, height first; stride, or a size that is an option, 0: none was given. */
     int64_t size[2], stride[2], dilation[2];
     int64_t groups;
     struct nn_shape shape;
