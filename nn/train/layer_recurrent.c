@@ -47,7 +47,8 @@ static const char *bias(struct train_build *b, const struct train_recurrent *kin
     for (int64_t d = 0; d < directions && kind->forget >= 0 && weight.data; d++)
         for (int64_t i = 0; i < units; i++)
             weight.data[d * width + kind->forget * units + i] = 1;
-    if (kind->both_biases)
+    if (kind->both_biases ||
+        weight.count == 0) /* a weight that is only counted is no Concat's */
         return weight.name;
     float *zeros = nn_pool_array(b->pool, (size_t)(directions * width), sizeof *zeros);
     if (!zeros)
