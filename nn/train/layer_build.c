@@ -11,10 +11,11 @@
 /* Attributes a node has room for; names in messages and in the file. */
 enum { ATTRIBUTES = 6, NAME_MAX_BYTES = 128 };
 
-static void note_no_memory(struct train_build *b)
+int train_no_memory(struct train_build *b)
 {
     if (b->error == 0)
         b->error = nn_error_set(b->err, nn_pool_errno(b->pool), "no memory for the network");
+    return b->error;
 }
 
 static void set_message(struct train_build *b, int code, const char *text)
@@ -48,7 +49,7 @@ bool train_list_push(struct train_build *b, struct train_list *list, void *item)
         list->count = items ? list->count : 0;
     }
     if (!item || !list->items) {
-        note_no_memory(b);
+        train_no_memory(b);
         return false;
     }
     list->items[list->count++] = item;
@@ -87,7 +88,7 @@ static const char *add_node(struct train_build *b, const char *op, const char *c
     b->node->output[0] = nn_onnx_bytes(name);
     for (size_t i = 0; i < count; i++) {
         if (!inputs[i])
-            note_no_memory(b);
+            train_no_memory(b);
         b->node->input[i] = nn_onnx_bytes(inputs[i]);
     }
     return name;
@@ -111,7 +112,7 @@ void train_second_output(struct train_build *b)
 static void add_attribute(struct train_build *b, Onnx__AttributeProto *attribute)
 {
     if (!attribute || !b->node) {
-        note_no_memory(b);
+        train_no_memory(b);
         return;
     }
     assert(b->node->n_attribute < ATTRIBUTES);
@@ -390,10 +391,8 @@ static int build_layer(struct train_build *b, const struct train_layer *layer)
 {
     struct train_design_row *row = nn_pool_alloc(b->pool, sizeof *row);
     const char *name = layer_name(b, layer->kind);
-    if (!name || !train_list_push(b, &b->rows, row)) {
-        note_no_memory(b);
-        return b->error;
-    }
+    if (!name || !train_list_push(b, &b->rows, row))
+        return train_no_memory(b);
     *row =
         (struct train_design_row){.name = name, .type = layer->kind->type, .depth = b->depth++};
 

@@ -58,6 +58,9 @@ int train_build_layers(struct train_build *b, const struct train_layer *layers, 
 int train_refuse(struct train_build *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Notes that memory has ended, if it is the first that went wrong; returns b->error. */
+int train_no_memory(struct train_build *b);
+
 bool train_list_push(struct train_build *b, struct train_list *list, void *item);
 
 /* --- values ------------------------------------------------------------------------------- */
@@ -155,6 +158,7 @@ const char *train_function_recurrent(const struct train_function *function);
 /* Rows' build (struct train_layer_kind). */
 int train_build_activation(struct train_build *b, const struct train_layer *layer);
 int train_build_attention(struct train_build *b, const struct train_layer *layer);
+int train_build_background_difference(struct train_build *b, const struct train_layer *layer);
 int train_build_batchnorm(struct train_build *b, const struct train_layer *layer);
 int train_build_bidirectional(struct train_build *b, const struct train_layer *layer);
 int train_build_conv(struct train_build *b, const struct train_layer *layer);
@@ -164,7 +168,10 @@ int train_build_depthwise(struct train_build *b, const struct train_layer *layer
 int train_build_dropout(struct train_build *b, const struct train_layer *layer);
 int train_build_embedding(struct train_build *b, const struct train_layer *layer);
 int train_build_flatten(struct train_build *b, const struct train_layer *layer);
+int train_build_frame_difference(struct train_build *b, const struct train_layer *layer);
 int train_build_global_pool(struct train_build *b, const struct train_layer *layer);
+int train_build_grey(struct train_build *b, const struct train_layer *layer);
+int train_build_identity(struct train_build *b, const struct train_layer *layer);
 int train_build_layernorm(struct train_build *b, const struct train_layer *layer);
 int train_build_log_mel(struct train_build *b, const struct train_layer *layer);
 int train_build_padding(struct train_build *b, const struct train_layer *layer);
@@ -174,6 +181,7 @@ int train_build_positions(struct train_build *b, const struct train_layer *layer
 int train_build_recurrent(struct train_build *b, const struct train_layer *layer);
 int train_build_reshape(struct train_build *b, const struct train_layer *layer);
 int train_build_residual(struct train_build *b, const struct train_layer *layer);
+int train_build_stacked(struct train_build *b, const struct train_layer *layer);
 int train_build_time_distributed(struct train_build *b, const struct train_layer *layer);
 int train_build_upsampling(struct train_build *b, const struct train_layer *layer);
 

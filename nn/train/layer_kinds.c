@@ -14,7 +14,9 @@ enum {
     RECURRENT = ACTIVATED | TRAIN_OPTION_SEQUENCES,
     CELLS = RECURRENT | TRAIN_OPTION_PEEPHOLES,
     SOUND = TRAIN_OPTION_WINDOW | TRAIN_OPTION_STRIDE,
+    ABSOLUTE = TRAIN_OPTION_ABSOLUTE,
     INNER = TRAIN_OPTION_INNER,
+    BRANCHES = TRAIN_OPTION_BRANCHES,
 };
 
 /* Word, Keras's class and its name in a network; what it must be told; options; axes of its
@@ -30,6 +32,8 @@ static const struct train_layer_kind kinds[] = {
     ROW("activation", "Activation", "activation", FUNCTION, NONE, PLAIN, 0, activation, NULL),
     ROW("averagepool2d", "AveragePooling2D", "average_pooling2d", SIZE, NONE, WINDOWED, 2, pool,
         "AveragePool"),
+    ROW("background_difference", "BackgroundDifference", "background_difference", RATE, NONE,
+        ABSOLUTE, 0, background_difference, NULL),
     ROW("batchnorm", "BatchNormalization", "batch_normalization", NONE, NONE, PLAIN, 0,
         batchnorm, NULL),
     ROW("bidirectional", "Bidirectional", "bidirectional", NONE, NONE, INNER, 0, bidirectional,
@@ -44,13 +48,17 @@ static const struct train_layer_kind kinds[] = {
     ROW("dropout", "Dropout", "dropout", RATE, NONE, PLAIN, 0, dropout, NULL),
     ROW("embedding", "Embedding", "embedding", WORDS, WIDTH, PLAIN, 0, embedding, NULL),
     ROW("flatten", "Flatten", "flatten", NONE, NONE, PLAIN, 0, flatten, NULL),
+    ROW("frame_difference", "FrameDifference", "frame_difference", NONE, NONE, ABSOLUTE, 0,
+        frame_difference, NULL),
     ROW("global_averagepool1d", "GlobalAveragePooling1D", "global_average_pooling1d", NONE,
         NONE, PLAIN, 1, global_pool, "ReduceMean"),
     ROW("global_averagepool2d", "GlobalAveragePooling2D", "global_average_pooling2d", NONE,
         NONE, PLAIN, 2, global_pool, "GlobalAveragePool"),
     ROW("global_maxpool2d", "GlobalMaxPooling2D", "global_max_pooling2d", NONE, NONE, PLAIN, 2,
         global_pool, "GlobalMaxPool"),
+    ROW("grey", "Grey", "grey", NONE, NONE, PLAIN, 0, grey, NULL),
     ROW("gru", "GRU", "gru", UNITS, NONE, RECURRENT, 0, recurrent, &train_gru),
+    ROW("identity", "Identity", "identity", NONE, NONE, PLAIN, 0, identity, NULL),
     ROW("layernorm", "LayerNormalization", "layer_normalization", NONE, NONE, PLAIN, 0,
         layernorm, NULL),
     ROW("log_mel", "LogMel", "log_mel", BANDS, HERTZ, SOUND, 1, log_mel, NULL),
@@ -68,6 +76,7 @@ static const struct train_layer_kind kinds[] = {
         depthwise, NULL),
     ROW("simple_rnn", "SimpleRNN", "simple_rnn", UNITS, NONE, RECURRENT, 0, recurrent,
         &train_rnn),
+    ROW("stacked", "Concatenate", "concatenate", NONE, NONE, BRANCHES, 0, stacked, NULL),
     ROW("time_distributed", "TimeDistributed", "time_distributed", NONE, NONE, INNER, 0,
         time_distributed, NULL),
     ROW("upsampling2d", "UpSampling2D", "up_sampling2d", SIZE, NONE, PLAIN, 2, upsampling,
@@ -110,12 +119,25 @@ const struct train_layer_kind *train_layer_kind_find(const char *word)
     return NULL;
 }
 
-const char *train_layer_words(char *text, size_t size)
+/* Letters that both begin with. */
+static size_t alike(const char *a, const char *b)
 {
-    size_t used = 0;
+    size_t count = 0;
+    while (a[count] && a[count] == b[count])
+        count++;
+    return count;
+}
+
+const char *train_layer_words(const char *like, char *text, size_t size)
+{
+    size_t most = 1, used = 0;
+    text[0] = '\0';
+    for (int i = 0; i < KIND_COUNT; i++)
+        most = alike(like, kinds[i].word) > most ? alike(like, kinds[i].word) : most;
     for (int i = 0; i < KIND_COUNT && used < size; i++)
-        used += (size_t)snprintf(text + used, size - used, "%s%s", i > 0 ? ", " : "",
-                                 kinds[i].word);
+        if (alike(like, kinds[i].word) == most)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used > 0 ? ", " : "",
+                                     kinds[i].word);
     return text;
 }
 
@@ -126,6 +148,7 @@ const char *train_layer_usage(const struct train_layer_kind *kind, char *text, s
         const char *text;
     } options[] = {
         {TRAIN_OPTION_INNER, "(LAYERS)"},
+        {TRAIN_OPTION_BRANCHES, "(LAYERS | LAYERS ...)"},
         {TRAIN_OPTION_WINDOW, " [window N]"},
         {TRAIN_OPTION_STRIDE, " [stride S]"},
         {TRAIN_OPTION_PADDING, " [same|valid]"},
@@ -134,6 +157,7 @@ const char *train_layer_usage(const struct train_layer_kind *kind, char *text, s
         {TRAIN_OPTION_SEQUENCES, " [return_sequences]"},
         {TRAIN_OPTION_PEEPHOLES, " [peepholes]"},
         {TRAIN_OPTION_FUNCTION, " [FUNCTION]"},
+        {TRAIN_OPTION_ABSOLUTE, " [absolute]"},
     };
     size_t used = (size_t)snprintf(text, size, "%s", kind->word);
     for (int i = 0; i < TRAIN_LAYERS_ARGUMENTS && kind->arguments[i] && used < size; i++)

@@ -142,23 +142,93 @@ int train_build_permute(struct train_build *b, const struct train_layer *layer)
     return train_becomes(b, shape, order);
 }
 
+/* What a value is, so that several layers can begin with it. */
+struct fork {
+    const char *value;
+    struct nn_shape shape;
+    int order[TRAIN_LAYERS_RANK_MAX];
+    bool tokens;
+};
+
+static struct fork fork_at(const struct train_build *b)
+{
+    struct fork fork = {.value = b->value, .shape = b->shape, .tokens = b->tokens};
+    memcpy(fork.order, b->order, sizeof fork.order);
+    return fork;
+}
+
+static void go_back(struct train_build *b, const struct fork *fork)
+{
+    b->value = fork->value;
+    b->shape = fork->shape;
+    b->tokens = fork->tokens;
+    memcpy(b->order, fork->order, sizeof fork->order);
+}
+
 int train_build_residual(struct train_build *b, const struct train_layer *layer)
 {
-    const char *x = b->value;
-    struct nn_shape shape = b->shape;
-    int order[TRAIN_LAYERS_RANK_MAX], r;
+    struct fork start = fork_at(b);
     char before[64], after[64];
-    memcpy(order, b->order, sizeof order);
-    r = train_build_layers(b, layer->inner, layer->inner_count);
+    int r = train_build_layers(b, layer->inner, layer->inner_count);
     if (r < 0)
         return r;
-    if (!nn_shape_equal(&shape, &b->shape))
+    if (!nn_shape_equal(&start.shape, &b->shape))
         return train_refuse(b, "its layers make %s of %s: only equal shapes can be added",
                             train_shape_text(&b->shape, after, sizeof after),
-                            train_shape_text(&shape, before, sizeof before));
-    train_lay(b, order);
-    TRAIN_EMIT(b, "Add", b->value, x);
+                            train_shape_text(&start.shape, before, sizeof before));
+    train_lay(b, start.order);
+    TRAIN_EMIT(b, "Add", b->value, start.value);
     return 0;
+}
+
+int train_build_identity(struct train_build *b, const struct train_layer *layer)
+{
+    (void)b;
+    (void)layer;
+    return 0;
+}
+
+/* Whether two shapes are the same but for their channels. */
+static bool can_be_stacked(struct nn_shape a, struct nn_shape b)
+{
+    a.dim[a.rank - 1] = b.dim[b.rank - 1];
+    return nn_shape_equal(&a, &b);
+}
+
+/* Each branch from the layer's input, side by side along the channels; they lie as the first
+ * one's output does. */
+int train_build_stacked(struct train_build *b, const struct train_layer *layer)
+{
+    struct fork start = fork_at(b), first = {0};
+    size_t count = (size_t)layer->inner_count;
+    const char **values = nn_pool_array(b->pool, count, sizeof *values);
+    char text[64], first_text[64];
+    int64_t channels = 0;
+    if (!values)
+        return train_no_memory(b);
+    for (size_t i = 0; i < count; i++) {
+        go_back(b, &start);
+        int r = train_build_layers(b, layer->inner[i].inner, layer->inner[i].inner_count);
+        if (r < 0)
+            return r;
+        if (i == 0)
+            first = fork_at(b);
+        if (b->tokens)
+            return train_refuse(b, "branch %zu does not begin with embedding", i + 1);
+        if (!can_be_stacked(first.shape, b->shape))
+            return train_refuse(
+                b, "branch %zu makes %s, the first %s: only their channels may differ", i + 1,
+                train_shape_text(&b->shape, text, sizeof text),
+                train_shape_text(&first.shape, first_text, sizeof first_text));
+        train_lay(b, first.order);
+        values[i] = b->value;
+        channels += b->shape.dim[b->shape.rank - 1];
+    }
+    int axis = train_channel_axis(b);
+    train_emit(b, "Concat", values, count);
+    train_attribute_int(b, "axis", axis);
+    first.shape.dim[first.shape.rank - 1] = channels;
+    return train_becomes(b, first.shape, first.order);
 }
 
 /* Time is folded into the batch, and out of it again; the batch stays open. */

@@ -58,7 +58,7 @@ static void take_word(struct parser *p, char word[WORD_MAX])
 {
     size_t length = 0;
     peek(p);
-    for (; *p->at && !isspace((unsigned char)*p->at) && !strchr(";()", *p->at); p->at++)
+    for (; *p->at && !isspace((unsigned char)*p->at) && !strchr(";|()", *p->at); p->at++)
         if (length < WORD_MAX - 1)
             word[length++] = isprint((unsigned char)*p->at) ? *p->at : '?';
         else
@@ -284,6 +284,7 @@ static const struct {
     {"groups", TRAIN_OPTION_GROUPS, true},
     {"return_sequences", TRAIN_OPTION_SEQUENCES, false},
     {"peepholes", TRAIN_OPTION_PEEPHOLES, false},
+    {"absolute", TRAIN_OPTION_ABSOLUTE, false},
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
@@ -317,6 +318,7 @@ static int read_option(struct parser *p, struct train_layer *layer, unsigned *gi
     layer->same |= strcmp(word, "same") == 0;
     layer->sequences |= option == TRAIN_OPTION_SEQUENCES;
     layer->peepholes |= option == TRAIN_OPTION_PEEPHOLES;
+    layer->absolute |= option == TRAIN_OPTION_ABSOLUTE;
     return 0;
 }
 
@@ -325,32 +327,84 @@ static int read_option(struct parser *p, struct train_layer *layer, unsigned *gi
 static int read_list(struct parser *p, const char *place, int depth,
                      struct train_layer **ret_layers);
 
-/* What follows a layer's name, up to the ';', ')' or end behind it. */
+/* How many of a separator are in the list at p->at, which ends at ')', or '|' for ';', or the
+ * end; not those of lists within it. */
+static int count_separators(const char *at, char separator)
+{
+    int depth = 0, count = 0;
+    for (; *at && depth >= 0 && (depth > 0 || *at != '|' || separator == '|'); at++) {
+        depth += (*at == '(') - (*at == ')');
+        count += *at == separator && depth == 0;
+    }
+    return count;
+}
+
+/* "2", or "2.1", the first within the second. */
+static const char *place_of(struct parser *p, const char *within, int number)
+{
+    char text[PLACE_MAX];
+    int length = snprintf(text, sizeof text, "%s%s%d", within, *within ? "." : "", number);
+    return nn_pool_string(p->pool, text, (size_t)length);
+}
+
+/* Between '|', two or more. */
+static int read_branches(struct parser *p, struct train_layer *layer, int depth)
+{
+    int count = count_separators(p->at, '|') + 1, r = 0;
+    layer->inner = nn_pool_array(p->pool, (size_t)count, sizeof *layer->inner);
+    if (!layer->inner)
+        return no_memory(p);
+    while (layer->inner_count < count && r == 0) {
+        struct train_layer *branch = &layer->inner[layer->inner_count++];
+        branch->place = place_of(p, layer->place, layer->inner_count);
+        if (!branch->place)
+            return no_memory(p);
+        p->at += layer->inner_count > 1; /* the '|' */
+        branch->inner_count = read_list(p, branch->place, depth, &branch->inner);
+        r = branch->inner_count < 0 ? branch->inner_count : 0;
+    }
+    return r;
+}
+
+/* In parentheses. */
+static int read_inner(struct parser *p, struct train_layer *layer, int depth)
+{
+    char usage[USAGE_MAX];
+    bool branches = layer->kind->options & TRAIN_OPTION_BRANCHES;
+    int r;
+    p->at++;
+    if (branches)
+        r = read_branches(p, layer, depth + 1);
+    else
+        r = layer->inner_count = read_list(p, layer->place, depth + 1, &layer->inner);
+    if (r < 0)
+        return r;
+    if (*p->at != ')' && *p->at != '|')
+        return fail(p, layer, -EINVAL, "its '(' has no ')'");
+    if (*p->at == '|' || (branches && layer->inner_count < 2))
+        return fail(p, layer, -EINVAL, "it has %s: write %s",
+                    branches ? "two branches or more" : "no branches",
+                    train_layer_usage(layer->kind, usage, sizeof usage));
+    p->at++;
+    return 0;
+}
+
+/* What follows a layer's name, up to what ends the layer. */
 static int read_rest(struct parser *p, struct train_layer *layer, int depth)
 {
     const struct train_layer_kind *kind = layer->kind;
     char usage[USAGE_MAX];
     unsigned given = 0;
-    bool wants_inner = kind->options & TRAIN_OPTION_INNER;
+    bool wants_inner = kind->options & (TRAIN_OPTION_INNER | TRAIN_OPTION_BRANCHES);
     if ((peek(p) == '(') != wants_inner)
         return fail(p, layer, -EINVAL, "it has %s: write %s",
                     wants_inner ? "layers of its own, in parentheses" : "no layers of its own",
                     train_layer_usage(kind, usage, sizeof usage));
-    if (wants_inner) {
-        p->at++;
-        int count = read_list(p, layer->place, depth + 1, &layer->inner);
-        if (count < 0)
-            return count;
-        layer->inner_count = count;
-        if (*p->at != ')')
-            return fail(p, layer, -EINVAL, "its '(' has no ')'");
-        p->at++;
-    }
+    int r = wants_inner ? read_inner(p, layer, depth) : 0;
     layer->dilation[0] = layer->dilation[1] = layer->groups = 1;
-    int r = 0;
     for (int i = 0; i < TRAIN_LAYERS_ARGUMENTS && kind->arguments[i] && r == 0; i++)
         r = read_argument(p, layer, i);
-    while (r == 0 && peek(p) && *p->at != ';' && *p->at != ')') {
+    while (r == 0 && peek(p) && !strchr(";|)", *p->at)) {
         if (*p->at == '(')
             return fail(p, layer, -EINVAL, "there is a '(' where its options stand");
         r = read_option(p, layer, &given);
@@ -372,29 +426,19 @@ static int read_layer(struct parser *p, struct train_layer *layer, int depth)
                     "'%s' is a function: write 'activation %s', or name it behind a layer that "
                     "has one",
                     word, word);
-    return fail(p, layer, -EINVAL, "there is no layer '%s'; there are %s", word,
-                train_layer_words(words, sizeof words));
+    train_layer_words(word, words, sizeof words);
+    return fail(p, layer, -EINVAL, "there is no layer '%s'%s%s; vigil train --layers lists all",
+                word, *words ? ", but " : "", words);
 }
 
-/* How many layers the list at p->at may have: one more than it has ';' of its own. */
-static int count_list(const char *at)
-{
-    int depth = 0, count = 1;
-    for (; *at && depth >= 0; at++) {
-        depth += (*at == '(') - (*at == ')');
-        count += *at == ';' && depth == 0;
-    }
-    return count;
-}
-
-/* Up to a ')' or the end, which is left there. Returns how many there are. */
+/* Up to a '|', a ')' or the end, which is left there. Returns how many there are. */
 static int read_list(struct parser *p, const char *place, int depth,
                      struct train_layer **ret_layers)
 {
     if (depth > TRAIN_LAYERS_DEPTH_MAX)
         return nn_error_set(p->err, -E2BIG, "layer %s: over %d layers within each other", place,
                             TRAIN_LAYERS_DEPTH_MAX);
-    int room = count_list(p->at), count = 0;
+    int room = count_separators(p->at, ';') + 1, count = 0;
     p->layers += room;
     if (p->layers > TRAIN_LAYERS_MAX)
         return nn_error_set(p->err, -E2BIG, "there are over %d layers", TRAIN_LAYERS_MAX);
@@ -403,13 +447,11 @@ static int read_list(struct parser *p, const char *place, int depth,
         return no_memory(p);
     for (;; p->at++) {
         struct train_layer *layer = &layers[count];
-        char text[PLACE_MAX];
-        int length = snprintf(text, sizeof text, "%s%s%d", place, *place ? "." : "", count + 1);
-        layer->place = nn_pool_string(p->pool, text, (size_t)length);
+        layer->place = place_of(p, place, count + 1);
         if (!layer->place)
             return no_memory(p);
         /* The last ';' may end a layer instead of separating two. */
-        if (count > 0 && (!peek(p) || *p->at == ')'))
+        if (count > 0 && (!peek(p) || strchr("|)", *p->at)))
             break;
         if (!peek(p))
             return fail(p, layer, -EINVAL, "the text ends where a layer should be");
@@ -435,8 +477,8 @@ int train_layers_parse(const char *text, struct nn_pool *pool, struct train_laye
     int count = read_list(&p, "", 1, &layers);
     if (count < 0)
         return count;
-    if (*p.at == ')')
-        return fail(&p, &layers[count - 1], -EINVAL, "there is a ')' without '('");
+    if (*p.at)
+        return fail(&p, &layers[count - 1], -EINVAL, "there is a '%c' without '('", *p.at);
     *ret_layers = layers;
     return count;
 }

@@ -4,7 +4,8 @@
  *
  * Layers are separated by ';', the data goes through them in order. A layer is its name, what
  * it must be told, in order, and options in any order; some have layers of their own, in
- * parentheses. Any space separates words. train_layer_usage says what a layer takes.
+ * parentheses, or branches of layers, with '|' between them. Any space separates words.
+ * train_layer_usage says what a layer takes.
  *
  * Defaults are Keras's: stride 1 (pooling: its size), padding `valid`, no activation where none
  * is named, LSTM, GRU and RNN with tanh. A size is one number or HxW.
@@ -63,8 +64,10 @@ enum train_layer_option {
     TRAIN_OPTION_FUNCTION = 16,
     TRAIN_OPTION_SEQUENCES = 32,
     TRAIN_OPTION_PEEPHOLES = 64,
-    TRAIN_OPTION_WINDOW = 1024,
-    TRAIN_OPTION_INNER = 128, /* not an option: layers of its own, which it must have */
+    TRAIN_OPTION_WINDOW = 128,
+    TRAIN_OPTION_ABSOLUTE = 256,
+    TRAIN_OPTION_INNER = 512,     /* not an option: layers of its own, which it must have */
+    TRAIN_OPTION_BRANCHES = 1024, /* likewise: two lists of them or more, between '|' */
 };
 
 /* A row of the table (nn/train/layer_kinds.c). */
@@ -95,6 +98,8 @@ struct train_layer {
     struct train_function function;
     bool same;                 /* padding; else valid */
     bool sequences, peepholes; /* return_sequences; peepholes */
+    bool absolute;
+    /* Layers of its own. Where it has branches, these: without kind, and each with layers. */
     struct train_layer *inner;
     int inner_count;
 };
@@ -122,8 +127,10 @@ const char *train_argument_name(enum train_argument argument);
  * NUL included; returns `text`. */
 const char *train_layer_usage(const struct train_layer_kind *kind, char *text, size_t size);
 
-/* "a, b, c": the words of all layers or of all functions; likewise. */
-const char *train_layer_words(char *text, size_t size);
+/* "a, b, c": the words of layers that begin as `like` does, for as many letters as any; "" where
+ * none has the first. Likewise cut. */
+const char *train_layer_words(const char *like, char *text, size_t size);
+/* The words of all functions. */
 const char *train_function_words(char *text, size_t size);
 
 /* Functions by word; a row of their table, NULL when there is none. */

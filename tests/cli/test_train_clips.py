@@ -27,11 +27,12 @@ def write_clip(name, label, seconds=3):
     expect(result.returncode == 0, result.stderr)
 
 
-def write_recipe(name, samples, validation='0.34', more=''):
+def write_recipe(name, samples, validation='0.34', more='', channels=1, before=''):
+    """Of layers, `before` comes first."""
     with open(path(name), 'w', encoding='utf-8') as file:
         file.write(f'''[model]
-input = 8x32x48x1
-layers = time_distributed(conv2d 4 3 relu; maxpool2d 4; flatten); flatten; dense 2 softmax
+input = 8x32x48x{channels}
+layers = {before}time_distributed(conv2d 4 3 relu; maxpool2d 4; flatten); flatten; dense 2 softmax
 [data]
 format = clips
 samples = {samples}
@@ -155,10 +156,26 @@ def what_names_no_clips_is_told():
                f'{samples}: {status} {said} {error}')
 
 
+def what_changes_is_shown_to_the_network():
+    """grey, differences and a background are part of the model: a clip is all that it is served"""
+    recipe = write_recipe('changes.recipe', 'clips', more='stride = 8', channels=3,
+                          before='stacked(identity | grey; frame_difference absolute | '
+                          'grey; background_difference 0.2); ')
+    epochs, _ = learned(recipe, 'changes.onnx')
+    expect(epochs[-1]['validation']['accuracy'] == 1, f'{epochs[-1]}')
+    for kind in CLASSES:
+        code, said, error = run('run', path(f'clips/{kind}/1.mp4'), '--model',
+                                path('changes.onnx'), '--json-lines')
+        expect(code == 0, f'{code} {error}')
+        labels = {json.loads(line)['label'] for line in said.splitlines()}
+        expect(labels == {kind}, f'{kind}: {said} {error}')
+
+
 for number in range(3):
     for kind in CLASSES:
         write_clip(f'clips/{kind}/{number}.mp4', kind)
 write_clip('short.mp4', 'rests', 0.5)
 run_tests([folders_are_classes, what_was_learned_is_served, clips_are_decoded_once, tables_name_sources_and_times,
            times_need_a_frame_rate,
-           bad_clips_are_left_out_by_name, what_names_no_clips_is_told])
+           bad_clips_are_left_out_by_name, what_names_no_clips_is_told,
+           what_changes_is_shown_to_the_network])

@@ -126,6 +126,11 @@ static const struct program {
      "30x12",
      "bidirectional(gru 10 return_sequences); gru 7; dense 5 softmax",
      {1, {5}}},
+    {"motion-window",
+     "8x16x16x3",
+     "stacked(identity | grey; frame_difference absolute | background_difference 0.1); "
+     "time_distributed(conv2d 8 3 relu; maxpool2d 2; flatten); lstm 16; dense 2 softmax",
+     {1, {2}}},
     {"separable",
      "32x32x3",
      "separable_conv2d 16 3 stride 2 same; batchnorm; activation swish; depthwise_conv2d 3 "
@@ -167,6 +172,7 @@ static void counts(int64_t *learned, int64_t *statistics)
         conv(3, 1, 32) + conv(3, 32, 64) + 2 * lstm(64, 32) + attention(64, 4, 16) + 2 * 64 +
             dense(64, 2),
         2 * gru(12, 10) + gru(20, 7) + dense(7, 5),
+        conv(3, 7, 8) + lstm(7 * 7 * 8, 16) + dense(16, 2),
         /* depthwise 3x3 without bias, 1x1 with; scale and bias; depthwise with bias */
         3 * 3 * 3 + dense(3, 16) + 2 * 16 + (3 * 3 * 16 + 16) + dense(16, 4),
         (5 * 6 * 8 + 8) + 2 * 8 + (3 * 4 * 8 + 8) + gru(8, 5) + dense(12 * 5, 3),

@@ -59,6 +59,27 @@ START_TEST(names_that_keras_uses_are_words_too)
 }
 END_TEST
 
+START_TEST(branches_have_layers_of_their_own)
+{
+    struct nn_pool pool;
+    struct train_layer *l;
+    ck_assert_int_eq(parse("stacked(identity|grey; residual(dense 1 relu);| stacked(grey |grey)"
+                           ") ;flatten",
+                           &pool, &l),
+                     2);
+    ck_assert_int_eq(l[0].inner_count, 3);
+    const struct train_layer *b = l[0].inner;
+    ck_assert(b[0].inner_count == 1 && b[1].inner_count == 2 && b[2].inner_count == 1);
+    ck_assert_ptr_null(b[1].kind);
+    ck_assert_str_eq(b[1].inner[0].kind->word, "grey");
+    ck_assert_str_eq(b[1].inner[1].place, "1.2.2");
+    ck_assert_str_eq(b[1].inner[1].inner[0].place, "1.2.2.1");
+    ck_assert_int_eq(b[2].inner[0].inner_count, 2);
+    ck_assert_str_eq(b[2].inner[0].inner[1].inner[0].place, "1.3.1.2.1");
+    nn_pool_finish(&pool);
+}
+END_TEST
+
 START_TEST(a_number_follows_only_functions_that_have_one)
 {
     struct nn_pool pool;
@@ -75,14 +96,14 @@ END_TEST
 START_TEST(every_kind_is_found_listed_and_explained)
 {
     char words[1024], usage[256], previous[64] = "";
-    train_layer_words(words, sizeof words);
     for (size_t i = 0; train_layer_kind_at(i); i++) {
         const struct train_layer_kind *kind = train_layer_kind_at(i);
         ck_assert_msg(strcmp(previous, kind->word) < 0, "%s is out of order", kind->word);
         snprintf(previous, sizeof previous, "%s", kind->word);
         ck_assert_ptr_eq(train_layer_kind_find(kind->word), kind);
         ck_assert_ptr_eq(train_layer_kind_find(kind->name), kind);
-        ck_assert_ptr_nonnull(strstr(words, kind->word));
+        ck_assert_ptr_nonnull(
+            strstr(train_layer_words(kind->word, words, sizeof words), kind->word));
         train_layer_usage(kind, usage, sizeof usage);
         ck_assert(strncmp(usage, kind->word, strlen(kind->word)) == 0);
     }
@@ -107,7 +128,13 @@ static const struct {
     {"28x28x1",
      "conv9d 3",
      -EINVAL,
-     {"layer 1: there is no layer 'conv9d'; there are activation,", "zero_padding2d"}},
+     {"layer 1: there is no layer 'conv9d', but conv1d, conv2d, conv2d_transpose; vigil "
+      "train"}},
+    {"28x28x1", "lstn 3", -EINVAL, {"no layer 'lstn', but lstm; vigil train --layers lists"}},
+    {"28x28x1",
+     "xyz",
+     -EINVAL,
+     {"layer 1: there is no layer 'xyz'; vigil train --layers lists"}},
     {"28x28x1", "", -EINVAL, {"layer 1: the text ends where a layer should be"}},
     {"28x28x1", "flatten;;dense 3", -EINVAL, {"layer 2: there is ';' where a layer's name"}},
     {"28x28x1", "flatten; relu", -EINVAL, {"layer 2: 'relu' is a function: write 'activation"}},
@@ -147,6 +174,31 @@ static const struct {
     {"28x28x1", "residual(dense 3", -EINVAL, {"layer 1 'residual': its '(' has no ')'"}},
     {"28x28x1", "flatten; dense 3)", -EINVAL, {"layer 2 'dense': there is a ')' without '('"}},
     {"28x28x1", "dense 3 (", -EINVAL, {"there is a '(' where its options stand"}},
+    {"8x8x3",
+     "stacked(identity)",
+     -EINVAL,
+     {"'stacked': it has two branches or more: write stacked(LAYERS | LAYERS ...)"}},
+    {"8x8x3", "stacked(identity | )", -EINVAL, {"layer 1.2.1: there is ')' where a layer's"}},
+    {"8x8x3", "stacked( | identity)", -EINVAL, {"layer 1.1.1: there is '|' where a layer's"}},
+    {"8x8x3", "stacked(grey; | identity", -EINVAL, {"'stacked': its '(' has no ')'"}},
+    {"8x8x3", "stacked(grey |", -EINVAL, {"layer 1.2.1: the text ends where a layer should"}},
+    {"8x8x3", "stacked", -EINVAL, {"'stacked': it has layers of its own, in parentheses"}},
+    {"8x8x3",
+     "stacked(grey | dense 3; dense 3 relu swish)",
+     -EINVAL,
+     {"layer 1.2.2 'dense': 'swish' is said twice"}},
+    {"8x8x3", "residual(grey | grey)", -EINVAL, {"it has no branches: write residual(LAYERS)"}},
+    {"8x8x3", "dense 3 | dense 4", -EINVAL, {"layer 1 'dense': there is a '|' without '('"}},
+    {"8x8x3", "dense 3|4", -EINVAL, {"there is a '|' without '('"}},
+    {"8x6", "background_difference 1", -EINVAL, {"RATE is '1', not a number from 0 to below"}},
+    {"8x6", "frame_difference relu", -EINVAL, {"no 'relu': write frame_difference [absolute]"}},
+    {"8x6", "frame_difference absolute absolute", -EINVAL, {"'absolute' is said twice"}},
+    {"8x8x3",
+     "stacked(grey | stacked(grey | stacked(grey | stacked(grey | stacked(grey | stacked(grey "
+     "| "
+     "stacked(grey | stacked(grey | grey))))))))",
+     -E2BIG,
+     {"over 8 layers within each other"}},
     {"28x28x1",
      "residual(residual(residual(residual(residual(residual(residual(residual(dense 1))))))))",
      -E2BIG,
@@ -190,6 +242,29 @@ static const struct {
      "residual(conv2d 6 3)",
      -EINVAL,
      {"layer 1 'residual': its layers make 6x6x6 of 8x8x6: only equal shapes can be added"}},
+    {"8x8x6",
+     "grey",
+     -EINVAL,
+     {"layer 1 'grey': it reads pictures of 3 channels", "not 8x8x6"}},
+    {"8x3", "grey", -EINVAL, {"not 8x3"}},
+    {"64x64x3", "frame_difference", -EINVAL, {"it reads windows, TIMEx", "not 64x64x3"}},
+    {"64", "background_difference 0.1", -EINVAL, {"it reads windows", "not 64"}},
+    {"1025x2",
+     "background_difference 0.1",
+     -EINVAL,
+     {"at most 1024 steps, its input has 1025"}},
+    {"8x8x3",
+     "flatten; stacked(dense 2 | reshape 8x8x3)",
+     -EINVAL,
+     {"layer 2 'stacked': branch 2 makes 8x8x3, the first 2: only their channels may differ"}},
+    {"8x8x3",
+     "stacked(identity | maxpool2d 2)",
+     -EINVAL,
+     {"branch 2 makes 4x4x3, the first 8"}},
+    {"8",
+     "stacked(embedding 9 2 | reshape 8x1)",
+     -EINVAL,
+     {"branch 2 does not begin with emb"}},
     {"8x6", "bidirectional(dense 3)", -EINVAL, {"it goes around one lstm, gru or simple_rnn"}},
     {"8x6", "bidirectional(lstm 3; lstm 3)", -EINVAL, {"it goes around one"}},
     {"8x6", "lstm 3 swish", -EINVAL, {"may be relu, sigmoid, softplus or tanh, no other"}},
@@ -263,6 +338,7 @@ END_TEST
 START_TEST(a_text_may_be_cut_anywhere)
 {
     static const char whole[] =
+        "stacked(identity | frame_difference absolute; background_difference 0.5 | identity); "
         "time_distributed(conv2d 2 3x3 stride 2 same leaky_relu 0.2; maxpool2d 2; flatten); "
         "bidirectional(lstm 3 return_sequences); multi_head_attention 2 4; permute 2x1; "
         "reshape 8x-1; dropout 0.5; dense 2 softmax";
@@ -286,6 +362,7 @@ int main(void)
     TCase *read = tcase_create("read");
     tcase_add_test(read, layers_are_read_with_what_they_are_told);
     tcase_add_test(read, names_that_keras_uses_are_words_too);
+    tcase_add_test(read, branches_have_layers_of_their_own);
     tcase_add_test(read, a_number_follows_only_functions_that_have_one);
     tcase_add_test(read, every_kind_is_found_listed_and_explained);
     TCase *refuse = tcase_create("refuse");
