@@ -11,7 +11,8 @@
 static char *find_file(const struct recipe *recipe, const char *folder, const char *name)
 {
     g_autofree char *beside = g_path_get_dirname(recipe->path);
-    return name ? g_canonicalize_filename(name, folder ? folder : beside) : NULL;
+    g_autofree char *within = g_canonicalize_filename(folder ? folder : beside, NULL);
+    return name ? g_canonicalize_filename(name, within) : NULL;
 }
 
 static int open_files(const struct recipe *recipe, const char *folder,

@@ -46,6 +46,18 @@ def it_learns_and_what_it_wrote_runs():
     expect(metrics['validation_samples'] == 60, f'{metrics}')
 
 
+def paths_may_be_from_here():
+    """a recipe and the folder of its data are found by relative paths, too"""
+    recipe = write_recipe('relative.ini', epochs=1)
+    learned(os.path.relpath(recipe), 'beside.onnx')
+    os.mkdir(path('elsewhere'))
+    os.rename(recipe, path('elsewhere/relative.ini'))
+    learned(os.path.relpath(path('elsewhere/relative.ini')), 'there.onnx', '--data',
+            os.path.relpath(path('.')))
+    expect(digest('beside.onnx') == digest('there.onnx'), 'the files differ')
+    os.unlink(path('there.onnx'))
+
+
 def epochs_are_told_as_json():
     """--json-lines tells each epoch as an object, and nothing else"""
     said = learned(write_recipe('json.ini'), 'json.onnx', '--json-lines').splitlines()
@@ -161,7 +173,7 @@ def other_files_are_not_replaced():
 
 write_pictures('pictures')
 run_tests([
-    it_learns_and_what_it_wrote_runs, epochs_are_told_as_json, threads_change_no_bit,
+    it_learns_and_what_it_wrote_runs, paths_may_be_from_here, epochs_are_told_as_json, threads_change_no_bit,
     a_killed_training_goes_on_to_the_same_bytes, ctrl_c_keeps_what_was_learned,
     slips_are_told_in_one_line, bad_data_is_told_in_one_line, a_loss_that_is_no_number_stops,
     other_files_are_not_replaced])
