@@ -149,10 +149,11 @@ static int read_times(const struct reading *r, struct clip *clip, const char *st
     if (*end && (!read_seconds(end, &clip->end) || clip->end <= clip->start))
         return cli_fail(CLI_CONFIG, "%s, line %u: end should be seconds, behind start", table,
                         number);
-    return clip->timed && r->clips->fps <= 0
+    return clip->timed && r->info->fps <= 0
                ? cli_fail(CLI_CONFIG,
-                          "%s, line %u: has times: the recipe must say the clips' fps", table,
-                          number)
+                          "%s, line %u: has times: the recipe, or the model, must say the "
+                          "clips' fps",
+                          table, number)
                : CLI_OK;
 }
 
@@ -216,6 +217,16 @@ static void set(struct reading *r, const char *key, const char *value)
     modelkeys_overrides_add(r->samples.overrides, key, value);
 }
 
+/* What was set stays. */
+static void set_others(struct reading *r, GHashTable *overrides)
+{
+    GHashTableIter iter;
+    gpointer key, value;
+    g_hash_table_iter_init(&iter, overrides);
+    while (g_hash_table_iter_next(&iter, &key, &value))
+        set(r, key, value);
+}
+
 /* Pixels as they are: what mean and scale make of them is the training's to do. */
 static int settle_input(struct reading *r)
 {
@@ -224,24 +235,29 @@ static int settle_input(struct reading *r)
     bool window = input->rank == 5;
     struct nn_error err;
     if (input->rank != 4 && !window)
-        return cli_fail(CLI_CONFIG, "[model] input: clips are windows of pictures, as "
+        return cli_fail(CLI_CONFIG, "the network's input: clips are windows of pictures, as "
                                     "16x64x64x3, or pictures, as 64x64x3");
     g_autofree char *fps = g_strdup_printf("%g", clips->fps);
     g_autofree char *stride = g_strdup_printf("%d", clips->stride);
     set(r, "mean", "0");
     set(r, "scale", "1");
-    set(r, "fps", fps);
-    set(r, "resize", clips->resize ? clips->resize : "stretch");
+    if (clips->fps > 0)
+        set(r, "fps", fps);
+    if (clips->resize)
+        set(r, "resize", clips->resize);
     if (window && clips->stride > 0)
         set(r, "stride", stride);
+    if (clips->overrides)
+        set_others(r, clips->overrides);
     if (modelinfo_create_input(r->model, NULL, r->samples.overrides, &r->info, &err) < 0)
         return cli_fail(CLI_CONFIG, "[data]: %s", err.text);
     r->frames = r->info->window;
     r->window = (size_t)nn_shape_count(&r->info->input);
-    r->how = g_strdup_printf("%dx%dx%dx%d fps=%s stride=%d resize=%s pixels=%s", r->frames,
-                             r->info->height, r->info->width, r->info->channels, fps,
-                             r->info->stride, modelinfo_resize_name(r->info->resize),
-                             modelinfo_pixels_name(r->info->pixels));
+    r->how =
+        g_strdup_printf("%dx%dx%dx%d fps=%g stride=%d resize=%s pixels=%s layout=%s", r->frames,
+                        r->info->height, r->info->width, r->info->channels, r->info->fps,
+                        r->info->stride, modelinfo_resize_name(r->info->resize),
+                        modelinfo_pixels_name(r->info->pixels), modelinfo_layout_name(r->info));
     return CLI_OK;
 }
 
@@ -304,7 +320,7 @@ static int take_windows(struct reading *r, const struct clip *clip, GBytes *byte
 {
     gsize size;
     const guint8 *data = g_bytes_get_data(bytes, &size);
-    double fps = r->clips->fps;
+    double fps = r->info->fps;
     int label = train_names_find(&r->classes, clip->label, strlen(clip->label));
     int group = train_names_add(&r->sources, clip->source, strlen(clip->source));
     if (group < 0)
@@ -387,13 +403,11 @@ int clips_open(struct clips *clips, char *const *paths, struct train_dataset **r
                         .bytes = g_byte_array_new(),
                         .labels = g_array_new(FALSE, FALSE, sizeof(int)),
                         .groups = g_array_new(FALSE, FALSE, sizeof(int))};
-    int result = CLI_OK;
+    int result = prepare(&r);
     clips->used = clips->skipped = 0;
     for (; *paths && result == CLI_OK; paths++)
         result = g_file_test(*paths, G_FILE_TEST_IS_DIR) ? add_folder(&r, *paths)
                                                          : add_table(&r, *paths);
-    if (result == CLI_OK)
-        result = prepare(&r);
     if (result == CLI_OK)
         result = read_clips(&r);
     if (result == CLI_OK)

@@ -20,13 +20,16 @@
 #define CLIPS_BYTES_MAX ((size_t)2 << 30) /* of all windows together */
 
 struct clips {
-    /* The network that is to learn: an ONNX file whose input is a window [n, T, C, H, W] or a
-     * picture [n, C, H, W]. */
+    /* The network that is to learn, or to be judged: an ONNX file whose input is a window
+     * [n, T, C, H, W] or a picture [n, C, H, W], or either with channels last. Samples are as
+     * its input, their pixels in its order, before mean and scale. */
     const void *onnx;
     size_t size;
-    double fps;         /* 0: every frame */
-    int stride;         /* frames from one window to the next; 0: half the window */
-    const char *resize; /* as vigil.resize; NULL: stretch */
+    GHashTable *overrides; /* of its metadata (pipeline/modelkeys.h); NULL: none */
+    /* Where these say nothing it is what the metadata says, and else in brackets. */
+    double fps;         /* 0 (every frame) */
+    int stride;         /* frames from one window to the next; 0 (half the window) */
+    const char *resize; /* as vigil.resize; NULL (stretch) */
 
     int used, skipped; /* clips, when it is done */
 };

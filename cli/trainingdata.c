@@ -105,18 +105,29 @@ static int split(const struct recipe *recipe, struct train_dataset *data)
     return CLI_OK;
 }
 
+bool trainingdata_is_decoded(const struct recipe *recipe)
+{
+    return strcmp(recipe->format, "clips") == 0;
+}
+
 int trainingdata_open(const struct recipe *recipe, const char *folder, const void *network,
                       size_t size, struct train_dataset **ret_data)
+{
+    return trainingdata_open_for(recipe, folder, network, size, NULL, ret_data);
+}
+
+int trainingdata_open_for(const struct recipe *recipe, const char *folder, const void *network,
+                          size_t size, GHashTable *overrides, struct train_dataset **ret_data)
 {
     struct train_dataset *data = NULL;
     struct clips clips = {.onnx = network,
                           .size = size,
+                          .overrides = overrides,
                           .fps = recipe->fps,
                           .stride = recipe->stride,
                           .resize = recipe->resize};
-    int result = strcmp(recipe->format, "clips") == 0
-                     ? open_clips(recipe, folder, &clips, &data)
-                     : open_files(recipe, folder, &data);
+    int result = trainingdata_is_decoded(recipe) ? open_clips(recipe, folder, &clips, &data)
+                                                 : open_files(recipe, folder, &data);
     if (result == CLI_OK && recipe->duplicates == RECIPE_DUPLICATES_DROP)
         result = drop_duplicates(data);
     if (result == CLI_OK)

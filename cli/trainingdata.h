@@ -18,6 +18,15 @@
 int trainingdata_open(const struct recipe *recipe, const char *folder, const void *network,
                       size_t size, struct train_dataset **ret_data);
 
+/* The same for a network that has been trained: `overrides` (pipeline/modelkeys.h) go before its
+ * metadata, which says what the recipe does not. */
+int trainingdata_open_for(const struct recipe *recipe, const char *folder, const void *network,
+                          size_t size, GHashTable *overrides, struct train_dataset **ret_data);
+
+/* Whether samples are decoded for one network: in the order of its input, with the channels that
+ * it wants. Others are [C,H,W] in grey or RGB, or [T,C,H,W]. */
+bool trainingdata_is_decoded(const struct recipe *recipe);
+
 /* The samples of some parts, ascending: the bit 1 << p stands for part p of enum train_part.
  * Caller frees with g_free(). */
 int *trainingdata_select(const struct train_dataset *data, unsigned parts, int *ret_count);

@@ -3,28 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
-from harness import PATIENCE, expect, run_tests  # noqa: E402
-from trainable import path, run, train  # noqa: E402
+from harness import expect, run_tests  # noqa: E402
+from trainable import CLASSES, path, run, train, write_clip  # noqa: E402
 
 os.environ['XDG_CACHE_HOME'] = path('cache')
 WINDOWS = path('cache/vigil/windows')
-CLASSES = {'moves': 'ball', 'rests': 'circular'}  # patterns of videotestsrc
-
-
-def write_clip(name, label, seconds=3):
-    """A clip of 96x64 at 8 frames a second."""
-    os.makedirs(os.path.dirname(path(name)), exist_ok=True)
-    result = subprocess.run(
-        ['gst-launch-1.0', '-q', 'videotestsrc', f'num-buffers={int(8 * seconds)}',
-         f'pattern={CLASSES[label]}', '!',
-         'video/x-raw,width=96,height=64,framerate=8/1', '!', 'x264enc', 'key-int-max=8', '!',
-         'h264parse', '!', 'mp4mux', '!', 'filesink', f'location={path(name)}'],
-        capture_output=True, check=False, timeout=60 * PATIENCE, text=True)
-    expect(result.returncode == 0, result.stderr)
 
 
 def write_recipe(name, samples, validation='0.34', more='', channels=1, before=''):

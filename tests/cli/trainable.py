@@ -11,6 +11,7 @@ from harness import PATIENCE, VIGIL, expect
 
 FOLDER = tempfile.TemporaryDirectory()
 LAYERS = 'conv2d 16 3 relu; maxpool2d 2; conv2d 16 3 relu; flatten; dense 3 softmax'
+CLASSES = {'moves': 'ball', 'rests': 'circular'}  # patterns of videotestsrc
 
 
 def path(name):
@@ -41,6 +42,18 @@ def write_pictures(name, count=300, labels=None, cut=0):
         file.write(content[:len(content) - cut])
     with gzip.open(path(f'{name}.labels'), 'wb') as file:
         file.write(struct.pack('>II', 0x801, count) + bytes(labels))
+
+
+def write_clip(name, label, seconds=3):
+    """A clip of 96x64 at 8 frames a second."""
+    os.makedirs(os.path.dirname(path(name)), exist_ok=True)
+    result = subprocess.run(
+        ['gst-launch-1.0', '-q', 'videotestsrc', f'num-buffers={int(8 * seconds)}',
+         f'pattern={CLASSES[label]}', '!',
+         'video/x-raw,width=96,height=64,framerate=8/1', '!', 'x264enc', 'key-int-max=8', '!',
+         'h264parse', '!', 'mp4mux', '!', 'filesink', f'location={path(name)}'],
+        capture_output=True, check=False, timeout=60 * PATIENCE, text=True)
+    expect(result.returncode == 0, result.stderr)
 
 
 def write_recipe(name, data='pictures', model='', training='', more='', **changed):
