@@ -22,6 +22,7 @@ static const struct verb {
     {"model", cli_model, "inspect, verify and quantise ONNX models"},
     {"bench", cli_bench, "measure how fast a model runs here"},
     {"train", cli_train, "teach a model from labelled samples"},
+    {"eval", cli_eval, "tell how well a model does on labelled samples"},
     {"config", cli_config, "check a configuration of vigild, or show what is in force"},
 };
 
