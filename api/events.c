@@ -7,12 +7,6 @@
 
 #include "api/internal.h"
 
-/* How soon a client should come back after a broken connection. */
-static const char preamble[] = "retry: 2000\n\n";
-
-/* A comment: tells proxies and us that the other end is still there. */
-static const char heartbeat[] = ": heartbeat\n\n";
-
 /* A record as it goes over the wire. */
 struct api_frame {
     unsigned references;
@@ -25,8 +19,7 @@ struct api_frame {
 };
 
 struct api_subscriber {
-    struct api_request *request;
-    struct api_subscriber *prev, *next;
+    struct api_sse sse;
     int64_t cursor; /* everything up to this seq is dealt with; -1: nothing seen yet */
     bool live;      /* reads the ring, from `position`; else asks the store */
     uint64_t position;
@@ -39,13 +32,12 @@ struct api_subscriber {
     int page_count, page_next;
 
     struct api_frame *frame; /* being sent; NULL for the preamble and heartbeats */
-    const char *text;        /* what is being sent; NULL: nothing */
-    size_t size, sent;
-    bool waiting;                     /* suspended until there is something to send */
-    bool ended;                       /* send no more */
-    struct api_timer heartbeat_timer; /* runs while waiting */
-    bool heartbeat_due;
 };
+
+static struct api_subscriber *subscriber_of(struct api_sse *sse)
+{
+    return (struct api_subscriber *)sse;
+}
 
 /* --- frames ----------------------------------------------------------------------------- */
 
@@ -83,50 +75,10 @@ static void frame_release(struct api_frame *frame)
 
 static bool is_wanted(const struct api_subscriber *subscriber, const struct api_frame *frame)
 {
-    const struct record_query *filter = &subscriber->request->query.detections;
+    const struct record_query *filter = &subscriber->sse.request->query.detections;
     return (!filter->stream[0] || strcmp(filter->stream, frame->stream) == 0) &&
            (filter->kind < 0 || filter->kind == (int)frame->kind) &&
            (!filter->label[0] || strcmp(filter->label, frame->label) == 0);
-}
-
-/* --- waking ----------------------------------------------------------------------------- */
-
-static void wake(struct api_subscriber *subscriber)
-{
-    if (!subscriber->waiting)
-        return;
-    struct api_connection *connection = subscriber->request->connection;
-    subscriber->waiting = false;
-    api_timers_stop(&subscriber->heartbeat_timer);
-    api_timers_start(&connection->server->deadlines, &connection->deadline);
-    MHD_resume_connection(connection->mhd);
-}
-
-static void end(struct api_subscriber *subscriber)
-{
-    subscriber->ended = true;
-    wake(subscriber);
-}
-
-void api_events_hang_up(struct api_subscriber *subscriber)
-{
-    end(subscriber);
-}
-
-void api_events_tick(struct api_events *events, int64_t now_ms)
-{
-    struct api_timer *timer;
-    while ((timer = api_timers_take_due(&events->heartbeats, now_ms))) {
-        struct api_subscriber *subscriber = timer->owner;
-        subscriber->heartbeat_due = true;
-        wake(subscriber);
-    }
-}
-
-void api_events_end(struct api_events *events)
-{
-    for (struct api_subscriber *s = events->subscribers; s; s = s->next)
-        end(s);
 }
 
 /* --- the store's part ------------------------------------------------------------------- */
@@ -137,7 +89,7 @@ static void take_page(void *arg, struct api_answer *answer)
     struct api_subscriber *subscriber = arg;
     subscriber->question = NULL;
     if (!page || page->count > API_EVENTS_PAGE) {
-        end(subscriber); /* the client comes back, with its Last-Event-ID */
+        api_sse_end(&subscriber->sse); /* the client comes back, with its Last-Event-ID */
         return;
     }
     subscriber->page_count = subscriber->page_next = 0;
@@ -151,7 +103,7 @@ static void take_page(void *arg, struct api_answer *answer)
         struct api_frame *frame;
         int status = frame_create(-1, page->texts[i], &frame);
         if (status == -ENOMEM) {
-            end(subscriber);
+            api_sse_end(&subscriber->sse);
             return;
         }
         if (status < 0)
@@ -170,20 +122,20 @@ static void take_page(void *arg, struct api_answer *answer)
         subscriber->live = true;
         subscriber->position = subscriber->asked_position;
     } else if (subscriber->cursor == begin) {
-        subscriber->ended =
+        subscriber->sse.ended =
             true; /* a full page without one record: the next would be the same */
     }
-    wake(subscriber);
+    api_sse_wake(&subscriber->sse);
 }
 
 static void ask_store(struct api_subscriber *subscriber)
 {
-    struct api_server *server = subscriber->request->server;
+    struct api_server *server = subscriber->sse.request->server;
     struct api_events *events = &server->events;
     subscriber->live = false;
     struct api_request *question = api_request_create(server);
     if (!question) {
-        subscriber->ended = true;
+        subscriber->sse.ended = true;
         return;
     }
     if (subscriber->cursor < 0)
@@ -205,8 +157,8 @@ static void ask_store(struct api_subscriber *subscriber)
 /* The next frame for this subscriber, a reference; NULL when it must wait or has ended. */
 static struct api_frame *next_frame(struct api_subscriber *subscriber)
 {
-    struct api_events *events = &subscriber->request->server->events;
-    while (!subscriber->ended) {
+    struct api_events *events = &subscriber->sse.request->server->events;
+    while (!subscriber->sse.ended) {
         if (subscriber->page_next < subscriber->page_count)
             return subscriber->page[subscriber->page_next++];
         if (subscriber->question)
@@ -229,57 +181,34 @@ static struct api_frame *next_frame(struct api_subscriber *subscriber)
     return NULL;
 }
 
-static bool next_text(struct api_subscriber *subscriber)
+static const char *next_text(struct api_sse *sse, size_t *ret_size)
 {
+    struct api_subscriber *subscriber = subscriber_of(sse);
     frame_release(subscriber->frame);
     subscriber->frame = next_frame(subscriber);
-    subscriber->text = NULL;
-    subscriber->sent = 0;
-    if (subscriber->frame) {
-        subscriber->text = subscriber->frame->text;
-        subscriber->size = subscriber->frame->size;
-    } else if (subscriber->heartbeat_due && !subscriber->ended) {
-        subscriber->text = heartbeat;
-        subscriber->size = sizeof heartbeat - 1;
-    }
-    subscriber->heartbeat_due = false;
-    return subscriber->text;
+    if (!subscriber->frame)
+        return NULL;
+    *ret_size = subscriber->frame->size;
+    return subscriber->frame->text;
 }
 
-/* Called by libmicrohttpd when the kernel has taken all that was returned before. */
-static ssize_t read_stream(void *cls, uint64_t offset, char *buffer, size_t size)
+static void leave(struct api_sse *sse)
 {
-    (void)offset;
-    struct api_subscriber *subscriber = cls;
-    struct api_connection *connection = subscriber->request->connection;
-    size_t filled = 0;
-    while (filled < size && (subscriber->text || next_text(subscriber))) {
-        size_t part = subscriber->size - subscriber->sent;
-        if (part > size - filled)
-            part = size - filled;
-        memcpy(buffer + filled, subscriber->text + subscriber->sent, part);
-        filled += part;
-        subscriber->sent += part;
-        if (subscriber->sent == subscriber->size)
-            subscriber->text = NULL;
-    }
-    if (filled > 0) {
-        api_timers_start(&connection->server->deadlines, &connection->deadline);
-        return (ssize_t)filled;
-    }
-    if (subscriber->ended)
-        return MHD_CONTENT_READER_END_OF_STREAM;
-    api_timers_stop(&connection->deadline);
-    api_timers_start(&connection->server->events.heartbeats, &subscriber->heartbeat_timer);
-    subscriber->waiting = true;
-    MHD_suspend_connection(connection->mhd);
-    return 0;
+    struct api_subscriber *subscriber = subscriber_of(sse);
+    if (subscriber->question)
+        subscriber->question->on_answer_arg = NULL;
+    while (subscriber->page_next < subscriber->page_count)
+        frame_release(subscriber->page[subscriber->page_next++]);
+    frame_release(subscriber->frame);
+    free(subscriber);
 }
+
+static const struct api_sse_kind records = {.next = next_text, .leave = leave};
 
 /* Where to begin. An id that the ring still covers needs no question to the store. */
 static void set_start(struct api_subscriber *subscriber, const struct api_events *events)
 {
-    int64_t last = subscriber->request->query.last_event_id;
+    int64_t last = subscriber->sse.request->query.last_event_id;
     if (last == API_NO_EVENT_ID) {
         subscriber->cursor = events->last_seq > 0 ? events->last_seq : -1;
         subscriber->position = events->published;
@@ -296,80 +225,16 @@ static void set_start(struct api_subscriber *subscriber, const struct api_events
     }
 }
 
-static struct MHD_Response *create_response(const struct api_server *server,
-                                            struct api_subscriber *subscriber)
-{
-    static const char type[] = "text/event-stream";
-    if (!subscriber) /* HEAD */
-        return api_response_create(server, 200, type, NULL, 0);
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, 4096, read_stream, subscriber, NULL);
-    if (response && api_response_add_headers(server, 200, type, response) < 0) {
-        MHD_destroy_response(response);
-        response = NULL;
-    }
-    return response;
-}
-
 void api_events_subscribe(struct api_request *request)
 {
-    struct api_server *server = request->server;
-    struct api_subscriber *subscriber = NULL;
-    if (server->events.subscriber_count >= API_EVENTS_SUBSCRIBERS_MAX) {
-        api_request_reply_problem(request, 503, "subscribers_full",
-                                  "there are as many clients of the event stream as there may "
-                                  "be: %d; GET /api/v1/detections is still there",
-                                  API_EVENTS_SUBSCRIBERS_MAX);
+    struct api_sse *sse = api_sse_create(request, &records, sizeof(struct api_subscriber));
+    if (!sse)
         return;
-    }
-    if (!request->head) {
-        subscriber = calloc(1, sizeof *subscriber);
-        if (!subscriber) {
-            api_request_reply_problem(request, 500, "no_memory", "no memory to subscribe");
-            return;
-        }
-        subscriber->request = request;
-        subscriber->heartbeat_timer.owner = subscriber;
-        subscriber->text = preamble;
-        subscriber->size = sizeof preamble - 1;
-        subscriber->ended = server->draining || request->connection->hung_up.timers;
-        set_start(subscriber, &server->events);
-        subscriber->next = server->events.subscribers;
-        if (subscriber->next)
-            subscriber->next->prev = subscriber;
-        server->events.subscribers = subscriber;
-        server->events.subscriber_count++;
-        request->subscriber = subscriber;
-    }
-    api_request_reply_response(request, 200, create_response(server, subscriber));
-}
-
-void api_events_leave(struct api_subscriber *subscriber)
-{
-    struct api_events *events = &subscriber->request->server->events;
-    api_timers_stop(&subscriber->heartbeat_timer);
-    if (subscriber->prev)
-        subscriber->prev->next = subscriber->next;
-    else
-        events->subscribers = subscriber->next;
-    if (subscriber->next)
-        subscriber->next->prev = subscriber->prev;
-    events->subscriber_count--;
-    if (subscriber->question)
-        subscriber->question->on_answer_arg = NULL;
-    while (subscriber->page_next < subscriber->page_count)
-        frame_release(subscriber->page[subscriber->page_next++]);
-    frame_release(subscriber->frame);
-    free(subscriber);
+    set_start(subscriber_of(sse), &request->server->events);
+    api_sse_start(sse);
 }
 
 /* --- all of them ------------------------------------------------------------------------ */
-
-void api_events_init(struct api_events *events, int heartbeat_ms)
-{
-    memset(events, 0, sizeof *events);
-    events->heartbeats.run_ms = heartbeat_ms;
-}
 
 static void empty_ring(struct api_events *events)
 {
@@ -382,8 +247,9 @@ void api_events_finish(struct api_events *events)
     empty_ring(events);
 }
 
-int api_events_publish(struct api_events *events, int64_t seq, const char *text)
+int api_events_publish(struct api_server *server, int64_t seq, const char *text)
 {
+    struct api_events *events = &server->events;
     struct api_frame *frame = NULL;
     int status = frame_create(seq, text, &frame);
     if (status < 0) {
@@ -399,14 +265,15 @@ int api_events_publish(struct api_events *events, int64_t seq, const char *text)
     if (events->first_seq == 0)
         events->first_seq = seq;
     events->last_seq = seq;
-    for (struct api_subscriber *s = events->subscribers; s; s = s->next) {
-        if (!s->waiting || !s->live || s->question)
+    for (struct api_sse *sse = server->streams.first; sse; sse = sse->following) {
+        struct api_subscriber *subscriber = subscriber_of(sse);
+        if (sse->kind != &records || !sse->waiting || !subscriber->live || subscriber->question)
             continue; /* it will look for itself */
-        if (frame && !is_wanted(s, frame)) {
-            s->position = events->published;
-            s->cursor = seq;
+        if (frame && !is_wanted(subscriber, frame)) {
+            subscriber->position = events->published;
+            subscriber->cursor = seq;
         } else {
-            wake(s);
+            api_sse_wake(sse);
         }
     }
     return status;

@@ -6,53 +6,33 @@
  * moved on, reads pages from the store until memory takes over again. No record is left out or
  * sent twice, and no subscriber holds more than one page.
  *
- * Source: HTML Living Standard, section 9.2 (Server-sent events).
  * Thread: the server's. */
 #ifndef API_EVENTS_H
 #define API_EVENTS_H
 
-#include "api/timers.h"
+#include "api/sse.h"
 #include "record/record.h"
 
 #define API_EVENTS_RING 512
 #define API_EVENTS_PAGE 64
-/* Subscribers keep their connection: these leave the rest of the server's for other
- * requests. */
-#define API_EVENTS_SUBSCRIBERS_MAX 192
 
 struct api_frame;
 struct api_request;
-struct api_subscriber;
+struct api_server;
 
 struct api_events {
     struct api_frame *ring[API_EVENTS_RING];
     uint64_t oldest, published;  /* positions: of the first frame kept, and after the last */
     int64_t first_seq, last_seq; /* ever published; 0: none yet */
-    struct api_subscriber *subscribers;
-    size_t subscriber_count;
-    struct api_timers heartbeats;
 };
 
-void api_events_init(struct api_events *events, int heartbeat_ms);
 void api_events_finish(struct api_events *events); /* after every subscriber has left */
 
 /* As api_server_publish. */
-int api_events_publish(struct api_events *events, int64_t seq, const char *text);
+int api_events_publish(struct api_server *server, int64_t seq, const char *text);
 
 /* Completes a GET /events with a response that goes on until either side ends it, or with a
- * problem when there are as many as there may be. */
+ * problem. */
 void api_events_subscribe(struct api_request *request);
-
-/* The subscriber's connection has finished with it: frees it. */
-void api_events_leave(struct api_subscriber *subscriber);
-
-/* The client has closed its end. */
-void api_events_hang_up(struct api_subscriber *subscriber);
-
-/* Sends the heartbeats that are due. */
-void api_events_tick(struct api_events *events, int64_t now_ms);
-
-/* Ends every stream. */
-void api_events_end(struct api_events *events);
 
 #endif

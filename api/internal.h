@@ -21,6 +21,7 @@
 #include "api/events.h"
 #include "api/live.h"
 #include "api/query.h"
+#include "api/sse.h"
 #include "api/target.h"
 #include "api/timers.h"
 
@@ -71,10 +72,9 @@ struct api_request {
     int64_t began_ns; /* CLOCK_MONOTONIC, when its request line was there */
     bool dispatched, suspended, answered;
     int status;
-    struct MHD_Response *response;     /* until it is queued; NULL without memory */
-    struct api_subscriber *subscriber; /* of an event stream */
-
-    struct api_viewer *viewer; /* of live pictures */
+    struct MHD_Response *response; /* until it is queued; NULL without memory */
+    struct api_sse *sse;           /* it is answered with an event stream */
+    struct api_viewer *viewer;     /* of live pictures */
 
     /* Set for a question of the server's own, which no client waits for: told the answer, once,
      * unless nobody wants it any more (arg NULL). */
@@ -95,6 +95,7 @@ struct api_server {
     struct api_timers deadlines, hung_up;
     struct api_request *pending;
     size_t pending_count;
+    struct api_sse_list streams;
     struct api_events events;
     struct api_live live;
     struct api_server_stats stats;

@@ -33,7 +33,7 @@
 #define HEARTBEAT_MS         15000
 #define HUNG_UP_MS           100 /* to take in what was sent before */
 
-_Static_assert(API_EVENTS_SUBSCRIBERS_MAX + API_LIVE_VIEWERS_MAX + 32 <= CONNECTIONS_MAX,
+_Static_assert(API_SSE_MAX + API_LIVE_VIEWERS_MAX + 32 <= CONNECTIONS_MAX,
                "connections that last leave room for those that do not");
 
 /* --- connections ------------------------------------------------------------------------ */
@@ -101,8 +101,8 @@ static void reap(struct api_server *server, int64_t now_ms)
 static void note_hang_up(struct api_connection *connection)
 {
     api_timers_start(&connection->server->hung_up, &connection->hung_up);
-    if (connection->request && connection->request->subscriber)
-        api_events_hang_up(connection->request->subscriber);
+    if (connection->request && connection->request->sse)
+        api_sse_hang_up(connection->request->sse);
     if (connection->request && connection->request->viewer)
         api_live_hang_up(connection->request->viewer);
 }
@@ -163,8 +163,8 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context,
         return;
     *context = NULL;
     struct api_connection *connection = request->connection;
-    if (request->subscriber)
-        api_events_leave(request->subscriber);
+    if (request->sse)
+        api_sse_leave(request->sse);
     if (request->viewer)
         api_live_leave(request->viewer);
     connection->request = NULL;
@@ -333,8 +333,8 @@ int api_server_create(const struct api_server_options *options, struct api_serve
     server->deadlines.run_ms =
         options->request_deadline_ms > 0 ? options->request_deadline_ms : REQUEST_DEADLINE_MS;
     server->hung_up.run_ms = HUNG_UP_MS;
-    api_events_init(&server->events,
-                    options->heartbeat_ms > 0 ? options->heartbeat_ms : HEARTBEAT_MS);
+    api_sse_list_init(&server->streams,
+                      options->heartbeat_ms > 0 ? options->heartbeat_ms : HEARTBEAT_MS);
     int status = api_live_init(&server->live);
     if (status < 0)
         snprintf(err->text, sizeof err->text, "the kernel has no random numbers");
@@ -385,7 +385,7 @@ void api_server_drain(struct api_server *server)
     MHD_quiesce_daemon(server->daemon);
     close(server->listen_fd);
     server->listen_fd = -1;
-    api_events_end(&server->events);
+    api_sse_end_all(&server->streams);
     api_live_end(&server->live);
     for (struct api_timer *timer = server->deadlines.head; timer; timer = timer->next) {
         struct api_connection *connection = timer->owner;
@@ -415,7 +415,7 @@ void api_server_run(struct api_server *server)
     int64_t now_ms = api_timers_now();
     reap(server, now_ms);
     close_hung_up(server, now_ms);
-    api_events_tick(&server->events, now_ms);
+    api_sse_tick(&server->streams, now_ms);
     api_live_tick(&server->live, now_ms);
     MHD_run(server->daemon);
 }
@@ -425,7 +425,7 @@ int api_server_timeout_ms(struct api_server *server)
     int64_t now_ms = api_timers_now();
     int waits[] = {-1, api_timers_wait_ms(&server->deadlines, now_ms),
                    api_timers_wait_ms(&server->hung_up, now_ms),
-                   api_timers_wait_ms(&server->events.heartbeats, now_ms),
+                   api_timers_wait_ms(&server->streams.heartbeats, now_ms),
                    api_live_wait_ms(&server->live, now_ms)};
     MHD_UNSIGNED_LONG_LONG wait;
     if (MHD_get_timeout(server->daemon, &wait) == MHD_YES)
@@ -445,13 +445,13 @@ const char *api_server_url(const struct api_server *server)
 
 int api_server_publish(struct api_server *server, int64_t seq, const char *text)
 {
-    return api_events_publish(&server->events, seq, text);
+    return api_events_publish(server, seq, text);
 }
 
 void api_server_get_stats(const struct api_server *server, struct api_server_stats *ret_stats)
 {
     *ret_stats = server->stats;
-    ret_stats->subscribers = (int)server->events.subscriber_count;
+    ret_stats->subscribers = (int)server->streams.count;
     ret_stats->viewers = server->live.viewer_count;
     ret_stats->pictures = server->live.pictures;
 }

@@ -488,3 +488,41 @@ int harness_ask(struct harness *harness, const char *method, const char *target,
     client_close(harness, client);
     return ret->status;
 }
+
+/* --- event streams ------------------------------------------------------------------------ */
+
+char *client_decode(const struct client *client)
+{
+    char *out = calloc(1, client->size + 1);
+    char *in = strstr(client->data, "\r\n\r\n") + 4;
+    size_t used = 0;
+    for (;;) {
+        char *end;
+        size_t size = strtoul(in, &end, 16);
+        if (size == 0 || strncmp(end, "\r\n", 2) != 0 ||
+            end + 2 + size + 2 > client->data + client->size)
+            return out;
+        memcpy(out + used, end + 2, size);
+        used += size;
+        in = end + 2 + size + 2;
+    }
+}
+
+/* Line by line: strstr costs a sanitizer a walk to the end of the stream each time. */
+int client_event_ids(const struct client *client, int64_t *ids, int max)
+{
+    char *text = client_decode(client);
+    int count = 0;
+    int64_t id = -1;
+    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
+        if (strncmp(line, "id: ", 4) == 0) {
+            id = strtoll(line + 4, NULL, 10);
+        } else if (end == line && id >= 0) {
+            ck_assert_int_lt(count, max);
+            ids[count++] = id;
+            id = -1;
+        }
+    }
+    free(text);
+    return count;
+}

@@ -97,6 +97,12 @@ const char *response_code(const struct response *response);
 int harness_ask(struct harness *harness, const char *method, const char *target,
                 const char *extra, const char *body, struct response *ret_response);
 
+/* What has arrived of an answer, without the chunked coding: complete chunks only. free(). */
+char *client_decode(const struct client *client);
+
+/* The ids of the events that have arrived whole, in order. Returns how many. */
+int client_event_ids(const struct client *client, int64_t *ids, int max);
+
 /* "127.0.0.1:PORT" */
 const char *harness_host(const struct harness *harness);
 int harness_port(const struct harness *harness);

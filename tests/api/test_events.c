@@ -30,55 +30,17 @@ static struct client *subscribe(const char *target, const char *extra)
     return client;
 }
 
-/* What has arrived, without the chunked coding: complete chunks only. Caller frees. */
-static char *decode(const struct client *client)
-{
-    char *out = calloc(1, client->size + 1);
-    char *in = strstr(client->data, "\r\n\r\n") + 4;
-    size_t used = 0;
-    for (;;) {
-        char *end;
-        size_t size = strtoul(in, &end, 16);
-        if (size == 0 || strncmp(end, "\r\n", 2) != 0 ||
-            end + 2 + size + 2 > client->data + client->size)
-            return out;
-        memcpy(out + used, end + 2, size);
-        used += size;
-        in = end + 2 + size + 2;
-    }
-}
-
-/* The ids that have arrived whole, in order. Returns how many. Line by line: strstr costs a
- * sanitizer a walk to the end of the stream each time. */
-static int read_ids(const struct client *client, int64_t *ids, int max)
-{
-    char *text = decode(client);
-    int count = 0;
-    int64_t id = -1;
-    for (char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
-        if (strncmp(line, "id: ", 4) == 0) {
-            id = strtoll(line + 4, NULL, 10);
-        } else if (end == line && id >= 0) {
-            ck_assert_int_lt(count, max);
-            ids[count++] = id;
-            id = -1;
-        }
-    }
-    free(text);
-    return count;
-}
-
 static int count_ids(const struct client *client)
 {
     int64_t ids[8192];
-    return read_ids(client, ids, 8192);
+    return client_event_ids(client, ids, 8192);
 }
 
 /* Exactly first, first + 1, ... last. */
 static void assert_sequence(const struct client *client, int64_t first, int64_t last)
 {
     int64_t ids[8192];
-    int count = read_ids(client, ids, 8192);
+    int count = client_event_ids(client, ids, 8192);
     for (int i = 0; i < count; i++)
         ck_assert_int_eq(ids[i], first + i);
     ck_assert_int_eq(count, last - first + 1);
@@ -101,7 +63,7 @@ START_TEST(an_event_carries_id_type_and_record)
     struct client *client = subscribe("/api/v1/events", NULL);
     commit_and_publish(1);
     HARNESS_WAIT(&harness, count_ids(client) == 1);
-    char *text = decode(client), expected[2048];
+    char *text = client_decode(client), expected[2048];
     snprintf(expected, sizeof expected,
              "retry: 2000\n\nid: 1\nevent: detection.started\ndata: %s\n\n",
              harness.records[0]);
@@ -344,7 +306,7 @@ START_TEST(a_quiet_stream_outlives_the_deadline_by_its_heartbeats)
     for (int beats = 0; beats < 3;) {
         harness_step(&harness);
         ck_assert(!client->closed);
-        char *text = decode(client);
+        char *text = client_decode(client);
         beats = 0;
         for (char *at = text; (at = strstr(at, ": heartbeat\n\n")); at++)
             beats++;
@@ -448,9 +410,9 @@ END_TEST
 
 START_TEST(a_subscriber_too_many_is_told_so_and_others_are_answered)
 {
-    struct client *clients[API_EVENTS_SUBSCRIBERS_MAX];
+    struct client *clients[API_SSE_MAX];
     struct response response;
-    for (int i = 0; i < API_EVENTS_SUBSCRIBERS_MAX; i++)
+    for (int i = 0; i < API_SSE_MAX; i++)
         clients[i] = subscribe("/api/v1/events", NULL);
     ck_assert_int_eq(harness_ask(&harness, "GET", "/api/v1/events", NULL, NULL, &response),
                      503);
@@ -460,13 +422,13 @@ START_TEST(a_subscriber_too_many_is_told_so_and_others_are_answered)
     ck_assert_int_eq(harness_ask(&harness, "GET", "/livez", NULL, NULL, &response), 200);
     response_finish(&response);
     commit_and_publish(1);
-    for (int i = 0; i < API_EVENTS_SUBSCRIBERS_MAX; i++)
+    for (int i = 0; i < API_SSE_MAX; i++)
         HARNESS_WAIT(&harness, count_ids(clients[i]) == 1);
     /* Who leaves makes room. */
     client_close(&harness, clients[0]);
     struct api_server_stats stats;
     HARNESS_WAIT(&harness, (api_server_get_stats(harness.server, &stats),
-                            stats.subscribers == API_EVENTS_SUBSCRIBERS_MAX - 1));
+                            stats.subscribers == API_SSE_MAX - 1));
     subscribe("/api/v1/events", NULL);
 }
 END_TEST
