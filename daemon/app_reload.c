@@ -50,10 +50,10 @@ static size_t plan_find(const struct plan *plan, const char *name)
 }
 
 /* A stream the API was told, as far as this configuration allows it. */
-static int read_row(const struct store_stream *row, const struct config *config,
+static int read_row(const struct store_text *row, const struct config *config,
                     struct config_stream *ret_stream, struct config_error *err)
 {
-    json_t *object = json_loads(row->config, JSON_REJECT_DUPLICATES, NULL);
+    json_t *object = json_loads(row->text, JSON_REJECT_DUPLICATES, NULL);
     g_strlcpy(err->text, "its row is not valid JSON", sizeof err->text);
     int r = object ? config_stream_from_json(row->name, object, &config->media_roots,
                                              ret_stream, err)
@@ -69,7 +69,7 @@ static int plan_make(struct app *app, const struct config *config, struct plan *
                      struct config_error *err)
 {
     size_t row_count;
-    const struct store_stream *rows = mailbox_streams(app->mailbox, &row_count);
+    const struct store_text *rows = mailbox_texts(app->mailbox, STORE_STREAMS, &row_count);
     plan->streams = g_new(struct config_stream, APP_STREAMS_MAX);
     for (; plan->count < config->stream_count; plan->count++) {
         plan->streams[plan->count] = config->streams[plan->count];

@@ -192,8 +192,8 @@ static void stream_deleted(void *data, int result, const char *problem)
 static void submit(struct change *change, const char *text)
 {
     change->under_way = true;
-    if (mailbox_put_stream(change->app->mailbox, change->name, text,
-                           text ? stream_stored : stream_deleted, change) == 0)
+    if (mailbox_put(change->app->mailbox, STORE_STREAMS, change->name, text,
+                    text ? stream_stored : stream_deleted, change) == 0)
         return;
     api_request_reply_problem(change->request, 503, "store_busy",
                               "too many changes wait for the store; ask again");

@@ -1,4 +1,4 @@
-/* The writer sleeps on one condition. It serves jobs first, then a batch of records, then a
+/* The writer sleeps on one condition. It makes changes first, then a batch of records, then a
  * step of retention. What it has finished goes to a second list, drained on the loop by one
  * uv_async (which coalesces: the callback empties the list, whatever the number of sends).
  *
@@ -26,8 +26,9 @@ struct letter {
     uint64_t posted_ns;
 };
 
-struct job {
-    char *name, *config;
+struct change {
+    enum store_shelf shelf;
+    char *name, *text; /* NULL: it is deleted */
     mailbox_done *done;
     void *data;
     int result;
@@ -36,7 +37,7 @@ struct job {
 
 struct mailbox {
     struct mailbox_options options;
-    GArray *streams; /* struct store_stream; the loop's */
+    GArray *texts[STORE_SHELF_COUNT]; /* struct store_text; the loop's */
     uv_thread_t thread;
     bool thread_runs;
     uv_async_t *async; /* apart: outlives us until its close callback */
@@ -44,8 +45,8 @@ struct mailbox {
 
     uv_mutex_t lock; /* guards what follows up to the blank line */
     uv_cond_t wake;
-    GQueue letters, committed; /* struct letter */
-    GQueue jobs, done_jobs;    /* struct job */
+    GQueue letters, committed;    /* struct letter */
+    GQueue changes, done_changes; /* struct change */
     size_t outstanding;
     bool closing, writer_done;
     uint64_t close_by_ns;
@@ -70,24 +71,25 @@ static void letter_free(gpointer data)
     g_free(letter);
 }
 
-static void job_free(gpointer data)
+static void change_free(gpointer data)
 {
-    struct job *job = data;
-    g_free(job->name);
-    g_free(job->config);
-    g_free(job);
+    struct change *change = data;
+    g_free(change->name);
+    g_free(change->text);
+    g_free(change);
 }
 
 /* --- the writer ------------------------------------------------------------------------- */
 
-static void run_job(struct mailbox *mailbox, struct job *job)
+static void make_change(struct mailbox *mailbox, struct change *change)
 {
-    pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "storing a stream");
-    job->result = job->config
-                      ? store_put_stream(mailbox->store, job->name, job->config, &job->err)
-                      : store_delete_stream(mailbox->store, job->name, &job->err);
+    pulse_expect(mailbox->options.pulse, PULSE_DISK_MS, "storing a change");
+    change->result = change->text ? store_put_text(mailbox->store, change->shelf, change->name,
+                                                   change->text, &change->err)
+                                  : store_delete_text(mailbox->store, change->shelf,
+                                                      change->name, &change->err);
     uv_mutex_lock(&mailbox->lock);
-    g_queue_push_tail(&mailbox->done_jobs, job);
+    g_queue_push_tail(&mailbox->done_changes, change);
     uv_mutex_unlock(&mailbox->lock);
     uv_async_send(mailbox->async);
 }
@@ -210,7 +212,7 @@ static void take_retention(struct mailbox *mailbox)
 static uint64_t idle_ns(struct mailbox *mailbox, uint64_t now)
 {
     uint64_t wait = UINT64_MAX;
-    if (mailbox->jobs.length > 0)
+    if (mailbox->changes.length > 0)
         return 0;
     if (mailbox->batch.length > 0) {
         wait = mailbox->retry_ns > now ? mailbox->retry_ns - now : 0;
@@ -240,18 +242,18 @@ static void writer_main(void *argument)
         uint64_t wait = idle_ns(mailbox, now);
         if (wait > 0)
             uv_cond_timedwait(&mailbox->wake, &mailbox->lock, MIN(wait, HEARD_NS));
-        struct job *job = g_queue_pop_head(&mailbox->jobs);
+        struct change *change = g_queue_pop_head(&mailbox->changes);
         now = uv_hrtime();
         bool closing = mailbox->closing;
         take_retention(mailbox);
-        bool empty = !job && mailbox->letters.length == 0 && mailbox->batch.length == 0;
+        bool empty = !change && mailbox->letters.length == 0 && mailbox->batch.length == 0;
         bool give_up = closing && (empty || now > mailbox->close_by_ns);
-        if (!job && mailbox->batch.length == 0 && (closing || idle_ns(mailbox, now) == 0))
+        if (!change && mailbox->batch.length == 0 && (closing || idle_ns(mailbox, now) == 0))
             while (mailbox->letters.length > 0 && mailbox->batch.length < MAILBOX_BATCH_MAX)
                 g_queue_push_tail(&mailbox->batch, g_queue_pop_head(&mailbox->letters));
         uv_mutex_unlock(&mailbox->lock);
-        if (job)
-            run_job(mailbox, job);
+        if (change)
+            make_change(mailbox, change);
         else if (give_up)
             break;
         else if (mailbox->batch.length > 0 && (now >= mailbox->retry_ns || closing))
@@ -277,24 +279,25 @@ static void writer_main(void *argument)
 
 /* --- the loop's side -------------------------------------------------------------------- */
 
-static void stream_clear(gpointer data)
+static void text_clear(gpointer data)
 {
-    free(((struct store_stream *)data)->config);
+    free(((struct store_text *)data)->text);
 }
 
-/* Follows what the writer did, so that mailbox_streams need not ask the store again. */
-static void note_stream(struct mailbox *mailbox, const struct job *job)
+/* Follows what the writer did, so that mailbox_texts need not ask the store again. */
+static void note_change(struct mailbox *mailbox, const struct change *change)
 {
-    struct store_stream *streams = (struct store_stream *)(void *)mailbox->streams->data;
+    GArray *texts = mailbox->texts[change->shelf];
     guint i = 0;
-    while (i < mailbox->streams->len && strcmp(streams[i].name, job->name) != 0)
+    while (i < texts->len &&
+           strcmp(g_array_index(texts, struct store_text, i).name, change->name) != 0)
         i++;
-    if (i < mailbox->streams->len)
-        g_array_remove_index(mailbox->streams, i);
-    if (job->config) {
-        struct store_stream stream = {.config = strdup(job->config)};
-        g_strlcpy(stream.name, job->name, sizeof stream.name);
-        g_array_append_val(mailbox->streams, stream);
+    if (i < texts->len)
+        g_array_remove_index(texts, i);
+    if (change->text) {
+        struct store_text text = {.text = strdup(change->text)};
+        g_strlcpy(text.name, change->name, sizeof text.name);
+        g_array_append_val(texts, text);
     }
 }
 
@@ -303,19 +306,20 @@ static void drain(uv_async_t *async)
     struct mailbox *mailbox = async->data;
     uv_mutex_lock(&mailbox->lock);
     GQueue letters = mailbox->committed;
-    GQueue jobs = mailbox->done_jobs;
+    GQueue changes = mailbox->done_changes;
     g_queue_init(&mailbox->committed);
-    g_queue_init(&mailbox->done_jobs);
+    g_queue_init(&mailbox->done_changes);
     mailbox->outstanding -= letters.length;
     bool finished = mailbox->writer_done;
     uv_mutex_unlock(&mailbox->lock);
 
-    struct job *job;
-    while ((job = g_queue_pop_head(&jobs))) {
-        if (job->result == 0)
-            note_stream(mailbox, job);
-        job->done(job->data, job->result, job->err.text);
-        job_free(job);
+    struct change *change;
+    while ((change = g_queue_pop_head(&changes))) {
+        if (change->result == 0)
+            note_change(mailbox, change);
+        if (change->done)
+            change->done(change->data, change->result, change->err.text);
+        change_free(change);
     }
     struct letter *letter;
     while ((letter = g_queue_pop_head(&letters))) {
@@ -335,19 +339,25 @@ static void async_closed(uv_handle_t *handle)
     g_free(handle);
 }
 
-static int take_streams(struct mailbox *mailbox, struct store_error *err)
+static int take_texts(struct mailbox *mailbox, enum store_shelf shelf, struct store_error *err)
 {
-    struct store_stream *streams;
+    struct store_text *texts;
     size_t count;
-    int r = store_list_streams(mailbox->store, &streams, &count, err);
+    int r = store_list_texts(mailbox->store, shelf, &texts, &count, err);
     if (r < 0)
         return r;
     for (size_t i = 0; i < count; i++) {
-        g_array_append_val(mailbox->streams, streams[i]);
-        streams[i].config = NULL; /* moved */
+        g_array_append_val(mailbox->texts[shelf], texts[i]);
+        texts[i].text = NULL; /* moved */
     }
-    store_streams_free(streams, count);
+    store_texts_free(texts, count);
     return 0;
+}
+
+static void free_texts(struct mailbox *mailbox)
+{
+    for (int i = 0; i < STORE_SHELF_COUNT; i++)
+        g_array_unref(mailbox->texts[i]);
 }
 
 int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_mailbox,
@@ -358,8 +368,10 @@ int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_m
     if (mailbox->options.records_max == 0)
         mailbox->options.records_max = MAILBOX_RECORDS_MAX;
     mailbox->expire_ns = UINT64_MAX;
-    mailbox->streams = g_array_new(FALSE, FALSE, sizeof(struct store_stream));
-    g_array_set_clear_func(mailbox->streams, stream_clear);
+    for (int i = 0; i < STORE_SHELF_COUNT; i++) {
+        mailbox->texts[i] = g_array_new(FALSE, FALSE, sizeof(struct store_text));
+        g_array_set_clear_func(mailbox->texts[i], text_clear);
+    }
     if (store_is_older(options->path))
         log_info(
             "database %s is an older vigil's and is brought up to date: up to 20 s for each "
@@ -369,8 +381,8 @@ int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_m
     if (r < 0)
         goto fail_store;
     r = store_close_open_detections(mailbox->store, g_get_real_time() / 1000, err);
-    if (r >= 0)
-        r = take_streams(mailbox, err);
+    for (int i = 0; i < STORE_SHELF_COUNT && r >= 0; i++)
+        r = take_texts(mailbox, (enum store_shelf)i, err);
     if (r < 0)
         goto fail_store;
     mailbox->async = g_new0(uv_async_t, 1);
@@ -395,16 +407,17 @@ fail:
     return r;
 
 fail_store:
-    g_array_unref(mailbox->streams);
+    free_texts(mailbox);
     store_close(mailbox->store);
     g_free(mailbox);
     return r;
 }
 
-const struct store_stream *mailbox_streams(const struct mailbox *mailbox, size_t *ret_count)
+const struct store_text *mailbox_texts(const struct mailbox *mailbox, enum store_shelf shelf,
+                                       size_t *ret_count)
 {
-    *ret_count = mailbox->streams->len;
-    return (const struct store_stream *)(const void *)mailbox->streams->data;
+    *ret_count = mailbox->texts[shelf]->len;
+    return (const struct store_text *)(const void *)mailbox->texts[shelf]->data;
 }
 
 int mailbox_post(struct mailbox *mailbox, const struct record *record)
@@ -429,20 +442,21 @@ int mailbox_post(struct mailbox *mailbox, const struct record *record)
     return r;
 }
 
-int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *config,
-                       mailbox_done *done, void *data)
+int mailbox_put(struct mailbox *mailbox, enum store_shelf shelf, const char *name,
+                const char *text, mailbox_done *done, void *data)
 {
     int r = 0;
     uv_mutex_lock(&mailbox->lock);
-    if (mailbox->closing || mailbox->jobs.length >= MAILBOX_JOBS_MAX) {
+    if (mailbox->closing || mailbox->changes.length >= MAILBOX_CHANGES_MAX) {
         r = -ENOBUFS;
     } else {
-        struct job *job = g_new0(struct job, 1);
-        job->name = g_strdup(name);
-        job->config = g_strdup(config);
-        job->done = done;
-        job->data = data;
-        g_queue_push_tail(&mailbox->jobs, job);
+        struct change *change = g_new0(struct change, 1);
+        change->shelf = shelf;
+        change->name = g_strdup(name);
+        change->text = g_strdup(text);
+        change->done = done;
+        change->data = data;
+        g_queue_push_tail(&mailbox->changes, change);
         uv_cond_signal(&mailbox->wake);
     }
     uv_mutex_unlock(&mailbox->lock);
@@ -501,9 +515,9 @@ void mailbox_destroy(struct mailbox *mailbox)
     g_queue_clear_full(&mailbox->letters, letter_free);
     g_queue_clear_full(&mailbox->committed, letter_free);
     g_queue_clear_full(&mailbox->batch, letter_free);
-    g_queue_clear_full(&mailbox->jobs, job_free);
-    g_queue_clear_full(&mailbox->done_jobs, job_free);
-    g_array_unref(mailbox->streams);
+    g_queue_clear_full(&mailbox->changes, change_free);
+    g_queue_clear_full(&mailbox->done_changes, change_free);
+    free_texts(mailbox);
     uv_mutex_destroy(&mailbox->lock);
     uv_cond_destroy(&mailbox->wake);
     retention_finish(&mailbox->retention);

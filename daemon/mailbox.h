@@ -6,7 +6,7 @@
  * records and the writer tries again every MAILBOX_RETRY_MS; what no longer fits is refused
  * and counted, `updated` records first, since losing one loses only detail.
  *
- * Streams are put and deleted by the same thread, ahead of waiting records.
+ * Streams and jobs are put and deleted by the same thread, ahead of waiting records.
  *
  * Thread: every function on the loop's thread; the writer is inside. */
 #ifndef DAEMON_MAILBOX_H
@@ -22,7 +22,7 @@
 #define MAILBOX_BATCH_MAX   256
 #define MAILBOX_RETRY_MS    1000
 #define MAILBOX_RECORDS_MAX 4096 /* waiting or not yet announced */
-#define MAILBOX_JOBS_MAX    64
+#define MAILBOX_CHANGES_MAX 64
 #define MAILBOX_CLOSE_MS    2000 /* for the last records, when the store fails */
 
 struct mailbox;
@@ -41,9 +41,10 @@ struct mailbox_options {
 int mailbox_create(const struct mailbox_options *options, struct mailbox **ret_mailbox,
                    struct store_error *err);
 
-/* The streams the store holds, as far as their `done` has told. Of the mailbox, until the loop
- * turns. */
-const struct store_stream *mailbox_streams(const struct mailbox *mailbox, size_t *ret_count);
+/* What the store holds on a shelf, as far as the `done` of each change has told. Of the mailbox,
+ * until the loop turns. */
+const struct store_text *mailbox_texts(const struct mailbox *mailbox, enum store_shelf shelf,
+                                       size_t *ret_count);
 
 /* 0 queued; -ENOBUFS refused and, unless it is an `ended`, counted as dropped: an `ended` is
  * offered again by its keeper (daemon/detections.h). */
@@ -52,10 +53,10 @@ int mailbox_post(struct mailbox *mailbox, const struct record *record);
 /* result: 0, or -errno with one line. */
 typedef void mailbox_done(void *data, int result, const char *problem);
 
-/* 0 queued, and `done` follows on the loop; -ENOBUFS. config is JSON text, copied; NULL deletes
- * the stream. */
-int mailbox_put_stream(struct mailbox *mailbox, const char *name, const char *config,
-                       mailbox_done *done, void *data);
+/* 0 queued, and `done`, unless it is NULL, follows on the loop; -ENOBUFS. `text` is copied; NULL
+ * deletes. Changes of one name are made in the order in which they were put. */
+int mailbox_put(struct mailbox *mailbox, enum store_shelf shelf, const char *name,
+                const char *text, mailbox_done *done, void *data);
 
 /* From now on this is kept; copied. Until it is first told, everything is. */
 void mailbox_set_retention(struct mailbox *mailbox, const struct retention *retention);

@@ -1,4 +1,4 @@
-/* Opening, closing, and the streams table. */
+/* Opening and closing. */
 #include "store/store.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ static int open_connection(struct store *store, int flags, int busy_ms, const ch
         return handle_fail(store, rc, "cannot open it", err);
     sqlite3_busy_timeout(store->db, busy_ms);
     sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    /* A record's text is at most RECORD_TEXT_MAX, a configuration STORE_CONFIG_MAX: a damaged
+    /* A record's text is at most RECORD_TEXT_MAX, a configuration STORE_TEXT_MAX: a damaged
      * length must not make us allocate more. */
     sqlite3_limit(store->db, SQLITE_LIMIT_LENGTH, 1024 * 1024);
     rc = sqlite3_exec(store->db, pragmas, NULL, NULL, NULL);
@@ -224,100 +224,4 @@ void store_close(struct store *store)
         close(store->lock_fd);
     free(store->path);
     free(store);
-}
-
-/* --- streams ----------------------------------------------------------------------------- */
-
-int store_put_stream(struct store *store, const char *name, const char *config,
-                     struct store_error *err)
-{
-    if (!record_name_is_valid(name))
-        return handle_explain(store, -EINVAL, err, "cannot keep a stream by that name");
-    if (strlen(config) > STORE_CONFIG_MAX)
-        return handle_explain(store, -E2BIG, err,
-                              "cannot keep stream %s: over %d bytes of configuration", name,
-                              STORE_CONFIG_MAX);
-    sqlite3_stmt *put = handle_statement(store, STATEMENT_PUT_STREAM,
-                                         "INSERT INTO stream (name, config) VALUES (?1, ?2) "
-                                         "ON CONFLICT (name) DO UPDATE SET config = ?2");
-    int rc =
-        put ? sqlite3_bind_text(put, 1, name, -1, SQLITE_STATIC) : sqlite3_errcode(store->db);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_bind_text(put, 2, config, -1, SQLITE_STATIC);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(put);
-    int status = rc == SQLITE_DONE ? 0 : handle_fail(store, rc, "cannot keep a stream", err);
-    sqlite3_reset(put);
-    return status;
-}
-
-int store_delete_stream(struct store *store, const char *name, struct store_error *err)
-{
-    sqlite3_stmt *delete =
-        handle_statement(store, STATEMENT_DELETE_STREAM, "DELETE FROM stream WHERE name = ?1");
-    int rc = delete ? sqlite3_bind_text(delete, 1, name, -1, SQLITE_STATIC)
-                    : sqlite3_errcode(store->db);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(delete);
-    int status = 0;
-    if (rc != SQLITE_DONE)
-        status = handle_fail(store, rc, "cannot delete a stream", err);
-    else if (sqlite3_changes(store->db) == 0)
-        status = handle_explain(store, -ENOENT, err, "has no such stream");
-    sqlite3_reset(delete);
-    return status;
-}
-
-static int add_stream(sqlite3_stmt *row, struct store_stream **streams, size_t *count)
-{
-    const char *name = (const char *)sqlite3_column_text(row, 0);
-    const char *config = (const char *)sqlite3_column_text(row, 1);
-    if (!name || !config)
-        return -ENOMEM;
-    if (!record_name_is_valid(name))
-        return -EUCLEAN;
-    struct store_stream *grown = realloc(*streams, (*count + 1) * sizeof **streams);
-    if (!grown)
-        return -ENOMEM;
-    *streams = grown;
-    strcpy(grown[*count].name, name);
-    grown[*count].config = strdup(config);
-    if (!grown[*count].config)
-        return -ENOMEM;
-    (*count)++;
-    return 0;
-}
-
-int store_list_streams(struct store *store, struct store_stream **ret_streams,
-                       size_t *ret_count, struct store_error *err)
-{
-    handle_start_clock(store);
-    struct store_stream *streams = NULL;
-    size_t count = 0;
-    sqlite3_stmt *list = handle_statement(store, STATEMENT_LIST_STREAMS,
-                                          "SELECT name, config FROM stream ORDER BY name");
-    int rc = list ? SQLITE_OK : sqlite3_errcode(store->db), status = 0;
-    while (list && status == 0 && (rc = sqlite3_step(list)) == SQLITE_ROW)
-        status = add_stream(list, &streams, &count);
-    if (status == -EUCLEAN)
-        handle_fail(store, SQLITE_CORRUPT, "cannot list streams", err);
-    else if (status < 0)
-        handle_fail(store, SQLITE_NOMEM, "cannot list streams", err);
-    else if (rc != SQLITE_DONE)
-        status = handle_fail(store, rc, "cannot list streams", err);
-    sqlite3_reset(list);
-    if (status < 0) {
-        store_streams_free(streams, count);
-        return status;
-    }
-    *ret_streams = streams;
-    *ret_count = count;
-    return 0;
-}
-
-void store_streams_free(struct store_stream *streams, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(streams[i].config);
-    free(streams);
 }

@@ -1,4 +1,4 @@
-/* What vigil remembers: streams and detections, in SQLite.
+/* What vigil remembers: streams, detections and jobs, in SQLite.
  *
  * One handle writes (SQLite before 3.51.3 has a WAL-reset race between two writing or
  * checkpointing connections); any number of read-only handles query. WAL, synchronous=FULL,
@@ -23,7 +23,7 @@ struct store_error {
     char text[256];
 };
 
-#define STORE_CONFIG_MAX (16 * 1024) /* bytes of a stream's JSON */
+#define STORE_TEXT_MAX (16 * 1024) /* bytes of a stream's or job's JSON */
 
 /* Opens for writing, creating and migrating the file (mode 0600) as needed. Holds PATH-lock:
  * -EBUSY while another program has the file open for writing. -EPROTO when its schema is newer
@@ -133,21 +133,28 @@ int store_records_after(struct store *store, int64_t after, int limit,
 int store_seq_range(struct store *store, int64_t *ret_first, int64_t *ret_last,
                     struct store_error *err);
 
-/* --- streams ------------------------------------------------------------------------------ */
+/* --- texts -------------------------------------------------------------------------------- */
 
-/* Streams made by the API: name and JSON text as the application gave it. Put replaces; -EINVAL
- * for a name that is none, -E2BIG over STORE_CONFIG_MAX. Delete: -ENOENT. The list is sorted by
- * name. */
-int store_put_stream(struct store *store, const char *name, const char *config,
-                     struct store_error *err);
-int store_delete_stream(struct store *store, const char *name, struct store_error *err);
-
-struct store_stream {
-    char name[RECORD_NAME_SIZE];
-    char *config;
+/* What the API made, by name: a JSON text each, as the application gave it. */
+enum store_shelf {
+    STORE_STREAMS, /* by the stream's name */
+    STORE_JOBS,    /* by the job's id */
 };
-int store_list_streams(struct store *store, struct store_stream **ret_streams,
-                       size_t *ret_count, struct store_error *err);
-void store_streams_free(struct store_stream *streams, size_t count);
+#define STORE_SHELF_COUNT 2
+
+/* Put replaces; -EINVAL for a name that is none, -E2BIG over STORE_TEXT_MAX. Delete: -ENOENT.
+ * The list is sorted by name. */
+int store_put_text(struct store *store, enum store_shelf shelf, const char *name,
+                   const char *text, struct store_error *err);
+int store_delete_text(struct store *store, enum store_shelf shelf, const char *name,
+                      struct store_error *err);
+
+struct store_text {
+    char name[RECORD_NAME_SIZE];
+    char *text;
+};
+int store_list_texts(struct store *store, enum store_shelf shelf, struct store_text **ret_texts,
+                     size_t *ret_count, struct store_error *err);
+void store_texts_free(struct store_text *texts, size_t count);
 
 #endif

@@ -261,18 +261,18 @@ END_TEST
 START_TEST(streams_are_put_and_deleted_and_found_now_and_at_the_next_start)
 {
     open_mailbox(0);
-    ck_assert_int_eq(mailbox_put_stream(mailbox, "a", "{\"uri\":1}", done, NULL), 0);
-    ck_assert_int_eq(mailbox_put_stream(mailbox, "b", "{\"uri\":2}", done, NULL), 0);
-    ck_assert_int_eq(mailbox_put_stream(mailbox, "a", "{\"uri\":3}", done, NULL), 0);
-    ck_assert_int_eq(mailbox_put_stream(mailbox, "b", NULL, done, NULL), 0);
+    ck_assert_int_eq(mailbox_put(mailbox, STORE_STREAMS, "a", "{\"uri\":1}", done, NULL), 0);
+    ck_assert_int_eq(mailbox_put(mailbox, STORE_STREAMS, "b", "{\"uri\":2}", done, NULL), 0);
+    ck_assert_int_eq(mailbox_put(mailbox, STORE_STREAMS, "a", "{\"uri\":3}", done, NULL), 0);
+    ck_assert_int_eq(mailbox_put(mailbox, STORE_STREAMS, "b", NULL, done, NULL), 0);
     wait_for(&seen.done, 4);
     ck_assert_int_eq(seen.result, 0);
     for (int i = 0; i < 2; i++) {
         size_t count;
-        const struct store_stream *streams = mailbox_streams(mailbox, &count);
+        const struct store_text *streams = mailbox_texts(mailbox, STORE_STREAMS, &count);
         ck_assert_uint_eq(count, 1);
         ck_assert_str_eq(streams[0].name, "a");
-        ck_assert_str_eq(streams[0].config, "{\"uri\":3}");
+        ck_assert_str_eq(streams[0].text, "{\"uri\":3}");
         close_mailbox();
         open_mailbox(0);
     }
@@ -283,11 +283,11 @@ START_TEST(a_change_the_store_does_not_take_says_so)
 {
     open_mailbox(0);
     lock_store();
-    mailbox_put_stream(mailbox, "a", "{}", done, NULL);
+    mailbox_put(mailbox, STORE_STREAMS, "a", "{}", done, NULL);
     wait_for(&seen.done, 1);
     ck_assert_int_lt(seen.result, 0);
     size_t count;
-    mailbox_streams(mailbox, &count);
+    mailbox_texts(mailbox, STORE_STREAMS, &count);
     ck_assert_uint_eq(count, 0);
     unlock_store();
 }

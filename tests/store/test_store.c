@@ -240,37 +240,63 @@ END_TEST
 START_TEST(streams_are_kept_replaced_listed_and_deleted)
 {
     ok(store_open(path, &store, &err));
-    ok(store_put_stream(store, "gate", "{\"uri\":\"scene://street\"}", &err));
-    ok(store_put_stream(store, "door", "{}", &err));
-    ok(store_put_stream(store, "door", "{\"uri\":\"scene://door\"}", &err));
+    ok(store_put_text(store, STORE_STREAMS, "gate", "{\"uri\":\"scene://street\"}", &err));
+    ok(store_put_text(store, STORE_STREAMS, "door", "{}", &err));
+    ok(store_put_text(store, STORE_STREAMS, "door", "{\"uri\":\"scene://door\"}", &err));
     store_close(store);
     ok(store_open(path, &store, &err));
-    struct store_stream *streams;
+    struct store_text *streams;
     size_t count;
-    ok(store_list_streams(store, &streams, &count, &err));
+    ok(store_list_texts(store, STORE_STREAMS, &streams, &count, &err));
     ck_assert_uint_eq(count, 2);
     ck_assert_str_eq(streams[0].name, "door");
-    ck_assert_str_eq(streams[0].config, "{\"uri\":\"scene://door\"}");
+    ck_assert_str_eq(streams[0].text, "{\"uri\":\"scene://door\"}");
     ck_assert_str_eq(streams[1].name, "gate");
-    store_streams_free(streams, count);
-    ok(store_delete_stream(store, "gate", &err));
-    ck_assert_int_eq(store_delete_stream(store, "gate", &err), -ENOENT);
-    ok(store_list_streams(store, &streams, &count, &err));
+    store_texts_free(streams, count);
+    ok(store_delete_text(store, STORE_STREAMS, "gate", &err));
+    ck_assert_int_eq(store_delete_text(store, STORE_STREAMS, "gate", &err), -ENOENT);
+    ok(store_list_texts(store, STORE_STREAMS, &streams, &count, &err));
     ck_assert_uint_eq(count, 1);
-    store_streams_free(streams, count);
+    store_texts_free(streams, count);
+}
+END_TEST
+
+START_TEST(jobs_have_a_shelf_of_their_own_by_id)
+{
+    static const char *const ids[] = {"01KAGXQ7P8V5T3N2M1K0J9H8G8",
+                                      "01KAGXQ7P8V5T3N2M1K0J9H8G7"};
+    ok(store_open(path, &store, &err));
+    ok(store_put_text(store, STORE_JOBS, ids[0], "{\"state\":\"queued\"}", &err));
+    ok(store_put_text(store, STORE_JOBS, ids[1], "{}", &err));
+    ok(store_put_text(store, STORE_JOBS, ids[0], "{\"state\":\"done\"}", &err));
+    ck_assert_int_eq(store_put_text(store, STORE_JOBS, "door", "{}", &err), -EINVAL);
+    store_close(store);
+    ok(store_open(path, &store, &err));
+    struct store_text *jobs;
+    size_t count;
+    ok(store_list_texts(store, STORE_STREAMS, &jobs, &count, &err));
+    ck_assert_uint_eq(count, 0);
+    store_texts_free(jobs, count);
+    ok(store_list_texts(store, STORE_JOBS, &jobs, &count, &err));
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(jobs[0].name, ids[1]);
+    ck_assert_str_eq(jobs[1].text, "{\"state\":\"done\"}");
+    store_texts_free(jobs, count);
+    ok(store_delete_text(store, STORE_JOBS, ids[0], &err));
+    ck_assert_int_eq(store_delete_text(store, STORE_JOBS, ids[0], &err), -ENOENT);
 }
 END_TEST
 
 START_TEST(bad_names_and_large_configurations_of_streams_are_refused)
 {
     ok(store_open(path, &store, &err));
-    ck_assert_int_eq(store_put_stream(store, "../x", "{}", &err), -EINVAL);
-    char *config = malloc(STORE_CONFIG_MAX + 2);
-    memset(config, 'c', STORE_CONFIG_MAX + 1);
-    config[STORE_CONFIG_MAX + 1] = 0;
-    ck_assert_int_eq(store_put_stream(store, "door", config, &err), -E2BIG);
-    config[STORE_CONFIG_MAX] = 0;
-    ok(store_put_stream(store, "door", config, &err));
+    ck_assert_int_eq(store_put_text(store, STORE_STREAMS, "../x", "{}", &err), -EINVAL);
+    char *config = malloc(STORE_TEXT_MAX + 2);
+    memset(config, 'c', STORE_TEXT_MAX + 1);
+    config[STORE_TEXT_MAX + 1] = 0;
+    ck_assert_int_eq(store_put_text(store, STORE_STREAMS, "door", config, &err), -E2BIG);
+    config[STORE_TEXT_MAX] = 0;
+    ok(store_put_text(store, STORE_STREAMS, "door", config, &err));
     free(config);
 }
 END_TEST
@@ -280,7 +306,7 @@ START_TEST(a_reader_does_not_write)
     ok(store_open(path, &store, &err));
     struct store *reader;
     ok(store_open_reader(path, 0, &reader, &err));
-    ck_assert_int_eq(store_put_stream(reader, "door", "{}", &err), -EROFS);
+    ck_assert_int_eq(store_put_text(reader, STORE_STREAMS, "door", "{}", &err), -EROFS);
     struct record record = fixture_record(RECORD_STARTED, 1, 1000);
     ck_assert_int_eq(store_append(reader, &record, 1, FIXTURE_NOW, &err), -EROFS);
     ck_assert_int_eq(record.seq, -1);
@@ -307,6 +333,7 @@ int main(void)
     tcase_add_test(opening, a_reader_does_not_write);
     tcase_add_checked_fixture(streams, fixture_folder, fixture_close);
     tcase_add_test(streams, streams_are_kept_replaced_listed_and_deleted);
+    tcase_add_test(streams, jobs_have_a_shelf_of_their_own_by_id);
     tcase_add_test(streams, bad_names_and_large_configurations_of_streams_are_refused);
     TCase *cases[] = {opening, streams};
     return suite_run("store/store", cases, 2);
