@@ -12,12 +12,12 @@
 
 #include "record/file.h"
 
-/* A folder itself, never what a link of that name leads to. O_PATH opens links too, which is
- * how they are told from other things that are no folder. */
+/* A folder itself ("": the parent), never what a link of that name leads to. O_PATH opens links
+ * too, which is how they are told from other things that are no folder. */
 static int open_folder(int parent, const char *name)
 {
     struct stat status;
-    int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(parent, *name ? name : ".", O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int r = fstat(fd, &status) < 0     ? -errno
@@ -29,8 +29,15 @@ static int open_folder(int parent, const char *name)
     return r;
 }
 
+static int open_file(int folder, const char *name)
+{
+    return file_check(
+        openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+}
+
 /* Takes `folder`. */
-static int open_below(int folder, const char *below)
+static int open_below(int folder, const char *below,
+                      int (*open_last)(int folder, const char *name))
 {
     char name[NAME_MAX + 1];
     for (;;) {
@@ -41,12 +48,11 @@ static int open_below(int folder, const char *below)
         else if (length == 2 && strncmp(below, "..", 2) == 0)
             next = -EXDEV;
         else if (below[length] == '\0')
-            next = file_check(openat(
-                folder, below, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+            next = open_last(folder, below);
         else {
             memcpy(name, below, length);
             name[length] = '\0';
-            next = open_folder(folder, length > 0 ? name : ".");
+            next = open_folder(folder, name);
         }
         close(folder);
         if (next < 0 || below[length] == '\0')
@@ -56,10 +62,21 @@ static int open_below(int folder, const char *below)
     }
 }
 
-int media_open_beneath(const char *root, const char *below)
+static int open_beneath(const char *root, const char *below,
+                        int (*open_last)(int folder, const char *name))
 {
     if (*below == '/')
         return -EXDEV;
     int folder = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return folder < 0 ? -errno : open_below(folder, below);
+    return folder < 0 ? -errno : open_below(folder, below, open_last);
+}
+
+int media_open_beneath(const char *root, const char *below)
+{
+    return open_beneath(root, below, open_file);
+}
+
+int media_open_folder_beneath(const char *root, const char *below)
+{
+    return open_beneath(root, below, open_folder);
 }

@@ -73,6 +73,36 @@ START_TEST(nothing_else_opens)
 }
 END_TEST
 
+START_TEST(folders_open_likewise)
+{
+    static const struct {
+        const char *name;
+        int result;
+    } folders[] = {
+        {"", 0},
+        {"sub", 0},
+        {"./sub//.", 0},
+        {"..", -EXDEV},
+        {"sub/..", -EXDEV},
+        {"/", -EXDEV},
+        {"up", -ELOOP},
+        {"up/x", -ELOOP},
+        {"film", -ENOTDIR},
+        {"no", -ENOENT},
+        {"sub/film", -ENOTDIR},
+    };
+    for (size_t i = 0; i < G_N_ELEMENTS(folders); i++) {
+        int fd = media_open_folder_beneath(root, folders[i].name);
+        ck_assert_msg(folders[i].result < 0 ? fd == folders[i].result : fd >= 0, "%s: %d",
+                      folders[i].name, fd);
+        if (fd >= 0) {
+            ck_assert_int_ne(fcntl(fd, F_GETFD) & FD_CLOEXEC, 0);
+            close(fd);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_root_that_is_missing_or_no_folder_is_refused)
 {
     g_autofree char *film = below("root/film"), *missing = below("nowhere");
@@ -87,6 +117,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_file_beneath_its_root_opens_for_reading_only);
     tcase_add_loop_test(tests, nothing_else_opens, 0, (int)G_N_ELEMENTS(forbidden));
+    tcase_add_test(tests, folders_open_likewise);
     tcase_add_test(tests, a_root_that_is_missing_or_no_folder_is_refused);
     return suite_run("daemon/media", &tests, 1);
 }
