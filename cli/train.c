@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "cli/background.h"
 #include "cli/cli.h"
 #include "cli/crossvalidate.h"
 #include "cli/outfile.h"
@@ -27,6 +28,7 @@ struct training {
     char *data_folder, *out;
     int threads;
     gboolean resume, force, json_lines, summary, layers, cross_validate;
+    struct background background;
 
     struct recipe recipe;
     char *checkpoint; /* its path */
@@ -151,9 +153,9 @@ static void tell_epoch(const struct training *t, const struct train_epoch *e)
 {
     training_bar_clear(&t->bar);
     if (t->json_lines) {
-        json_t *line = json_pack("{s:i, s:o, s:f, s:f, s:b}", "epoch", e->epoch, "train",
-                                 score_json(&e->train), "rate", e->rate, "seconds", e->seconds,
-                                 "best", e->best);
+        json_t *line = json_pack("{s:i, s:i, s:o, s:f, s:f, s:b}", "epoch", e->epoch, "epochs",
+                                 t->recipe.options.epochs, "train", score_json(&e->train),
+                                 "rate", e->rate, "seconds", e->seconds, "best", e->best);
         if (e->validation.count > 0)
             json_object_set_new(line, "validation", score_json(&e->validation));
         output_json_line(line);
@@ -248,6 +250,15 @@ static GPtrArray *make_metadata(const struct training *t, const struct train_sco
     return metadata;
 }
 
+static void tell_model(const struct training *t, size_t size, const struct train_score *score)
+{
+    json_t *line = json_pack("{s:s, s:I}", "model", t->out, "bytes", (json_int_t)size);
+    if (score->count > 0)
+        json_object_set_new(line, "validation", score_json(score));
+    output_json_line(line);
+    json_decref(line);
+}
+
 static int export_model(struct training *t)
 {
     struct train_score score = {.accuracy = NAN};
@@ -268,8 +279,10 @@ static int export_model(struct training *t)
     if (result != CLI_OK)
         return result;
     unlink(t->checkpoint);
-    if (t->json_lines)
+    if (t->json_lines) {
+        tell_model(t, size, &score);
         return CLI_OK;
+    }
     printf("%s: %zu bytes", t->out, size);
     if (!isnan(score.accuracy))
         printf(", accuracy %.4f of %d validation samples", score.accuracy, score.count);
@@ -371,11 +384,13 @@ int cli_train(int argc, char **argv)
         {"cross-validate", 0, 0, G_OPTION_ARG_NONE, &t.cross_validate,
          "Tell how well such networks do on what they have not seen; write no model", NULL},
         {"json-lines", 0, 0, G_OPTION_ARG_NONE, &t.json_lines,
-         "Tell each epoch, or fold, as a JSON object on a line", NULL},
+         "Tell each epoch, or fold, and the model at the end, as a JSON object on a line",
+         NULL},
         {"summary", 0, 0, G_OPTION_ARG_NONE, &t.summary,
          "Print the network's layers and parameters, and end", NULL},
         {"layers", 0, 0, G_OPTION_ARG_NONE, &t.layers,
          "List the layers that a recipe may have, and end", NULL},
+        BACKGROUND_OPTIONS(&t.background),
         G_OPTION_ENTRY_NULL};
     int result =
         cli_parse(&argc, &argv, "RECIPE",
@@ -397,6 +412,8 @@ int cli_train(int argc, char **argv)
         result = cli_fail(CLI_USAGE, "--cross-validate writes nothing: without --out, --resume "
                                      "and --force");
     else
+        result = background_enter(&t.background);
+    if (result == CLI_OK && !t.layers)
         result = train(&t, argv[1]);
     train_fit_destroy(t.fit);
     train_design_destroy(t.design);

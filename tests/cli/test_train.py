@@ -59,9 +59,13 @@ def paths_may_be_from_here():
 
 
 def epochs_are_told_as_json():
-    """--json-lines tells each epoch as an object, and nothing else"""
+    """--json-lines tells each epoch as an object, then the model, and nothing else"""
     said = learned(write_recipe('json.ini'), 'json.onnx', '--json-lines').splitlines()
-    epochs = [json.loads(line) for line in said]
+    *epochs, model = [json.loads(line) for line in said]
+    expect(model['model'] == path('json.onnx'), f'{model}')
+    expect(model['bytes'] == os.path.getsize(path('json.onnx')), f'{model}')
+    expect(model['validation']['samples'] == 60, f'{model}')
+    expect(all(e['epochs'] == 4 for e in epochs), f'{epochs}')
     expect([e['epoch'] for e in epochs] == [1, 2, 3, 4], f'{epochs}')
     expect(all(e['train']['samples'] == 240 for e in epochs), f'{epochs}')
     expect(all(e['validation']['samples'] == 60 for e in epochs), f'{epochs}')
