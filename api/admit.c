@@ -169,6 +169,12 @@ static bool keep_conditions(struct api_request *request, const struct headers *h
     return true;
 }
 
+static bool takes_event_id(const struct api_route *route)
+{
+    const struct api_parameter_rule *rules = api_route_parameters(route);
+    return rules == api_query_events || rules == api_query_progress;
+}
+
 static bool check_parameters(struct api_request *request, const struct headers *headers)
 {
     const char *code;
@@ -177,7 +183,7 @@ static bool check_parameters(struct api_request *request, const struct headers *
         api_request_reply_problem(
             request, 400, "name_invalid",
             "a name is 1 to 64 of a-z, 0-9, _ and -, not beginning with _ or -; the id of a "
-            "detection is 26 letters and digits");
+            "detection or job is 26 letters and digits");
         return false;
     }
     if (api_query_parse(api_route_parameters(request->route), &request->target, &request->query,
@@ -187,7 +193,7 @@ static bool check_parameters(struct api_request *request, const struct headers *
     }
     /* The header comes from a browser that reconnects, and knows better than the address that
      * the page once wrote. */
-    if (headers->last_event_id && api_route_parameters(request->route) == api_query_events &&
+    if (headers->last_event_id && takes_event_id(request->route) &&
         api_query_read_event_id(headers->last_event_id, &request->query.last_event_id) < 0) {
         api_request_reply_problem(request, 400, "header_invalid",
                                   "Last-Event-ID must be the id of an event received before");

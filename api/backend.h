@@ -83,6 +83,21 @@ struct api_backend {
     /* GET /models/{name}/card: what is written beside it. text/markdown; 404 card_unknown. */
     void (*get_model_card)(void *app, struct api_request *request, const char *name);
 
+    /* GET /jobs: {"jobs":[...]}, the newest first. */
+    void (*list_jobs)(void *app, struct api_request *request);
+    /* POST /jobs; `job` is the parsed body (borrowed). 202 with the job, which waits or runs;
+     * 422 job_invalid, 404 job_file_unknown, 409 jobs_off, job_conflict, 503 jobs_full. */
+    void (*post_job)(void *app, struct api_request *request, const json_t *job);
+    /* GET /jobs/{id}; 404 job_unknown. */
+    void (*get_job)(void *app, struct api_request *request, const char *id);
+    /* DELETE /jobs/{id}: cancels one that waits or runs (202 with the job), forgets one that
+     * has ended (204). */
+    void (*delete_job)(void *app, struct api_request *request, const char *id);
+    /* What became of a job after the event `after` (-1: all that is known), oldest first, at
+     * most API_PROGRESS_PAGE: {"events":[{"id":7,"event":"job.progress","data":{...}}],
+     * "over":false}; over: nothing follows these, ever. A question of the server's own. 404. */
+    void (*job_events)(void *app, struct api_request *request, const char *id, int64_t after);
+
     /* GET /readyz: 200 or 503, {"status":"ready"|"degraded"|"starting","checks":{...}}. */
     void (*get_readiness)(void *app, struct api_request *request);
     /* GET /metrics: text/plain; version=0.0.4. */

@@ -20,6 +20,7 @@
 #include "api/etag.h"
 #include "api/events.h"
 #include "api/live.h"
+#include "api/progress.h"
 #include "api/query.h"
 #include "api/sse.h"
 #include "api/target.h"

@@ -224,6 +224,11 @@ const struct api_parameter_rule api_query_events[] = {
     {.name = NULL},
 };
 
+const struct api_parameter_rule api_query_progress[] = {
+    {"last_event_id", read_last_event_id, "the id of an event received before"},
+    {.name = NULL},
+};
+
 const struct api_parameter_rule api_query_page[] = {
     {"refresh", read_refresh, "a whole number of seconds from 0 (never) to 3600"},
     {NULL, NULL, NULL},

@@ -30,6 +30,7 @@ extern const struct api_parameter_rule api_query_none[];
 extern const struct api_parameter_rule api_query_detections[];
 extern const struct api_parameter_rule api_query_summary[];
 extern const struct api_parameter_rule api_query_events[];
+extern const struct api_parameter_rule api_query_progress[];
 extern const struct api_parameter_rule api_query_live[];
 extern const struct api_parameter_rule api_query_page[];
 

@@ -137,6 +137,39 @@ static void get_model_card(struct api_server *server, struct api_request *reques
     server->backend->get_model_card(server->app, request, request->name);
 }
 
+static void list_jobs(struct api_server *server, struct api_request *request,
+                      const json_t *body)
+{
+    (void)body;
+    server->backend->list_jobs(server->app, request);
+}
+
+static void post_job(struct api_server *server, struct api_request *request, const json_t *body)
+{
+    server->backend->post_job(server->app, request, body);
+}
+
+static void get_job(struct api_server *server, struct api_request *request, const json_t *body)
+{
+    (void)body;
+    server->backend->get_job(server->app, request, request->name);
+}
+
+static void delete_job(struct api_server *server, struct api_request *request,
+                       const json_t *body)
+{
+    (void)body;
+    server->backend->delete_job(server->app, request, request->name);
+}
+
+static void follow_job(struct api_server *server, struct api_request *request,
+                       const json_t *body)
+{
+    (void)server;
+    (void)body;
+    api_progress_follow(request);
+}
+
 static void get_version(struct api_server *server, struct api_request *request,
                         const json_t *body)
 {
@@ -226,6 +259,11 @@ static const struct api_route routes[] = {
     ROUTE("GET", "/api/v1/models", READ, list_models, none, NONE),
     ROUTE("GET", "/api/v1/models/{name}", READ, get_model, none, NONE),
     ROUTE("GET", "/api/v1/models/{name}/card", READ, get_model_card, none, NONE),
+    ROUTE("GET", "/api/v1/jobs", READ, list_jobs, none, NONE),
+    ROUTE("POST", "/api/v1/jobs", CONTROL, post_job, none, JSON),
+    ROUTE("GET", "/api/v1/jobs/{id}", READ, get_job, none, NONE),
+    ROUTE("DELETE", "/api/v1/jobs/{id}", CONTROL, delete_job, none, NONE),
+    ROUTE("GET", "/api/v1/jobs/{id}/events", EVENTS, follow_job, progress, NONE),
     ROUTE("GET", "/api/v1/version", READ, get_version, none, NONE),
     ROUTE("GET", "/livez", OPEN, get_liveness, none, NONE),
     ROUTE("GET", "/readyz", OPEN, get_readiness, none, NONE),

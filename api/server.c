@@ -448,6 +448,11 @@ int api_server_publish(struct api_server *server, int64_t seq, const char *text)
     return api_events_publish(server, seq, text);
 }
 
+void api_server_job_changed(struct api_server *server, const char *id)
+{
+    api_progress_changed(server, id);
+}
+
 void api_server_get_stats(const struct api_server *server, struct api_server_stats *ret_stats)
 {
     *ret_stats = server->stats;

@@ -63,6 +63,9 @@ const char *api_server_url(const struct api_server *server);
  * seq. -EINVAL for text that is no record, -ENOMEM; subscribers then get it from the store. */
 int api_server_publish(struct api_server *server, int64_t seq, const char *text);
 
+/* Tells who follows a job that there are events of it the backend was not asked for yet. */
+void api_server_job_changed(struct api_server *server, const char *id);
+
 /* For /metrics. Those with a 64 bit type count since creation, the others are now. */
 struct api_server_stats {
     int64_t requests;

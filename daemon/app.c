@@ -419,6 +419,12 @@ int app_create(const struct app_options *options, struct app **ret_app, struct a
         explain(err, "cannot start: %s", g_strerror(-r));
         goto fail;
     }
+    const struct jobs_options jobs = {.loop = app->loop,
+                                      .config = app->config,
+                                      .mailbox = app->mailbox,
+                                      .changed = app_job_changed,
+                                      .owner = app};
+    app->jobs = jobs_create(&jobs);
     uv_timer_start(app->tick, ticked, 0, TICK_MS);
     app_load_streams(app);
     *ret_app = app;
@@ -443,10 +449,13 @@ static void store_closed(void *owner)
     app->phase = APP_DRAINING;
 }
 
-static void workers_stopped(void *owner)
+/* Workers, and jobs. What they leave behind is with the mailbox once both have stopped. */
+static void part_stopped(void *owner)
 {
     struct app *app = owner;
     struct mailbox_stats stats;
+    if (--app->parts_running > 0)
+        return;
     flush_ends(app);
     mailbox_get_stats(app->mailbox, &stats);
     if (*stats.problem)
@@ -476,6 +485,7 @@ void app_stop(struct app *app)
 {
     if (app->phase != APP_RUNNING) {
         supervisor_kill_all(app->supervisor);
+        jobs_kill_all(app->jobs);
         return;
     }
     app->phase = APP_STOPPING_WORKERS;
@@ -486,7 +496,9 @@ void app_stop(struct app *app)
     /* A tick each 20 ms: answers of the pool's threads are waited for without a wake-up. */
     uv_timer_start(app->tick, ticked, 20, 20);
     uv_prepare_start(app->finisher, check_finished);
-    supervisor_stop_all(app->supervisor, workers_stopped);
+    app->parts_running = 2;
+    jobs_stop(app->jobs, part_stopped);
+    supervisor_stop_all(app->supervisor, part_stopped);
 }
 
 static void handle_closed(uv_handle_t *handle)
@@ -503,6 +515,7 @@ void app_destroy(struct app *app)
     supervisor_destroy(app->supervisor);
     models_destroy(app->models);
     packs_destroy(app->packs);
+    jobs_destroy(app->jobs);
     opener_close(app->opener);
     http_destroy(app->http);
     api_server_destroy(app->server);

@@ -1,5 +1,5 @@
 /* How vigild does, and the table of all that the API asks (app_streams.c, app_detections.c,
- * app_models.c). */
+ * app_models.c, app_jobs.c). */
 #include "daemon/app_private.h"
 
 #include <string.h>
@@ -54,6 +54,11 @@ const struct api_backend app_backend = {
     .list_models = app_list_models,
     .get_model = app_get_model,
     .get_model_card = app_get_model_card,
+    .list_jobs = app_list_jobs,
+    .post_job = app_post_job,
+    .get_job = app_get_job,
+    .delete_job = app_delete_job,
+    .job_events = app_job_events,
     .get_readiness = get_readiness,
     .get_metrics = get_metrics,
 };

@@ -4,10 +4,12 @@
 
 #include <glib.h>
 
+#include "api/progress.h"
 #include "api/server.h"
 #include "daemon/app.h"
 #include "daemon/detections.h"
 #include "daemon/http.h"
+#include "daemon/jobs/jobs.h"
 #include "daemon/mailbox.h"
 #include "daemon/models/models.h"
 #include "daemon/models/opener.h"
@@ -43,11 +45,13 @@ struct app {
     struct opener *opener;
     struct models *models;
     struct packs *packs;
+    struct jobs *jobs;
     struct api_server *server;
     struct http *http;
     uv_timer_t *tick; /* apart: outlives us until its close callback */
     uv_prepare_t *finisher;
     bool store_closed;
+    int parts_running;     /* while stopping */
     char status_line[512]; /* as it was last told */
     GQueue changes;        /* of streams, under way and waiting: app_streams.c */
     int64_t records_over_rate, records_refused;
@@ -86,6 +90,15 @@ void app_records_after(void *owner, struct api_request *request, int64_t after, 
 void app_list_models(void *owner, struct api_request *request);
 void app_get_model(void *owner, struct api_request *request, const char *name);
 void app_get_model_card(void *owner, struct api_request *request, const char *name);
+
+/* app_jobs.c */
+void app_list_jobs(void *owner, struct api_request *request);
+void app_post_job(void *owner, struct api_request *request, const json_t *body);
+void app_get_job(void *owner, struct api_request *request, const char *id);
+void app_delete_job(void *owner, struct api_request *request, const char *id);
+void app_job_events(void *owner, struct api_request *request, const char *id, int64_t after);
+/* Not of that table: who follows the job is to look again. */
+void app_job_changed(void *owner, const char *id);
 
 /* app_metrics.c: Prometheus' text format, malloc; NULL without memory. */
 char *app_metrics_text(struct app *app);

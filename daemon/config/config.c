@@ -306,6 +306,9 @@ void config_finish(struct config *config)
     g_free(config->database);
     g_free(config->worker);
     g_free(config->tls_ca);
+    g_free(config->jobs_data);
+    g_free(config->jobs_models);
+    g_free(config->jobs_program);
     g_clear_pointer(&config->settings, g_ptr_array_unref);
     g_clear_pointer(&config->warnings, g_ptr_array_unref);
     *config = (struct config){0};

@@ -54,7 +54,11 @@ struct config {
     char *tls_ca; /* NULL: whom the system trusts */
     int64_t streams_per_worker;
     int64_t ready_timeout; /* milliseconds */
-    size_t model_count;    /* at least one: `scene` is built in */
+    char *jobs_data;       /* absolute; NULL: there are no jobs */
+    char *jobs_models;     /* likewise */
+    int64_t jobs_at_once;
+    char *jobs_program; /* path of vigil */
+    size_t model_count; /* at least one: `scene` is built in */
     struct config_model *models;
     size_t stream_count;
     struct config_stream *streams; /* of the files, checked */

@@ -43,6 +43,12 @@ char *config_default_worker(void)
     return find_beside(places, VIGIL_LIBEXECDIR "/vigil-worker");
 }
 
+char *config_default_vigil(void)
+{
+    static const char *const places[] = {"vigil", "../cli/vigil", NULL};
+    return find_beside(places, VIGIL_BINDIR "/vigil");
+}
+
 char *config_default_scene(void)
 {
     static const char *const places[] = {"../models/scene.onnx", "../../models/scene.onnx",

@@ -8,6 +8,7 @@
 char *config_default_node(void);     /* the host's name, made one of ours */
 char *config_default_database(void); /* vigil.db in $STATE_DIRECTORY, else in /var/lib/vigil */
 char *config_default_worker(void);   /* vigil-worker: beside us, in a build tree, installed */
+char *config_default_vigil(void);    /* vigil: likewise */
 char *config_default_scene(void);    /* scene.onnx: likewise */
 
 /* Where a file is that was installed as `path`: an installed tree may have been moved, or stand

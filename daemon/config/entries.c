@@ -128,7 +128,7 @@ static const struct config_section *find_section(const char *header, const char 
         const char *nearest = text_nearest(kind, names);
         refuse(err, origin, "", "unknown section [%.80s]; %s%s%s", header,
                nearest ? "did you mean ["
-                       : "known: server, store, worker, model NAME, stream NAME",
+                       : "known: server, store, worker, jobs, model NAME, stream NAME",
                nearest ? nearest : "", nearest ? "]?" : "");
         return NULL;
     }

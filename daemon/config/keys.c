@@ -82,6 +82,19 @@ static const struct config_key worker_keys[] = {
     {NULL},
 };
 
+static const struct config_key job_keys[] = {
+    {"data", CONFIG_PATH, .offset = OF(jobs_data), .fallback_note = "there are no jobs",
+     .meaning = "The folder in which recipes and their data are. Jobs name what is below it."},
+    {"models", CONFIG_PATH, .offset = OF(jobs_models), .fallback_note = "there are no jobs",
+     .meaning = "The folder that trained models are written into."},
+    {"at_once", CONFIG_INTEGER, .min = 1, .max = 16, .offset = OF(jobs_at_once),
+     .fallback = "1", .meaning = "Jobs that run at a time; the others wait."},
+    {"program", CONFIG_PATH, .offset = OF(jobs_program), .make_fallback = config_default_vigil,
+     .fallback_note = "`vigil` beside vigild, else the installed one",
+     .meaning = "The program that a job runs."},
+    {NULL},
+};
+
 /* As nn/plan.h has them: known whatever the model. */
 static int check_precision(const char *value, struct config_error *err)
 {
@@ -155,6 +168,10 @@ const struct config_section config_sections[] = {
     {"server", false, "The API and what concerns all of vigild.", server_keys},
     {"store", false, "Where detections are kept, and how long.", store_keys},
     {"worker", false, "The processes that look at streams.", worker_keys},
+    {"jobs", false,
+     "Trainings that the API starts. They run at idle priority, and only when both folders are "
+     "named.",
+     job_keys},
     {"model", true,
      "A model that streams may name. `scene` is built in; a section of that name changes it. "
      "Keys but `path` replace the `vigil.` metadata of the file (docs/models.md) and win over "

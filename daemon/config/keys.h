@@ -45,7 +45,7 @@ struct config_section {
     const struct config_key *keys; /* ends with one that has no name */
 };
 
-/* server, store, worker, model, stream; ends with one that has no name. */
+/* server, store, worker, jobs, model, stream; ends with one that has no name. */
 extern const struct config_section config_sections[];
 
 /* NULL when there is none of that name. */

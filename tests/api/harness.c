@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/progress.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define LIMIT_MS 110000
 #else
@@ -214,6 +216,59 @@ static void get_metrics(void *app, struct api_request *request)
         api_request_reply_data(request, 200, "text/plain; version=0.0.4", strdup("up 1\n"), 5);
 }
 
+static void list_jobs(void *app, struct api_request *request)
+{
+    if (note(app, request, "list_jobs", NULL))
+        reply(request, "list_jobs");
+}
+
+static void post_job(void *app, struct api_request *request, const json_t *job)
+{
+    struct harness *harness = app;
+    if (!note(app, request, "post_job", NULL))
+        return;
+    free(harness->config);
+    harness->config = json_dumps(job, JSON_COMPACT | JSON_SORT_KEYS);
+    api_request_reply_json(request, 202, json_pack("{s:s}", "asked", "post_job"));
+}
+
+static void get_job(void *app, struct api_request *request, const char *id)
+{
+    if (note(app, request, "get_job", id))
+        reply(request, "get_job");
+}
+
+static void delete_job(void *app, struct api_request *request, const char *id)
+{
+    if (note(app, request, "delete_job", id))
+        api_request_reply_empty(request, 204);
+}
+
+/* Events of its one job are numbered from 1. */
+static void reply_events(const struct harness *harness, struct api_request *request,
+                         int64_t after)
+{
+    json_t *events = json_array();
+    int64_t id = after < 0 ? 1 : after + 1;
+    for (; id <= harness->job_events && json_array_size(events) < API_PROGRESS_PAGE; id++)
+        json_array_append_new(events,
+                              json_pack("{s:I, s:s, s:{s:I}}", "id", (json_int_t)id, "event",
+                                        "job.progress", "data", "epoch", (json_int_t)id));
+    bool over = harness->job_over && id > harness->job_events;
+    api_request_reply_json(request, 200,
+                           json_pack("{s:o, s:b}", "events", events, "over", over));
+}
+
+static void job_events(void *app, struct api_request *request, const char *id, int64_t after)
+{
+    struct harness *harness = app;
+    harness->after = after;
+    if (harness->job_gone)
+        api_request_reply_problem(request, 404, "job_unknown", "there is no such job");
+    else if (note(app, request, "job_events", id))
+        reply_events(harness, request, after);
+}
+
 static const struct api_backend backend = {
     .list_streams = list_streams,
     .get_stream = get_stream,
@@ -229,6 +284,11 @@ static const struct api_backend backend = {
     .list_models = list_models,
     .get_model = get_model,
     .get_model_card = get_model_card,
+    .list_jobs = list_jobs,
+    .post_job = post_job,
+    .get_job = get_job,
+    .delete_job = delete_job,
+    .job_events = job_events,
     .get_readiness = get_readiness,
     .get_metrics = get_metrics,
 };
@@ -241,6 +301,8 @@ void harness_release(struct harness *harness)
             (size_t)--harness->held_count * sizeof harness->held[0]);
     if (strcmp(harness->asked, "records_after") == 0)
         reply_records(harness, request, harness->after, 64);
+    else if (strcmp(harness->asked, "job_events") == 0)
+        reply_events(harness, request, harness->after);
     else
         api_request_reply_json(request, 200, json_pack("{s:b}", "late", 1));
 }

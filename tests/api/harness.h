@@ -49,6 +49,10 @@ struct harness {
     char *config;
     int asked_count;
 
+    /* Its job. */
+    int64_t job_events;      /* so many, numbered from 1 */
+    bool job_over, job_gone; /* no more come; it is not known any more */
+
     /* Its store: record texts with seq 1, 2, 3, ... */
     char **records;
     int64_t record_count;

@@ -7,8 +7,11 @@ answers (-N) are cut off after three seconds."""
 import os
 import re
 import subprocess
+import sys
 
-from harness import PATIENCE, SOURCE, Daemon, expect, run_tests, wait_for, workspace
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'cli'))
+from harness import PATIENCE, SOURCE, Daemon, expect, run_tests, wait_for, workspace  # noqa: E402
+from trainable import FOLDER, write_pictures, write_recipe  # noqa: E402
 
 GUIDE = os.path.join(SOURCE, 'docs', 'api.md')
 CURL = '''#!/bin/sh
@@ -44,7 +47,7 @@ def each_line_does_what_it_says():
             file.write(CURL)
         os.chmod(file.name, 0o755)
         # The port of the guide is taken from it, so that its first block holds.
-        running = Daemon(folder)
+        running = Daemon(folder, f'[jobs]\ndata = {FOLDER.name}\nmodels = {folder}\n')
         real = subprocess.run(['sh', '-c', 'command -v curl'], check=True, capture_output=True,
                               text=True).stdout.strip()
         environment = {**os.environ, 'PATH': f'{binary}:{os.environ["PATH"]}', 'REAL_CURL': real,
@@ -101,4 +104,6 @@ def routes_are_in_the_guide():
                f'{path} is not in docs/api.md')
 
 
+write_pictures('pictures')
+write_recipe('door.recipe', epochs=100000)
 run_tests([routes_are_in_the_guide, each_line_does_what_it_says])

@@ -41,7 +41,7 @@ def the_unit_has_no_mistakes():
     """systemd-analyze verify has nothing to say about the unit, alone and with every drop-in"""
     with workspace() as folder:
         path = unit_folder(folder)
-        for drop_ins in ((), ('media-folder', 'public-cameras')):
+        for drop_ins in ((), ('media-folder', 'public-cameras', 'training')):
             os.makedirs(path + '.d', exist_ok=True)
             for name in drop_ins:
                 shutil.copy(f'{SOURCE}/systemd/examples/{name}.conf', path + '.d')
