@@ -27,6 +27,7 @@ int cli_model(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_train(int argc, char **argv);
 int cli_eval(int argc, char **argv);
+int cli_jobs(int argc, char **argv);
 int cli_config(int argc, char **argv);
 
 /* Prints "vigil: ..." on stderr as one line, whatever the text holds, and returns `code`. */
