@@ -40,7 +40,9 @@ def learned(recipe, out, *options):
     """Epochs, and what was told of the clips."""
     code, said, error = train(recipe, out, '--json-lines', *options)
     expect(code == 0, f'exit {code}: {said} {error}')
-    return [json.loads(line) for line in said.splitlines()], error
+    *epochs, model = [json.loads(line) for line in said.splitlines()]
+    expect(model['model'] == path(out), f'{model}')
+    return epochs, error
 
 
 def folders_are_classes():
