@@ -9,6 +9,7 @@
 #include "nn/kernels/kernels.h"
 #include "nn/planner.h"
 #include "nn/threads.h"
+#include "nn/train/random.h"
 #include "nn/train/row.h"
 
 #define LIMIT_BYTES ((size_t)1 << 40)
@@ -620,9 +621,11 @@ size_t train_net_bytes(const struct train_net *net)
 static int run_step(struct train_net *net, struct step *s, bool training, uint64_t seed,
                     struct nn_error *err)
 {
+    struct train_random random =
+        train_random_fork(seed, TRAIN_RANDOM_DROPOUT, 0, (uint64_t)(s - net->steps));
     s->call.op.err = err;
     s->call.training = training;
-    s->call.seed = seed + (uint64_t)(s - net->steps) * UINT64_C(0x9e3779b97f4a7c15);
+    s->call.seed = train_random_next(&random);
     if (is_view(s) || s->idle)
         return 0;
     return s->row ? s->row->forward(&s->call) : s->call.op.op->forward(&s->call.op);

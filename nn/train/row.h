@@ -32,7 +32,7 @@ enum { TRAIN_BATCH_PARTS = 8 };
 struct train_call {
     struct nn_op_call op; /* data is there from the first forward on; of constants always */
     bool training;        /* forward: for learning, not for use: Dropout, BatchNormalization */
-    uint64_t seed;        /* forward: of this step in this run */
+    uint64_t seed;        /* forward: of this node in this run, like that of no other */
     /* The output's gradient is zero wherever a folded ReLU gave zero: the reader sees to it,
      * which is a MaxPool with op.activation RELU. */
     bool passed;

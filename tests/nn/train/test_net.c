@@ -327,6 +327,40 @@ START_TEST(what_computes_with_constants_is_computed_once)
 }
 END_TEST
 
+/* Two Dropouts of one run, and of the runs before and behind it: no two leave out the same. */
+START_TEST(what_is_left_out_is_drawn_for_each_node_and_run)
+{
+    enum { WIDTH = 4096, RUNS = 4 };
+    static float wide[4 * WIDTH], kept[RUNS][WIDTH];
+    struct onnx b = start();
+    for (int i = 0; i < 4 * WIDTH; i++)
+        wide[i] = 1;
+    onnx_floats(&b, "rate", SCALAR, (const float[]){0.5f});
+    onnx_floats(&b, "wide", DIMS(4, WIDTH), wide);
+    onnx_node(&b, "Gemm", "x wide", "g");
+    onnx_node(&b, "Dropout", "g rate", "h");
+    onnx_node(&b, "Dropout", "h rate", "y");
+    onnx_output(&b, "y", 1, DIMS(2, WIDTH));
+    struct train_net *net = learn(&b);
+    fill(net);
+    for (int r = 0; r < RUNS; r++) {
+        /* What nodes would be apart by, were it only added to the seed. */
+        uint64_t seed = 7 + (uint64_t)r * UINT64_C(0x9e3779b97f4a7c15);
+        ck_assert_int_eq(train_net_forward(net, true, seed, NULL), 0);
+        memcpy(kept[r], train_net_output(net, 0)->data, sizeof kept[r]);
+    }
+    for (int r = 0; r < RUNS; r++)
+        for (int other = 0; other < r; other++) {
+            int both = 0;
+            for (int i = 0; i < WIDTH; i++)
+                both += kept[r][i] != 0 && kept[other][i] != 0;
+            /* A sixteenth of them, within six deviations. */
+            ck_assert_int_le(abs(both - WIDTH / 16), 96);
+        }
+    train_net_destroy(net);
+}
+END_TEST
+
 int main(void)
 {
     TCase *all = tcase_create("net");
@@ -340,5 +374,6 @@ int main(void)
     tcase_add_test(all, outputs_that_are_read_stay_what_they_are);
     tcase_add_test(all, a_loss_gets_logits_where_it_wants_them_and_the_network_ends_so);
     tcase_add_test(all, what_computes_with_constants_is_computed_once);
+    tcase_add_test(all, what_is_left_out_is_drawn_for_each_node_and_run);
     return suite_run("nn/train/net", &all, 1);
 }
