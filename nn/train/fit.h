@@ -4,11 +4,13 @@
  * One seed makes everything that is random. The same recipe gives the same bytes for any number
  * of threads, and whether it ran through or was continued from a checkpoint.
  *
- * An epoch is every sample once. The last batch is filled up with samples that do not count, so
- * that its mean is that of its own samples. Validation runs the net as it will be used, with the
- * optimizer's averages if it keeps any. What is kept at the end is the last epoch, or the best by
- * the validation samples (their loss, or accuracy): figures of samples that chose an epoch are
- * better than those of samples that did not.
+ * An epoch is every sample once. The last batch is filled up with its own samples again, which do
+ * not count: its loss and gradients are those of each once. Only what a layer finds out about the
+ * whole batch (BatchNormalization's mean and variance) is made of all of them.
+ *
+ * Validation runs the net as it will be used, with the optimizer's averages if it keeps any. What
+ * is kept at the end is the last epoch, or the best by the validation samples (their loss, or
+ * accuracy): figures of samples that chose an epoch are better than those of samples that did not.
  *
  * Thread: one at a time. */
 #ifndef NN_TRAIN_FIT_H
