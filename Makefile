@@ -15,12 +15,15 @@ PACKAGES = gcc meson ninja-build pkg-config curl jq \
 TEST_PACKAGES = clang-format mandoc openssl sqlite3 systemd qemu-user gcc-aarch64-linux-gnu \
 	libc6-dev-arm64-cross
 
+# To hold training against PyTorch's; not in every Debian, so apart.
+PEER_PACKAGES = python3-torch
+
 FUZZ_PACKAGES = clang libclang-rt-14-dev
 
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps test-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-memory bench-http bench-store accept recipes fuzz reference format clean
+.PHONY: all deps test-deps peer-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-memory bench-http bench-store accept recipes fuzz reference format clean
 
 all: build
 
@@ -40,8 +43,11 @@ deps:
 	$(call install,$(PACKAGES))
 
 # Without them tests are skipped by name, or fail by it: the others are worth running.
-test-deps: | deps
+test-deps: | deps peer-deps
 	$(call install,$(TEST_PACKAGES)) || echo "Some tests cannot be run: not all is installed."
+
+peer-deps: | deps
+	$(call install,$(PEER_PACKAGES)) || echo "Training is not held against PyTorch: it is not installed."
 
 fuzz-deps: | deps
 	$(call install,$(FUZZ_PACKAGES))
