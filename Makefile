@@ -23,7 +23,7 @@ FUZZ_PACKAGES = clang libclang-rt-14-dev
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps test-deps peer-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-memory bench-http bench-store accept recipes fuzz reference format clean
+.PHONY: all deps test-deps peer-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-train bench-memory bench-http bench-store accept recipes fuzz reference format clean
 
 all: build
 
@@ -96,6 +96,10 @@ bench-networks: build
 	fi; \
 	node tests/bench/compare_onnxruntime.mjs --build $(BUILD) --package $(NETWORKS)/npm \
 		--data $${VIGIL_TEST_DATA-../shared/data} --out docs/benchmarks.md $(BENCH_FLAGS)
+
+# Training against PyTorch: docs/benchmarks-training.md is the result.
+bench-train: build | peer-deps
+	python3 tests/bench/compare_pytorch.py --build $(BUILD) --out docs/benchmarks-training.md $(BENCH_FLAGS)
 
 bench-memory: build
 	VIGIL_BUILD_ROOT=$(BUILD) VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} python3 tests/bench/memory.py
