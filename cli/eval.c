@@ -10,6 +10,7 @@
 #include "cli/judge.h"
 #include "cli/output.h"
 #include "cli/recipe.h"
+#include "cli/reportfolder.h"
 #include "cli/trainingdata.h"
 #include "record/text.h"
 
@@ -371,7 +372,7 @@ static int open_data(struct evaluation *e)
 
 static int evaluate(struct evaluation *e)
 {
-    int result = e->report ? evalreport_check(e->report) : CLI_OK;
+    int result = e->report ? reportfolder_check(e->report) : CLI_OK;
     if (result != CLI_OK)
         return result;
     if (e->recipe_path)
@@ -424,7 +425,8 @@ int cli_eval(int argc, char **argv)
         {"split", 's', 0, G_OPTION_ARG_STRING, &e.split,
          "test, validation, train or all; else test where there is one, or validation", "PART"},
         {"report", 'o', 0, G_OPTION_ARG_FILENAME, &e.report,
-         "Write metrics.json, curves.csv and report.html into a folder", "DIR"},
+         "Write metrics.json, curves.csv, report.html and TensorBoard's events into a folder",
+         "DIR"},
         {"positive", 'p', 0, G_OPTION_ARG_STRING, &e.positive,
          "Of two labels, the one that thresholds are told for; else the one that is not "
          "vigil.background, or the second",

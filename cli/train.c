@@ -14,8 +14,10 @@
 #include "cli/outfile.h"
 #include "cli/output.h"
 #include "cli/recipe.h"
+#include "cli/reportfolder.h"
 #include "cli/training.h"
 #include "cli/trainingdata.h"
+#include "cli/trainreport.h"
 #include "nn/plan.h"
 #include "nn/train/design.h"
 #include "nn/train/layers.h"
@@ -25,7 +27,7 @@
 
 struct training {
     /* As asked for. */
-    char *data_folder, *out;
+    char *data_folder, *out, *report_folder;
     int threads;
     gboolean resume, force, json_lines, summary, layers, cross_validate;
     struct background background;
@@ -39,6 +41,7 @@ struct training {
     struct train_selection learn, validate;
     struct train_design *design;
     struct train_fit *fit;
+    struct trainreport *report; /* NULL: none is asked for */
     struct training_bar bar;
 };
 
@@ -320,7 +323,9 @@ static int run_epochs(struct training *t)
         if (r < 0)
             return cli_fail(r == -EDOM ? CLI_CHECK_FAILED : CLI_CONFIG, "%s", err.text);
         tell_epoch(t, &epoch);
-        int result = save_checkpoint(t);
+        int result = t->report ? trainreport_add(t->report, &epoch) : CLI_OK;
+        if (result == CLI_OK)
+            result = save_checkpoint(t);
         if (result != CLI_OK)
             return result;
     }
@@ -353,6 +358,8 @@ static int train(struct training *t, const char *path)
     }
     struct outfile file = out_file(t);
     result = outfile_check(&file);
+    if (result == CLI_OK && t->report_folder)
+        result = reportfolder_check(t->report_folder);
     if (result == CLI_OK)
         result = open_data(t);
     if (result == CLI_OK)
@@ -363,6 +370,8 @@ static int train(struct training *t, const char *path)
         find_identity(t);
     if (result == CLI_OK)
         result = take_up(t);
+    if (result == CLI_OK && t->report_folder)
+        result = trainreport_open(t->report_folder, train_fit_epochs(t->fit), &t->report);
     if (result == CLI_OK)
         result = run_epochs(t);
     return result == CLI_OK ? export_model(t) : result;
@@ -376,6 +385,8 @@ int cli_train(int argc, char **argv)
          "Where the recipe's files are; else beside the recipe", "DIR"},
         {"out", 'o', 0, G_OPTION_ARG_FILENAME, &t.out,
          "The model to write, default NAME.onnx here for a recipe NAME.*", "FILE"},
+        {"report", 0, 0, G_OPTION_ARG_FILENAME, &t.report_folder,
+         "Tell each epoch to TensorBoard, too, by files in a folder", "DIR"},
         {"resume", 0, 0, G_OPTION_ARG_NONE, &t.resume,
          "Go on with the checkpoint of a training that was stopped", NULL},
         {"force", 'f', 0, G_OPTION_ARG_NONE, &t.force,
@@ -408,13 +419,14 @@ int cli_train(int argc, char **argv)
     else if (t.threads < 1 || t.threads > NN_PLAN_THREADS_MAX)
         result = cli_fail(CLI_USAGE, "--threads %d: should be 1 to %d", t.threads,
                           NN_PLAN_THREADS_MAX);
-    else if (t.cross_validate && (t.out || t.resume || t.force))
-        result = cli_fail(CLI_USAGE, "--cross-validate writes nothing: without --out, --resume "
-                                     "and --force");
+    else if (t.cross_validate && (t.out || t.resume || t.force || t.report_folder))
+        result = cli_fail(CLI_USAGE, "--cross-validate writes nothing: without --out, --resume, "
+                                     "--force and --report");
     else
         result = background_enter(&t.background);
     if (result == CLI_OK && !t.layers)
         result = train(&t, argv[1]);
+    trainreport_close(t.report);
     train_fit_destroy(t.fit);
     train_design_destroy(t.design);
     train_dataset_destroy(t.data);
@@ -422,6 +434,7 @@ int cli_train(int argc, char **argv)
     g_free(t.to_learn);
     g_free(t.to_validate);
     g_free(t.data_folder);
+    g_free(t.report_folder);
     g_free(t.out);
     g_free(t.checkpoint);
     g_free(t.identity);

@@ -12,6 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 import onnxfile as onnx  # noqa: E402
+from eventsfile import read_events  # noqa: E402
 from harness import expect, run_tests  # noqa: E402
 from trainable import (CLASSES, learned, path, run, train, write_clip, write_pictures,  # noqa: E402
                        write_recipe)
@@ -314,8 +315,13 @@ def a_report_is_a_page_and_its_numbers():
     recipe = write_table('report', rows, names=names)
     write_mirror('report.onnx', labels=','.join(names))
     f = figures('report.onnx', '--recipe', recipe, '--split', 'all', '--report', path('report'))
-    expect(sorted(os.listdir(path('report'))) == ['curves.csv', 'metrics.json', 'report.html'],
-           f'{os.listdir(path("report"))}')
+    events = 'events.out.tfevents.0000000000.vigil-eval'
+    expect(sorted(os.listdir(path('report'))) == ['curves.csv', events, 'metrics.json',
+                                                  'report.html'], f'{os.listdir(path("report"))}')
+    (step, numbers), = read_events(path(f'report/{events}'))
+    expect(step == 0 and len(numbers) == 9, f'{numbers}')
+    for tag, number in numbers.items():
+        near(number, f[tag.split('/')[1]], tag)
     with open(path('report/metrics.json'), encoding='utf-8') as file:
         expect(json.load(file) == f, 'metrics.json is not what was told')
     with open(path('report/curves.csv'), encoding='utf-8', newline='') as file:

@@ -9,6 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
+from eventsfile import read_events  # noqa: E402
 from harness import PATIENCE, VIGIL, expect, run_tests  # noqa: E402
 from trainable import learned, path, train, write_pictures, write_recipe  # noqa: E402
 
@@ -125,6 +126,56 @@ def ctrl_c_keeps_what_was_learned():
     expect(code == 78 and 'another recipe' in error, f'{code} {error}')
 
 
+def events():
+    """What the files of the training's report tell, in their order."""
+    names = sorted(os.listdir(path('report')))
+    return names, [event for name in names for event in read_events(path(f'report/{name}'))]
+
+
+def tensorboard_is_told_each_epoch():
+    """--report writes each epoch as TensorBoard reads it, also of a training that goes on"""
+    recipe = write_recipe('report.ini', epochs=5)
+    report = ('--json-lines', '--report', path('report'))
+    lines = [json.loads(line) for line in learned(recipe, 'report.onnx', *report).splitlines()]
+    names, told = events()
+    expect(names == ['events.out.tfevents.0000000000.vigil-train'], f'{names}')
+    expect([step for step, _ in told] == [1, 2, 3, 4, 5], f'{told}')
+    for line, (_, numbers) in zip(lines, told):
+        for tag, number in (('loss/train', line['train']['loss']), ('rate', line['rate']),
+                            ('loss/validation', line['validation']['loss']),
+                            ('accuracy/train', line['train']['accuracy']),
+                            ('accuracy/validation', line['validation']['accuracy'])):
+            expect(abs(numbers[tag] - number) <= 1e-6 * abs(number), f'{tag}: {numbers} {line}')
+    # Stopped behind the second epoch, and continued: the same numbers.
+    with subprocess.Popen([VIGIL, 'train', write_recipe('long.ini', epochs=2000), '--out',
+                           path('long.onnx'), *report], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as process:
+        for line in process.stdout:
+            if json.loads(line)['epoch'] == 2:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60 * PATIENCE)
+    before = len(events()[1])
+    expect(before >= 2 and len(events()[0]) == 1, f'{events()}')
+    with subprocess.Popen([VIGIL, 'train', path('long.ini'), '--resume', '--out',
+                           path('long.onnx'), *report], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60 * PATIENCE)
+    names, told = events()
+    expect(names[1] == f'events.out.tfevents.{before:010}.vigil-train', f'{names}')
+    expect([step for step, _ in told] == list(range(1, len(told) + 1)) and len(told) > before,
+           f'{told}')
+    os.unlink(path('long.onnx.checkpoint'))
+    # Another training forgets them.
+    learned(recipe, 'report.onnx', '--force', *report)
+    expect(len(events()[0]) == 1 and len(events()[1]) == 5, f'{events()}')
+    code, _, error = train(recipe, 'no.onnx', '--report', path('.'))
+    expect(code == 2 and 'something else' in error, f'{code} {error}')
+    expect(not os.path.exists(path('no.onnx')), 'it learned nevertheless')
+
+
 def slips_are_told_in_one_line():
     """what is wrong with a recipe or data is told in a line that names the place"""
     refused(path('none.ini'), 66, 'none.ini')
@@ -179,5 +230,5 @@ write_pictures('pictures')
 run_tests([
     it_learns_and_what_it_wrote_runs, paths_may_be_from_here, epochs_are_told_as_json, threads_change_no_bit,
     a_killed_training_goes_on_to_the_same_bytes, ctrl_c_keeps_what_was_learned,
-    slips_are_told_in_one_line, bad_data_is_told_in_one_line, a_loss_that_is_no_number_stops,
+    tensorboard_is_told_each_epoch, slips_are_told_in_one_line, bad_data_is_told_in_one_line, a_loss_that_is_no_number_stops,
     other_files_are_not_replaced])
