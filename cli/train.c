@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "cli/background.h"
+#include "cli/card.h"
 #include "cli/cli.h"
 #include "cli/crossvalidate.h"
 #include "cli/outfile.h"
@@ -262,12 +263,40 @@ static void tell_model(const struct training *t, size_t size, const struct train
     json_decref(line);
 }
 
+/* Scores of what was kept back, if labels are what was learned; caller frees. */
+static int score_kept(struct training *t, struct train_score *ret_score, float **ret_scores)
+{
+    struct nn_error err = {{0}};
+    gsize count = (gsize)t->validate.count * (gsize)t->data->classes.count;
+    bool labels = t->recipe.options.loss.kind < TRAIN_LOSS_SQUARED;
+    *ret_scores = labels && count > 0 ? g_new(float, count) : NULL;
+    return count == 0 ||
+                   train_fit_score(t->fit, &t->validate, ret_score, *ret_scores, &err) == 0
+               ? CLI_OK
+               : cli_fail(CLI_INTERNAL, "%s", err.text);
+}
+
+/* `scores` may be NULL. */
+static int write_card(const struct training *t, const float *scores)
+{
+    const struct card card = {.model = t->out,
+                              .recipe = &t->recipe,
+                              .learned = &t->learn,
+                              .held = &t->validate,
+                              .scores = scores,
+                              .data_sha256 = t->data_sha256,
+                              .epochs = train_fit_epochs(t->fit)};
+    return card_write(&card);
+}
+
 static int export_model(struct training *t)
 {
     struct train_score score = {.accuracy = NAN};
     struct nn_error err = {{0}};
-    if (t->validate.count > 0 && train_fit_score(t->fit, &t->validate, &score, NULL, &err) < 0)
-        return cli_fail(CLI_INTERNAL, "%s", err.text);
+    g_autofree float *scores = NULL;
+    int result = score_kept(t, &score, &scores);
+    if (result != CLI_OK)
+        return result;
     g_autoptr(GPtrArray) metadata = make_metadata(t, &score);
     g_autofree struct train_metadata *list = g_new(struct train_metadata, metadata->len / 2);
     for (guint i = 0; i < metadata->len / 2; i++)
@@ -277,11 +306,14 @@ static int export_model(struct training *t)
     if (train_fit_export(t->fit, list, metadata->len / 2, &bytes, &size, &err) < 0)
         return cli_fail(CLI_INTERNAL, "%s", err.text);
     struct outfile file = out_file(t);
-    int result = outfile_write(&file, bytes, size);
+    result = outfile_write(&file, bytes, size);
     free(bytes);
     if (result != CLI_OK)
         return result;
     unlink(t->checkpoint);
+    result = write_card(t, scores);
+    if (result != CLI_OK)
+        return result;
     if (t->json_lines) {
         tell_model(t, size, &score);
         return CLI_OK;

@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'system'))
 from eventsfile import read_events  # noqa: E402
 from harness import PATIENCE, VIGIL, expect, run_tests  # noqa: E402
-from trainable import learned, path, train, write_pictures, write_recipe  # noqa: E402
+from trainable import learned, path, run, train, write_pictures, write_recipe  # noqa: E402
 
 
 def digest(name):
@@ -176,6 +176,55 @@ def tensorboard_is_told_each_epoch():
     expect(not os.path.exists(path('no.onnx')), 'it learned nevertheless')
 
 
+def read_card(name):
+    with open(path(name), encoding='utf-8') as file:
+        return file.read()
+
+
+def a_card_tells_what_it_learned_from():
+    """beside the model: data, split, figures of what was held back, limits, the recipe"""
+    learned(write_recipe('card.ini'), 'card.onnx')
+    card = read_card('card.md')
+    code, said, error = run('eval', path('card.onnx'), '--recipe', path('card.ini'), '--json')
+    f = json.loads(said)
+    expect(code == 0, error)
+    expect(f'Accuracy **{f["accuracy"]:.4f}** of 60 samples' in card, card)
+    expect(f['data']['sha256'] in card, card)
+    for label, c in enumerate(f['classes']):
+        expect(f'| {label} | 80 | 20 |' in card, card)
+        expect(f'| {label} | 20 | {c["precision"]:.4f} | {c["recall"]:.4f} | {c["f1"]:.4f} | '
+               f'{c["auc"]:.4f} |' in card, card)
+    for words in ('the last 60 samples', 'pictures of 12×12 pixels (width × height), grey',
+                  'Who always says 0 is right in 0.3333', 'chose the epoch',
+                  'is not known: what was held back', 'fewer than 30 samples of each', '4 epochs',
+                  'none of 60 samples was wrong leaves room for up to 5.0 %',
+                  '    layers = conv2d 16 3 relu; maxpool2d 2;', '    [training]\n'):
+        expect(words in card, f'no {words!r} in {card}')
+    learned(write_recipe('blind.ini', validation='0'), 'blind.onnx')
+    card = read_card('blind.md')
+    expect('nothing is known' in card and 'Accuracy' not in card, card)
+    learned(write_recipe('auto.ini', loss='mean_squared_error', epochs=1,
+                         layers='flatten; dense 4 relu; dense 144'), 'auto.onnx')
+    expect('Its labels were not what it learned' in read_card('auto.md'), read_card('auto.md'))
+
+
+def a_card_holds_what_others_wrote_as_text():
+    """names of labels and lines of a recipe stay what they are; a file that is no card stays"""
+    with open(path('odd.names'), 'w', encoding='utf-8') as file:
+        file.write('<script>|x|\n**bold** `code`\n[a](b)\u202e\n')
+    learned(write_recipe('odd.ini', epochs=1, more='classes = odd.names\n# </pre>```\n#\x1b[31m'),
+            'odd.onnx')
+    card = read_card('odd.md')
+    expect('| &lt;script\\>\\|x\\| | 80 | 20 |' in card, card)
+    expect('\\*\\*bold\\*\\* \\`code\\`' in card and '\\[a\\](b)\ufffd' in card, card)
+    expect('\n    # </pre>```\n    #\ufffd[31m\n' in card and '\x1b' not in card, card)
+    with open(path('odd.md'), 'w', encoding='utf-8') as file:
+        file.write('# My notes\n')
+    code, _, error = train(path('odd.ini'), 'odd.onnx', '--force')
+    expect(code == 0 and 'odd.md is no card' in error and error.count('\n') == 1, error)
+    expect(read_card('odd.md') == '# My notes\n', 'notes were replaced')
+
+
 def slips_are_told_in_one_line():
     """what is wrong with a recipe or data is told in a line that names the place"""
     refused(path('none.ini'), 66, 'none.ini')
@@ -230,5 +279,6 @@ write_pictures('pictures')
 run_tests([
     it_learns_and_what_it_wrote_runs, paths_may_be_from_here, epochs_are_told_as_json, threads_change_no_bit,
     a_killed_training_goes_on_to_the_same_bytes, ctrl_c_keeps_what_was_learned,
-    tensorboard_is_told_each_epoch, slips_are_told_in_one_line, bad_data_is_told_in_one_line, a_loss_that_is_no_number_stops,
+    tensorboard_is_told_each_epoch, a_card_tells_what_it_learned_from,
+    a_card_holds_what_others_wrote_as_text, slips_are_told_in_one_line, bad_data_is_told_in_one_line, a_loss_that_is_no_number_stops,
     other_files_are_not_replaced])
