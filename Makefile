@@ -23,7 +23,7 @@ FUZZ_PACKAGES = clang libclang-rt-14-dev
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps test-deps peer-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-train bench-memory bench-http bench-store accept recipes fuzz reference format clean
+.PHONY: all deps test-deps peer-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-train bench-memory bench-http bench-jobs bench-store accept recipes fuzz reference format clean
 
 all: build
 
@@ -108,6 +108,10 @@ bench-memory: build
 bench-http: build
 	ninja -C $(BUILD) tests/bench/bench_store
 	VIGIL_BUILD_ROOT=$(BUILD) python3 tests/bench/answers.py $(BENCH_FLAGS)
+
+# What a training costs the streams beside it: a minute, on a quiet machine.
+bench-jobs: build
+	VIGIL_BUILD_ROOT=$(BUILD) python3 tests/bench/jobs.py $(BENCH_FLAGS)
 
 # Ten million detections: half an hour and 10 GB below TMPDIR (BENCH_ROWS, BENCH_FLAGS change that).
 BENCH_ROWS ?= 10000000
