@@ -452,8 +452,9 @@ int cli_train(int argc, char **argv)
         result = cli_fail(CLI_USAGE, "--threads %d: should be 1 to %d", t.threads,
                           NN_PLAN_THREADS_MAX);
     else if (t.cross_validate && (t.out || t.resume || t.force || t.report_folder))
-        result = cli_fail(CLI_USAGE, "--cross-validate writes nothing: without --out, --resume, "
-                                     "--force and --report");
+        result =
+            cli_fail(CLI_USAGE, "--cross-validate writes nothing: without --out, --resume, "
+                                "--force and --report");
     else
         result = background_enter(&t.background);
     if (result == CLI_OK && !t.layers)
