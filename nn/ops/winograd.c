@@ -293,12 +293,12 @@ static size_t packed_place(const struct nn_winograd *w, int64_t output, int64_t 
                     output % w->tile_rows);
 }
 
-void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *packed)
+void nn_winograd_pack_part(const struct nn_winograd *w, const float *weight, int64_t first,
+                           int64_t end, float *packed)
 {
     size_t filter = (size_t)w->channels * 9;
-    memset(packed, 0, nn_winograd_weight_floats(w) * sizeof *packed);
-    for (int64_t output = 0; output < w->outputs; output += FILTERS) {
-        size_t count = (size_t)nn_count_least(FILTERS, w->outputs - output);
+    for (int64_t output = first; output < end; output += FILTERS) {
+        size_t count = (size_t)nn_count_least(FILTERS, end - output);
         for (int64_t channel = 0; channel < w->channels; channel++) {
             float elements[36][FILTERS];
             transform_weights(w->m, weight + (size_t)output * filter + (size_t)channel * 9,
@@ -314,6 +314,12 @@ void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *p
             }
         }
     }
+}
+
+void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *packed)
+{
+    memset(packed, 0, nn_winograd_weight_floats(w) * sizeof *packed);
+    nn_winograd_pack_part(w, weight, 0, w->outputs, packed);
 }
 
 /* Tiles that are worked on together, in the memory of one thread or of two. */

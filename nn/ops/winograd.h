@@ -62,6 +62,10 @@ const double (*nn_winograd_filter_transform(size_t m))[3];
 
 /* Transforms a weight (outputs, channels, 3, 3), in double precision. */
 void nn_winograd_pack(const struct nn_winograd *w, const float *weight, float *packed);
+/* Of outputs first..end-1 only, into what is zero where there are no weights. Sixteen at a time
+ * take as long as one. */
+void nn_winograd_pack_part(const struct nn_winograd *w, const float *weight, int64_t first,
+                           int64_t end, float *packed);
 
 /* y = activation of (the convolution of x + bias), pooled or with `residual` (y's shape) added
  * before the activation. bias and residual may be NULL. workspace: 64-byte aligned, for the

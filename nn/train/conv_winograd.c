@@ -16,6 +16,10 @@ enum { PARTS = 4 };
  * leave them in the second-level cache. */
 #define STRIP_FLOATS 393216
 
+/* What a number of packed weights, and one of a part's sums, costs beside a product. */
+#define PACK_COST   8
+#define FINISH_COST 16
+
 /* What dW is made of: tiles of inputs and of outputs' gradients, channels in the lanes. */
 struct tiles {
     size_t m, elements;
@@ -23,7 +27,6 @@ struct tiles {
     size_t in_depth, out_depth; /* channels, rounded up to STEP */
     size_t strip;               /* lines that are multiplied together */
     size_t v_step, p_step;      /* floats between elements */
-    size_t line;                /* floats of a line laid out */
     size_t scratch, sums;       /* floats of a thread; of a part */
 };
 
@@ -64,8 +67,11 @@ static struct tiles find_tiles(const struct nn_spatial_filters *f)
     t.strip = STRIP_FLOATS / floats > 1 ? STRIP_FLOATS / floats : 1;
     t.v_step = t.strip * (size_t)t.line_tiles * t.in_depth + STEP;
     t.p_step = t.strip * (size_t)t.line_tiles * t.out_depth + STEP;
-    t.line = (t.m + 2) * (size_t)(t.line_tiles * m + 2) * STEP;
-    t.scratch = t.elements * (t.v_step + t.p_step) + t.line;
+    size_t laid_lines = t.strip < (size_t)t.lines ? t.strip : (size_t)t.lines;
+    size_t laid = (laid_lines * t.m + 2) * (size_t)(t.line_tiles * m + 2) * STEP;
+    size_t filters = (9 + 3 * (t.m + 2)) * t.out_depth;
+    t.scratch = t.elements * (t.v_step + t.p_step) + laid;
+    t.scratch = t.scratch > filters ? t.scratch : filters;
     t.sums = t.elements * t.in_depth * t.out_depth;
     return t;
 }
@@ -110,32 +116,70 @@ int train_winograd_prepare(struct nn_op_call *op, const struct nn_spatial_filter
     return 0;
 }
 
+/* --- Weights ------------------------------------------------------------------------------- */
+
+struct packing {
+    const struct nn_winograd *w;
+    const float *weight; /* (outputs, channels, 3, 3); turned: (channels, outputs, 3, 3) */
+    float *turned;       /* NULL: not to be turned; (outputs, channels, 3, 3) */
+    float *packed;
+};
+
+/* Weights of outputs first..end-1 of dX: channels exchanged, each turned round. */
+static void turn_weights(const struct packing *p, int64_t first, int64_t end)
+{
+    float *to = p->turned + first * p->w->channels * 9;
+    for (int64_t o = first; o < end; o++)
+        for (int64_t c = 0; c < p->w->channels; c++, to += 9)
+            for (int64_t i = 0; i < 9; i++)
+                to[i] = p->weight[(c * p->w->outputs + o) * 9 + 8 - i];
+}
+
+static void pack_groups(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct packing *p = data;
+    (void)thread;
+    first *= STEP;
+    end = nn_count_least(end * STEP, p->w->outputs);
+    if (p->turned)
+        turn_weights(p, first, end);
+    nn_winograd_pack_part(p->w, p->turned ? p->turned : p->weight, first, end, p->packed);
+}
+
+static void pack(const struct nn_op_call *op, struct packing p)
+{
+    size_t floats = nn_winograd_weight_floats(p.w);
+    memset(p.packed, 0, floats * sizeof *p.packed);
+    nn_op_parallel(op, nn_count_pieces(p.w->outputs, STEP), PACK_COST * (double)floats,
+                   pack_groups, &p);
+}
+
 void train_winograd_forward(const struct train_winograd *w, const struct train_call *call,
                             float *workspace)
 {
-    nn_winograd_pack(&w->forward, train_input(call, 1), workspace);
+    pack(&call->op, (struct packing){&w->forward, train_input(call, 1), NULL, workspace});
     nn_winograd_run(&w->forward, &call->op, train_input(call, 0), workspace,
                     train_input(call, 2), NULL, train_output(call, 0), workspace + w->weights);
 }
 
-/* --- dX ------------------------------------------------------------------------------------ */
-
-/* Weight (out, in, 3, 3) to (in, out, 3, 3), each turned round. */
-static void turn_weights(const struct nn_spatial_filters *f, const float *weight, float *turned)
-{
-    for (int64_t c = 0; c < f->in_channels; c++)
-        for (int64_t o = 0; o < f->out_channels; o++, turned += 9)
-            for (int64_t i = 0; i < 9; i++)
-                turned[i] = weight[(o * f->in_channels + c) * 9 + 8 - i];
-}
-
 /* --- dW ------------------------------------------------------------------------------------ */
+
+/* What tiles are made of: inputs, or outputs' gradients. */
+struct planes {
+    const float *x;
+    int64_t channels, height, width;
+    int64_t pad_top, pad_left;
+    int64_t overlap; /* rows that a tile has in common with the next */
+    size_t depth, v_step;
+    void (*transform)(const struct nn_winograd_tiles_in *in);
+};
 
 struct job {
     const struct train_winograd *w;
     const struct nn_kernels *k;
-    const float *x, *dy;
+    struct planes x, dy;
     float *sums, *scratch; /* of the first part; of the first thread */
+    float *dw;
 };
 
 /* STEP channels of some rows of an image, with `before` columns of zeros at the left, zeros for
@@ -158,48 +202,28 @@ static void lay_rows(const struct nn_kernels *k, const float *x, int64_t height,
     }
 }
 
-/* One line of tiles of X, all channels. */
-static void transform_inputs(const struct job *job, int64_t image, int64_t line, float *laid,
-                             float *v)
+/* Lines of tiles of one image, all channels. */
+static void transform_lines(const struct job *job, const struct planes *p, int64_t image,
+                            int64_t line, int64_t lines, float *laid, float *v)
 {
     const struct tiles *t = &job->w->tiles;
-    const struct nn_spatial_filters *f = job->w->f;
-    const struct nn_spatial *s = &f->spatial;
-    int64_t m = (int64_t)t->m, columns = t->line_tiles * m + 2;
+    int64_t m = (int64_t)t->m, columns = t->line_tiles * m + p->overlap;
     struct nn_winograd_tiles_in in = {.m = t->m,
-                                      .x = laid,
                                       .x_step = (size_t)columns * STEP,
                                       .n = (size_t)t->line_tiles,
-                                      .v_step = t->v_step,
-                                      .tile_step = t->in_depth};
-    for (int64_t c = 0; c < f->in_channels; c += STEP) {
-        lay_rows(job->k, job->x + (image * f->in_channels + c) * s->in_size, s->in[1], s->in[2],
-                 line * m - s->pad_before[1], m + 2, s->pad_before[2], columns,
-                 (size_t)nn_count_least(STEP, f->in_channels - c), laid);
+                                      .v_step = p->v_step,
+                                      .tile_step = p->depth};
+    for (int64_t c = 0; c < p->channels; c += STEP) {
+        lay_rows(job->k, p->x + (image * p->channels + c) * p->height * p->width, p->height,
+                 p->width, line * m - p->pad_top, lines * m + p->overlap, p->pad_left, columns,
+                 (size_t)nn_count_least(STEP, p->channels - c), laid);
+        in.x = laid;
         in.v = v + c;
-        job->k->winograd_tiles_in(&in);
-    }
-}
-
-static void transform_gradients(const struct job *job, int64_t image, int64_t line, float *laid,
-                                float *p)
-{
-    const struct tiles *t = &job->w->tiles;
-    const struct nn_spatial_filters *f = job->w->f;
-    const struct nn_spatial *s = &f->spatial;
-    int64_t m = (int64_t)t->m, columns = t->line_tiles * m;
-    struct nn_winograd_tiles_in in = {.m = t->m,
-                                      .x = laid,
-                                      .x_step = (size_t)columns * STEP,
-                                      .n = (size_t)t->line_tiles,
-                                      .v_step = t->p_step,
-                                      .tile_step = t->out_depth};
-    for (int64_t c = 0; c < f->out_channels; c += STEP) {
-        lay_rows(job->k, job->dy + (image * f->out_channels + c) * s->out_size, s->out[1],
-                 s->out[2], line * m, m, 0, columns,
-                 (size_t)nn_count_least(STEP, f->out_channels - c), laid);
-        in.v = p + c;
-        job->k->winograd_tiles_gradient(&in);
+        for (int64_t i = 0; i < lines; i++) {
+            p->transform(&in);
+            in.x += t->m * in.x_step;
+            in.v += in.n * p->depth;
+        }
     }
 }
 
@@ -217,19 +241,20 @@ static void add_part(const struct job *job, int64_t part, float *scratch)
                         .b_step = t->out_depth,
                         .c_step = t->out_depth,
                         .alpha = 1};
-    int64_t line = batch * part / PARTS * t->lines;
+    int64_t line = batch * part / PARTS * t->lines, strip = (int64_t)t->strip;
     if (line == end)
         memset(sums, 0, t->sums * sizeof *sums);
     while (line < end) {
-        size_t lines = 0;
-        for (; lines < t->strip && line < end; lines++, line++) {
-            size_t tile = lines * (size_t)t->line_tiles;
-            transform_inputs(job, line / t->lines, line % t->lines, laid,
-                             v + tile * t->in_depth);
-            transform_gradients(job, line / t->lines, line % t->lines, laid,
-                                p + tile * t->out_depth);
+        int64_t lines = 0, some;
+        for (; lines < strip && line < end; lines += some, line += some) {
+            size_t tile = (size_t)(lines * t->line_tiles);
+            some = nn_count_least(strip - lines, t->lines - line % t->lines);
+            transform_lines(job, &job->x, line / t->lines, line % t->lines, some, laid,
+                            v + tile * t->in_depth);
+            transform_lines(job, &job->dy, line / t->lines, line % t->lines, some, laid,
+                            p + tile * t->out_depth);
         }
-        g.k = lines * (size_t)t->line_tiles;
+        g.k = (size_t)(lines * t->line_tiles);
         for (size_t e = 0; e < t->elements; e++) {
             g.a = v + e * t->v_step;
             g.b = p + e * t->p_step;
@@ -247,78 +272,116 @@ static void add_parts(void *data, int64_t first, int64_t end, int thread)
         add_part(job, first, job->scratch + (size_t)thread * job->w->tiles.scratch);
 }
 
-/* Gᵀ u G of the sums of all parts, for `count` outputs at once: to (3, 3, count). */
-static void finish_filters(const struct tiles *t, const float *sums, size_t count, float *to)
+/* to += factor · from */
+static void add_scaled(float *restrict to, float factor, const float *restrict from,
+                       size_t count)
 {
-    const double(*g)[3] = nn_winograd_filter_transform(t->m);
-    size_t side = t->m + 2, element = t->in_depth * t->out_depth;
-    memset(to, 0, 9 * count * sizeof *to);
-    for (size_t r = 0; r < side; r++)
-        for (size_t c = 0; c < side; c++) {
-            const float *from = sums + (r * side + c) * element;
-            for (size_t i = 0; i < 3; i++)
-                for (size_t j = 0; j < 3; j++) {
-                    float factor = (float)(g[r][i] * g[c][j]);
-                    float *sum = to + (i * 3 + j) * count;
-                    for (size_t o = 0; o < count && factor != 0; o++)
-                        sum[o] += factor * from[o];
-                }
-        }
+    for (size_t i = 0; i < count && factor != 0; i++)
+        to[i] += factor * from[i];
 }
 
-static void finish_weights(const struct job *job, float *dw)
+/* Gᵀ u G for `count` outputs at once: from u, its elements `step` apart, to (3, 3, count) and,
+ * before that, Gᵀ u, (3, m + 2, count). */
+static void finish_filters(size_t m, const float *u, size_t step, size_t count, float *to,
+                           float *half)
 {
+    const double(*g)[3] = nn_winograd_filter_transform(m);
+    size_t side = m + 2;
+    memset(half, 0, 3 * side * count * sizeof *half);
+    memset(to, 0, 9 * count * sizeof *to);
+    for (size_t r = 0; r < side; r++)
+        for (size_t c = 0; c < side; c++)
+            for (size_t i = 0; i < 3; i++)
+                add_scaled(half + (i * side + c) * count, (float)g[r][i],
+                           u + (r * side + c) * step, count);
+    for (size_t i = 0; i < 3; i++)
+        for (size_t c = 0; c < side; c++)
+            for (size_t j = 0; j < 3; j++)
+                add_scaled(to + (i * 3 + j) * count, (float)g[c][j],
+                           half + (i * side + c) * count, count);
+}
+
+/* Of input channels: the sums of all parts, made weights. */
+static void finish_channels(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct job *job = data;
     const struct tiles *t = &job->w->tiles;
     const struct nn_spatial_filters *f = job->w->f;
-    for (size_t part = 1; part < PARTS; part++)
-        job->k->add(job->sums, job->sums, job->sums + part * t->sums, t->sums);
-    float *filters = job->scratch;
-    size_t outputs = (size_t)f->out_channels;
-    for (int64_t c = 0; c < f->in_channels; c++) {
-        finish_filters(t, job->sums + (size_t)c * t->out_depth, outputs, filters);
+    size_t outputs = (size_t)f->out_channels, step = t->in_depth * t->out_depth;
+    float *filters = job->scratch + (size_t)thread * t->scratch, *half = filters + 9 * outputs;
+    for (int64_t c = first; c < end; c++) {
+        float *u = job->sums + (size_t)c * t->out_depth;
+        for (size_t e = 0; e < t->elements; e++)
+            for (size_t part = 1; part < PARTS; part++)
+                job->k->add(u + e * step, u + e * step, u + e * step + part * t->sums, outputs);
+        finish_filters(t->m, u, step, outputs, filters, half);
         for (size_t o = 0; o < outputs; o++)
             for (size_t i = 0; i < 9; i++)
-                dw[(o * (size_t)f->in_channels + (size_t)c) * 9 + i] = filters[i * outputs + o];
+                job->dw[(o * (size_t)f->in_channels + (size_t)c) * 9 + i] =
+                    filters[i * outputs + o];
     }
 }
 
-static void bias_gradient(const struct train_winograd *w, const struct nn_kernels *k,
-                          const float *dy, float *db)
+static void find_weights(const struct nn_op_call *op, struct job *job)
 {
-    const struct nn_spatial_filters *f = w->f;
-    memset(db, 0, (size_t)f->out_channels * sizeof *db);
-    for (int64_t i = 0; i < f->batch; i++)
-        for (int64_t o = 0; o < f->out_channels; o++, dy += f->spatial.out_size)
-            db[o] += k->sum(dy, (size_t)f->spatial.out_size);
+    const struct tiles *t = &job->w->tiles;
+    const struct nn_spatial_filters *f = job->w->f;
+    double tiles = (double)f->batch * (double)(t->lines * t->line_tiles);
+    nn_op_parallel(op, PARTS, tiles * (double)t->sums, add_parts, job);
+    nn_op_parallel(op, f->in_channels, FINISH_COST * (double)t->sums, finish_channels, job);
+}
+
+/* --- db ------------------------------------------------------------------------------------ */
+
+struct biases {
+    const struct nn_spatial_filters *f;
+    const struct nn_kernels *k;
+    const float *dy;
+    float *db;
+};
+
+static void sum_channels(void *data, int64_t first, int64_t end, int thread)
+{
+    const struct biases *b = data;
+    const struct nn_spatial_filters *f = b->f;
+    size_t size = (size_t)f->spatial.out_size;
+    (void)thread;
+    for (; first < end; first++) {
+        float sum = 0;
+        for (int64_t i = 0; i < f->batch; i++)
+            sum += b->k->sum(b->dy + (size_t)(i * f->out_channels + first) * size, size);
+        b->db[first] = sum;
+    }
 }
 
 void train_winograd_backward(const struct train_winograd *w, const struct train_call *call,
                              const float *dy, float *workspace)
 {
     const struct nn_spatial_filters *f = w->f;
+    const struct nn_spatial *s = &f->spatial;
+    const struct tiles *t = &w->tiles;
     struct nn_op_call op = call->op;
-    float *dx = train_input_gradient(call, 0), *dw = train_input_gradient(call, 1);
-    if (dx) {
-        /* Where the products will be, until they are packed. */
-        float *turned = workspace + w->weights;
-        op.activation = NN_ACTIVATION_NONE;
-        turn_weights(f, train_input(call, 1), turned);
-        nn_winograd_pack(&w->backward, turned, workspace);
-        nn_winograd_run(&w->backward, &op, dy, workspace, NULL, NULL, dx,
-                        workspace + w->weights);
-    }
+    float *dx = train_input_gradient(call, 0), *behind = workspace + w->weights;
     struct job job = {.w = w,
                       .k = op.kernels,
-                      .x = train_input(call, 0),
-                      .dy = dy,
-                      .sums = workspace + w->weights};
-    job.scratch = job.sums + PARTS * w->tiles.sums;
-    double products = (double)f->batch * (double)(w->tiles.lines * w->tiles.line_tiles) *
-                      (double)w->tiles.sums;
-    if (dw) {
-        nn_op_parallel(&op, PARTS, products, add_parts, &job);
-        finish_weights(&job, dw);
+                      .x = {train_input(call, 0), f->in_channels, s->in[1], s->in[2],
+                            s->pad_before[1], s->pad_before[2], 2, t->in_depth, t->v_step,
+                            op.kernels->winograd_tiles_in},
+                      .dy = {dy, f->out_channels, s->out[1], s->out[2], 0, 0, 0, t->out_depth,
+                             t->p_step, op.kernels->winograd_tiles_gradient},
+                      .sums = behind,
+                      .scratch = behind + PARTS * t->sums,
+                      .dw = train_input_gradient(call, 1)};
+    struct biases biases = {f, op.kernels, dy, train_input_gradient(call, 2)};
+    if (dx) {
+        op.activation = NN_ACTIVATION_NONE;
+        /* Turned where the products will be. */
+        pack(&op, (struct packing){&w->backward, train_input(call, 1), behind, workspace});
+        nn_winograd_run(&w->backward, &op, dy, workspace, NULL, NULL, dx, behind);
     }
-    if (train_input_gradient(call, 2))
-        bias_gradient(w, op.kernels, dy, train_input_gradient(call, 2));
+    if (job.dw)
+        find_weights(&op, &job);
+    if (biases.db)
+        nn_op_parallel(&op, f->out_channels, (double)train_count(&op.outputs[0]), sum_channels,
+                       &biases);
 }

@@ -196,9 +196,7 @@ static void backward_piece(const struct job *job, const struct piece *p, bool fi
         TRAIN_NAME(train_multiply)(&call->op, &g);
     }
     for (int64_t o = 0; o < c->f.out_channels && db; o++) {
-        real sum = 0;
-        for (size_t i = 0; i < p->columns; i++)
-            sum += dy[(size_t)o * p->columns + i];
+        real sum = TRAIN_NAME(train_total)(&call->op, dy + (size_t)o * p->columns, p->columns);
         db[p->channel + o] = (first ? 0 : db[p->channel + o]) + sum;
     }
     if (!train_input_gradient(call, 0))
