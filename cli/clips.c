@@ -10,21 +10,12 @@
 
 #include "cli/cli.h"
 #include "cli/clipcache.h"
+#include "cli/recordings.h"
 #include "cli/samples.h"
-#include "record/file.h"
-
-#define TABLE_BYTES_MAX (64 << 20)
-
-/* A clip that was named. */
-struct clip {
-    char *path, *label, *source;
-    bool timed;
-    double start, end; /* seconds */
-};
 
 struct reading {
     struct clips *clips;
-    GPtrArray *list; /* of struct clip */
+    GPtrArray *list; /* of struct recording */
     /* How clips are decoded: the network in a file of its own, and its keys. */
     char *model_path;
     struct nn_model *model;
@@ -39,161 +30,19 @@ struct reading {
     struct train_names classes, sources;
 };
 
-static void free_clip(gpointer data)
-{
-    struct clip *clip = data;
-    g_free(clip->path);
-    g_free(clip->label);
-    g_free(clip->source);
-    g_free(clip);
-}
-
 /* --- which clips --------------------------------------------------------------------------- */
 
-static gint by_text(gconstpointer a, gconstpointer b)
+static int list_clips(struct reading *r, char *const *paths)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Names in a folder, sorted; NULL with a line said. */
-static GPtrArray *list_folder(const char *folder)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GDir) dir = g_dir_open(folder, 0, &error);
-    if (!dir) {
-        cli_fail(CLI_NO_INPUT, "%s: the folder cannot be read: %s", folder, cli_reason(error));
-        return NULL;
-    }
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    for (const char *name; (name = g_dir_read_name(dir));)
-        if (*name != '.')
-            g_ptr_array_add(names, g_strdup(name));
-    g_ptr_array_sort(names, by_text);
-    return names;
-}
-
-static int add_class(struct reading *r, const char *folder, const char *label)
-{
-    g_autoptr(GPtrArray) names = list_folder(folder);
-    for (guint i = 0; names && i < names->len; i++) {
-        g_autofree char *path = g_build_filename(folder, names->pdata[i], NULL);
-        if (!g_file_test(path, G_FILE_TEST_IS_REGULAR) || !samples_is_clip(path))
-            continue;
-        struct clip *clip = g_new0(struct clip, 1);
-        *clip = (struct clip){
-            .path = g_strdup(path), .label = g_strdup(label), .source = g_strdup(path)};
-        g_ptr_array_add(r->list, clip);
-    }
-    return names ? CLI_OK : CLI_NO_INPUT;
-}
-
-static int add_folder(struct reading *r, const char *folder)
-{
-    g_autoptr(GPtrArray) names = list_folder(folder);
-    guint before = r->list->len;
-    int result = names ? CLI_OK : CLI_NO_INPUT;
-    for (guint i = 0; result == CLI_OK && i < names->len; i++) {
-        g_autofree char *path = g_build_filename(folder, names->pdata[i], NULL);
-        if (g_file_test(path, G_FILE_TEST_IS_DIR))
-            result = add_class(r, path, names->pdata[i]);
-    }
-    if (result == CLI_OK && r->list->len == before)
-        return cli_fail(CLI_NO_INPUT,
-                        "%s: no folder in it has a clip (" SAMPLES_CLIPS
-                        "): a folder for each class is what is read",
-                        folder);
-    return result;
-}
-
-/* Columns of a table by what they are called. */
-struct columns {
-    int path, label, source, start, end, count;
-};
-
-static int find_columns(const char *table, const char *line, struct columns *ret_columns)
-{
-    struct columns c = {-1, -1, -1, -1, -1, 0};
-    g_auto(GStrv) names = g_strsplit(line, ",", -1);
-    for (; names[c.count]; c.count++) {
-        const char *name = g_strstrip(names[c.count]);
-        int *const places[] = {&c.path, &c.path, &c.label, &c.source, &c.start, &c.end};
-        static const char *const known[] = {"path", "clip", "label", "source", "start", "end"};
-        for (size_t i = 0; i < G_N_ELEMENTS(known); i++)
-            if (strcmp(name, known[i]) == 0)
-                *places[i] = c.count;
-    }
-    *ret_columns = c;
-    return c.path >= 0 && c.label >= 0
-               ? CLI_OK
-               : cli_fail(CLI_CONFIG,
-                          "%s, line 1: names the columns: path and label, and, if wanted, "
-                          "source, start and end",
-                          table);
-}
-
-static bool read_seconds(const char *text, double *ret_seconds)
-{
-    char *end;
-    *ret_seconds = g_ascii_strtod(text, &end);
-    return end != text && *end == '\0' && *ret_seconds >= 0 && *ret_seconds < 1e9;
-}
-
-/* Of a row; "": from the beginning, to the end. */
-static int read_times(const struct reading *r, struct clip *clip, const char *start,
-                      const char *end, const char *table, guint number)
-{
-    clip->timed = *start || *end;
-    clip->end = HUGE_VAL;
-    if (*start && !read_seconds(start, &clip->start))
-        return cli_fail(CLI_CONFIG, "%s, line %u: start should be seconds", table, number);
-    if (*end && (!read_seconds(end, &clip->end) || clip->end <= clip->start))
-        return cli_fail(CLI_CONFIG, "%s, line %u: end should be seconds, behind start", table,
-                        number);
-    return clip->timed && r->info->fps <= 0
-               ? cli_fail(CLI_CONFIG,
-                          "%s, line %u: has times: the recipe, or the model, must say the "
-                          "clips' fps",
-                          table, number)
-               : CLI_OK;
-}
-
-static int add_row(struct reading *r, const char *table, guint number, const char *line,
-                   const struct columns *c)
-{
-    g_auto(GStrv) cells = g_strsplit(line, ",", -1);
-    if ((int)g_strv_length(cells) != c->count)
-        return cli_fail(CLI_CONFIG, "%s, line %u: has %u columns, not %d", table, number,
-                        g_strv_length(cells), c->count);
-    for (char **cell = cells; *cell; cell++)
-        g_strstrip(*cell);
-    g_autofree char *beside = g_path_get_dirname(table);
-    struct clip *clip = g_new0(struct clip, 1);
-    clip->path = g_canonicalize_filename(cells[c->path], beside);
-    clip->label = g_strdup(cells[c->label]);
-    clip->source =
-        g_strdup(c->source >= 0 && *cells[c->source] ? cells[c->source] : clip->path);
-    g_ptr_array_add(r->list, clip);
-    if (!*clip->label)
-        return cli_fail(CLI_CONFIG, "%s, line %u: has no label", table, number);
-    return read_times(r, clip, c->start >= 0 ? cells[c->start] : "",
-                      c->end >= 0 ? cells[c->end] : "", table, number);
-}
-
-static int add_table(struct reading *r, const char *table)
-{
-    char *text = NULL;
-    size_t size = 0;
-    struct columns columns = {0};
-    int e = file_read_path(table, TABLE_BYTES_MAX, &text, &size);
-    if (e < 0)
-        return cli_fail(CLI_NO_INPUT, "cannot read %s: %s", table, file_error_text(e));
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    free(text);
-    int result = find_columns(table, *lines ? *lines : "", &columns);
-    for (guint i = 1; result == CLI_OK && lines[i]; i++)
-        if (*g_strstrip(lines[i]))
-            result = add_row(r, table, i + 1, lines[i], &columns);
-    return result;
+    const struct recordings_kind kind = {
+        .word = "clip",
+        .suffixes = SAMPLES_CLIPS,
+        .is_one = samples_is_clip,
+        .pattern = r->clips->pattern,
+        .no_times =
+            r->info->fps > 0 ? NULL : "the recipe, or the model, must say the clips' fps"};
+    int result = recordings_list(paths, &kind, &r->list);
+    return result == CLI_OK ? recordings_name_classes(r->list, &r->classes) : result;
 }
 
 /* --- how they are decoded ------------------------------------------------------------------ */
@@ -285,7 +134,7 @@ static int prepare(struct reading *r)
 /* --- windows ------------------------------------------------------------------------------- */
 
 /* All windows of a clip as bytes; NULL with a line said. */
-static GBytes *decode(struct reading *r, const struct clip *clip)
+static GBytes *decode(struct reading *r, const struct recording *clip)
 {
     samples_clear(&r->samples);
     if (samples_add(&r->samples, clip->path) != CLI_OK)
@@ -303,7 +152,7 @@ static GBytes *decode(struct reading *r, const struct clip *clip)
     return g_byte_array_free_to_bytes(bytes);
 }
 
-static GBytes *find_windows(struct reading *r, const struct clip *clip)
+static GBytes *find_windows(struct reading *r, const struct recording *clip)
 {
     g_autofree char *key = clipcache_key(clip->path, r->how);
     GBytes *bytes = key ? clipcache_get(key, r->window) : NULL;
@@ -316,7 +165,7 @@ static GBytes *find_windows(struct reading *r, const struct clip *clip)
 }
 
 /* Windows that lie within the clip's times, if it has any. */
-static int take_windows(struct reading *r, const struct clip *clip, GBytes *bytes)
+static int take_windows(struct reading *r, const struct recording *clip, GBytes *bytes)
 {
     gsize size;
     const guint8 *data = g_bytes_get_data(bytes, &size);
@@ -343,22 +192,9 @@ static int take_windows(struct reading *r, const struct clip *clip, GBytes *byte
     return CLI_OK;
 }
 
-static int name_classes(struct reading *r)
-{
-    g_autoptr(GPtrArray) labels = g_ptr_array_new();
-    for (guint i = 0; i < r->list->len; i++)
-        g_ptr_array_add(labels, ((struct clip *)r->list->pdata[i])->label);
-    g_ptr_array_sort(labels, by_text);
-    for (guint i = 0; i < labels->len; i++)
-        if (train_names_add(&r->classes, labels->pdata[i], strlen(labels->pdata[i])) < 0)
-            return cli_fail(CLI_CONFIG, "class '%.80s' is one too many, or too long a name",
-                            (char *)labels->pdata[i]);
-    return CLI_OK;
-}
-
 static int read_clips(struct reading *r)
 {
-    int result = name_classes(r);
+    int result = CLI_OK;
     for (guint i = 0; i < r->list->len && result == CLI_OK; i++) {
         g_autoptr(GBytes) bytes = find_windows(r, r->list->pdata[i]);
         r->clips->skipped += !bytes;
@@ -399,15 +235,13 @@ static int make_dataset(struct reading *r, struct train_dataset **ret_data)
 int clips_open(struct clips *clips, char *const *paths, struct train_dataset **ret_data)
 {
     struct reading r = {.clips = clips,
-                        .list = g_ptr_array_new_with_free_func(free_clip),
                         .bytes = g_byte_array_new(),
                         .labels = g_array_new(FALSE, FALSE, sizeof(int)),
                         .groups = g_array_new(FALSE, FALSE, sizeof(int))};
     int result = prepare(&r);
+    if (result == CLI_OK)
+        result = list_clips(&r, paths);
     clips->used = clips->skipped = 0;
-    for (; *paths && result == CLI_OK; paths++)
-        result = g_file_test(*paths, G_FILE_TEST_IS_DIR) ? add_folder(&r, *paths)
-                                                         : add_table(&r, *paths);
     if (result == CLI_OK)
         result = read_clips(&r);
     if (result == CLI_OK)
@@ -425,7 +259,7 @@ int clips_open(struct clips *clips, char *const *paths, struct train_dataset **r
     g_clear_pointer(&r.bytes, g_byte_array_unref);
     g_array_unref(r.labels);
     g_array_unref(r.groups);
-    g_ptr_array_unref(r.list);
+    g_clear_pointer(&r.list, g_ptr_array_unref);
     train_names_finish(&r.classes);
     train_names_finish(&r.sources);
     return result;

@@ -1,9 +1,7 @@
 /* Clips as a data set: what a folder or a table names, decoded once into windows of pictures.
  *
- *   a folder    its folders are the classes, the clips in them their samples; a clip is a source
- *               of its own
- *   a table     CSV with a line of names first: path, label, and, if wanted, source (clips of
- *               one are never split), start and end (seconds; fps must be given then)
+ * Which clips there are, their classes and sources, cli/recordings.h says; times in a table need
+ * fps.
  *
  * Every clip is met by a sandboxed worker of its own (cli/samples.h), at the network's own size,
  * frame rate and window; what it gives is kept in a cache (cli/clipcache.h). A clip that cannot
@@ -30,6 +28,7 @@ struct clips {
     double fps;         /* 0 (every frame) */
     int stride;         /* frames from one window to the next; 0 (half the window) */
     const char *resize; /* as vigil.resize; NULL (stretch) */
+    const char *pattern; /* of their names; NULL: none */
 
     int used, skipped; /* clips, when it is done */
 };

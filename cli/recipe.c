@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "nn/train/split.h"
+#include "nn/train/wav.h"
 #include "record/file.h"
 
 #define RECIPE_BYTES_MAX (1 << 20)
@@ -52,6 +53,8 @@ static const struct key {
     {"data", "fps", NUMBER, offsetof(struct recipe, fps), 0, 240, false},
     {"data", "stride", WHOLE, offsetof(struct recipe, stride), 1, 1024, false},
     {"data", "resize", TEXT, offsetof(struct recipe, resize), 0, 0, false},
+    {"data", "pattern", TEXT, offsetof(struct recipe, pattern), 0, 0, false},
+    {"data", "rate", WHOLE, offsetof(struct recipe, rate), 1, TRAIN_WAV_RATE_MAX, false},
     {"data", "mean", SINGLE, offsetof(struct recipe, options.mean), -1e6, 1e6, false},
     {"data", "scale", SINGLE, offsetof(struct recipe, options.scale), 1e-9, 1e9, false},
     {"data", "validation", VALIDATION, offsetof(struct recipe, validation), 0, 0, false},
@@ -375,6 +378,7 @@ void recipe_clear(struct recipe *recipe)
     g_free(recipe->labels);
     g_free(recipe->classes);
     g_free(recipe->resize);
+    g_free(recipe->pattern);
     g_strfreev(recipe->samples);
     *recipe = (struct recipe){0};
 }

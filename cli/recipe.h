@@ -48,6 +48,8 @@ struct recipe {
     double fps;
     int stride;
     char *resize;
+    char *pattern; /* of names, of sounds too */
+    int rate;      /* of sounds; 0: not said */
     struct recipe_validation validation;
     enum recipe_duplicates duplicates;
     struct recipe_evaluation evaluation;

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/clips.h"
+#include "cli/sounds.h"
 #include "nn/train/split.h"
 
 static char *find_file(const struct recipe *recipe, const char *folder, const char *name)
@@ -41,14 +42,21 @@ static int open_files(const struct recipe *recipe, const char *folder,
     return r < 0 ? cli_fail(r == -EINVAL ? CLI_CONFIG : CLI_NO_INPUT, "%s", err.text) : CLI_OK;
 }
 
+/* Of its samples, NULL at the end. */
+static GPtrArray *find_files(const struct recipe *recipe, const char *folder)
+{
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+    for (char **name = recipe->samples; *name; name++)
+        g_ptr_array_add(paths, find_file(recipe, folder, *name));
+    g_ptr_array_add(paths, NULL);
+    return paths;
+}
+
 /* Folders and tables of clips, which are decoded as the network wants them. */
 static int open_clips(const struct recipe *recipe, const char *folder, struct clips *clips,
                       struct train_dataset **ret_data)
 {
-    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
-    for (char **name = recipe->samples; *name; name++)
-        g_ptr_array_add(paths, find_file(recipe, folder, *name));
-    g_ptr_array_add(paths, NULL);
+    g_autoptr(GPtrArray) paths = find_files(recipe, folder);
     int result = clips_open(clips, (char *const *)paths->pdata, ret_data);
     if (result == CLI_OK)
         fprintf(stderr, "%d windows of %d clips, %d classes, %d sources; %d clips left out%s\n",
@@ -82,6 +90,22 @@ static int drop_duplicates(struct train_dataset *data)
     if (repeated > 0)
         fputc('\n', stderr);
     return CLI_OK;
+}
+
+static int open_sounds(const struct recipe *recipe, const char *folder, struct sounds *sounds,
+                       struct train_dataset **ret_data)
+{
+    g_autoptr(GPtrArray) paths = find_files(recipe, folder);
+    if (sounds->rate == 0)
+        return cli_fail(CLI_CONFIG,
+                        "%s: [data] rate: is missing: samples a second of the sounds",
+                        recipe->path);
+    int result = sounds_open(sounds, (char *const *)paths->pdata, ret_data);
+    if (result == CLI_OK)
+        fprintf(stderr, "%d sounds, %d classes, %d sources; %d cut, %d left out%s\n",
+                sounds->used, (*ret_data)->classes.count, (*ret_data)->group_count, sounds->cut,
+                sounds->skipped, sounds->skipped > 0 ? ", which are named above" : "");
+    return result;
 }
 
 /* What is kept back from learning. */
@@ -125,9 +149,14 @@ int trainingdata_open_for(const struct recipe *recipe, const char *folder, const
                           .overrides = overrides,
                           .fps = recipe->fps,
                           .stride = recipe->stride,
-                          .resize = recipe->resize};
+                          .resize = recipe->resize,
+                          .pattern = recipe->pattern};
+    struct sounds sounds = {
+        .onnx = network, .size = size, .rate = recipe->rate, .pattern = recipe->pattern};
     int result = trainingdata_is_decoded(recipe) ? open_clips(recipe, folder, &clips, &data)
-                                                 : open_files(recipe, folder, &data);
+                 : strcmp(recipe->format, "wav") == 0
+                     ? open_sounds(recipe, folder, &sounds, &data)
+                     : open_files(recipe, folder, &data);
     if (result == CLI_OK && recipe->duplicates == RECIPE_DUPLICATES_DROP)
         result = drop_duplicates(data);
     if (result == CLI_OK)
