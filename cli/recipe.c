@@ -91,6 +91,7 @@ static const struct key {
      offsetof(struct recipe, options.augment.time_stretch), 0, 3, false},
     {"augmentation", "drop", NUMBER, offsetof(struct recipe, options.augment.drop), 0, 1,
      false},
+    {"augmentation", "mixup", NUMBER, offsetof(struct recipe, options.mixup), 0, 100, false},
 
     /* Before what they have defaults for. */
     {"training", "optimizer", OPTIMIZER, 0, 0, 0, false},

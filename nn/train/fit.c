@@ -48,9 +48,11 @@ struct train_fit {
     struct train_loss_batch batch;
     int32_t *labels;
     float *targets, *weights;
-    float *sample, *scratch;
+    float *sample, *partner, *scratch; /* partner: NULL without mixup */
     int *order;
 };
+
+#define MIXUP_MAX 100.0
 
 /* Of whole numbers that enter a network: up to here floats have all of them. */
 #define INDEX_MAX 0x1p24f
@@ -76,6 +78,12 @@ static bool is_regression(const struct train_fit *fit)
     return fit->options.loss.kind >= TRAIN_LOSS_SQUARED;
 }
 
+/* Whether targets are shares of classes. */
+static bool has_shares(const struct train_fit *fit, bool learning)
+{
+    return learning && fit->options.mixup > 0 && fit->options.loss.kind == TRAIN_LOSS_SPARSE;
+}
+
 static enum train_head_kind wanted_head(enum train_loss_kind kind)
 {
     return kind == TRAIN_LOSS_BINARY                                     ? TRAIN_HEAD_SIGMOID
@@ -99,6 +107,12 @@ static int make_net(struct train_fit *fit, struct nn_error *err)
                             "input '%.80s' takes %s: a network that takes float32 or int64 can "
                             "be trained",
                             input->name, nn_type_name(input->type));
+    if (input->type == NN_TYPE_INT64 && fit->options.mixup > 0)
+        return nn_error_set(
+            err, -EINVAL,
+            "input '%.80s' takes int64: mixup is for numbers that mean something "
+            "between two of them",
+            input->name);
     if (sample->rank >= NN_MAX_RANK)
         return nn_error_set(err, -EINVAL, "a sample has at most %d dimensions, not %d",
                             NN_MAX_RANK - 1, sample->rank);
@@ -154,12 +168,16 @@ static int make_memory(struct train_fit *fit, struct nn_error *err)
 {
     size_t batch = (size_t)fit->options.batch,
            sample = (size_t)nn_shape_count(&fit->train.data->shape);
-    size_t targets = is_regression(fit) ? sample : 1;
+    size_t targets = is_regression(fit)      ? sample
+                     : has_shares(fit, true) ? (size_t)fit->batch.width
+                                             : 1;
+    bool mixes = fit->options.mixup > 0;
     fit->labels = calloc(batch, sizeof *fit->labels);
     fit->targets = calloc(batch * targets, sizeof *fit->targets);
     fit->weights = calloc(batch, sizeof *fit->weights);
     fit->sample = calloc(sample, sizeof *fit->sample);
     fit->scratch = calloc(sample, sizeof *fit->scratch);
+    fit->partner = mixes ? calloc(sample, sizeof *fit->partner) : NULL;
     fit->order = calloc((size_t)fit->train.count, sizeof *fit->order);
     fit->kept = calloc(fit->kept_count + 1, sizeof *fit->kept);
     fit->batch.samples = fit->options.batch;
@@ -167,7 +185,7 @@ static int make_memory(struct train_fit *fit, struct nn_error *err)
     fit->batch.targets = fit->targets;
     fit->batch.weights = fit->weights;
     return fit->labels && fit->targets && fit->weights && fit->sample && fit->scratch &&
-                   fit->order && fit->kept
+                   (fit->partner || !mixes) && fit->order && fit->kept
                ? 0
                : nn_error_set(err, -ENOMEM, "no memory for a training");
 }
@@ -222,6 +240,8 @@ static int check_options(const struct train_fit_options *o, const struct train_s
     if (o->patience > 0 && (!validation || validation->count < 1))
         return nn_error_set(err, -EINVAL,
                             "stopping early needs validation samples, and there are none");
+    if (!(o->mixup >= 0 && o->mixup <= MIXUP_MAX))
+        return nn_error_set(err, -EINVAL, "mixup should be a number from 0 to %g", MIXUP_MAX);
     r = train_augment_check(&o->augment, &train->data->shape, err);
     return r < 0 ? r : train_schedule_check(&o->schedule, err);
 }
@@ -284,6 +304,7 @@ void train_fit_destroy(struct train_fit *fit)
     free(fit->targets);
     free(fit->weights);
     free(fit->sample);
+    free(fit->partner);
     free(fit->scratch);
     free(fit->order);
     free(fit->kept);
@@ -293,43 +314,95 @@ void train_fit_destroy(struct train_fit *fit)
 
 /* --- Batches ------------------------------------------------------------------------------- */
 
-/* Sample `at` of the data to row `row` of the net's input. `learning`: changed at random, by the
- * epoch and which sample it is. */
-static int take_sample(struct train_fit *fit, const struct train_dataset *data, int at, int row,
-                       bool learning, struct nn_error *err)
+/* Sample `at` as it enters. `learning`: changed at random, by the epoch and which sample it is. */
+static int read_sample(struct train_fit *fit, const struct train_dataset *data, int at,
+                       bool learning, float *ret_values, struct nn_error *err)
 {
-    const struct nn_tensor *input = train_net_input(fit->net, 0);
+    bool is_index = train_net_input(fit->net, 0)->type == NN_TYPE_INT64;
     size_t count = (size_t)nn_shape_count(&data->shape);
-    int r = train_dataset_read(data, at, fit->sample, err);
+    int r = train_dataset_read(data, at, ret_values, err);
     if (r < 0)
         return r;
     if (learning && train_augment_is_on(&fit->options.augment)) {
         struct train_random random =
             train_random_fork(fit->options.seed, TRAIN_RANDOM_AUGMENT,
                               (uint64_t)fit->numbers[DONE], (uint64_t)at);
-        train_augment_apply(&fit->options.augment, &random, &data->shape, fit->sample,
+        train_augment_apply(&fit->options.augment, &random, &data->shape, ret_values,
                             fit->scratch);
     }
     for (size_t i = 0; i < count; i++) {
-        float value = (fit->sample[i] - fit->options.mean) * fit->options.scale;
+        float value = (ret_values[i] - fit->options.mean) * fit->options.scale;
         if (!isfinite(value))
             return nn_error_set(err, -EINVAL, "sample %d holds what is no number",
                                 data->origins[at]);
-        if (input->type == NN_TYPE_INT64 && fabsf(value) > INDEX_MAX)
+        if (is_index && fabsf(value) > INDEX_MAX)
             return nn_error_set(err, -EINVAL, "sample %d holds %g, which is no index",
                                 data->origins[at], (double)value);
-        fit->sample[i] = value;
+        ret_values[i] = value;
     }
+    return 0;
+}
+
+/* Whom a sample is mixed with, and how much is left of itself. */
+struct mix {
+    int partner;
+    float share;
+};
+
+/* Mixes the sample at hand with another one of those that are learned. */
+static int mix_sample(struct train_fit *fit, int at, struct mix *ret_mix, struct nn_error *err)
+{
+    const struct train_dataset *data = fit->train.data;
+    size_t count = (size_t)nn_shape_count(&data->shape);
+    struct train_random random = train_random_fork(fit->options.seed, TRAIN_RANDOM_MIX,
+                                                   (uint64_t)fit->numbers[DONE], (uint64_t)at);
+    uint64_t drawn = train_random_below(&random, (uint64_t)fit->train.count);
+    struct mix mix = {fit->train.samples[drawn],
+                      (float)train_random_beta(&random, fit->options.mixup)};
+    int r = read_sample(fit, data, mix.partner, true, fit->partner, err);
+    for (size_t i = 0; i < count && r == 0; i++)
+        fit->sample[i] = mix.share * fit->sample[i] + (1 - mix.share) * fit->partner[i];
+    *ret_mix = mix;
+    return r;
+}
+
+/* What the row's sample should be taken for. */
+static void write_target(struct train_fit *fit, int row, int own, int other, float share,
+                         bool learning)
+{
+    fit->labels[row] = share < 0.5f ? other : own;
+    if (has_shares(fit, learning)) {
+        float *to = fit->targets + row * fit->batch.width;
+        memset(to, 0, (size_t)fit->batch.width * sizeof *to);
+        to[own] += share;
+        to[other] += 1 - share;
+    } else {
+        fit->targets[row] = share * (float)own + (1 - share) * (float)other;
+    }
+}
+
+/* Sample `at` of the data to row `row` of the net's input. */
+static int take_sample(struct train_fit *fit, const struct train_dataset *data, int at, int row,
+                       bool learning, struct nn_error *err)
+{
+    const struct nn_tensor *input = train_net_input(fit->net, 0);
+    size_t count = (size_t)nn_shape_count(&data->shape);
+    struct mix mix = {at, 1};
+    int r = read_sample(fit, data, at, learning, fit->sample, err);
+    if (r == 0 && learning && fit->options.mixup > 0)
+        r = mix_sample(fit, at, &mix, err);
+    if (r < 0)
+        return r;
     if (input->type == NN_TYPE_INT64)
         for (size_t i = 0; i < count; i++)
             ((int64_t *)input->data)[(size_t)row * count + i] = (int64_t)fit->sample[i];
     else
         memcpy((float *)input->data + (size_t)row * count, fit->sample, count * sizeof(float));
-    fit->labels[row] = data->labels[at];
     if (is_regression(fit))
         memcpy(fit->targets + (size_t)row * count, fit->sample, count * sizeof(float));
     else
-        fit->targets[row] = (float)data->labels[at];
+        write_target(fit, row, data->labels[at], data->labels[mix.partner], mix.share,
+                     learning);
     return 0;
 }
 
@@ -359,14 +432,18 @@ static bool is_right(const struct train_fit *fit, int row)
     return best == fit->labels[row];
 }
 
-/* The loss of the batch at hand, added to a score; its gradient to the head, if wanted. */
-static int judge(struct train_fit *fit, int count, bool gradient, struct train_score *score,
+/* The loss of the batch at hand, added to a score; where it is learned, its gradient to the
+ * head. */
+static int judge(struct train_fit *fit, int count, bool learning, struct train_score *score,
                  struct nn_error *err)
 {
     const struct train_head *head = train_net_head(fit->net);
+    struct train_loss loss = fit->options.loss;
     double value;
-    int r = train_loss_float(&fit->options.loss, &fit->batch, head->values,
-                             gradient ? head->gradient : NULL, &value, err);
+    if (has_shares(fit, learning))
+        loss.kind = TRAIN_LOSS_CATEGORICAL;
+    int r = train_loss_float(&loss, &fit->batch, head->values, learning ? head->gradient : NULL,
+                             &value, err);
     if (r < 0)
         return r;
     score->loss += value * count;

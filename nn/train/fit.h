@@ -42,6 +42,10 @@ struct train_fit_options {
     /* Samples enter as (value - mean) · scale. */
     float mean, scale;
     struct train_augment augment; /* of samples to learn from */
+    /* Mixup, of samples to learn from: 0: none; else each is mixed with another one of them by a
+     * share of Beta(mixup, mixup), and so are their targets. Its accuracy while learning is that of
+     * the label with the larger share. Zhang et al., "mixup: Beyond Empirical Risk Minimization". */
+    double mixup;
 };
 
 /* Which samples of a data set; borrowed, as the data. */

@@ -75,6 +75,28 @@ void train_random_normals(struct train_random *random, double deviation, float *
     }
 }
 
+/* The logarithm of a number of Gamma(shape): Marsaglia and Tsang, "A simple method for generating
+ * gamma variables", of shape + 1, from where a power of a uniform number leads to shape. Small
+ * shapes have numbers that no double is small enough for; their logarithms are. */
+static double log_gamma_variate(struct train_random *random, double shape)
+{
+    double d = shape + 2.0 / 3, c = 1 / sqrt(9 * d), cube, x;
+    do {
+        do {
+            x = train_random_normal(random);
+            cube = 1 + c * x;
+        } while (cube <= 0);
+        cube *= cube * cube;
+    } while (log1p(-train_random_uniform(random)) >= x * x / 2 + d - d * cube + d * log(cube));
+    return log(d * cube) + log1p(-train_random_uniform(random)) / shape;
+}
+
+double train_random_beta(struct train_random *random, double shape)
+{
+    double a = log_gamma_variate(random, shape), b = log_gamma_variate(random, shape);
+    return 1 / (1 + exp(b - a));
+}
+
 void train_random_shuffle(struct train_random *random, int *items, size_t count)
 {
     for (size_t left = count; left > 1; left--) {

@@ -85,6 +85,9 @@ double train_random_normal(struct train_random *random);
 void train_random_normals(struct train_random *random, double deviation, float *ret_values,
                           size_t count);
 
+/* Of Beta(shape, shape), 0 to 1; shape > 0. Small shapes give what is near either end. */
+double train_random_beta(struct train_random *random, double shape);
+
 /* Every order is as likely as any other. */
 void train_random_shuffle(struct train_random *random, int *items, size_t count);
 

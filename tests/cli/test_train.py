@@ -75,7 +75,7 @@ def epochs_are_told_as_json():
 
 def threads_change_no_bit():
     """one thread and three give the same file"""
-    recipe = write_recipe('threads.ini')
+    recipe = write_recipe('threads.ini', training='[augmentation]\nflip = 0.5\nmixup = 0.4')
     learned(recipe, 'one.onnx')
     learned(recipe, 'three.onnx', '--threads', '3')
     expect(digest('one.onnx') == digest('three.onnx'), 'the files differ')
@@ -230,6 +230,7 @@ def slips_are_told_in_one_line():
     refused(path('none.ini'), 66, 'none.ini')
     refused(write_recipe('slip.ini', layers='conv3d 16'), 78, 'slip.ini', '[model]', 'conv3d')
     refused(write_recipe('slip.ini', training='rat = 1'), 78, '[training]', 'rat', 'rate')
+    refused(write_recipe('slip.ini', training='[augmentation]\nmixup = -1'), 78, 'mixup', '0 to 100')
     refused(write_recipe('slip.ini', model='[train]'), 78, '[train]', '[training]')
     refused(write_recipe('slip.ini', rate='fast'), 78, 'rate', 'number')
     refused(write_recipe('slip.ini', batch='0.5'), 78, 'batch', 'whole number')

@@ -223,6 +223,7 @@ static struct train_fit_options trainings(int index)
         o.keep_best = true;
     } else {
         o.optimizer.clip_norm = 0.1;
+        o.mixup = index == 3 ? 0.4 : 0;
     }
     return o;
 }

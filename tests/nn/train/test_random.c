@@ -169,6 +169,37 @@ START_TEST(normal_numbers_have_the_moments_and_tails_of_theirs)
 }
 END_TEST
 
+/* Mean a half, variance 1 / (4 (2 shape + 1)), and as much on one side as on the other. */
+START_TEST(shares_have_the_moments_of_their_shape)
+{
+    enum { COUNT = 40000 };
+    static const double shapes[] = {0.2, 1, 5, 100};
+    for (int s = 0; s < 4; s++) {
+        struct train_random random = train_random_start(31);
+        double mean = 0, variance = 0, want = 1 / (4 * (2 * shapes[s] + 1)), low = 0;
+        for (int i = 0; i < COUNT; i++) {
+            double x = train_random_beta(&random, shapes[s]);
+            ck_assert(x >= 0 && x <= 1);
+            mean += x / COUNT;
+            variance += (x - 0.5) * (x - 0.5) / COUNT;
+            low += x < 0.5;
+        }
+        ck_assert_double_eq_tol(mean, 0.5, 4 * sqrt(want / COUNT));
+        ck_assert_double_eq_tol(variance / want, 1, 0.03);
+        ck_assert_double_eq_tol(low / COUNT, 0.5, 2 / sqrt(COUNT));
+    }
+    /* One whole sample or the other. */
+    struct train_random random = train_random_start(32);
+    int ends = 0;
+    for (int i = 0; i < 1000; i++) {
+        double x = train_random_beta(&random, 1e-4);
+        ck_assert(x >= 0 && x <= 1);
+        ends += x < 1e-6 || x > 1 - 1e-6;
+    }
+    ck_assert_int_ge(ends, 990);
+}
+END_TEST
+
 START_TEST(every_order_of_four_is_as_likely)
 {
     enum { COUNT = 48000, ORDERS = 24 };
@@ -201,6 +232,7 @@ int main(void)
     tcase_add_test(numbers, uniform_numbers_fill_the_interval_and_leave_out_1);
     tcase_add_test(numbers, below_is_even_and_never_reaches_its_count);
     tcase_add_test(numbers, normal_numbers_have_the_moments_and_tails_of_theirs);
+    tcase_add_test(numbers, shares_have_the_moments_of_their_shape);
     tcase_add_test(numbers, every_order_of_four_is_as_likely);
     return suite_run("nn/train/random", &numbers, 1);
 }
