@@ -133,11 +133,21 @@ static void halve(const struct train_call *call, const struct nn_spatial *s, con
     }
 }
 
+/* What no window sees, at the right and at the bottom. */
+static void clear_rest(const struct nn_spatial *s, real *dx)
+{
+    for (int64_t row = 0; row < s->in[0] * s->in[1]; row++, dx += s->in[2]) {
+        bool seen = row % s->in[1] < 2 * s->out[1];
+        for (int64_t i = seen ? 2 * s->out[2] : 0; i < s->in[2]; i++)
+            dx[i] = 0;
+    }
+}
+
 static void double_back(const struct train_call *call, const struct nn_spatial *s,
                         const real *x, const real *y, const real *dy, real *dx)
 {
     if (s->in[1] > 2 * s->out[1] || s->in[2] > 2 * s->out[2])
-        memset(dx, 0, (size_t)s->in_size * sizeof *dx);
+        clear_rest(s, dx);
     struct train_max_gradient g = {.y = y,
                                    .dy = dy,
                                    .n = (size_t)s->out[2],
