@@ -89,6 +89,8 @@ static const struct key {
      0, 1000, false},
     {"augmentation", "time_stretch", NUMBER,
      offsetof(struct recipe, options.augment.time_stretch), 0, 3, false},
+    {"augmentation", "gain", NUMBER, offsetof(struct recipe, options.augment.gain), 0, 60,
+     false},
     {"augmentation", "drop", NUMBER, offsetof(struct recipe, options.augment.drop), 0, 1,
      false},
     {"augmentation", "mixup", NUMBER, offsetof(struct recipe, options.mixup), 0, 100, false},

@@ -14,33 +14,59 @@ struct sample {
     float *values, *scratch;
 };
 
+/* What an operation changes. */
+enum {
+    PICTURES = 1,
+    WINDOWS = 2,
+    SOUNDS = 4,
+    SEEN = PICTURES | WINDOWS,
+    TIMED = WINDOWS | SOUNDS
+};
+
 static const struct limit {
     const char *name;
     size_t place;
     double most;
-    bool in_time; /* wants frames */
+    unsigned of;
 } limits[] = {
-    {"flip", offsetof(struct train_augment, flip), 1, false},
-    {"flip_vertical", offsetof(struct train_augment, flip_vertical), 1, false},
-    {"shift", offsetof(struct train_augment, shift), 0.5, false},
-    {"scale", offsetof(struct train_augment, scale), 3, false},
-    {"rotation", offsetof(struct train_augment, rotation), 180, false},
-    {"brightness", offsetof(struct train_augment, brightness), 1, false},
-    {"contrast", offsetof(struct train_augment, contrast), 1, false},
-    {"saturation", offsetof(struct train_augment, saturation), 1, false},
-    {"noise", offsetof(struct train_augment, noise), 255, false},
-    {"blur", offsetof(struct train_augment, blur), BLUR_MAX, false},
-    {"occlusion", offsetof(struct train_augment, occlusion), 1, false},
-    {"reverse", offsetof(struct train_augment, reverse), 1, true},
-    {"time_shift", offsetof(struct train_augment, time_shift), 1000, true},
-    {"time_stretch", offsetof(struct train_augment, time_stretch), 3, true},
-    {"drop", offsetof(struct train_augment, drop), 1, true},
+    {"flip", offsetof(struct train_augment, flip), 1, SEEN},
+    {"flip_vertical", offsetof(struct train_augment, flip_vertical), 1, SEEN},
+    {"shift", offsetof(struct train_augment, shift), 0.5, SEEN},
+    {"scale", offsetof(struct train_augment, scale), 3, SEEN},
+    {"rotation", offsetof(struct train_augment, rotation), 180, SEEN},
+    {"brightness", offsetof(struct train_augment, brightness), 1, SEEN},
+    {"contrast", offsetof(struct train_augment, contrast), 1, SEEN},
+    {"saturation", offsetof(struct train_augment, saturation), 1, SEEN},
+    {"noise", offsetof(struct train_augment, noise), 255, SEEN},
+    {"blur", offsetof(struct train_augment, blur), BLUR_MAX, SEEN},
+    {"occlusion", offsetof(struct train_augment, occlusion), 1, SEEN},
+    {"reverse", offsetof(struct train_augment, reverse), 1, WINDOWS},
+    {"time_shift", offsetof(struct train_augment, time_shift), 1000, TIMED},
+    {"time_stretch", offsetof(struct train_augment, time_stretch), 3, TIMED},
+    {"drop", offsetof(struct train_augment, drop), 1, WINDOWS},
+    {"gain", offsetof(struct train_augment, gain), 60, SOUNDS},
 };
 enum { LIMITS = sizeof limits / sizeof *limits };
 
 static double value_of(const struct train_augment *a, const struct limit *limit)
 {
     return *(const double *)((const char *)a + limit->place);
+}
+
+static unsigned kind_of(const struct nn_shape *shape)
+{
+    return shape->rank == 4                         ? WINDOWS
+           : shape->rank == 3                       ? PICTURES
+           : shape->rank == 2 && shape->dim[1] == 1 ? SOUNDS
+                                                    : 0;
+}
+
+static const char *kinds_text(unsigned kinds)
+{
+    return kinds == SEEN      ? "pictures"
+           : kinds == WINDOWS ? "windows of pictures"
+           : kinds == SOUNDS  ? "sounds"
+                              : "windows of pictures and sounds";
 }
 
 int train_augment_check(const struct train_augment *a, const struct nn_shape *shape,
@@ -51,10 +77,9 @@ int train_augment_check(const struct train_augment *a, const struct nn_shape *sh
         if (!(value >= 0 && value <= limits[i].most))
             return nn_error_set(err, -EINVAL, "%s should be a number from 0 to %g",
                                 limits[i].name, limits[i].most);
-        if (value > 0 && shape->rank != 4 && (limits[i].in_time || shape->rank != 3))
+        if (value > 0 && !(limits[i].of & kind_of(shape)))
             return nn_error_set(err, -EINVAL, "%s is for %s, which these samples are not",
-                                limits[i].name,
-                                limits[i].in_time ? "windows of pictures" : "pictures");
+                                limits[i].name, kinds_text(limits[i].of));
     }
     return 0;
 }
@@ -247,9 +272,33 @@ static void add_noise(double deviation, struct train_random *random, const struc
         s->values[i] += s->scratch[i];
 }
 
+/* --- Sounds -------------------------------------------------------------------------------- */
+
+/* Faster or slower, and so higher or lower; silence comes in at the ends. */
+static void change_sound(const struct train_augment *a, struct train_random *random,
+                         int64_t length, float *values, float *scratch)
+{
+    double speed = exp(either_way(random) * log1p(a->time_stretch));
+    double shift = either_way(random) * a->time_shift;
+    float gain = (float)pow(10, either_way(random) * a->gain / 20);
+    memcpy(scratch, values, (size_t)length * sizeof *values);
+    for (int64_t t = 0; t < length; t++) {
+        double at = (double)t * speed - shift;
+        bool inside = at >= 0 && at <= (double)(length - 1);
+        int64_t from = inside ? (int64_t)at : 0, next = from + 1 < length ? from + 1 : from;
+        float value =
+            scratch[from] + (float)(at - (double)from) * (scratch[next] - scratch[from]);
+        values[t] = inside ? gain * value : 0;
+    }
+}
+
 void train_augment_apply(const struct train_augment *a, struct train_random *random,
                          const struct nn_shape *shape, float *values, float *scratch)
 {
+    if (kind_of(shape) == SOUNDS) {
+        change_sound(a, random, shape->dim[0], values, scratch);
+        return;
+    }
     struct sample s = {.frames = shape->rank == 4 ? shape->dim[0] : 1,
                        .channels = shape->dim[shape->rank - 3],
                        .height = shape->dim[shape->rank - 2],

@@ -1,4 +1,4 @@
-/* Samples as they might have been: pictures and windows changed at random while learning, so that
+/* Samples as they might have been: pictures, windows and sounds changed at random while learning, so that
  * what is learned does not hang on what is by chance alike in few recordings.
  *
  * One draw is for all frames of a window: a camera does not jump between them. Only sensor noise
@@ -9,6 +9,10 @@
  * (stretch, shift, reverse, drop), geometry (flip, rotation, scale, shift, in one resampling),
  * light (saturation, contrast, brightness), blur, occlusion, noise; values are not clipped in
  * between, but to 0..255 at the end where light or noise may have left it.
+ *
+ * A sound, [T, 1], is played faster or slower, which shifts its pitch as well, as other voices would
+ * (Ko et al., "Audio augmentation for speech recognition"), earlier or later, louder or softer, in
+ * one resampling by straight lines; what moves in at its ends is silence.
  *
  * The same seed gives the same sample, on any machine whose libm rounds alike.
  *
@@ -33,15 +37,17 @@ struct train_augment {
     double blur;          /* standard deviation, pixels, from 0 up to this */
     double occlusion; /* side of a rectangle of one grey, up to this share of the picture's */
 
-    /* Of windows. */
+    /* Of windows; shift and stretch of sounds too, in samples. */
     double reverse;      /* chance of frames from last to first */
     double time_shift;   /* frames, up to, either way; the first or last one stays */
     double time_stretch; /* as scale, of time */
     double drop;         /* chance of each frame to be the one before it instead */
+
+    double gain; /* of sounds: decibels, up to, either way */
 };
 
-/* -EINVAL names what is out of range, or cannot be done with samples of this shape ([C, H, W], or
- * [T, C, H, W] where frames are changed). */
+/* -EINVAL names what is out of range, or cannot be done with samples of this shape ([C, H, W]
+ * for pictures, [T, C, H, W] for windows, [T, 1] for sounds). */
 int train_augment_check(const struct train_augment *a, const struct nn_shape *shape,
                         struct nn_error *err);
 

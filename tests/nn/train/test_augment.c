@@ -458,6 +458,96 @@ static void expect_refused(struct train_augment a, struct nn_shape shape, const 
     ck_assert_msg(strstr(err.text, text) != NULL, "'%s' does not say '%s'", err.text, text);
 }
 
+/* --- sounds ------------------------------------------------------------------------------- */
+
+enum { LENGTH = 2000 };
+
+static const struct nn_shape sound = {2, {LENGTH, 1}};
+
+static void change_sound(const struct train_augment *a, uint64_t seed, float *values)
+{
+    float scratch[LENGTH];
+    struct train_random random = train_random_start(seed);
+    ck_assert_int_eq(train_augment_check(a, &sound, NULL), 0);
+    train_augment_apply(a, &random, &sound, values, scratch);
+}
+
+START_TEST(a_sound_becomes_faster_and_higher_or_slower_and_lower)
+{
+    const struct train_augment a = {.time_stretch = 0.25};
+    struct range pitches = {INFINITY, 0, 0};
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        float values[LENGTH];
+        int first = -1, last = -1, turns = 0;
+        for (int t = 0; t < LENGTH; t++)
+            values[t] = (float)sin(2 * M_PI * t / 50);
+        change_sound(&a, seed, values);
+        for (int t = 1; t < LENGTH; t++)
+            if (values[t - 1] < 0 && values[t] >= 0) {
+                first = first < 0 ? t : first;
+                turns += last >= 0;
+                last = t;
+            }
+        widen(&pitches, 50.0 * turns / (last - first));
+    }
+    ck_assert_double_ge(pitches.least, 0.8 - 0.005);
+    ck_assert_double_lt(pitches.least, 0.82);
+    ck_assert_double_gt(pitches.most, 1.22);
+    ck_assert_double_le(pitches.most, 1.25 + 0.005);
+}
+END_TEST
+
+START_TEST(a_sound_comes_earlier_or_later_with_silence_at_its_ends)
+{
+    const struct train_augment a = {.time_shift = 100};
+    struct range shifts = {INFINITY, -INFINITY, 0};
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        float values[LENGTH];
+        for (int t = 0; t < LENGTH; t++)
+            values[t] = (float)(t + 1);
+        change_sound(&a, seed, values);
+        double shift = LENGTH / 2 + 1 - (double)values[LENGTH / 2];
+        widen(&shifts, shift);
+        double worst = 0;
+        for (int t = 0; t < LENGTH; t++) {
+            double from = t - shift;
+            bool silent = from < 0 || from > LENGTH - 1;
+            /* At the very end, where the draw's own digits decide, either is right. */
+            if (fabs(from) > 0.01 && fabs(from - (LENGTH - 1)) > 0.01)
+                worst = fmax(worst, fabs((double)values[t] - (silent ? 0 : from + 1)));
+        }
+        ck_assert_double_lt(worst, 1e-3);
+    }
+    ck_assert_double_ge(shifts.least, -100);
+    ck_assert_double_lt(shifts.least, -95);
+    ck_assert_double_gt(shifts.most, 95);
+    ck_assert_double_le(shifts.most, 100);
+}
+END_TEST
+
+START_TEST(a_sound_becomes_louder_or_softer_all_of_it)
+{
+    const struct train_augment a = {.gain = 6};
+    struct range gains = {INFINITY, -INFINITY, 0};
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        float values[LENGTH];
+        for (int t = 0; t < LENGTH; t++)
+            values[t] = (float)cos(t);
+        change_sound(&a, seed, values);
+        double gain = (double)values[0];
+        widen(&gains, 20 * log10(gain));
+        double worst = 0;
+        for (int t = 0; t < LENGTH; t++)
+            worst = fmax(worst, fabs((double)values[t] - gain * cos(t)));
+        ck_assert_double_lt(worst, 1e-6);
+    }
+    ck_assert_double_ge(gains.least, -6 - 1e-4);
+    ck_assert_double_lt(gains.least, -5.8);
+    ck_assert_double_gt(gains.most, 5.8);
+    ck_assert_double_le(gains.most, 6 + 1e-4);
+}
+END_TEST
+
 START_TEST(what_cannot_be_done_is_refused)
 {
     const struct train_augment all = {.flip = 1,
@@ -481,6 +571,14 @@ START_TEST(what_cannot_be_done_is_refused)
     expect_refused((struct train_augment){.flip = 1}, line, "flip is for pictures");
     expect_refused((struct train_augment){.drop = 1}, picture,
                    "drop is for windows of pictures");
+    expect_refused((struct train_augment){.drop = 1}, sound, "drop is for windows of pictures");
+    expect_refused((struct train_augment){.flip = 1}, sound, "flip is for pictures");
+    expect_refused((struct train_augment){.gain = 1}, window, "gain is for sounds");
+    expect_refused((struct train_augment){.gain = 61}, sound, "gain should be a number");
+    expect_refused((struct train_augment){.time_stretch = 1}, picture,
+                   "time_stretch is for windows of pictures and sounds");
+    expect_refused((struct train_augment){.time_stretch = 1}, (struct nn_shape){2, {9, 2}},
+                   "time_stretch is for windows of pictures and sounds");
 }
 END_TEST
 
@@ -488,6 +586,9 @@ int main(void)
 {
     TCase *all = tcase_create("augment");
     tcase_add_test(all, nothing_asked_for_changes_nothing);
+    tcase_add_test(all, a_sound_becomes_faster_and_higher_or_slower_and_lower);
+    tcase_add_test(all, a_sound_comes_earlier_or_later_with_silence_at_its_ends);
+    tcase_add_test(all, a_sound_becomes_louder_or_softer_all_of_it);
     tcase_add_test(all, a_flip_mirrors_exactly);
     tcase_add_test(all, chances_are_what_they_say);
     tcase_add_test(all, one_draw_is_for_all_frames);
