@@ -25,9 +25,9 @@ struct clips {
     size_t size;
     GHashTable *overrides; /* of its metadata (pipeline/modelkeys.h); NULL: none */
     /* Where these say nothing it is what the metadata says, and else in brackets. */
-    double fps;         /* 0 (every frame) */
-    int stride;         /* frames from one window to the next; 0 (half the window) */
-    const char *resize; /* as vigil.resize; NULL (stretch) */
+    double fps;          /* 0 (every frame) */
+    int stride;          /* frames from one window to the next; 0 (half the window) */
+    const char *resize;  /* as vigil.resize; NULL (stretch) */
     const char *pattern; /* of their names; NULL: none */
 
     int used, skipped; /* clips, when it is done */
