@@ -548,6 +548,26 @@ void stream_resolved(struct stream *stream, const struct message_resolved *resol
     stream_step(stream);
 }
 
+void stream_change_model(struct stream *stream, const struct message_stream_start *change,
+                         int model_fd)
+{
+    struct record_error err = {""};
+    struct message_stream_status *status = &stream->report.message.status;
+    bool runs = stream->tail && !stream->stopping;
+    g_autoptr(GBytes) model = runs ? read_model(model_fd, &err) : NULL;
+    if (model_fd >= 0)
+        close(model_fd);
+    if (!runs)
+        return;
+    if (!model || tail_change_model(stream->tail, change, model, &err) < 0) {
+        fail(stream, REASON_MODEL, err.text);
+    } else {
+        g_strlcpy(status->model, tail_model(stream->tail), sizeof status->model);
+        send_status(stream, now_ns());
+    }
+    stream_step(stream);
+}
+
 void stream_snapshot(struct stream *stream, int64_t request, int fd)
 {
     bool playing = stream->tail && !stream->stopping;

@@ -26,6 +26,11 @@ const char *stream_name(const struct stream *stream);
 /* Begins to take the stream down. More calls change nothing. */
 void stream_stop(struct stream *stream);
 
+/* Goes on with another model, between two frames; only what `change` says of the model counts.
+ * Takes the descriptor. One that cannot be loaded leaves the stream failed. */
+void stream_change_model(struct stream *stream, const struct message_stream_start *change,
+                         int model_fd);
+
 /* The answer to a `resolve` of this stream; another's is ignored. */
 void stream_resolved(struct stream *stream, const struct message_resolved *resolved);
 

@@ -17,6 +17,9 @@
 
 #define SHIFT_FIELD "shift"
 
+/* Of the event that changes the model: what records say of it. */
+#define MODEL_FIELD "record-model"
+
 struct tail {
     GstElement *pipeline;
     GstElement *queue, *analyze, *sink; /* in it */
@@ -24,6 +27,7 @@ struct tail {
     struct link *link;
     bool live, camera;
     GCancellable *cancel;
+    char model[RECORD_MODEL_SIZE]; /* the latest that was taken; detection has the one in use */
 
     GMutex lock; /* guards what follows */
     struct detection detection;
@@ -164,6 +168,7 @@ static GstPadProbeReturn on_leave(GstPad *pad, GstPadProbeInfo *info, gpointer u
 static void take_event(struct tail *tail, GstEvent *event)
 {
     const GstStructure *structure = gst_event_get_structure(event);
+    const char *model = gst_structure_get_string(structure, MODEL_FIELD);
     gint64 value;
     g_mutex_lock(&tail->lock);
     if (gst_event_has_name(event, VIGIL_ANALYZE_DISCONTINUITY) &&
@@ -173,6 +178,8 @@ static void take_event(struct tail *tail, GstEvent *event)
     } else if (gst_event_has_name(event, SOURCE_PACE) &&
                gst_structure_get_int64(structure, "offset", &value)) {
         tail->pace = CLAMP(value, -VIGIL_ANALYZE_TIME_MAX, VIGIL_ANALYZE_TIME_MAX);
+    } else if (gst_event_has_name(event, VIGIL_ANALYZE_MODEL) && model) {
+        g_strlcpy(tail->detection.model, model, sizeof tail->detection.model);
     }
     g_mutex_unlock(&tail->lock);
 }
@@ -342,6 +349,12 @@ static void explain_failure(struct tail *tail, struct record_error *err)
     g_strlcpy(err->text, error->message, sizeof err->text);
 }
 
+static char *hash_of(const struct message_stream_start *start, GBytes *model)
+{
+    return *start->model_sha256 ? g_strdup(start->model_sha256)
+                                : g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, model);
+}
+
 struct tail *tail_create(const struct message_stream_start *start, GBytes *model, bool by_clock,
                          struct link *link, struct record_error *err)
 {
@@ -355,10 +368,9 @@ struct tail *tail_create(const struct message_stream_start *start, GBytes *model
     tail->latency_ms = -1;
     tail->drift.until = -1;
     tail->damaged_at = GST_CLOCK_TIME_NONE;
-    g_autofree char *hash = *start->model_sha256
-                                ? g_strdup(start->model_sha256)
-                                : g_compute_checksum_for_bytes(G_CHECKSUM_SHA256, model);
+    g_autofree char *hash = hash_of(start, model);
     detection_init(&tail->detection, start, hash, by_clock);
+    g_strlcpy(tail->model, tail->detection.model, sizeof tail->model);
     tail->pipeline = gst_object_ref_sink(gst_pipeline_new(start->stream));
     g_autoptr(GstBus) bus = gst_element_get_bus(tail->pipeline);
     gst_bus_set_sync_handler(bus, on_message, tail, NULL);
@@ -398,13 +410,32 @@ GstPad *tail_sink(struct tail *tail)
 
 const char *tail_model(struct tail *tail)
 {
-    return tail->detection.model;
+    return tail->model;
 }
 
 GstElement *tail_take_pipeline(struct tail *tail)
 {
     g_cancellable_cancel(tail->cancel);
     return g_steal_pointer(&tail->pipeline);
+}
+
+int tail_change_model(struct tail *tail, const struct message_stream_start *start,
+                      GBytes *model, struct record_error *err)
+{
+    g_autoptr(GstStructure) replaced = overrides(start);
+    g_autofree char *hash = hash_of(start, model);
+    struct nn_error why = {""};
+    GstEvent *event = vigil_analyze_model_event_new(VIGIL_ANALYZE(tail->analyze), model,
+                                                    start->model, replaced, &why);
+    if (!event) {
+        g_snprintf(err->text, sizeof err->text, "model %s: %s", start->model, why.text);
+        return -1;
+    }
+    g_snprintf(tail->model, sizeof tail->model, "%s@%.8s", start->model, hash);
+    gst_structure_set(gst_event_writable_structure(event), MODEL_FIELD, G_TYPE_STRING,
+                      tail->model, NULL);
+    gst_pad_send_event(tail->sink_pad, event);
+    return 0;
 }
 
 void tail_discontinue(struct tail *tail, int64_t shift_ns)

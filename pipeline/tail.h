@@ -46,10 +46,16 @@ void tail_destroy(struct tail *tail);
 
 GstElement *tail_pipeline(struct tail *tail); /* borrowed */
 GstPad *tail_sink(struct tail *tail);         /* borrowed: where a source links */
-const char *tail_model(struct tail *tail);    /* name@hash */
+const char *tail_model(struct tail *tail);    /* name@hash, the latest */
 
 /* The pipeline, to be taken down; nobody waits for the parent any more. */
 GstElement *tail_take_pipeline(struct tail *tail);
+
+/* Goes on with another model (`start` says which, a reference is taken), between two frames:
+ * events of the old one end, all else stays. The source has begun. 0, or -1 with one line, and
+ * the old one goes on. */
+int tail_change_model(struct tail *tail, const struct message_stream_start *start,
+                      GBytes *model, struct record_error *err);
 
 /* The source is gone: open events end, the next source's time starts shift_ns later (at most
  * VIGIL_ANALYZE_TIME_MAX). */

@@ -57,6 +57,13 @@ struct settings {
     gboolean reference_kernels;
 };
 
+/* A model that is ready to watch. */
+struct loaded {
+    struct modelinfo *info;
+    struct analysis *analysis;
+    char *name; /* in messages */
+};
+
 struct _VigilAnalyze {
     GstBaseTransform parent;
 
@@ -68,9 +75,8 @@ struct _VigilAnalyze {
     GstClockTime last_pts;
 
     /* Of the streaming thread; made in start, gone in stop. */
-    struct modelinfo *info;
-    struct analysis *analysis;
-    char *name; /* of the model, in messages */
+    struct loaded loaded;
+    struct analysis_counters before; /* of models that watched before it */
     struct convert_region region;
     GstVideoInfo format;
     GstClockTime running_time; /* of the frame in hand */
@@ -108,7 +114,7 @@ static void settings_clear(struct settings *settings)
  * once. */
 static void check_scores(VigilAnalyze *self, const float *scores)
 {
-    for (int i = 0; !self->warned_scores && i < self->info->label_count; i++) {
+    for (int i = 0; !self->warned_scores && i < self->loaded.info->label_count; i++) {
         if (scores[i] >= -SCORE_SLACK && scores[i] <= 1 + SCORE_SLACK)
             continue;
         self->warned_scores = TRUE;
@@ -116,7 +122,7 @@ static void check_scores(VigilAnalyze *self, const float *scores)
             self, STREAM, FORMAT,
             ("model %s: score %g of label %s is not in 0..1: if it ends without "
              "softmax or sigmoid, set vigil.head to the one it needs",
-             self->name, scores[i], self->info->labels[i].name),
+             self->loaded.name, scores[i], self->loaded.info->labels[i].name),
             (NULL));
     }
 }
@@ -124,7 +130,7 @@ static void check_scores(VigilAnalyze *self, const float *scores)
 static void take_window(const struct events_window *window, void *data)
 {
     VigilAnalyze *self = data;
-    const struct modelinfo *info = self->info;
+    const struct modelinfo *info = self->loaded.info;
     check_scores(self, window->scores);
     GST_OBJECT_LOCK(self);
     gboolean wanted = self->post_windows;
@@ -138,7 +144,7 @@ static void take_window(const struct events_window *window, void *data)
         .last_pts = window->last_pts_ns,
         .frames = window->frames,
         .score_count = info->label_count,
-        .model = self->name,
+        .model = self->loaded.name,
     };
     for (int i = 0; i < info->label_count; i++) {
         out.labels[i] = info->labels[i].name;
@@ -151,7 +157,7 @@ static void take_window(const struct events_window *window, void *data)
 static void take_event(const struct events_report *report, void *data)
 {
     VigilAnalyze *self = data;
-    const struct modelinfo_label *label = &self->info->labels[report->label];
+    const struct modelinfo_label *label = &self->loaded.info->labels[report->label];
     struct vigilmessage_event out = {
         .phase = report->phase,
         .kind = label->kind,
@@ -165,7 +171,7 @@ static void take_event(const struct events_report *report, void *data)
         .first_pts = report->first_pts_ns,
         .last_pts = report->last_pts_ns,
         .frames = report->frames,
-        .model = self->name,
+        .model = self->loaded.name,
     };
     GST_DEBUG_OBJECT(self, "%s %s, score %.3f", label->name, record_phase_name(report->phase),
                      report->score);
@@ -225,39 +231,6 @@ static gboolean parse_roi(const char *text, struct convert_region *ret_region)
     return convert_region_is_valid(ret_region);
 }
 
-/* Makes self->info and self->analysis of the model. */
-static int prepare(VigilAnalyze *self, const struct settings *settings, struct nn_error *err)
-{
-    g_autoptr(GHashTable) overrides = modelkeys_overrides_new();
-    g_autoptr(GBytes) bytes = settings->model_bytes ? g_bytes_ref(settings->model_bytes) : NULL;
-    struct nn_model *model = NULL;
-    struct nn_plan *plan = NULL;
-    struct analysis_callbacks callbacks = {take_window, take_event, self};
-    int r = bytes ? 0 : modelfile_read(settings->model, &bytes, err);
-    if (r == 0)
-        r = collect_overrides(settings, overrides, err);
-    if (r == 0)
-        r = modelfile_load(bytes, &model, err);
-    if (r == 0)
-        r = modelinfo_create(model, overrides, &self->info, err);
-    if (r == 0)
-        r = modelinfo_plan(self->info, model,
-                           settings->reference_kernels ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST,
-                           &plan, err);
-    if (r == 0)
-        r = analysis_create(self->info, plan, &callbacks, &self->analysis, err);
-    nn_plan_unref(plan);
-    nn_model_unref(model);
-    return r;
-}
-
-static void tear_down(VigilAnalyze *self)
-{
-    g_clear_pointer(&self->analysis, analysis_destroy);
-    g_clear_pointer(&self->info, modelinfo_destroy);
-    g_clear_pointer(&self->name, g_free);
-}
-
 static char *name_model(const struct settings *settings)
 {
     if (settings->model_name)
@@ -268,6 +241,41 @@ static char *name_model(const struct settings *settings)
     if (g_str_has_suffix(name, ".onnx"))
         name[strlen(name) - strlen(".onnx")] = 0;
     return name;
+}
+
+static void loaded_clear(struct loaded *loaded)
+{
+    g_clear_pointer(&loaded->analysis, analysis_destroy);
+    g_clear_pointer(&loaded->info, modelinfo_destroy);
+    g_clear_pointer(&loaded->name, g_free);
+}
+
+/* loaded_clear it also after a failure: the name is there in any case. */
+static int load(VigilAnalyze *self, const struct settings *settings, struct loaded *ret_loaded,
+                struct nn_error *err)
+{
+    g_autoptr(GHashTable) overrides = modelkeys_overrides_new();
+    g_autoptr(GBytes) bytes = settings->model_bytes ? g_bytes_ref(settings->model_bytes) : NULL;
+    struct nn_model *model = NULL;
+    struct nn_plan *plan = NULL;
+    struct analysis_callbacks callbacks = {take_window, take_event, self};
+    *ret_loaded = (struct loaded){.name = name_model(settings)};
+    int r = bytes ? 0 : modelfile_read(settings->model, &bytes, err);
+    if (r == 0)
+        r = collect_overrides(settings, overrides, err);
+    if (r == 0)
+        r = modelfile_load(bytes, &model, err);
+    if (r == 0)
+        r = modelinfo_create(model, overrides, &ret_loaded->info, err);
+    if (r == 0)
+        r = modelinfo_plan(ret_loaded->info, model,
+                           settings->reference_kernels ? NN_KERNELS_REFERENCE : NN_KERNELS_BEST,
+                           &plan, err);
+    if (r == 0)
+        r = analysis_create(ret_loaded->info, plan, &callbacks, &ret_loaded->analysis, err);
+    nn_plan_unref(plan);
+    nn_model_unref(model);
+    return r;
 }
 
 /* The element's whole set-up; says on the bus what is wrong. */
@@ -284,11 +292,10 @@ static gboolean start(VigilAnalyze *self, const struct settings *settings)
                           (NULL));
         return FALSE;
     }
-    self->name = name_model(settings);
-    if (prepare(self, settings, &err) < 0) {
-        GST_ELEMENT_ERROR(self, RESOURCE, OPEN_READ, ("model %s: %s", self->name, err.text),
-                          (NULL));
-        tear_down(self);
+    if (load(self, settings, &self->loaded, &err) < 0) {
+        GST_ELEMENT_ERROR(self, RESOURCE, OPEN_READ,
+                          ("model %s: %s", self->loaded.name, err.text), (NULL));
+        loaded_clear(&self->loaded);
         return FALSE;
     }
     return TRUE;
@@ -300,7 +307,7 @@ static gboolean vigil_analyze_start(GstBaseTransform *trans)
     struct settings settings;
     GST_OBJECT_LOCK(self);
     settings_copy(&self->settings, &settings);
-    self->counters = (struct analysis_counters){0};
+    self->counters = self->before = (struct analysis_counters){0};
     self->unstamped = 0;
     self->last_pts = GST_CLOCK_TIME_NONE;
     GST_OBJECT_UNLOCK(self);
@@ -312,10 +319,26 @@ static gboolean vigil_analyze_start(GstBaseTransform *trans)
     return ok;
 }
 
+/* Since the element was started, whatever models watched. */
+static struct analysis_counters count(const VigilAnalyze *self)
+{
+    const struct analysis_counters *before = &self->before;
+    struct analysis_counters counters;
+    analysis_count(self->loaded.analysis, &counters);
+    counters.received += before->received;
+    counters.analysed += before->analysed;
+    counters.stale += before->stale;
+    counters.windows += before->windows;
+    counters.discontinuities += before->discontinuities;
+    counters.convert_ns += before->convert_ns;
+    counters.inference_ns += before->inference_ns;
+    return counters;
+}
+
 static void publish_counters(VigilAnalyze *self, GstClockTime last_pts)
 {
     GST_OBJECT_LOCK(self);
-    analysis_count(self->analysis, &self->counters);
+    self->counters = count(self);
     if (GST_CLOCK_TIME_IS_VALID(last_pts))
         self->last_pts = last_pts;
     GST_OBJECT_UNLOCK(self);
@@ -325,9 +348,20 @@ static gboolean vigil_analyze_stop(GstBaseTransform *trans)
 {
     VigilAnalyze *self = VIGIL_ANALYZE(trans);
     /* Whoever stops a stream without EOS still wants to know that its events are over. */
-    analysis_flush(self->analysis);
-    tear_down(self);
+    analysis_flush(self->loaded.analysis);
+    loaded_clear(&self->loaded);
     return TRUE;
+}
+
+static gboolean take_format(VigilAnalyze *self, const GstVideoInfo *format)
+{
+    int r = analysis_set_format(self->loaded.analysis, format, &self->region);
+    if (r == 0)
+        return TRUE;
+    GST_ELEMENT_ERROR(self, STREAM, FORMAT,
+                      ("pictures of %dx%d cannot be converted", format->width, format->height),
+                      ("%s", g_strerror(-r)));
+    return FALSE;
 }
 
 static gboolean vigil_analyze_set_caps(GstBaseTransform *trans, GstCaps *in, GstCaps *out)
@@ -342,16 +376,81 @@ static gboolean vigil_analyze_set_caps(GstBaseTransform *trans, GstCaps *in, Gst
     self->format.fps_d = format.fps_d;
     if (gst_video_info_is_equal(&format, &self->format))
         return TRUE;
-    int r = analysis_set_format(self->analysis, &format, &self->region);
-    if (r < 0) {
-        GST_ELEMENT_ERROR(
-            self, STREAM, FORMAT,
-            ("pictures of %dx%d cannot be converted", format.width, format.height),
-            ("%s", g_strerror(-r)));
+    if (!take_format(self, &format))
         return FALSE;
-    }
     self->format = format;
     return TRUE;
+}
+
+/* --- another model ------------------------------------------------------------------------ */
+
+/* What the event carries. Pads keep sticky events, and hand them on again: who takes the model
+ * out leaves an empty one behind. */
+struct parcel {
+    gatomicrefcount references;
+    struct loaded loaded;
+};
+
+static struct parcel *parcel_ref(struct parcel *parcel)
+{
+    g_atomic_ref_count_inc(&parcel->references);
+    return parcel;
+}
+
+static void parcel_unref(struct parcel *parcel)
+{
+    if (!g_atomic_ref_count_dec(&parcel->references))
+        return;
+    loaded_clear(&parcel->loaded);
+    g_free(parcel);
+}
+
+typedef struct parcel VigilParcel;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(VigilParcel, parcel_unref)
+static GType vigil_parcel_get_type(void);
+G_DEFINE_BOXED_TYPE(VigilParcel, vigil_parcel, parcel_ref, parcel_unref)
+
+GstEvent *vigil_analyze_model_event_new(VigilAnalyze *self, GBytes *model, const char *name,
+                                        const GstStructure *overrides, struct nn_error *err)
+{
+    struct settings settings;
+    struct parcel *parcel = g_new0(struct parcel, 1);
+    g_atomic_ref_count_init(&parcel->references);
+    GST_OBJECT_LOCK(self);
+    settings_copy(&self->settings, &settings);
+    GST_OBJECT_UNLOCK(self);
+    g_clear_pointer(&settings.model_bytes, g_bytes_unref);
+    g_clear_pointer(&settings.model_name, g_free);
+    g_clear_pointer(&settings.overrides, gst_structure_free);
+    settings.model_bytes = g_bytes_ref(model);
+    settings.model_name = g_strdup(name);
+    settings.overrides = gst_structure_copy(overrides);
+    g_strlcpy(err->text, "out of memory", sizeof err->text);
+    int r = load(self, &settings, &parcel->loaded, err);
+    settings_clear(&settings);
+    GstEvent *event =
+        r < 0 ? NULL
+              : gst_event_new_custom(GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+                                     gst_structure_new(VIGIL_ANALYZE_MODEL, "parcel",
+                                                       vigil_parcel_get_type(), parcel, NULL));
+    parcel_unref(parcel);
+    return event;
+}
+
+static void take_model(VigilAnalyze *self, const GstStructure *structure)
+{
+    g_autoptr(VigilParcel) parcel = NULL;
+    if (!gst_structure_get(structure, "parcel", vigil_parcel_get_type(), &parcel, NULL) ||
+        !parcel->loaded.analysis)
+        return;
+    analysis_flush(self->loaded.analysis);
+    self->before = count(self);
+    loaded_clear(&self->loaded);
+    self->loaded = parcel->loaded;
+    parcel->loaded = (struct loaded){NULL};
+    self->warned_scores = FALSE;
+    if (GST_VIDEO_INFO_FORMAT(&self->format) != GST_VIDEO_FORMAT_UNKNOWN)
+        take_format(self, &self->format);
 }
 
 static gboolean vigil_analyze_sink_event(GstBaseTransform *trans, GstEvent *event)
@@ -359,19 +458,21 @@ static gboolean vigil_analyze_sink_event(GstBaseTransform *trans, GstEvent *even
     VigilAnalyze *self = VIGIL_ANALYZE(trans);
     switch (GST_EVENT_TYPE(event)) {
     case GST_EVENT_EOS:
-        analysis_flush(self->analysis);
+        analysis_flush(self->loaded.analysis);
         break;
     case GST_EVENT_SEGMENT:
-        analysis_segment(self->analysis);
+        analysis_segment(self->loaded.analysis);
         break;
     case GST_EVENT_STREAM_START:
     case GST_EVENT_FLUSH_STOP:
-        analysis_discontinuity(self->analysis);
+        analysis_discontinuity(self->loaded.analysis);
         break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
     case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
         if (gst_event_has_name(event, VIGIL_ANALYZE_DISCONTINUITY))
-            analysis_discontinuity(self->analysis);
+            analysis_discontinuity(self->loaded.analysis);
+        else if (gst_event_has_name(event, VIGIL_ANALYZE_MODEL))
+            take_model(self, gst_event_get_structure(event));
         break;
     default:
         break;
@@ -389,10 +490,11 @@ static GstFlowReturn analyze(VigilAnalyze *self, GstBuffer *buffer, GstClockTime
         return GST_FLOW_ERROR;
     }
     struct nn_error err = {"out of memory"};
-    int r = analysis_push(self->analysis, &frame, (int64_t)pts, &err);
+    int r = analysis_push(self->loaded.analysis, &frame, (int64_t)pts, &err);
     gst_video_frame_unmap(&frame);
     if (r < 0) {
-        GST_ELEMENT_ERROR(self, STREAM, FAILED, ("model %s: %s", self->name, err.text), (NULL));
+        GST_ELEMENT_ERROR(self, STREAM, FAILED, ("model %s: %s", self->loaded.name, err.text),
+                          (NULL));
         return GST_FLOW_ERROR;
     }
     return GST_FLOW_OK;
@@ -403,10 +505,10 @@ static GstFlowReturn analyze(VigilAnalyze *self, GstBuffer *buffer, GstClockTime
 static GstBuffer *attach_events(VigilAnalyze *self, GstBuffer *buffer)
 {
     const struct convert_region *region = &self->region;
-    for (int i = 0; i < self->info->label_count; i++) {
-        const struct modelinfo_label *label = &self->info->labels[i];
+    for (int i = 0; i < self->loaded.info->label_count; i++) {
+        const struct modelinfo_label *label = &self->loaded.info->labels[i];
         double score;
-        if (!analysis_event_is_on(self->analysis, i, &score))
+        if (!analysis_event_is_on(self->loaded.analysis, i, &score))
             continue;
         buffer = gst_buffer_make_writable(buffer);
         GstVideoRegionOfInterestMeta *meta = gst_buffer_add_video_region_of_interest_meta(
@@ -455,7 +557,7 @@ static GstFlowReturn vigil_analyze_generate_output(GstBaseTransform *trans, GstB
         return GST_FLOW_OK;
     }
     GstFlowReturn flow = GST_FLOW_OK;
-    bool wanted = analysis_wants(self->analysis, (int64_t)pts);
+    bool wanted = analysis_wants(self->loaded.analysis, (int64_t)pts);
     if (wanted) {
         GstClockTime running =
             gst_segment_to_running_time(&trans->segment, GST_FORMAT_TIME, time);

@@ -15,6 +15,10 @@
  * custom downstream event VIGIL_ANALYZE_DISCONTINUITY, for whoever rebuilt a source: a sticky
  * one, where a queue before the element may throw others away.
  *
+ * Another model may take over between two frames: whoever has the element makes an event of it
+ * (vigil_analyze_model_event_new, which loads it) and sends that before the element, where it
+ * takes its place in the stream. Open events of the old model end; counts go on.
+ *
  * The read-only property stats is a GstStructure "vigil-stats", all of guint64:
  *   received                 frames = analysed + skipped
  *   analysed, skipped        seen by the network; not
@@ -32,9 +36,11 @@
 
 #include <gst/base/gstbasetransform.h>
 
+#include "nn/tensor.h"
 #include "pipeline/vigilmessage.h"
 
 #define VIGIL_ANALYZE_DISCONTINUITY "vigil-discontinuity"
+#define VIGIL_ANALYZE_MODEL         "vigil-model"
 
 /* 73 years in ns. Streams may say any time; below this, sums of two of them with a window, a
  * duration or an interval do not overflow. */
@@ -42,5 +48,11 @@
 
 #define VIGIL_TYPE_ANALYZE (vigil_analyze_get_type())
 G_DECLARE_FINAL_TYPE(VigilAnalyze, vigil_analyze, VIGIL, ANALYZE, GstBaseTransform)
+
+/* A sticky downstream event that makes the element go on with this model, the other properties
+ * being as they are; it belongs to the caller, and only this element understands it. NULL with
+ * one line when the model cannot be loaded. The element has been started. Any thread. */
+GstEvent *vigil_analyze_model_event_new(VigilAnalyze *self, GBytes *model, const char *name,
+                                        const GstStructure *overrides, struct nn_error *err);
 
 #endif

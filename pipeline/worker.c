@@ -107,6 +107,17 @@ static void start(struct worker *worker, const struct message_stream_start *mess
     g_hash_table_insert(worker->streams, (gpointer)stream_name(stream), stream);
 }
 
+/* Takes the descriptors. */
+static void change_model(struct worker *worker, const struct message_stream_start *message,
+                         const int *fds, int fd_count)
+{
+    struct stream *stream = g_hash_table_lookup(worker->streams, message->stream);
+    for (int i = stream ? 1 : 0; i < fd_count; i++)
+        close(fds[i]);
+    if (stream)
+        stream_change_model(stream, message, fd_count > 0 ? fds[0] : -1);
+}
+
 static void snapshot(struct worker *worker, const struct message_snapshot *message, int fd)
 {
     struct stream *stream = g_hash_table_lookup(worker->streams, message->stream);
@@ -142,6 +153,9 @@ static void dispatch(struct worker *worker, const struct message *message, int *
     switch (message->type) {
     case MESSAGE_STREAM_START:
         start(worker, &message->start, fds, fd_count);
+        return;
+    case MESSAGE_STREAM_MODEL:
+        change_model(worker, &message->start, fds, fd_count);
         return;
     case MESSAGE_SNAPSHOT:
         if (fd_count == 1) {

@@ -24,9 +24,8 @@ static json_t *detail_to_json(const char *detail)
 
 /* --- parent to worker --------------------------------------------------------------------- */
 
-static json_t *write_start(const struct message *message)
+static json_t *write_overrides(const struct message_stream_start *start)
 {
-    const struct message_stream_start *start = &message->start;
     json_t *overrides = json_object();
     for (int i = 0; overrides && i < start->override_count; i++) {
         if (json_object_set_new(overrides, start->overrides[i].key,
@@ -35,12 +34,25 @@ static json_t *write_start(const struct message *message)
             return NULL;
         }
     }
+    return overrides;
+}
+
+static json_t *write_model(const struct message *message)
+{
+    const struct message_stream_start *start = &message->start;
+    return json_pack("{s:s, s:s, s:s, s:o}", "stream", start->stream, "model", start->model,
+                     "model_sha256", start->model_sha256, "overrides", write_overrides(start));
+}
+
+static json_t *write_start(const struct message *message)
+{
+    const struct message_stream_start *start = &message->start;
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:o}", "stream",
                      start->stream, "node", start->node, "uri", start->uri, "user", start->user,
                      "password", start->password, "model", start->model, "model_sha256",
                      start->model_sha256, "live", start->live, "loop", start->loop, "windows",
                      start->windows, "start_ms", member_integer_value(start->start_ms),
-                     "overrides", overrides);
+                     "overrides", write_overrides(start));
 }
 
 static void read_overrides(struct member_reader *reader, struct message_stream_start *start)
@@ -75,28 +87,34 @@ static bool is_sha256(const char *text)
     return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
-static void read_start(struct member_reader *reader, struct message *message)
+static void read_model(struct member_reader *reader, struct message *message)
 {
     struct message_stream_start *start = &message->start;
     start->start_ms = RECORD_NO_TIME;
     member_name(reader, "stream", MEMBER_REQUIRED, start->stream);
+    member_name(reader, "model", MEMBER_REQUIRED, start->model);
+    member_string(reader, "model_sha256", MEMBER_OPTIONAL, start->model_sha256,
+                  sizeof start->model_sha256);
+    if (*start->model_sha256 && !is_sha256(start->model_sha256))
+        member_fail(reader, "model_sha256", "not 64 hexadecimal digits");
+    read_overrides(reader, start);
+}
+
+static void read_start(struct member_reader *reader, struct message *message)
+{
+    struct message_stream_start *start = &message->start;
+    read_model(reader, message);
     member_string(reader, "node", MEMBER_OPTIONAL, start->node, sizeof start->node);
     if (start->node[0] && !record_name_is_valid(start->node))
         member_fail(reader, "node", "not a name");
     member_string(reader, "uri", MEMBER_REQUIRED, start->uri, sizeof start->uri);
     member_string(reader, "user", MEMBER_OPTIONAL, start->user, sizeof start->user);
     member_string(reader, "password", MEMBER_OPTIONAL, start->password, sizeof start->password);
-    member_name(reader, "model", MEMBER_REQUIRED, start->model);
-    member_string(reader, "model_sha256", MEMBER_OPTIONAL, start->model_sha256,
-                  sizeof start->model_sha256);
-    if (*start->model_sha256 && !is_sha256(start->model_sha256))
-        member_fail(reader, "model_sha256", "not 64 hexadecimal digits");
     member_bool(reader, "live", MEMBER_OPTIONAL, &start->live);
     member_bool(reader, "loop", MEMBER_OPTIONAL, &start->loop);
     member_bool(reader, "windows", MEMBER_OPTIONAL, &start->windows);
     member_integer(reader, "start_ms", MEMBER_OPTIONAL, 0, INT64_C(253402300799999),
                    &start->start_ms);
-    read_overrides(reader, start);
 }
 
 static json_t *write_stream_name(const struct message *message)
@@ -304,6 +322,7 @@ static const struct {
     void (*read)(struct member_reader *reader, struct message *message);
 } types[] = {
     [MESSAGE_STREAM_START] = {"stream.start", write_start, read_start},
+    [MESSAGE_STREAM_MODEL] = {"stream.model", write_model, read_model},
     [MESSAGE_STREAM_STOP] = {"stream.stop", write_stream_name, read_stream_name},
     [MESSAGE_RESOLVED] = {"resolved", write_resolved, read_resolved},
     [MESSAGE_SNAPSHOT] = {"snapshot", write_snapshot, read_snapshot},

@@ -3,11 +3,11 @@
  *
  *   parent -> worker                         worker -> parent
  *     stream.start  + fds model[, media]       ready          once, after the sandbox is closed
- *     stream.stop                              resolve        wants addresses of a host
- *     resolved      answer to resolve          stream.status  on change, and every second
- *     snapshot      + fd to write a JPEG to    detection.*    a record (record/record.h)
- *     quit                                     window         scores of one window, if asked
- *                                              snapshot.done
+ *     stream.model  + fd model                 resolve        wants addresses of a host
+ *     stream.stop                              stream.status  on change, and every second
+ *     resolved      answer to resolve          detection.*    a record (record/record.h)
+ *     snapshot      + fd to write a JPEG to    window         scores of one window, if asked
+ *     quit                                     snapshot.done
  *                                              stream.done    a stopped or ended stream is gone
  *
  * The worker is not trusted: the parent must survive any bytes. A message that does not parse
@@ -30,6 +30,7 @@
 
 enum message_type {
     MESSAGE_STREAM_START,
+    MESSAGE_STREAM_MODEL,
     MESSAGE_STREAM_STOP,
     MESSAGE_RESOLVED,
     MESSAGE_SNAPSHOT,
@@ -49,7 +50,8 @@ struct message_override {
     char value[512];
 };
 
-/* Opens an input. fds: [0] the model: its ONNX file, or a packed one (nn/packed.h) that is
+/* stream.model: another model for a stream that runs; only stream, model, model_sha256 and the
+ * overrides are sent. stream.start: opens an input. fds: [0] the model: its ONNX file, or a packed one (nn/packed.h) that is
  * sealed; [1] the media file when uri is file://. */
 struct message_stream_start {
     char stream[RECORD_NAME_SIZE];
@@ -117,8 +119,8 @@ struct message_stream_name {
 struct message {
     enum message_type type;
     union {
-        struct message_stream_start start;
-        struct message_stream_name stop; /* STREAM_STOP and STREAM_DONE */
+        struct message_stream_start start; /* and STREAM_MODEL */
+        struct message_stream_name stop;   /* STREAM_STOP and STREAM_DONE */
         struct message_resolved resolved;
         struct message_snapshot snapshot;
         struct message_ready ready;

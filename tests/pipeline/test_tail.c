@@ -128,6 +128,92 @@ START_TEST(the_end_of_a_connection_is_not_lost_among_dropped_frames)
 }
 END_TEST
 
+/* The model again under another name, sent while frames flow. */
+static int change_model(const char *name, const char *key, const char *value)
+{
+    struct message_stream_start *change = g_new0(struct message_stream_start, 1);
+    struct record_error err = {""};
+    g_strlcpy(change->model, name, sizeof change->model);
+    change->override_count = 1;
+    g_strlcpy(change->overrides[0].key, key, sizeof change->overrides[0].key);
+    g_strlcpy(change->overrides[0].value, value, sizeof change->overrides[0].value);
+    g_autofree char *path =
+        g_build_filename(g_getenv("VIGIL_SOURCE_ROOT"), "models", "scene.onnx", NULL);
+    char *bytes;
+    gsize size;
+    ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
+    g_autoptr(GBytes) model = g_bytes_new_take(bytes, size);
+    int r = tail_change_model(tail, change, model, &err);
+    ck_assert_msg((r < 0) == (*err.text != '\0'), "%d: %s", r, err.text);
+    g_free(change);
+    return r;
+}
+
+/* Each once the one before it is dealt with: none is dropped. */
+static struct tail_counters push_calmly(int frames)
+{
+    struct tail_counters counters;
+    for (int i = 0; i < frames; i++) {
+        push(1);
+        counters = await_idle();
+    }
+    return counters;
+}
+
+START_TEST(another_model_takes_over_between_two_frames)
+{
+    begin_stream();
+    struct tail_counters before = push_calmly(30);
+    g_autofree char *first = g_strdup(tail_model(tail));
+    ck_assert_int_eq(change_model("other", "vigil.fps", "15"), 0);
+    ck_assert_int_eq(strncmp(tail_model(tail), "other@", 6), 0);
+    ck_assert_str_eq(strchr(tail_model(tail), '@'), strchr(first, '@'));
+    struct tail_counters after = push_calmly(30);
+    ck_assert_int_eq(before.dropped, 0);
+    ck_assert_int_eq(after.dropped, 0);
+    ck_assert_int_eq(after.received, 60);
+    /* Every frame, not each second one as before. */
+    ck_assert_int_lt(before.analysed, 20);
+    ck_assert_int_eq(after.analysed - before.analysed, 30);
+    ck_assert_int_gt(after.windows, before.windows);
+    ck_assert_int_eq(histogram_count(&after.inference), after.analysed);
+}
+END_TEST
+
+START_TEST(a_model_that_cannot_be_is_refused_and_the_old_one_goes_on)
+{
+    begin_stream();
+    push(16);
+    struct tail_counters before = await_idle();
+    g_autofree char *first = g_strdup(tail_model(tail));
+    ck_assert_int_lt(change_model("other", "vigil.fps", "fast"), 0);
+    ck_assert_str_eq(tail_model(tail), first);
+    push(16);
+    struct tail_counters after = await_idle();
+    ck_assert_int_gt(after.analysed, before.analysed);
+}
+END_TEST
+
+START_TEST(a_change_is_not_lost_among_dropped_frames)
+{
+    begin_stream();
+    push(2);
+    await_idle();
+    g_autoptr(GstElement) queue = gst_pad_get_parent_element(tail_sink(tail));
+    g_autoptr(GstPad) behind = gst_element_get_static_pad(queue, "src");
+    gulong held =
+        gst_pad_add_probe(behind, GST_PAD_PROBE_TYPE_BLOCK_DOWNSTREAM, hold, NULL, NULL);
+    push(3);
+    ck_assert_int_eq(change_model("first", "vigil.fps", "1"), 0);
+    ck_assert_int_eq(change_model("other", "vigil.fps", "15"), 0);
+    push(20);
+    gst_pad_remove_probe(behind, held);
+    struct tail_counters before = await_idle();
+    ck_assert_int_gt(before.dropped, 0);
+    ck_assert_int_eq(push_calmly(15).analysed - before.analysed, 15);
+}
+END_TEST
+
 START_TEST(each_frame_is_accounted_for_and_timed)
 {
     begin_stream();
@@ -149,6 +235,9 @@ int main(void)
     tcase_set_timeout(all, 60);
     tcase_add_checked_fixture(all, make_tail, free_tail);
     tcase_add_test(all, the_end_of_a_connection_is_not_lost_among_dropped_frames);
+    tcase_add_test(all, another_model_takes_over_between_two_frames);
+    tcase_add_test(all, a_model_that_cannot_be_is_refused_and_the_old_one_goes_on);
+    tcase_add_test(all, a_change_is_not_lost_among_dropped_frames);
     tcase_add_test(all, each_frame_is_accounted_for_and_timed);
     return suite_run("pipeline/tail", &all, 1);
 }

@@ -12,6 +12,8 @@ static const char *const texts[] = {
     "\"uri\":\"rtsp://cam/1\",\"user\":\"u\",\"password\":\"p\\\"w\",\"model\":\"scene\","
     "\"model_sha256\":\"\",\"live\":true,\"loop\":false,\"windows\":true,\"start_ms\":0,"
     "\"overrides\":{\"vigil.fps\":\"5\",\"vigil.enter\":\"0.7\"}}",
+    "{\"type\":\"stream.model\",\"stream\":\"door\",\"model\":\"fights\",\"model_sha256\":\"\","
+    "\"overrides\":{\"vigil.fps\":\"12\"}}",
     "{\"type\":\"stream.stop\",\"stream\":\"door\"}",
     "{\"type\":\"resolved\",\"request\":7,\"addresses\":[\"192.0.2.1\",\"fe80::1%eth0\"]}",
     "{\"type\":\"snapshot\",\"request\":8,\"stream\":\"door\"}",
@@ -160,6 +162,9 @@ static const struct {
     {"{\"type\":\"quit\",\"type\":\"quit\"}", "member given twice"},
     {"{\"type\":\"stream.stop\",\"stream\":\"../x\"}", "\"stream\": not a name"},
     {"{\"type\":\"stream.start\",\"stream\":\"s\",\"model\":\"m\"}", "\"uri\": missing"},
+    {"{\"type\":\"stream.model\",\"stream\":\"s\"}", "\"model\": missing"},
+    {"{\"type\":\"stream.model\",\"stream\":\"s\",\"model\":\"m\",\"model_sha256\":\"x\"}",
+     "model_sha256"},
     {"{\"type\":\"stream.start\",\"stream\":\"s\",\"uri\":\"scene://a\\n\",\"model\":\"m\"}",
      "\"uri\": holds"},
     {"{\"type\":\"stream.start\",\"stream\":\"s\",\"uri\":\"scene://a\",\"model\":\"m\","
