@@ -50,7 +50,8 @@ struct api_backend {
      * stream is that of its configuration; PUT, PATCH, DELETE and restart check conditions. */
     void (*get_stream)(void *app, struct api_request *request, const char *name);
     /* PUT /streams/{name}; `config` is the parsed body (borrowed). 201 made, 200 changed or
-     * equal; 409 stream_in_file when a configuration file owns the name; 422 stream_invalid. */
+     * equal; 409 stream_in_file when a configuration file owns the name; 422 stream_invalid, also
+     * for another model that cannot be used; 503 models_busy, when that cannot be said now. */
     void (*put_stream)(void *app, struct api_request *request, const char *name,
                        const json_t *config);
     /* PATCH /streams/{name}; `patch` is a JSON merge patch (borrowed) of the configuration:

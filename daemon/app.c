@@ -249,6 +249,7 @@ static void model_packed(void *owner, const char *model)
         if (strcmp(entry->config.model, model) == 0)
             supervisor_prepared(app->supervisor, entry->config.name);
     }
+    app_try_models(app);
 }
 
 /* So that a model is packed while workers warm up. */
@@ -492,6 +493,7 @@ void app_stop(struct app *app)
     api_server_drain(app->server);
     models_stop(app->models);
     packs_stop(app->packs);
+    app_stop_changes(app);
     app_stop_reload(app);
     /* A tick each 20 ms: answers of the pool's threads are waited for without a wake-up. */
     uv_timer_start(app->tick, ticked, 20, 20);

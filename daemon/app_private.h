@@ -76,6 +76,11 @@ void app_patch_stream(void *owner, struct api_request *request, const char *name
                       const json_t *patch);
 void app_delete_stream(void *owner, struct api_request *request, const char *name);
 void app_restart_stream(void *owner, struct api_request *request, const char *name);
+/* Not of that table. Goes on with changes that wait to hear whether their model can be used:
+ * packs_get may know. */
+void app_try_models(struct app *app);
+/* Ends them: packs_ready is not called any more. */
+void app_stop_changes(struct app *app);
 void app_get_snapshot(void *owner, struct api_request *request, const char *name);
 
 /* app_detections.c */

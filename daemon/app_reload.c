@@ -190,6 +190,7 @@ static int take(struct app_reload *reload)
         models_forget(app->models);
         packs_forget(app->packs);
         struct changes changes = take_over(app, &plan, next);
+        app_try_models(app);
         log_info("reloaded: %d added, %d removed, %d changed, %d unchanged", changes.added,
                  changes.removed, changes.changed, changes.unchanged);
     }

@@ -6,6 +6,7 @@
 #include <glib.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/config/patch.h"
 #include "daemon/log.h"
@@ -59,7 +60,8 @@ struct change {
     struct app *app;
     struct api_request *request;
     enum action action;
-    bool under_way; /* with the store; else it waits for its turn */
+    bool under_way; /* its model is tried, or the store has it; else it waits for its turn */
+    bool trying;    /* its model */
     char name[RECORD_NAME_SIZE];
     json_t *body;
     struct config_stream config;
@@ -149,6 +151,14 @@ static void reply_stream(struct app *app, struct api_request *request, int statu
     api_request_reply_json(request, status, entry_to_json(app, entry));
 }
 
+/* Whether what runs need only be told of another model. */
+static bool changes_model(const struct stream_entry *entry, const struct config_stream *config)
+{
+    return entry && entry->config.enabled &&
+           config_stream_same_source(&entry->config, config) &&
+           strcmp(entry->config.model, config->model) != 0;
+}
+
 static void stream_stored(void *data, int result, const char *problem)
 {
     struct change *change = data;
@@ -159,13 +169,16 @@ static void stream_stored(void *data, int result, const char *problem)
     bool is_new = !entry;
     bool goes_on = entry && entry->status.state != STREAM_FAILED &&
                    config_stream_same_work(&entry->config, &change->config);
-    if (goes_on)
+    bool swaps = changes_model(entry, &change->config) && entry->status.state == STREAM_LIVE;
+    if (goes_on || swaps)
         streams_keep(app->streams, entry, &change->config, false);
     else
         entry = streams_put(app->streams, &change->config, false);
     log_stream(LOG_LEVEL_INFO, entry->config.name, "%s by the API",
                is_new ? "made" : "changed");
-    if (!goes_on)
+    if (swaps)
+        supervisor_change_model(app->supervisor, entry->config.name);
+    else if (!goes_on)
         app_apply_stream(app, entry);
     app_apply_retention(app);
     reply_stream(app, change->request, is_new ? 201 : 200, entry);
@@ -273,19 +286,8 @@ static bool answer_at_once(struct change *change, struct stream_entry *entry)
     return true;
 }
 
-/* Its turn has come: it is over when this returns, or under way. */
-static void decide(struct change *change)
+static void store_config(struct change *change)
 {
-    struct app *app = change->app;
-    if (!may_change(app, change->request, change->name) ||
-        answer_at_once(change, streams_find(app->streams, change->name))) {
-        change_free(change);
-        return;
-    }
-    if (change->action == ACTION_DELETE) {
-        submit(change, NULL);
-        return;
-    }
     json_t *object = config_stream_to_json(&change->config, true);
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);
@@ -296,6 +298,87 @@ static void decide(struct change *change)
         change_free(change);
     }
     free(text);
+}
+
+/* The stream goes on with the model it has until the other is known to be of use. `r`: what
+ * packs_get said of it. */
+static void model_tried(struct change *change, int r, const char *problem)
+{
+    struct app *app = change->app;
+    char name[RECORD_NAME_SIZE];
+    g_strlcpy(name, change->name, sizeof name);
+    change->trying = change->under_way = false;
+    if (r == 0) {
+        store_config(change);
+        advance(app, name); /* it may be over: the store was full */
+        return;
+    }
+    if (r == -EAGAIN || r == -ENOMEM || r == -ETIMEDOUT)
+        api_request_reply_problem(change->request, 503, "models_busy",
+                                  "model %s cannot be tried now: %s; ask again",
+                                  change->config.model, problem);
+    else
+        api_request_reply_problem(change->request, 422, "stream_invalid",
+                                  "stream %s keeps its model, since %s cannot be used: %s",
+                                  change->name, change->config.model, problem);
+    finish(change);
+}
+
+/* False while it is not known yet. */
+static bool try_model(struct change *change)
+{
+    struct packs_pack pack;
+    char problem[PACKS_PROBLEM_SIZE];
+    int r = packs_get(change->app->packs, change->config.model, &pack, problem);
+    if (r == -EINPROGRESS)
+        return false;
+    if (r == 0)
+        close(pack.fd);
+    model_tried(change, r, problem);
+    return true;
+}
+
+void app_try_models(struct app *app)
+{
+    GList *item = app->changes.head;
+    while (item) {
+        struct change *change = item->data;
+        /* Whatever it leads to, the list may be another afterwards. */
+        item = change->trying && try_model(change) ? app->changes.head : item->next;
+    }
+}
+
+void app_stop_changes(struct app *app)
+{
+    GList *item = app->changes.head;
+    while (item) {
+        struct change *change = item->data;
+        item = item->next;
+        if (!change->trying)
+            continue;
+        app_reply_stopping(change->request);
+        finish(change);
+        item = app->changes.head;
+    }
+}
+
+/* Its turn has come: it is over when this returns, or under way. */
+static void decide(struct change *change)
+{
+    struct app *app = change->app;
+    struct stream_entry *entry = streams_find(app->streams, change->name);
+    if (!may_change(app, change->request, change->name) || answer_at_once(change, entry)) {
+        change_free(change);
+        return;
+    }
+    if (change->action == ACTION_DELETE) {
+        submit(change, NULL);
+    } else if (changes_model(entry, &change->config)) {
+        change->under_way = change->trying = true;
+        try_model(change);
+    } else {
+        store_config(change);
+    }
 }
 
 static void change_stream(struct app *app, struct api_request *request, enum action action,

@@ -362,9 +362,14 @@ bool config_stream_equal(const struct config_stream *a, const struct config_stre
            a->retention_mb == b->retention_mb;
 }
 
-bool config_stream_same_work(const struct config_stream *a, const struct config_stream *b)
+bool config_stream_same_source(const struct config_stream *a, const struct config_stream *b)
 {
     return strcmp(a->name, b->name) == 0 && strcmp(a->uri, b->uri) == 0 &&
            strcmp(a->user, b->user) == 0 && strcmp(a->password, b->password) == 0 &&
-           strcmp(a->model, b->model) == 0 && a->enabled == b->enabled && a->loop == b->loop;
+           a->enabled == b->enabled && a->loop == b->loop;
+}
+
+bool config_stream_same_work(const struct config_stream *a, const struct config_stream *b)
+{
+    return config_stream_same_source(a, b) && strcmp(a->model, b->model) == 0;
 }

@@ -71,6 +71,8 @@ json_t *config_stream_to_json(const struct config_stream *stream, bool with_cred
 bool config_stream_equal(const struct config_stream *a, const struct config_stream *b);
 /* Whether both are the same to a worker: what is left is for how long its records are kept. */
 bool config_stream_same_work(const struct config_stream *a, const struct config_stream *b);
+/* The same, whatever their models. */
+bool config_stream_same_source(const struct config_stream *a, const struct config_stream *b);
 bool config_stream_has_credentials(const struct config_stream *stream);
 
 /* Whether `host` is the host of an rtsp(s) address. */

@@ -397,6 +397,7 @@ void slot_assign(struct slot *slot, struct stream *stream)
         return;
     }
     stream->open_failures = 0;
+    stream->changing = false;
     if (slot->phase == SPARE) {
         slot->phase = SERVING;
         slot->group = stream->group;
@@ -415,4 +416,25 @@ void slot_assign(struct slot *slot, struct stream *stream)
     memset(&message, 0, sizeof message); /* it held a password */
     if (r < 0)
         slot_kill(slot, "it does not take its stream", NULL);
+}
+
+int slot_change_model(struct stream *stream)
+{
+    struct slot *slot = stream->slot;
+    struct supervisor *sup = slot->sup;
+    struct message message = {.type = MESSAGE_STREAM_MODEL};
+    struct supervisor_failure why;
+    int fds[2];
+    int fd_count = 0;
+    int r = sup->options.listener->prepare(sup->options.owner, stream->name, &message.start,
+                                           fds, &fd_count, &why);
+    stream->changing = r == -EINPROGRESS;
+    if (stream->changing)
+        return 0;
+    if (r == 0)
+        r = worker_send(slot->worker, &message, fds, 1); /* it has its media file */
+    for (int i = 0; i < fd_count; i++)
+        close(fds[i]);
+    memset(&message, 0, sizeof message); /* it held a password */
+    return r;
 }

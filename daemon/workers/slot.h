@@ -14,6 +14,10 @@ void slot_spawn(struct supervisor *sup);
  * be prepared. */
 void slot_assign(struct slot *slot, struct stream *stream);
 
+/* Tells the stream's worker of its other model, now or once it is prepared. -errno when that
+ * cannot be. */
+int slot_change_model(struct stream *stream);
+
 /* Asks the stream's worker to stop it. The others it serves go on. */
 void slot_stop_stream(struct stream *stream);
 

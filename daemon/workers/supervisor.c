@@ -246,7 +246,7 @@ int supervisor_start(struct supervisor *sup, const char *name)
     stream->finished = false;
     stream->retry_at = 0;
     stream->open_failures = 0;
-    stream->preparing = false;
+    stream->preparing = stream->changing = false;
     stream->crashes = (struct crashes){0};
     stream->group = 0;
     stream->waiting_since = supervisor_now(sup);
@@ -258,9 +258,23 @@ int supervisor_start(struct supervisor *sup, const char *name)
     return 0;
 }
 
+void supervisor_change_model(struct supervisor *sup, const char *name)
+{
+    struct stream *stream = find_stream(sup, name);
+    bool live = stream && stream->slot && !stream->leaving && stream->last_state == STREAM_LIVE;
+    if (!live || slot_change_model(stream) < 0)
+        supervisor_start(sup, name);
+}
+
 void supervisor_prepared(struct supervisor *sup, const char *name)
 {
     struct stream *stream = find_stream(sup, name);
+    /* A worker that has gone meanwhile is no matter: the next is started with the new model. */
+    if (stream && stream->changing) {
+        stream->changing = false;
+        if (stream->slot && !stream->leaving && slot_change_model(stream) < 0)
+            supervisor_start(sup, name);
+    }
     if (!stream || !stream->preparing)
         return;
     stream->preparing = false;

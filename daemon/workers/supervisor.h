@@ -76,7 +76,11 @@ void supervisor_destroy(struct supervisor *sup);
 /* Starts the stream, or starts it again with what prepare says now. Forgives crashes. */
 int supervisor_start(struct supervisor *sup, const char *stream);
 
-/* What the stream's last start had to wait for is there, or has failed: it is prepared again.
+/* The stream is to have another model and is otherwise as it was: its worker goes on with what
+ * prepare says of the model now, between two frames. One that is not live starts again. */
+void supervisor_change_model(struct supervisor *sup, const char *stream);
+
+/* What the stream's last start, or change, had to wait for is there, or has failed: it is prepared again.
  * For any other stream nothing happens. */
 void supervisor_prepared(struct supervisor *sup, const char *stream);
 

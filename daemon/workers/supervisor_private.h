@@ -28,6 +28,7 @@ struct stream {
     uint64_t assigned_at;
     uint64_t waiting_since; /* order of service */
     uint64_t retry_at;
+    bool changing;     /* its model; supervisor_prepared will tell when it can be sent */
     bool preparing;    /* supervisor_prepared will tell when it may be tried again */
     int open_failures; /* in a row, of files that may open in a moment */
     struct crashes crashes;

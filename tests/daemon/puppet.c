@@ -180,6 +180,13 @@ static void take_start(const struct message_stream_start *start, int fd_count)
     }
 }
 
+static void take_model(const struct message_stream_start *change, int fd_count)
+{
+    char detail[MESSAGE_DETAIL_SIZE];
+    snprintf(detail, sizeof detail, "%d descriptors, model %.40s", fd_count, change->model);
+    send_status(change->stream, STREAM_LIVE, detail);
+}
+
 static void take_snapshot(const struct message_snapshot *snapshot, int fd)
 {
     const char *stream = snapshot->stream;
@@ -227,6 +234,9 @@ static bool take_message(void)
     switch (message.type) {
     case MESSAGE_STREAM_START:
         take_start(&message.start, fd_count);
+        break;
+    case MESSAGE_STREAM_MODEL:
+        take_model(&message.start, fd_count);
         break;
     case MESSAGE_STREAM_STOP:
         take_stop(message.stop.stream);

@@ -474,6 +474,66 @@ START_TEST(a_stream_whose_model_is_being_made_waits_for_it_and_no_other_does)
 }
 END_TEST
 
+static bool said_model(void *data)
+{
+    (void)data;
+    return strcmp(heard.last.detail, "1 descriptors, model scene") == 0;
+}
+
+START_TEST(a_changed_model_is_told_to_the_worker_that_is_there)
+{
+    setup_as("puppet", (struct supervisor_options){0});
+    supervisor_start(sup, "calm");
+    wait_for(&heard.live, 1);
+    int pid = supervisor_stream_pid(sup, "calm");
+    supervisor_change_model(sup, "calm");
+    ck_assert(loop_until(&loop, said_model, NULL, PATIENCE_MS));
+    ck_assert_int_eq(supervisor_stream_pid(sup, "calm"), pid);
+    ck_assert_int_eq(heard.gone, 0);
+    ck_assert_int_eq(stats().spawned, 1);
+}
+END_TEST
+
+START_TEST(a_changed_model_that_is_being_made_is_told_once_it_is)
+{
+    setup_as("puppet", (struct supervisor_options){0});
+    supervisor_start(sup, "calm");
+    wait_for(&heard.live, 1);
+    heard.prepare_result = -EINPROGRESS;
+    supervisor_change_model(sup, "calm");
+    ck_assert_int_eq(heard.prepared, 2);
+    heard.prepare_result = 0;
+    supervisor_prepared(sup, "calm");
+    ck_assert(loop_until(&loop, said_model, NULL, PATIENCE_MS));
+    supervisor_prepared(sup, "calm"); /* it waits for nothing any more */
+    ck_assert_int_eq(heard.prepared, 3);
+    ck_assert_int_eq(heard.gone, 0);
+}
+END_TEST
+
+START_TEST(a_stream_that_is_not_live_starts_again_with_its_other_model)
+{
+    setup_as("puppet", (struct supervisor_options){0});
+    supervisor_start(sup, "ended");
+    wait_for(&heard.ended, 1);
+    supervisor_change_model(sup, "ended");
+    wait_for(&heard.ended, 2);
+    ck_assert_int_eq(heard.prepared, 2);
+}
+END_TEST
+
+START_TEST(a_changed_model_that_cannot_be_opened_fails_its_stream)
+{
+    setup_as("puppet", (struct supervisor_options){0});
+    supervisor_start(sup, "calm");
+    wait_for(&heard.live, 1);
+    heard.prepare_result = -ENOENT;
+    supervisor_change_model(sup, "calm");
+    wait_for(&heard.failed, 1);
+    ck_assert_int_eq(heard.last.reason, REASON_MODEL);
+}
+END_TEST
+
 /* Programs that never become a worker, and what is said about them. */
 static const struct {
     const char *name, *problem;
@@ -716,6 +776,10 @@ static TCase *supervisor_case(void)
     tcase_add_test(tests, a_stream_whose_files_do_not_open_is_failed_with_the_reason);
     tcase_add_test(tests, a_stream_whose_files_may_open_in_a_moment_is_tried_again);
     tcase_add_test(tests, a_stream_whose_model_is_being_made_waits_for_it_and_no_other_does);
+    tcase_add_test(tests, a_changed_model_is_told_to_the_worker_that_is_there);
+    tcase_add_test(tests, a_changed_model_that_is_being_made_is_told_once_it_is);
+    tcase_add_test(tests, a_stream_that_is_not_live_starts_again_with_its_other_model);
+    tcase_add_test(tests, a_changed_model_that_cannot_be_opened_fails_its_stream);
     tcase_add_loop_test(tests, a_worker_that_does_not_become_ready_is_tried_again_later, 0,
                         (int)G_N_ELEMENTS(unfit));
     tcase_add_test(tests, a_program_that_does_not_exist_is_reported);
