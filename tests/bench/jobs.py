@@ -3,6 +3,7 @@
 
     make bench-jobs                        a line for each round, and exit 1 when it costs more
     tests/bench/jobs.py --seconds 60 --rounds 5
+    tests/bench/jobs.py --busy             the same with a training that is not idle
 
 A real vigild watches four rendered streets. Rounds without a training and with one (POST
 /api/v1/jobs, on every processor) take turns, so that what else the machine does meets both. What
@@ -16,8 +17,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'system'))
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), '..', 'cli'))
-from harness import daemon, wait_for, workspace  # noqa: E402
-from trainable import FOLDER, write_pictures, write_recipe  # noqa: E402
+from harness import VIGIL, daemon, wait_for, workspace  # noqa: E402
+from trainable import FOLDER, path, write_pictures, write_recipe  # noqa: E402
 
 CAMERAS = [f'street-{i}' for i in range(4)]
 PROMISE = 0.02
@@ -61,22 +62,33 @@ def ask(vigild, method, path, body=None):
 def with_training(vigild, seconds):
     job = ask(vigild, 'POST', '', {'kind': 'train', 'recipe': 'endless.recipe', 'replace': True,
                                    'threads': os.cpu_count()})
-    path = f'/api/v1/jobs/{job["id"]}'
+    url = f'/api/v1/jobs/{job["id"]}'
 
     def epoch():
-        return (vigild.get(path)['progress'] or {}).get('epoch', 0)
+        return (vigild.get(url)['progress'] or {}).get('epoch', 0)
     wait_for('its first epoch', epoch, 60)
     time.sleep(SETTLE)
     first = epoch()
     found = watch(vigild, seconds)
     found['epochs'] = (epoch() - first) / seconds
     ask(vigild, 'DELETE', f'/{job["id"]}')
-    wait_for('its end', lambda: vigild.get(path)['state'] == 'cancelled', 20)
+    wait_for('its end', lambda: vigild.get(url)['state'] == 'cancelled', 20)
     return found
 
 
+def busy_program():
+    """vigil, but that it is never told to be idle."""
+    program = path('busy')
+    with open(program, 'w', encoding='ascii') as file:
+        file.write('#!/bin/sh\nfor word; do shift; [ "$word" = --idle ] || set -- "$@" "$word"; done\n'
+                   f'exec {os.path.abspath(VIGIL)} "$@"\n')
+    os.chmod(program, 0o755)
+    return f'program = {program}\n'
+
+
 def measure(options):
-    config = (f'[jobs]\ndata = {FOLDER.name}\nmodels = {FOLDER.name}\n' + ''.join(
+    config = (f'[jobs]\ndata = {FOLDER.name}\nmodels = {FOLDER.name}\n' +
+              (busy_program() if options.busy else '') + ''.join(
         f'[stream {name}]\nuri = scene://street?seed={i}&fps=25&width=1280&height=720\n'
         for i, name in enumerate(CAMERAS)))
     without, beside = [], []
@@ -103,6 +115,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--seconds', type=float, default=8, help='of a round')
     parser.add_argument('--rounds', type=int, default=3)
+    parser.add_argument('--busy', action='store_true', help='a training that is not idle')
     write_pictures('pictures', count=2000)
     write_recipe('endless.recipe', epochs=1000000, layers='conv2d 64 3 relu; conv2d 64 3 relu; '
                  'maxpool2d 2; flatten; dense 128 relu; dense 3 softmax')
