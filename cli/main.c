@@ -19,7 +19,7 @@ static const struct verb {
     {"streams", cli_streams, "list, add, remove and inspect the daemon's streams"},
     {"detections", cli_detections, "list or count what the daemon has recorded"},
     {"watch", cli_watch, "print detections as they happen"},
-    {"model", cli_model, "inspect, verify and quantise ONNX models"},
+    {"model", cli_model, "inspect, verify, quantise and compare ONNX models"},
     {"bench", cli_bench, "measure how fast a model runs here"},
     {"train", cli_train, "teach a model from labelled samples"},
     {"eval", cli_eval, "tell how well a model does on labelled samples"},

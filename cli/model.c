@@ -10,6 +10,7 @@ static const struct verb {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
+    {"compare", model_compare, "which of two classifiers does better on labelled samples"},
     {"inspect", model_inspect, "what a model is made of, needs and costs"},
     {"quantize", model_quantize, "make a model of 8-bit weights and activations"},
     {"verify", model_verify, "run models on their test data and compare"},
@@ -28,7 +29,7 @@ int cli_model(int argc, char **argv)
 {
     if (argc < 2)
         return cli_fail(CLI_USAGE,
-                        "give inspect, quantize or verify (see: vigil model --help)");
+                        "give compare, inspect, quantize or verify (see: vigil model --help)");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return show_help();
     for (size_t i = 0; i < G_N_ELEMENTS(verbs); i++)

@@ -5,6 +5,7 @@
 #ifndef CLI_MODEL_VERBS_H
 #define CLI_MODEL_VERBS_H
 
+int model_compare(int argc, char **argv);
 int model_inspect(int argc, char **argv);
 int model_quantize(int argc, char **argv);
 int model_verify(int argc, char **argv);

@@ -62,7 +62,7 @@ _vigil() {
         _vigil_offer "$(_vigil_streams "$program")" "$word"
     elif [[ ($before == --precision || $before == -p) && $verb == bench ]]; then
         _vigil_offer "fp32 fast int8" "$word"
-    elif [[ ($before == --split || $before == -s) && $verb == eval ]]; then
+    elif [[ ($before == --split || $before == -s) && ($verb == eval || $action == compare) ]]; then
         _vigil_offer "test validation train all" "$word"
     elif [[ $word == -* && ($action == test || -n $(_vigil_verbs "$program" "$verb")) ]]; then
         _vigil_offer "$(_vigil_options "$program" "$verb" "$action") --help" "$word"
@@ -72,7 +72,7 @@ _vigil() {
         _vigil_offer "$(_vigil_actions "$program" "$verb")" "$word"
     elif ((COMP_CWORD == 3)) && [[ $verb == streams && $action != add && $action != test ]]; then
         _vigil_offer "$(_vigil_streams "$program")" "$word"
-    elif [[ $verb == bench || ($verb == eval && $before != -* ) || $verb == model && $COMP_CWORD -eq 3 && $action != verify ]]; then
+    elif [[ $verb == bench || ($verb == eval && $before != -*) || $verb == model && $COMP_CWORD -eq 3 && $action != verify ]]; then
         _vigil_files_or "$(_vigil_models "$program")" "$word"
     else
         _vigil_files "$word"

@@ -256,6 +256,71 @@ def pictures_are_fed_as_the_model_says():
             '--split', 'all')
 
 
+def compared(*arguments):
+    code, said, error = run('model', 'compare', *arguments)
+    expect(code == 0 and not error, f'exit {code}: {said} {error}')
+    return said
+
+
+def two_models_are_compared_sample_by_sample():
+    """both figures, the difference with an interval, and which answers differ"""
+    rows, moved = [], []
+    for i in range(200):
+        label, scores = draw_scores(f'c{i}', 1, 3)[0]
+        rows.append((NAMES[label], [v / sum(scores) for v in scores]))
+    recipe = write_table('compare', rows)
+    write_mirror('a.onnx', labels=','.join(NAMES))
+    # The same scores but for what is added to that of the last label, which has another place.
+    order = [2, 0, 1]
+    bonus = [0, 0, 0.15]
+    write_model('b.onnx', [onnx.node('Add', ['x', 'bonus'], ['s'], 's'),
+                           onnx.node('Div', ['s', 'sum'], ['z'], 'z'),
+                           onnx.node('Gather', ['z', 'order'], ['y'], 'g', axis=1)],
+                ['n', 3], ['n', 3],
+                [onnx.tensor('bonus', onnx.FLOAT, [1, 3], bonus),
+                 onnx.tensor('sum', onnx.FLOAT, [1], [1 + sum(bonus)]),
+                 onnx.tensor('order', onnx.INT64, [3], order)],
+                labels=','.join(NAMES[at] for at in order))
+    for label, scores in rows:
+        scores = [float(f'{v:.6f}') for v in scores]
+        first = NAMES[scores.index(max(scores))]
+        scores[2] += 0.15
+        moved.append((label, first, NAMES[scores.index(max(scores))]))
+    options = ('--recipe', recipe, '--split', 'all')
+    told = json.loads(compared(path('a.onnx'), path('b.onnx'), *options, '--json'))
+    a = [first == label for label, first, _ in moved]
+    b = [second == label for label, _, second in moved]
+    near(told['a']['accuracy'], sum(a) / 200, 'accuracy of A')
+    near(told['b']['accuracy'], sum(b) / 200, 'accuracy of B')
+    near(told['difference']['accuracy'], (sum(b) - sum(a)) / 200, 'difference')
+    counts = [told[key] for key in ('both_right', 'only_a_right', 'only_b_right', 'both_wrong')]
+    pairs = list(zip(a, b))
+    expect(counts == [pairs.count(p) for p in ((True, True), (True, False), (False, True),
+                                               (False, False))], f'{counts}')
+    expect([(c['sample'], c['label'], c['a'], c['b']) for c in told['changed']] ==
+           [(i + 1, *m) for i, m in enumerate(moved) if m[1] != m[2]], f'{told["changed"]}')
+    expect(told['changed_count'] == len(told['changed']) > 10, f'{told}')
+    # The interval is that of pairs: about two deviations of the mean of gains either way.
+    gains = [y - x for x, y in pairs]
+    mean = sum(gains) / 200
+    deviation = math.sqrt(sum((g - mean) ** 2 for g in gains) / 199 / 200)
+    for end, sign in (('low', -1), ('high', 1)):
+        expect(abs(told['difference'][end] - (mean + sign * 1.96 * deviation)) < 0.4 * deviation,
+               f'{end}: {told["difference"]} {mean} {deviation}')
+    back = json.loads(compared(path('b.onnx'), path('a.onnx'), *options, '--json'))
+    near(back['difference']['accuracy'], -told['difference']['accuracy'], 'the other way')
+    expect(back['only_a_right'] == told['only_b_right'], f'{back}')
+    said = compared(path('a.onnx'), path('a.onnx'), *options)
+    expect('may be chance' in said and 'differ' not in said.split('\n\n')[-1], said)
+    # Scores turned round are wrong where the others are right.
+    write_model('worse.onnx', [onnx.node('Sub', ['one', 'x'], ['y'], 's')], ['n', 3], ['n', 3],
+                [onnx.tensor('one', onnx.FLOAT, [1], [1])], labels=','.join(NAMES))
+    expect('A is right more often' in compared(path('a.onnx'), path('worse.onnx'), *options), '')
+    expect('B is right more often' in compared(path('worse.onnx'), path('a.onnx'), *options), '')
+    code, said, error = run('model', 'compare', path('a.onnx'), '--recipe', recipe)
+    expect(code == 2 and 'two models' in error, error)
+
+
 # --- models that learned -----------------------------------------------------------------------
 
 
@@ -454,6 +519,20 @@ def clips_are_judged_by_recipe_and_without():
     code, said, error = run('eval', path('clips.onnx'), '--data', path('wrong.csv'), '--json')
     f = json.loads(said)
     expect(code == 0 and f['confusion'] == [[3, 0], [1, 3]], f'{said} {error}')
+    # Compared with itself; and with one that sees other windows, which cannot be.
+    told = json.loads(run('model', 'compare', path('clips.onnx'), path('clips.onnx'), '--data',
+                          path('wrong.csv'), '--json')[1])
+    expect(told['changed'] == [] and told['data']['samples'] == 7 and
+           told['both_wrong'] == 1 and told['difference']['high'] == 0, f'{told}')
+    with open(path('clips.onnx'), 'rb') as file:
+        content = file.read()
+    with open(path('other.onnx'), 'wb') as file:
+        file.write(content)
+    with open(path('other.onnx.modelinfo'), 'w', encoding='utf-8') as file:
+        file.write('[vigil]\nfps = 4\n')
+    code, _, error = run('model', 'compare', path('clips.onnx'), path('other.onnx'), '--data',
+                         path('wrong.csv'))
+    expect(code == 78 and 'do not see the same samples' in error, error)
     refused(66, ['nowhere'], 'clips.onnx', '--data', path('nowhere'))
     refused(78, ['pictures'], 'three.onnx', '--data', path('clips'))
 
@@ -481,7 +560,8 @@ def decoded_pixels_are_fed_as_the_model_says():
 
 write_pictures('pictures')
 run_tests([figures_are_those_of_their_definitions, thresholds_are_told_for_two_labels,
-           pictures_are_fed_as_the_model_says, what_training_kept_back_is_judged,
+           two_models_are_compared_sample_by_sample, pictures_are_fed_as_the_model_says,
+           what_training_kept_back_is_judged,
            threads_change_nothing, a_report_is_a_page_and_its_numbers,
            a_folder_of_something_else_is_left_alone, slips_are_told_in_one_line,
            clips_are_judged_by_recipe_and_without, decoded_pixels_are_fed_as_the_model_says])
