@@ -160,7 +160,7 @@ def one_runs_and_the_others_wait():
 def what_is_cancelled_can_be_resumed():
     """a cancelled training leaves its last epoch, and goes on with it when that is asked for"""
     with running() as (it, models):
-        write_recipe('resumed.recipe', epochs=400)
+        write_recipe('resumed.recipe', epochs=150)
         job = post(it, 'resumed.recipe')
         wait_epochs(it, job, 3)
         it.request('DELETE', f'/api/v1/jobs/{job["id"]}')
