@@ -13,7 +13,7 @@ enum {
     GROUPED = DILATED | TRAIN_OPTION_GROUPS,
     RECURRENT = ACTIVATED | TRAIN_OPTION_SEQUENCES,
     CELLS = RECURRENT | TRAIN_OPTION_PEEPHOLES,
-    SOUND = TRAIN_OPTION_WINDOW | TRAIN_OPTION_STRIDE,
+    SOUND = TRAIN_OPTION_WINDOW | TRAIN_OPTION_STRIDE | TRAIN_OPTION_RELATIVE,
     ABSOLUTE = TRAIN_OPTION_ABSOLUTE,
     INNER = TRAIN_OPTION_INNER,
     BRANCHES = TRAIN_OPTION_BRANCHES,
@@ -158,6 +158,7 @@ const char *train_layer_usage(const struct train_layer_kind *kind, char *text, s
         {TRAIN_OPTION_PEEPHOLES, " [peepholes]"},
         {TRAIN_OPTION_FUNCTION, " [FUNCTION]"},
         {TRAIN_OPTION_ABSOLUTE, " [absolute]"},
+        {TRAIN_OPTION_RELATIVE, " [relative]"},
     };
     size_t used = (size_t)snprintf(text, size, "%s", kind->word);
     for (int i = 0; i < TRAIN_LAYERS_ARGUMENTS && kind->arguments[i] && used < size; i++)

@@ -7,6 +7,9 @@
 /* -60 dB of a tone of full scale, about; what is more quiet, silence included, is as this. */
 #define POWER_FLOOR 1e-6f
 
+/* Of samples: silence stays silence. */
+#define SQUARE_FLOOR 1e-10f
+
 #define TURN 6.283185307179586476925287
 
 struct bands {
@@ -109,6 +112,18 @@ static int shares(struct train_build *b, const struct bands *s, const char **ret
     return 0;
 }
 
+/* As loud as any other: divided by the root of its mean square. (n, 1, samples) */
+static void level(struct train_build *b)
+{
+    const char *x = b->value, *least = train_number(b, SQUARE_FLOOR);
+    TRAIN_EMIT(b, "Mul", x, x);
+    TRAIN_EMIT(b, "ReduceMean", b->value);
+    train_attribute_ints(b, "axes", &(int64_t){2}, 1);
+    TRAIN_EMIT(b, "Max", b->value, least);
+    TRAIN_EMIT(b, "Sqrt", b->value);
+    TRAIN_EMIT(b, "Div", x, b->value);
+}
+
 int train_build_log_mel(struct train_build *b, const struct train_layer *layer)
 {
     struct bands s;
@@ -117,6 +132,8 @@ int train_build_log_mel(struct train_build *b, const struct train_layer *layer)
     if (r < 0)
         return r;
     train_lay_channels_first(b);
+    if (layer->relative)
+        level(b);
     const char *x = b->value, *kernel = waves(b, &s);
     TRAIN_EMIT(b, "Conv", x, kernel);
     train_attribute_ints(b, "kernel_shape", &s.window, 1);

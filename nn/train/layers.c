@@ -285,6 +285,7 @@ static const struct {
     {"return_sequences", TRAIN_OPTION_SEQUENCES, false},
     {"peepholes", TRAIN_OPTION_PEEPHOLES, false},
     {"absolute", TRAIN_OPTION_ABSOLUTE, false},
+    {"relative", TRAIN_OPTION_RELATIVE, false},
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 
@@ -319,6 +320,7 @@ static int read_option(struct parser *p, struct train_layer *layer, unsigned *gi
     layer->sequences |= option == TRAIN_OPTION_SEQUENCES;
     layer->peepholes |= option == TRAIN_OPTION_PEEPHOLES;
     layer->absolute |= option == TRAIN_OPTION_ABSOLUTE;
+    layer->relative |= option == TRAIN_OPTION_RELATIVE;
     return 0;
 }
 

@@ -66,8 +66,9 @@ enum train_layer_option {
     TRAIN_OPTION_PEEPHOLES = 64,
     TRAIN_OPTION_WINDOW = 128,
     TRAIN_OPTION_ABSOLUTE = 256,
-    TRAIN_OPTION_INNER = 512,     /* not an option: layers of its own, which it must have */
-    TRAIN_OPTION_BRANCHES = 1024, /* likewise: two lists of them or more, between '|' */
+    TRAIN_OPTION_RELATIVE = 512,
+    TRAIN_OPTION_INNER = 1024,    /* not an option: layers of its own, which it must have */
+    TRAIN_OPTION_BRANCHES = 2048, /* likewise: two lists of them or more, between '|' */
 };
 
 /* A row of the table (nn/train/layer_kinds.c). */
@@ -98,7 +99,7 @@ struct train_layer {
     struct train_function function;
     bool same;                 /* padding; else valid */
     bool sequences, peepholes; /* return_sequences; peepholes */
-    bool absolute;
+    bool absolute, relative;
     /* Layers of its own. Where it has branches, these: without kind, and each with layers. */
     struct train_layer *inner;
     int inner_count;

@@ -326,6 +326,33 @@ START_TEST(a_tone_of_full_scale_has_power_one_and_silence_the_floor)
 }
 END_TEST
 
+START_TEST(relative_power_does_not_hang_on_loudness)
+{
+    struct net net = design_net("700x1", "log_mel 12 4000 window 100 stride 40 relative", 3);
+    float *sound = nn_session_input(net.session, 0)->data;
+    double square = 0;
+    net_fill(sound, SOUND, 3);
+    for (int t = 0; t < SOUND; t++) {
+        square += (double)sound[t] * (double)sound[t] / SOUND;
+        sound[SOUND + t] = sound[t] / 64;
+        sound[2 * SOUND + t] = 0;
+    }
+    net_run(&net);
+    const float *bands = net_floats(&net, 0);
+    for (int frame = 0; frame < FRAMES; frame++)
+        for (int band = 0; band < BANDS; band++) {
+            int at = frame * BANDS + band;
+            /* Far above the floor, dividing is subtracting. */
+            ck_assert_double_eq_tol((double)bands[at],
+                                    log_mel_of(sound, frame, band) - log(square), 2e-5);
+            ck_assert_double_eq_tol((double)bands[FRAMES * BANDS + at], (double)bands[at],
+                                    2e-5);
+            ck_assert_double_eq_tol((double)bands[2 * FRAMES * BANDS + at], log(1e-6), 1e-5);
+        }
+    net_free(&net);
+}
+END_TEST
+
 START_TEST(windows_are_of_25_ms_every_10_ms)
 {
     struct net net = design_net("8000x1", "log_mel 40 8000", 1);
@@ -403,6 +430,7 @@ int main(void)
     tcase_add_test(files, changed_bytes_do_no_harm);
     tcase_add_test(heard, log_mel_is_what_its_definition_says);
     tcase_add_test(heard, a_tone_of_full_scale_has_power_one_and_silence_the_floor);
+    tcase_add_test(heard, relative_power_does_not_hang_on_loudness);
     tcase_add_test(heard, windows_are_of_25_ms_every_10_ms);
     tcase_add_test(heard, log_mel_does_not_learn);
     tcase_add_test(heard, what_cannot_be_heard_is_refused);
