@@ -1,6 +1,7 @@
 /* Every row that learns, held against finite differences in double; then its version in float
  * against that in double, and for other numbers of threads against itself. */
 #include <math.h>
+#include <string.h>
 
 #include "nn/train/net.h"
 #include "nn/train/row.h"
@@ -96,14 +97,6 @@ static double loss(const struct trial *t)
     return sum;
 }
 
-static void find_gradients(const struct trial *t)
-{
-    loss(t);
-    for (size_t i = 0; i < t->head_count; i++)
-        set_number(t, train_net_head(t->net)->gradient, i, projection(i));
-    train_net_backward(t->net);
-}
-
 /* What may change: float inputs, then parameters. */
 struct learned {
     const char *name;
@@ -126,6 +119,25 @@ static bool learned_at(const struct trial *t, size_t index, struct learned *ret_
     const struct train_net_parameter *p = train_net_parameter(t->net, index - t->input_count);
     *ret_learned = (struct learned){p->name, p->value, p->gradient, p->count};
     return true;
+}
+
+/* Not a number anywhere: backward writes every one. */
+static void spoil_gradients(const struct trial *t)
+{
+    struct learned l;
+    for (size_t i = 0; learned_at(t, i, &l); i++)
+        if (l.gradient)
+            memset((void *)l.gradient, 0xff,
+                   l.count * (t->doubles ? sizeof(double) : sizeof(float)));
+}
+
+static void find_gradients(const struct trial *t)
+{
+    loss(t);
+    for (size_t i = 0; i < t->head_count; i++)
+        set_number(t, train_net_head(t->net)->gradient, i, projection(i));
+    spoil_gradients(t);
+    train_net_backward(t->net);
 }
 
 static void check_differences(const struct gradient_case *c, const struct trial *t,
