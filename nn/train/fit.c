@@ -119,6 +119,7 @@ static int make_net(struct train_fit *fit, struct nn_error *err)
     for (int d = 0; d < sample->rank; d++)
         shape.dim[d + 1] = sample->dim[d];
     struct train_options options = {.input_shapes = &shape,
+                                    .freeze = fit->options.freeze,
                                     .threads = fit->options.threads,
                                     .head = wanted_head(fit->options.loss.kind)};
     return train_net_create(fit->model, &options, &fit->net, err);

@@ -46,6 +46,7 @@ struct train_fit_options {
      * share of Beta(mixup, mixup), and so are their targets. Its accuracy while learning is that of
      * the label with the larger share. Zhang et al., "mixup: Beyond Empirical Risk Minimization". */
     double mixup;
+    const char *freeze; /* as in nn/train/net.h; borrowed for train_fit_create */
 };
 
 /* Which samples of a data set; borrowed, as the data. */

@@ -9,6 +9,7 @@
 #include "nn/kernels/kernels.h"
 #include "nn/planner.h"
 #include "nn/threads.h"
+#include "nn/train/freeze.h"
 #include "nn/train/random.h"
 #include "nn/train/row.h"
 
@@ -47,6 +48,7 @@ struct train_net {
     int thread_count;
     size_t number_bytes;
 
+    bool *frozen; /* by value */
     struct value *values;
     int value_count; /* the model's, then those of graphs within its nodes */
     struct step *steps;
@@ -149,7 +151,8 @@ static int find_parameters(struct train_net *net, struct nn_error *err)
     for (int v = 0; v < m->value_count; v++) {
         const struct nn_tensor *declared = &m->values[v].declared;
         enum role role = roles[v];
-        if (!declared->data || declared->type != NN_TYPE_FLOAT || role == CONSTANT)
+        if (!declared->data || declared->type != NN_TYPE_FLOAT || role == CONSTANT ||
+            net->frozen[v])
             continue;
         struct train_net_parameter *p = &net->parameters[net->parameter_count++];
         *p = (struct train_net_parameter){.name = m->values[v].name,
@@ -306,12 +309,16 @@ static int add_step(struct train_net *net, const struct nn_planner *p,
     s->call.op.threads = net->thread_count;
     s->call.op.helpers = net->threads;
     bool makes = has_floats(net, s->outputs, out), meets = has_floats(net, s->inputs, in);
+    bool frozen = train_freeze_has(node, net->frozen);
     s->row = makes ? find_row(net, node->op->name) : NULL;
+    /* What is frozen computes as it will in use. */
+    if (frozen && s->row && !s->row->view)
+        s->row = NULL;
     for (size_t i = 0; i < in; i++)
         if (s->inputs[i] != NN_VALUE_NONE) {
             struct value *v = &net->values[s->inputs[i]];
             v->readers++;
-            s->learns |= v->learns && !(s->row && bit(s->row->fixed, (int)i));
+            s->learns |= v->learns && !frozen && !(s->row && bit(s->row->fixed, (int)i));
             if (v->constant && i < 32)
                 s->call.op.constant_inputs |= 1u << i;
         }
@@ -365,7 +372,7 @@ static void pass_gradients(struct train_net *net)
 {
     for (int i = 1; i < net->step_count; i++) {
         struct step *pool = &net->steps[i], *before = &net->steps[i - 1];
-        if (strcmp(pool->call.op.op->name, "MaxPool") == 0 &&
+        if (strcmp(pool->call.op.op->name, "MaxPool") == 0 && pool->row &&
             before->call.op.activation == NN_ACTIVATION_RELU &&
             pool->inputs[0] == before->outputs[0] &&
             net->values[pool->inputs[0]].readers == 1) {
@@ -470,9 +477,13 @@ static int take_values(struct train_net *net, const struct nn_planner *p, struct
 {
     size_t count = (size_t)p->value_count, known = (size_t)net->model->value_count;
     struct value *values = nn_pool_array(&net->pool, count, sizeof *values);
-    if (!values)
+    bool *frozen = nn_pool_array(&net->pool, count, sizeof *frozen);
+    if (!values || !frozen)
         return no_memory(net, err);
     memcpy(values, net->values, known * sizeof *values);
+    memcpy(frozen, net->frozen, known * sizeof *frozen);
+    train_freeze_nodes(p, frozen);
+    net->frozen = frozen;
     for (size_t v = 0; v < count; v++) {
         struct nn_tensor t = p->values[v].tensor;
         if (values[v].outside)
@@ -542,6 +553,7 @@ int train_net_create(struct nn_model *model, const struct train_options *options
     net->number_bytes = options->doubles ? sizeof(double) : sizeof(float);
     net->thread_count = options->threads > 1 ? options->threads : 1;
     net->values = nn_pool_array(&net->pool, (size_t)model->value_count, sizeof *net->values);
+    net->frozen = nn_pool_array(&net->pool, (size_t)model->value_count, sizeof *net->frozen);
 
     struct nn_planner planner = {.model = model,
                                  .kernels = net->kernels,
@@ -549,7 +561,9 @@ int train_net_create(struct nn_model *model, const struct train_options *options
                                  .constants = &net->constants,
                                  .err = err};
     nn_pool_init(&planner.scratch, LIMIT_BYTES);
-    int r = net->values ? 0 : no_memory(net, err);
+    int r = net->values && net->frozen ? 0 : no_memory(net, err);
+    if (r == 0 && options->freeze)
+        r = train_freeze(model, options->freeze, net->frozen, err);
     if (r == 0 && net->thread_count > 1)
         r = nn_threads_create(net->thread_count, &net->threads);
     if (r == 0)

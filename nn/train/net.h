@@ -13,7 +13,8 @@
  * node must have a row of nn/train/rows.
  *
  * Parameters are the initializers that rows call so: weights and biases of Conv and Gemm and
- * their like. Other initializers stay as they are.
+ * their like. Other initializers stay as they are, and so do those of a part that is frozen, which
+ * may have any operator of nn/ops.
  *
  * Numbers are float; a net of doubles exists to check gradients and is slow.
  *
@@ -34,6 +35,10 @@ struct train_options {
      * own, 1 where its first dimension is open. */
     const struct nn_shape *input_shapes;
     bool doubles;
+    /* A tensor, or a node, of the model: all that it depends on stays as it is, and computes as in
+     * use: its numbers, and what BatchNormalization has measured. Not of doubles. NULL: all
+     * learns. */
+    const char *freeze;
     enum train_head_kind head;        /* what the loss takes logits of, if the net ends so */
     bool input_gradients;             /* of float inputs, too: train_net_input_gradient */
     int threads;                      /* of a step, at least 1; 0: 1 */
