@@ -7,11 +7,11 @@
 
 #include <glib/gstdio.h>
 
-/* Before the windows: what they are, and the bytes of one. */
-#define MAGIC "vigilwin"
+/* Before the frames: what they are, and the bytes of one. */
+#define MAGIC "vigilfra"
 struct header {
     char magic[8];
-    guint64 window;
+    guint64 frame;
 };
 
 static char *folder(void)
@@ -37,7 +37,7 @@ char *clipcache_key(const char *path, const char *how)
     return g_compute_checksum_for_string(G_CHECKSUM_SHA256, made, -1);
 }
 
-GBytes *clipcache_get(const char *key, size_t window)
+GBytes *clipcache_get(const char *key, size_t frame)
 {
     g_autofree char *path = path_of(key);
     g_autoptr(GMappedFile) file = g_mapped_file_new(path, FALSE, NULL);
@@ -46,8 +46,8 @@ GBytes *clipcache_get(const char *key, size_t window)
     if (size < sizeof header)
         return NULL;
     memcpy(&header, g_mapped_file_get_contents(file), sizeof header);
-    if (memcmp(header.magic, MAGIC, sizeof header.magic) != 0 || header.window != window ||
-        size == sizeof header || (size - sizeof header) % window != 0)
+    if (memcmp(header.magic, MAGIC, sizeof header.magic) != 0 || header.frame != frame ||
+        size == sizeof header || (size - sizeof header) % frame != 0)
         return NULL;
     /* Used now: what was not for longest goes first. */
     utime(path, NULL);
@@ -96,9 +96,9 @@ static void make_room(const char *in)
     }
 }
 
-void clipcache_put(const char *key, size_t window, const void *bytes, size_t size)
+void clipcache_put(const char *key, size_t frame, const void *bytes, size_t size)
 {
-    struct header header = {.magic = MAGIC, .window = window};
+    struct header header = {.magic = MAGIC, .frame = frame};
     g_autofree char *in = folder(), *path = path_of(key);
     if (g_mkdir_with_parents(in, 0700) < 0)
         return;

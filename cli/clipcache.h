@@ -1,4 +1,4 @@
-/* Windows of clips that were decoded before: files in the user's cache folder, found by what they
+/* Frames of clips that were decoded before: files in the user's cache folder, found by what they
  * were made of. Bounded: the least recently used go first.
  *
  * A cache may be lost or spoilt at any time: what does not fit is decoded again.
@@ -11,14 +11,14 @@
 
 #define CLIPCACHE_BYTES_MAX ((guint64)8 << 30)
 
-/* What windows are made of: the clip's file (its path, size and time of change) and how it is
+/* What frames are made of: the clip's file (its path, size and time of change) and how it is
  * decoded. NULL where the file cannot be looked at. Caller frees. */
 char *clipcache_key(const char *path, const char *how);
 
-/* NULL: it is not there. Bytes begin with the size of a window, which must be `window`. */
-GBytes *clipcache_get(const char *key, size_t window);
+/* NULL: it is not there, or its frames are not of `frame` bytes. The file is mapped. */
+GBytes *clipcache_get(const char *key, size_t frame);
 
-/* Keeps it if it can: whole windows of `window` bytes. */
-void clipcache_put(const char *key, size_t window, const void *bytes, size_t size);
+/* Keeps it if it can: whole frames of `frame` bytes. */
+void clipcache_put(const char *key, size_t frame, const void *bytes, size_t size);
 
 #endif

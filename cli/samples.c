@@ -275,14 +275,25 @@ static int read_whole(int fd, char *data, size_t size)
     return 1;
 }
 
+/* Frames that a sample of a clip has. */
+static size_t frames_of(const struct samples *samples)
+{
+    return samples->frames ? 1 : (size_t)samples->info->window;
+}
+
+static size_t clip_sample_bytes(const struct samples *samples)
+{
+    return input_bytes(samples, 0) / (size_t)samples->info->window * frames_of(samples);
+}
+
 static int read_frames(const struct samples *samples, int fd, struct thinning *thinning)
 {
-    size_t size = input_bytes(samples, 0), frame = size / (size_t)samples->info->window;
+    size_t count = frames_of(samples), size = clip_sample_bytes(samples), frame = size / count;
     g_autofree char *sample = g_malloc(size);
     int r = 1;
     while (r > 0) {
-        for (int i = 0; i < samples->info->window && r > 0; i++)
-            r = read_whole(fd, sample + (size_t)i * frame, frame);
+        for (size_t i = 0; i < count && r > 0; i++)
+            r = read_whole(fd, sample + i * frame, frame);
         if (r > 0)
             take(thinning, sample, size);
     }
@@ -349,7 +360,7 @@ static int add_clip(struct samples *samples, const char *path)
         return cli_fail(CLI_CONFIG, "%s: pictures are no input of this model: %s", path,
                         samples->no_pictures);
     /* Never many more than there is room for: they are refused when they are added. */
-    size_t room = SAMPLES_BYTES_MAX / input_bytes(samples, 0) + 1;
+    size_t room = SAMPLES_BYTES_MAX / clip_sample_bytes(samples) + 1;
     struct thinning thinning = {
         .kept = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref),
         .step = 1,

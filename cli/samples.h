@@ -33,6 +33,7 @@ struct samples {
     const struct modelinfo *info;  /* how pictures become input 0; NULL: they do not, */
     const char *no_pictures;       /* ... for this reason */
     int most;                      /* of one clip, spread evenly over it */
+    bool frames;                   /* a sample of a clip is one frame, not a window of them */
 
     GPtrArray *items; /* of GBytes *[inputs]: each sample */
     size_t bytes;

@@ -100,6 +100,15 @@ def tables_name_sources_and_times():
     expect(epochs[-1]['validation']['samples'] == 4, f'{epochs[-1]}')
 
 
+def windows_overlap_by_the_stride():
+    """without a stride a window begins in the middle of the one before; times hold for each"""
+    _, told = learned(write_recipe('overlap.recipe', 'clips'), 'overlap.onnx')
+    expect('30 windows of 6 clips' in told, told)
+    _, told = learned(write_recipe('third.recipe', 'table.csv', more='stride = 4'), 'third.onnx', '--force')
+    # Five of each clip that is whole, and of a second's worth one.
+    expect('18 windows of 6 clips' in told, told)
+
+
 def times_need_a_frame_rate():
     """times in a table are refused without fps, and where they are none"""
     recipe = write_recipe('timeless.recipe', 'table.csv')
@@ -164,6 +173,5 @@ for number in range(3):
         write_clip(f'clips/{kind}/{number}.mp4', kind)
 write_clip('short.mp4', 'rests', 0.5)
 run_tests([folders_are_classes, what_was_learned_is_served, clips_are_decoded_once, tables_name_sources_and_times,
-           times_need_a_frame_rate,
-           bad_clips_are_left_out_by_name, what_names_no_clips_is_told,
-           what_changes_is_shown_to_the_network])
+           windows_overlap_by_the_stride, times_need_a_frame_rate, bad_clips_are_left_out_by_name,
+           what_names_no_clips_is_told, what_changes_is_shown_to_the_network])
