@@ -12,6 +12,8 @@
 #include "record/file.h"
 
 #define RECIPE_BYTES_MAX (1 << 20)
+#define SEEDS_LAST       (G_GUINT64_CONSTANT(1) << 53)
+#define SEEDS_MAX        10000
 
 enum kind {
     TEXT,
@@ -29,6 +31,16 @@ enum kind {
     KEEP,
     VALIDATION,
     CHOICE, /* int: which of `choices` */
+    SEEDS,  /* "1-400" */
+};
+
+const char *const recipe_event_names[RECIPE_EVENTS] = {
+    [RECIPE_EVENT_ENTER] = "enter",
+    [RECIPE_EVENT_EXIT] = "exit",
+    [RECIPE_EVENT_MIN_DURATION] = "min_duration_ms",
+    [RECIPE_EVENT_COOLDOWN] = "cooldown_ms",
+    [RECIPE_EVENT_KIND] = "kind",
+    [RECIPE_EVENT_BACKGROUND] = "background",
 };
 
 static const char *const splits[] = {"sources", "samples", "blocks", "each-source", NULL};
@@ -46,7 +58,7 @@ static const struct key {
     {"model", "layers", LAYERS, offsetof(struct recipe, layers), 0, 0, true},
 
     {"data", "format", TEXT, offsetof(struct recipe, format), 0, 0, true},
-    {"data", "samples", TEXTS, offsetof(struct recipe, samples), 0, 0, true},
+    {"data", "samples", TEXTS, offsetof(struct recipe, samples), 0, 0, false},
     {"data", "labels", TEXT, offsetof(struct recipe, labels), 0, 0, false},
     {"data", "classes", TEXT, offsetof(struct recipe, classes), 0, 0, false},
     {"data", "numbers", WHOLE, offsetof(struct recipe, numbers), 1, 65536, false},
@@ -55,6 +67,10 @@ static const struct key {
     {"data", "resize", TEXT, offsetof(struct recipe, resize), 0, 0, false},
     {"data", "pattern", TEXT, offsetof(struct recipe, pattern), 0, 0, false},
     {"data", "rate", WHOLE, offsetof(struct recipe, rate), 1, TRAIN_WAV_RATE_MAX, false},
+    {"data", "seeds", SEEDS, offsetof(struct recipe, seeds[TRAIN_PART_TRAIN]), 0, 0, false},
+    {"data", "validation_seeds", SEEDS, offsetof(struct recipe, seeds[TRAIN_PART_VALIDATION]),
+     0, 0, false},
+    {"data", "test_seeds", SEEDS, offsetof(struct recipe, seeds[TRAIN_PART_TEST]), 0, 0, false},
     {"data", "mean", SINGLE, offsetof(struct recipe, options.mean), -1e6, 1e6, false},
     {"data", "scale", SINGLE, offsetof(struct recipe, options.scale), 1e-9, 1e9, false},
     {"data", "validation", VALIDATION, offsetof(struct recipe, validation), 0, 0, false},
@@ -94,6 +110,16 @@ static const struct key {
     {"augmentation", "drop", NUMBER, offsetof(struct recipe, options.augment.drop), 0, 1,
      false},
     {"augmentation", "mixup", NUMBER, offsetof(struct recipe, options.mixup), 0, 100, false},
+
+    {"events", "enter", TEXT, offsetof(struct recipe, events[RECIPE_EVENT_ENTER]), 0, 0, false},
+    {"events", "exit", TEXT, offsetof(struct recipe, events[RECIPE_EVENT_EXIT]), 0, 0, false},
+    {"events", "min_duration_ms", TEXT,
+     offsetof(struct recipe, events[RECIPE_EVENT_MIN_DURATION]), 0, 0, false},
+    {"events", "cooldown_ms", TEXT, offsetof(struct recipe, events[RECIPE_EVENT_COOLDOWN]), 0,
+     0, false},
+    {"events", "kind", TEXT, offsetof(struct recipe, events[RECIPE_EVENT_KIND]), 0, 0, false},
+    {"events", "background", TEXT, offsetof(struct recipe, events[RECIPE_EVENT_BACKGROUND]), 0,
+     0, false},
 
     /* Before what they have defaults for. */
     {"training", "optimizer", OPTIMIZER, 0, 0, 0, false},
@@ -207,6 +233,21 @@ static int set_validation(struct recipe *recipe, const struct key *key, const ch
     return CLI_OK;
 }
 
+static int set_seeds(struct recipe *recipe, const struct key *key, const char *text,
+                     struct recipe_seeds *seeds)
+{
+    const char *behind = strchr(text, '-');
+    g_autofree char *first = behind ? g_strndup(text, (gsize)(behind - text)) : NULL;
+    guint64 from = 0, to = 0;
+    if (!behind ||
+        !g_ascii_string_to_unsigned(g_strstrip(first), 10, 1, SEEDS_LAST, &from, NULL) ||
+        !g_ascii_string_to_unsigned(behind + 1, 10, from, SEEDS_LAST, &to, NULL) ||
+        to - from >= SEEDS_MAX)
+        return refuse(recipe, key, "should be as 1-400, at most 10000 of them");
+    *seeds = (struct recipe_seeds){from, to};
+    return CLI_OK;
+}
+
 /* Words of a list that nn/train has. */
 static int set_word(struct recipe *recipe, const struct key *key, const char *text)
 {
@@ -283,6 +324,8 @@ static int set_key(struct recipe *recipe, const struct key *key, const char *tex
         return set_validation(recipe, key, text);
     case CHOICE:
         return set_choice(recipe, key, text, (int *)(void *)place);
+    case SEEDS:
+        return set_seeds(recipe, key, text, (struct recipe_seeds *)(void *)place);
     case WHOLE:
     case NUMBER:
     case SINGLE:
@@ -308,8 +351,8 @@ static int check_words(const struct recipe *recipe, GKeyFile *file)
         if (!find_key(*group, NULL))
             return cli_fail(
                 CLI_CONFIG,
-                "%s: no group [%s]: [model], [data], [augmentation], [training] and "
-                "[evaluation] are",
+                "%s: no group [%s]: [model], [data], [augmentation], [training], [evaluation] "
+                "and [events] are",
                 recipe->path, *group);
         g_auto(GStrv) names = g_key_file_get_keys(file, *group, NULL, NULL);
         for (char **name = names; name && *name; name++) {
@@ -326,6 +369,15 @@ static int check_words(const struct recipe *recipe, GKeyFile *file)
     return CLI_OK;
 }
 
+/* Scenes are rendered from seeds, all else is found in files. */
+static int check_samples(const struct recipe *recipe)
+{
+    bool scene = strcmp(recipe->format, "scene") == 0;
+    const char *wanted = scene ? "seeds" : "samples";
+    bool there = scene ? recipe->seeds[TRAIN_PART_TRAIN].last > 0 : recipe->samples != NULL;
+    return there ? CLI_OK : refuse(recipe, find_key("data", wanted), "is missing");
+}
+
 static int read_keys(struct recipe *recipe, GKeyFile *file)
 {
     int result = check_words(recipe, file);
@@ -338,7 +390,7 @@ static int read_keys(struct recipe *recipe, GKeyFile *file)
         else if (key->needed)
             result = refuse(recipe, key, "is missing");
     }
-    return result;
+    return result == CLI_OK ? check_samples(recipe) : result;
 }
 
 int recipe_read(const char *path, struct recipe *ret_recipe)
@@ -383,5 +435,7 @@ void recipe_clear(struct recipe *recipe)
     g_free(recipe->resize);
     g_free(recipe->pattern);
     g_strfreev(recipe->samples);
+    for (int i = 0; i < RECIPE_EVENTS; i++)
+        g_free(recipe->events[i]);
     *recipe = (struct recipe){0};
 }

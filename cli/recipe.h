@@ -37,6 +37,24 @@ struct recipe_evaluation {
     int folds, repeats;
 };
 
+/* From `first` to `last`, which is 0 where there are none. */
+struct recipe_seeds {
+    uint64_t first, last;
+};
+
+/* When scores are an event: keys of the model's metadata, as docs/models.md has them. */
+enum recipe_event {
+    RECIPE_EVENT_ENTER,
+    RECIPE_EVENT_EXIT,
+    RECIPE_EVENT_MIN_DURATION,
+    RECIPE_EVENT_COOLDOWN,
+    RECIPE_EVENT_KIND,
+    RECIPE_EVENT_BACKGROUND,
+    RECIPE_EVENTS,
+};
+/* "enter", ... */
+extern const char *const recipe_event_names[RECIPE_EVENTS];
+
 struct recipe {
     char *path;
     char *text; /* of the file, whole */
@@ -48,15 +66,17 @@ struct recipe {
     double fps;
     int stride;
     char *resize;
-    char *pattern; /* of names, of sounds too */
-    int rate;      /* of sounds; 0: not said */
+    char *pattern;                          /* of names, of sounds too */
+    int rate;                               /* of sounds; 0: not said */
+    struct recipe_seeds seeds[TRAIN_PARTS]; /* of scenes, for each part */
     struct recipe_validation validation;
     enum recipe_duplicates duplicates;
     struct recipe_evaluation evaluation;
     struct train_fit_options
-        options;       /* without threads; the schedule's steps are the caller's */
-    double warmup;     /* epochs */
-    double step_every; /* epochs */
+        options;                 /* without threads; the schedule's steps are the caller's */
+    char *events[RECIPE_EVENTS]; /* NULL: not said */
+    double warmup;               /* epochs */
+    double step_every;           /* epochs */
 };
 
 /* Reads and checks a file. CLI_OK, or another exit code of cli.h, having said what is wrong: file,

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/clips.h"
+#include "cli/scenedata.h"
 #include "cli/sounds.h"
 #include "nn/train/split.h"
 
@@ -63,6 +64,26 @@ static int open_clips(const struct recipe *recipe, const char *folder, struct cl
                 (*ret_data)->count, clips->used, (*ret_data)->classes.count,
                 (*ret_data)->group_count, clips->skipped,
                 clips->skipped > 0 ? ", which are named above" : "");
+    return result;
+}
+
+/* Scenes, rendered as the network wants them. */
+static int open_scenes(const struct recipe *recipe, const struct clips *as,
+                       struct train_dataset **ret_data)
+{
+    struct scenedata scenes = {.reader = {.onnx = as->onnx,
+                                          .size = as->size,
+                                          .overrides = as->overrides,
+                                          .fps = as->fps,
+                                          .stride = as->stride,
+                                          .resize = as->resize}};
+    for (int part = 0; part < TRAIN_PARTS; part++)
+        scenes.seeds[part] =
+            (struct scenedata_seeds){recipe->seeds[part].first, recipe->seeds[part].last};
+    int result = scenedata_open(&scenes, ret_data);
+    if (result == CLI_OK)
+        fprintf(stderr, "%d windows of %d rendered minutes\n", (*ret_data)->count,
+                (*ret_data)->group_count);
     return result;
 }
 
@@ -131,7 +152,7 @@ static int split(const struct recipe *recipe, struct train_dataset *data)
 
 bool trainingdata_is_decoded(const struct recipe *recipe)
 {
-    return strcmp(recipe->format, "clips") == 0;
+    return strcmp(recipe->format, "clips") == 0 || strcmp(recipe->format, "scene") == 0;
 }
 
 int trainingdata_open(const struct recipe *recipe, const char *folder, const void *network,
@@ -153,10 +174,11 @@ int trainingdata_open_for(const struct recipe *recipe, const char *folder, const
                           .pattern = recipe->pattern};
     struct sounds sounds = {
         .onnx = network, .size = size, .rate = recipe->rate, .pattern = recipe->pattern};
-    int result = trainingdata_is_decoded(recipe) ? open_clips(recipe, folder, &clips, &data)
-                 : strcmp(recipe->format, "wav") == 0
-                     ? open_sounds(recipe, folder, &sounds, &data)
-                     : open_files(recipe, folder, &data);
+    const char *format = recipe->format;
+    int result = strcmp(format, "clips") == 0   ? open_clips(recipe, folder, &clips, &data)
+                 : strcmp(format, "scene") == 0 ? open_scenes(recipe, &clips, &data)
+                 : strcmp(format, "wav") == 0   ? open_sounds(recipe, folder, &sounds, &data)
+                                                : open_files(recipe, folder, &data);
     if (result == CLI_OK && recipe->duplicates == RECIPE_DUPLICATES_DROP)
         result = drop_duplicates(data);
     if (result == CLI_OK)
