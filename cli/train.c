@@ -22,6 +22,7 @@
 #include "nn/plan.h"
 #include "nn/train/design.h"
 #include "nn/train/layers.h"
+#include "pipeline/modelinfo.h"
 #include "record/file.h"
 
 #define CHECKPOINT_BYTES_MAX NN_MODEL_BYTES_MAX
@@ -233,8 +234,20 @@ static void say_pictures(const struct training *t, GPtrArray *metadata)
         say(metadata, "vigil.fps", g_strdup_printf("%g", recipe->fps));
     if (recipe->stride > 0)
         say(metadata, "vigil.stride", g_strdup_printf("%d", recipe->stride));
-    if (recipe->resize)
-        say(metadata, "vigil.resize", g_strdup(recipe->resize));
+    say(metadata, "vigil.resize", g_strdup(recipe->resize ? recipe->resize : "stretch"));
+}
+
+/* How scores are read, and when they are an event. */
+static void say_events(const struct training *t, GPtrArray *metadata)
+{
+    enum train_loss_kind loss = t->recipe.options.loss.kind;
+    if (loss == TRAIN_LOSS_CATEGORICAL || loss == TRAIN_LOSS_SPARSE)
+        say(metadata, "vigil.head", g_strdup("scores"));
+    for (int i = 0; i < RECIPE_EVENTS; i++)
+        if (t->recipe.events[i]) {
+            g_autofree char *key = g_strconcat("vigil.", recipe_event_names[i], NULL);
+            say(metadata, key, g_strdup(t->recipe.events[i]));
+        }
 }
 
 static GPtrArray *make_metadata(const struct training *t, const struct train_score *score)
@@ -244,14 +257,48 @@ static GPtrArray *make_metadata(const struct training *t, const struct train_sco
     for (int i = 0; i < t->data->classes.count; i++)
         g_string_append_printf(labels, "%s%s", i > 0 ? "," : "", t->data->classes.names[i]);
     say(metadata, "vigil.labels", g_string_free(labels, FALSE));
-    if (t->data->pictures)
+    if (t->data->pictures) {
         say_pictures(t, metadata);
+        say_events(t, metadata);
+    }
     say(metadata, "vigil.mean", g_strdup_printf("%.9g", (double)t->recipe.options.mean));
     say(metadata, "vigil.scale", g_strdup_printf("%.9g", (double)t->recipe.options.scale));
     say(metadata, "vigil.data_sha256", g_strdup(t->data_sha256));
     if (score->count > 0)
         say(metadata, "vigil.metrics", metrics_text(score));
     return metadata;
+}
+
+/* What [events] says is refused before anything is learned, not when the model is used. */
+static int check_events(const struct training *t)
+{
+    const struct train_score none = {.accuracy = NAN};
+    g_autoptr(GPtrArray) metadata = make_metadata(t, &none);
+    g_autoptr(GHashTable) overrides = modelkeys_overrides_new();
+    struct nn_model *model = NULL;
+    struct modelinfo *info = NULL;
+    struct nn_error err = {{0}};
+    bool said = false;
+    size_t size;
+    for (int i = 0; i < RECIPE_EVENTS; i++)
+        said |= t->recipe.events[i] != NULL;
+    if (!said)
+        return CLI_OK;
+    if (!t->data->pictures)
+        return cli_fail(CLI_CONFIG,
+                        "%s: [events]: are found in pictures, which these samples "
+                        "are not",
+                        t->recipe.path);
+    for (guint i = 0; i + 1 < metadata->len; i += 2)
+        if (modelkeys_check_name(metadata->pdata[i], NULL) == 0)
+            modelkeys_overrides_add(overrides, metadata->pdata[i], metadata->pdata[i + 1]);
+    const void *bytes = train_design_bytes(t->design, &size);
+    int r = nn_model_load(bytes, size, &model, &err);
+    if (r == 0)
+        r = modelinfo_create(model, overrides, &info, &err);
+    modelinfo_destroy(info);
+    nn_model_unref(model);
+    return r < 0 ? cli_fail(CLI_CONFIG, "%s: [events]: %s", t->recipe.path, err.text) : CLI_OK;
 }
 
 static void tell_model(const struct training *t, size_t size, const struct train_score *score)
@@ -396,6 +443,8 @@ static int train(struct training *t, const char *path)
         result = open_data(t);
     if (result == CLI_OK)
         result = training_check_classes(&t->recipe, &t->learn);
+    if (result == CLI_OK)
+        result = check_events(t);
     if (result == CLI_OK)
         result = make_fit(t);
     if (result == CLI_OK)

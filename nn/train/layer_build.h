@@ -179,6 +179,7 @@ int train_build_permute(struct train_build *b, const struct train_layer *layer);
 int train_build_pool(struct train_build *b, const struct train_layer *layer);
 int train_build_positions(struct train_build *b, const struct train_layer *layer);
 int train_build_recurrent(struct train_build *b, const struct train_layer *layer);
+int train_build_rescaling(struct train_build *b, const struct train_layer *layer);
 int train_build_reshape(struct train_build *b, const struct train_layer *layer);
 int train_build_residual(struct train_build *b, const struct train_layer *layer);
 int train_build_stacked(struct train_build *b, const struct train_layer *layer);

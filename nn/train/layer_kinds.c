@@ -70,6 +70,7 @@ static const struct train_layer_kind kinds[] = {
     ROW("permute", "Permute", "permute", AXES, NONE, PLAIN, 0, permute, NULL),
     ROW("positional_encoding", "PositionalEncoding", "positional_encoding", NONE, NONE, PLAIN,
         0, positions, NULL),
+    ROW("rescaling", "Rescaling", "rescaling", FACTOR, NONE, PLAIN, 0, rescaling, NULL),
     ROW("reshape", "Reshape", "reshape", SHAPE, NONE, PLAIN, 0, reshape, NULL),
     ROW("residual", "Residual", "residual", NONE, NONE, INNER, 0, residual, NULL),
     ROW("separable_conv2d", "SeparableConv2D", "separable_conv2d", FILTERS, SIZE, DILATED, 2,
@@ -89,19 +90,13 @@ enum { KIND_COUNT = sizeof kinds / sizeof kinds[0] };
 const char *train_argument_name(enum train_argument argument)
 {
     static const char *const names[] = {
-        [TRAIN_ARGUMENT_NONE] = "",
-        [TRAIN_ARGUMENT_UNITS] = "UNITS",
-        [TRAIN_ARGUMENT_FILTERS] = "FILTERS",
-        [TRAIN_ARGUMENT_WORDS] = "WORDS",
-        [TRAIN_ARGUMENT_HEADS] = "HEADS",
-        [TRAIN_ARGUMENT_BANDS] = "BANDS",
-        [TRAIN_ARGUMENT_WIDTH] = "WIDTH",
-        [TRAIN_ARGUMENT_HERTZ] = "HERTZ",
-        [TRAIN_ARGUMENT_SIZE] = "SIZE",
-        [TRAIN_ARGUMENT_SHAPE] = "SHAPE",
-        [TRAIN_ARGUMENT_AXES] = "AXES",
-        [TRAIN_ARGUMENT_RATE] = "RATE",
-        [TRAIN_ARGUMENT_FUNCTION] = "FUNCTION",
+        [TRAIN_ARGUMENT_NONE] = "",           [TRAIN_ARGUMENT_UNITS] = "UNITS",
+        [TRAIN_ARGUMENT_FILTERS] = "FILTERS", [TRAIN_ARGUMENT_WORDS] = "WORDS",
+        [TRAIN_ARGUMENT_HEADS] = "HEADS",     [TRAIN_ARGUMENT_BANDS] = "BANDS",
+        [TRAIN_ARGUMENT_WIDTH] = "WIDTH",     [TRAIN_ARGUMENT_HERTZ] = "HERTZ",
+        [TRAIN_ARGUMENT_SIZE] = "SIZE",       [TRAIN_ARGUMENT_SHAPE] = "SHAPE",
+        [TRAIN_ARGUMENT_AXES] = "AXES",       [TRAIN_ARGUMENT_RATE] = "RATE",
+        [TRAIN_ARGUMENT_FACTOR] = "FACTOR",   [TRAIN_ARGUMENT_FUNCTION] = "FUNCTION",
     };
     return names[argument];
 }

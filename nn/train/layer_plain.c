@@ -66,6 +66,13 @@ int train_build_dropout(struct train_build *b, const struct train_layer *layer)
     return 0;
 }
 
+int train_build_rescaling(struct train_build *b, const struct train_layer *layer)
+{
+    const char *x = b->value, *factor = train_number(b, (float)layer->rate);
+    TRAIN_EMIT(b, "Mul", x, factor);
+    return 0;
+}
+
 /* Pictures in the order C, H, W: a vector of them is the same bytes. */
 int train_build_flatten(struct train_build *b, const struct train_layer *layer)
 {

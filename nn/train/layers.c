@@ -241,6 +241,10 @@ static int read_argument(struct parser *p, struct train_layer *layer, int index)
         if (!is_decimal(word, &layer->rate) || !(layer->rate < 1))
             return misread(p, layer, what, word, "a number from 0 to below 1");
         break;
+    case TRAIN_ARGUMENT_FACTOR:
+        if (!is_decimal(word, &layer->rate) || !(layer->rate >= 1e-9) || layer->rate > 1e9)
+            return misread(p, layer, what, word, "a number above 0, to 1e9");
+        break;
     case TRAIN_ARGUMENT_FUNCTION:
         layer->function.kind = train_function_find(word);
         if (!layer->function.kind) {

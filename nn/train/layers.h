@@ -53,6 +53,7 @@ enum train_argument {
     TRAIN_ARGUMENT_SHAPE,    /* AxBx..., one of which may be -1: `shape` */
     TRAIN_ARGUMENT_AXES,     /* the numbers of axes, from 1: `shape` */
     TRAIN_ARGUMENT_RATE,     /* 0 to below 1: `rate` */
+    TRAIN_ARGUMENT_FACTOR,   /* above 0: `rate` */
     TRAIN_ARGUMENT_FUNCTION, /* `function` */
 };
 

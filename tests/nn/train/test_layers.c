@@ -169,6 +169,8 @@ static const struct {
     {"28x28x1", "reshape 2x-1x-1", -EINVAL, {"SHAPE is '2x-1x-1', not one to four numbers"}},
     {"28x28x1", "reshape 1x2x3x4x5", -EINVAL, {"SHAPE is"}},
     {"28x28x1", "flatten (dense 3)", -EINVAL, {"'flatten': it has no layers of its own"}},
+    {"28x28x1", "rescaling 0", -EINVAL, {"FACTOR is '0', not a number above 0"}},
+    {"28x28x1", "rescaling", -EINVAL, {"FACTOR is missing: write rescaling FACTOR"}},
     {"28x28x1", "residual", -EINVAL, {"'residual': it has layers of its own, in parentheses"}},
     {"28x28x1", "residual()", -EINVAL, {"layer 1.1: there is ')' where a layer's name"}},
     {"28x28x1", "residual(dense 3", -EINVAL, {"layer 1 'residual': its '(' has no ')'"}},
