@@ -19,8 +19,8 @@ struct clipreader {
     /* Once it is open. */
     struct modelinfo *info; /* how clips are shown: its window, fps and stride */
     int window;             /* frames of one sample; 1 of pictures */
-    size_t frame; /* numbers of one frame: channels x height x width */
-    char *how;    /* all that decides what a clip becomes, as text */
+    size_t frame;           /* numbers of one frame: channels x height x width */
+    char *how;              /* all that decides what a clip becomes, as text */
 
     char *model_path;
     struct nn_model *model;
