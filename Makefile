@@ -23,7 +23,7 @@ FUZZ_PACKAGES = clang libclang-rt-14-dev
 BUILD ?= build
 WERROR ?= false
 
-.PHONY: all deps test-deps peer-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-train bench-memory bench-http bench-jobs bench-store accept recipes fuzz reference format clean
+.PHONY: all deps test-deps peer-deps fuzz-deps format-deps build demo test test-release test-asan bench bench-networks bench-train bench-memory bench-http bench-jobs bench-store accept recipes scene-figures fuzz reference format clean
 
 all: build
 
@@ -131,6 +131,13 @@ accept: build
 # Every recipe of docs/recipes, whole, by three seeds each, on the shared test data.
 recipes: build
 	VIGIL_BUILD_ROOT=$(BUILD) VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} python3 tests/cli/test_recipes.py --whole
+
+# How models/scene.onnx, or MODEL, does on rendered seeds that it has not seen, and on real clips with
+# nuisances laid over them: half an hour.
+MODEL ?= models/scene.onnx
+scene-figures: build
+	$(BUILD)/cli/vigil eval $(MODEL) --recipe docs/recipes/scene.recipe --split test
+	VIGIL_SOURCE_ROOT=. VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} $(BUILD)/tests/bench/bench_nuisance $(MODEL)
 
 # Every target of tests/fuzz, or those in TARGET, with clang's libFuzzer, ASan and UBSan: each until it
 # has done so many executions, or so many seconds have passed. Exit 1 when something was found.

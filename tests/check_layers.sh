@@ -18,5 +18,5 @@ forbid pipeline "store/|api/|daemon/|cli/|nn/train/|uv\.h|microhttpd|sqlite3|cbl
 # The synthetic camera stands alone: it can be used and read without the rest.
 forbid pipeline/scene 'nn/|record/|pipeline/([^s]|s[^c])'
 forbid daemon "nn/|pipeline/|cli/|gst/|microhttpd|sqlite3|cblas|protobuf|zlib|curl/|seccomp"
-forbid cli 'store/|api/|pipeline/([^m]|m[^o]|mo[^d])|gst/|uv\.h|microhttpd|sqlite3|cblas|protobuf|zlib|systemd/|seccomp|daemon/([^c]|c[^o]|co[^n])'
+forbid cli 'store/|api/|pipeline/([^ms]|m[^o]|mo[^d]|s[^c]|sc[^e]|scene/[^s]|scene/scene[^.])|gst/|uv\.h|microhttpd|sqlite3|cblas|protobuf|zlib|systemd/|seccomp|daemon/([^c]|c[^o]|co[^n])'
 echo "1..$n"
