@@ -166,9 +166,9 @@ def page(lines, results):
 Written by `make bench-train` (tests/bench/compare_pytorch.py); do not edit.
 
 {datetime.date.today()}, {model}, {os.cpu_count()} processors, vigil's {results[0][1]['kernels']} kernels, against {against}.
-Both train the same network (docs/recipes; `crnn-window` is the CNN of `cnn-64` for each of 16 frames, LSTM 128 and a
-dense layer) from the same weights with the same batch, in turns, pinned to as many processors as they have threads. A
-step is forward, loss (cross-entropy), backward and Adam. Times are wall-clock, median / minimum of {given.rounds} rounds.
+Both train the same network (tests/tools/beside_pytorch.py; `crnn-window` is three convolutions for each of 16 frames,
+LSTM 128 and a dense layer) from the same weights with the same batch, in turns, pinned to as many processors as they
+have threads. A step is forward, loss (cross-entropy), backward and Adam. Times are wall-clock, median / minimum of {given.rounds} rounds.
 
 {HEAD}
 {chr(10).join(lines)}
