@@ -8,6 +8,7 @@
 #include "cli/output.h"
 
 #define MATRIX_MAX     30 /* a reader takes in no larger one */
+#define MATRIX_WIDTH   90 /* letters, of which a page shows so many in a row */
 #define CONFUSIONS_MAX 30
 #define CURVE_STEP     (1 / 150.0) /* two pixels */
 
@@ -45,7 +46,11 @@ static const char style[] =
     "max-width:18em;overflow:hidden;text-overflow:ellipsis}\n"
     ".matrix th{max-width:8em;overflow:hidden;text-overflow:ellipsis}.matrix td{"
     "border:1px solid var(--back);min-width:3em;text-align:center}.matrix .zero{"
-    "color:var(--soft);opacity:.6}\n"
+    "color:var(--soft);opacity:.6}.matrix th[scope=row]{position:sticky;left:0;"
+    "background:var(--back)}.tight td{padding:4px 2px;min-width:2.1em}.tight thead th{"
+    "padding:4px 2px;text-align:left;vertical-align:bottom;max-width:none;line-height:1}"
+    ".tight thead span{display:block;writing-mode:vertical-rl;transform:rotate(180deg);"
+    "max-height:9em;margin:auto;overflow:hidden;text-overflow:ellipsis}\n"
     "@media(prefers-color-scheme:light){.h8,.h9{color:#fff}}"
     "@media(prefers-color-scheme:dark){.h6,.h7,.h8,.h9{color:#0b1220}}\n";
 
@@ -327,18 +332,28 @@ static void add_matrix_cell(GString *page, int count, int whole, bool right)
         level, right ? "good" : "bad", level, share * 100, count);
 }
 
+/* Whether names of columns have room side by side; else they stand. */
+static bool is_wide(const struct figures *f)
+{
+    glong letters = 0;
+    for (int c = 0; c < f->classes; c++)
+        letters += 4 + g_utf8_strlen(f->labels[c], -1);
+    return letters > MATRIX_WIDTH;
+}
+
 static void add_matrix(GString *page, const struct figures *f)
 {
     const int columns = f->classes + (f->metrics.unanswered > 0);
     g_string_append(page, "<h2>Confusion matrix</h2>\n<p>Rows: what it is. Columns: what was "
-                          "said. Colour: the share of the row.</p>\n<div class=\"wide\">"
-                          "<table class=\"matrix\"><thead><tr><th></th>");
+                          "said. Colour: the share of the row.</p>\n");
+    add(page, "<div class=\"wide\"><table class=\"matrix%s\"><thead><tr><th></th>",
+        is_wide(f) ? " tight" : "");
     for (int c = 0; c < columns; c++) {
         const char *name = c < f->classes ? f->labels[c] : "(none)";
         g_autofree char *title = escape(name);
-        add(page, "<th title=\"%s\">", title);
+        add(page, "<th title=\"%s\"><span>", title);
         add_name(page, name);
-        g_string_append(page, "</th>");
+        g_string_append(page, "</span></th>");
     }
     g_string_append(page, "</tr></thead><tbody>\n");
     for (int c = 0; c < f->classes; c++) {
