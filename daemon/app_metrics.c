@@ -142,6 +142,19 @@ static void append_reloads(struct app *app, GString *out)
                       !app->reload_failed);
 }
 
+static void append_jobs(struct app *app, GString *out)
+{
+    const char *now = "vigil_jobs", *ended = "vigil_jobs_ended_total";
+    struct jobs_stats stats;
+    jobs_get_stats(app->jobs, &stats);
+    exposition_family(out, now, "gauge", "Jobs that wait or run.");
+    exposition_labelled(out, now, "state", "queued", stats.waiting);
+    exposition_labelled(out, now, "state", "running", stats.running);
+    exposition_family(out, ended, "counter", "Jobs that have ended, by how they did.");
+    for (int i = 0; i < JOBS_ENDS; i++)
+        exposition_labelled(out, ended, "state", jobs_end_name(i), (double)stats.ended[i]);
+}
+
 static int count_descriptors(void)
 {
     DIR *folder = opendir("/proc/self/fd");
@@ -208,6 +221,7 @@ char *app_metrics_text(struct app *app)
     append_http(app, out);
     append_http_latency(app, out);
     append_reloads(app, out);
+    append_jobs(app, out);
     append_process(out);
     /* The API frees with free(). */
     char *text = strdup(out->str);

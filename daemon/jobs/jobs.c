@@ -13,7 +13,8 @@
 enum state { QUEUED, RUNNING, DONE, FAILED, CANCELLED, INTERRUPTED };
 static const char *const states[] = {"queued", "running",   "done",
                                      "failed", "cancelled", "interrupted"};
-G_STATIC_ASSERT(G_N_ELEMENTS(states) == JOBS_STATE_COUNT);
+#define STATE_COUNT ((int)G_N_ELEMENTS(states))
+G_STATIC_ASSERT(G_N_ELEMENTS(states) == DONE + JOBS_ENDS);
 
 struct event {
     int64_t number;
@@ -46,9 +47,9 @@ struct jobs {
     struct jobs_stats stats;
 };
 
-const char *jobs_state_name(int state)
+const char *jobs_end_name(int end)
 {
-    return states[state];
+    return states[DONE + end];
 }
 
 static void event_free(gpointer data)
@@ -139,9 +140,9 @@ static struct job *job_from_text(struct jobs *jobs, const struct store_text *row
     struct jobs_request request;
     struct jobs_error err;
     int known = 0;
-    while (known < JOBS_STATE_COUNT && g_strcmp0(state, states[known]) != 0)
+    while (known < STATE_COUNT && g_strcmp0(state, states[known]) != 0)
         known++;
-    if (known == JOBS_STATE_COUNT ||
+    if (known == STATE_COUNT ||
         jobs_request_from_json(json_object_get(json, "request"), &request, &err) < 0) {
         json_decref(json);
         return NULL;

@@ -38,9 +38,12 @@ struct jobs_options {
     void *owner;
 };
 
+#define JOBS_ENDS 4 /* done, failed, cancelled, interrupted */
+const char *jobs_end_name(int end);
+
 struct jobs_stats {
     int waiting, running;
-    int64_t ended[4]; /* since vigild started: done, failed, cancelled, interrupted */
+    int64_t ended[JOBS_ENDS]; /* since vigild started */
 };
 
 /* Takes up what the store holds. */
@@ -76,9 +79,5 @@ void jobs_get_stats(const struct jobs *jobs, struct jobs_stats *ret_stats);
 void jobs_stop(struct jobs *jobs, void (*stopped)(void *owner));
 void jobs_kill_all(struct jobs *jobs);
 void jobs_destroy(struct jobs *jobs); /* once stopped, or when none runs; NULL is fine */
-
-/* "queued" */
-#define JOBS_STATE_COUNT 6
-const char *jobs_state_name(int state);
 
 #endif

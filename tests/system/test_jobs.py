@@ -16,6 +16,7 @@ from trainable import FOLDER, path, write_pictures, write_recipe  # noqa: E402
 
 PUPPET = os.path.join(BUILD, 'tests', 'daemon', 'puppet')
 LONG = 100000  # epochs: never done by itself
+IDLE = 200     # seconds: a job has only what others leave of a machine that tests fill
 
 
 def config(models, **keys):
@@ -43,7 +44,7 @@ def state(it, job):
     return it.get(f'/api/v1/jobs/{job["id"]}')
 
 
-def wait_state(it, job, *states, seconds=60):
+def wait_state(it, job, *states, seconds=IDLE):
     def probe():
         now = state(it, job)
         expect(now['state'] in states or now['state'] in ('queued', 'running'), f'{now}')
@@ -53,12 +54,12 @@ def wait_state(it, job, *states, seconds=60):
 
 def wait_epochs(it, job, count=1):
     return wait_for(f'{count} epochs', lambda: (lambda p: p and p['epoch'] >= count and p)(
-        state(it, job)['progress']), 60)
+        state(it, job)['progress']), IDLE)
 
 
 def events(it, job, after=None):
     """(status, [(id, event, data)]) of a job's stream, until it ends."""
-    connection = http.client.HTTPConnection('127.0.0.1', it.port, timeout=60 * PATIENCE)
+    connection = http.client.HTTPConnection('127.0.0.1', it.port, timeout=IDLE * PATIENCE)
     with contextlib.closing(connection):
         connection.request('GET', f'/api/v1/jobs/{job["id"]}/events',
                            headers={} if after is None else {'Last-Event-ID': str(after)})
@@ -160,7 +161,7 @@ def one_runs_and_the_others_wait():
 def what_is_cancelled_can_be_resumed():
     """a cancelled training leaves its last epoch, and goes on with it when that is asked for"""
     with running() as (it, models):
-        write_recipe('resumed.recipe', epochs=150)
+        write_recipe('resumed.recipe', epochs=LONG)
         job = post(it, 'resumed.recipe')
         wait_epochs(it, job, 3)
         it.request('DELETE', f'/api/v1/jobs/{job["id"]}')
@@ -169,10 +170,13 @@ def what_is_cancelled_can_be_resumed():
         again = post(it, 'resumed.recipe', 409)
         expect(again['code'] == 'model_exists' and 'resume' in again['detail'], f'{again}')
         job = post(it, 'resumed.recipe', resume=True)
+        wait_epochs(it, job)
+        it.request('DELETE', f'/api/v1/jobs/{job["id"]}')
+        wait_state(it, job, 'cancelled')
         first = next(data for _, event, data in events(it, job)[1] if event == 'job.progress')
+        # One may have been kept whose line was not heard any more.
         expect(first['epoch'] in (reached + 1, reached + 2), f'{first} after {reached}')
-        wait_state(it, job, 'done')
-        expect(os.listdir(models) == ['resumed.onnx'], f'{os.listdir(models)}')
+        expect(os.listdir(models) == ['resumed.onnx.checkpoint'], f'{os.listdir(models)}')
 
 
 def a_stop_interrupts_and_a_start_tells():
@@ -217,6 +221,35 @@ def a_vigild_that_is_killed_takes_its_jobs_along():
             expect(told['state'] == 'interrupted' and 'killed' in told['error'], f'{told}')
             again = post(it, 'long.recipe', resume=True)
             expect(wait_epochs(it, again)['epoch'] >= 3, 'it began anew')
+
+
+def the_command_line_lists_shows_and_cancels():
+    """vigil jobs ls, show and cancel say what the API says"""
+    write_recipe('long.recipe', epochs=LONG)
+    with running() as (it, _):
+        def jobs(*words, code=0):
+            done = subprocess.run([VIGIL, 'jobs', *words], env={**os.environ, 'VIGIL_URL': it.url},
+                                  capture_output=True, text=True, check=False, timeout=60)
+            expect(done.returncode == code, f'{words}: {done.returncode} {done.stderr}')
+            return done.stdout
+        expect(jobs('ls').split() == ['ID', 'STATE', 'RECIPE', 'OUT', 'EPOCH'], 'a list of none')
+        job = post(it, 'long.recipe')
+        wait_epochs(it, job)
+        row = jobs('ls').splitlines()[1]
+        expect(row.split()[:4] == [job['id'], 'running', 'long.recipe', 'long.onnx'], row)
+        expect(f'/{LONG}  loss 0.' in row and 'accuracy' in row, row)
+        expect(json.loads(jobs('ls', '--json'))['id'] == job['id'], 'another job')
+        expect(f'id         {job["id"]}\n' in jobs('show', job['id']), 'not shown')
+        expect(json.loads(jobs('show', '--json', job['id']))['state'] == 'running', 'not running')
+        jobs('cancel', job['id'])
+        wait_state(it, job, 'cancelled')
+        expect(jobs('cancel', job['id']) == '', 'it was not forgotten')
+        jobs('show', job['id'], code=1)
+        for words in ((), ('show',), ('ls', 'x'), ('show', '../streams'), ('start',)):
+            jobs(*words, code=2)
+        text = it.request('GET', '/metrics')[2].decode()
+        expect('vigil_jobs{state="running"} 0\n' in text, text)
+        expect('vigil_jobs_ended_total{state="cancelled"} 1\n' in text, text)
 
 
 def what_fails_says_why():
@@ -300,6 +333,7 @@ run_tests([a_training_is_told_from_its_beginning_to_its_model,
            what_is_cancelled_can_be_resumed,
            a_stop_interrupts_and_a_start_tells,
            a_vigild_that_is_killed_takes_its_jobs_along,
+           the_command_line_lists_shows_and_cancels,
            what_fails_says_why,
            no_path_leads_out,
            nothing_is_lost_unasked,
