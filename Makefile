@@ -128,9 +128,9 @@ reference: build
 accept: build
 	python3 tests/accept/run.py $(BUILD)
 
-# Every recipe of docs/recipes, whole, by three seeds each, on the shared test data.
+# Every recipe of docs/recipes, or those of NAMES, whole, by three seeds each, on the shared test data.
 recipes: build
-	VIGIL_BUILD_ROOT=$(BUILD) VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} python3 tests/cli/test_recipes.py --whole
+	VIGIL_BUILD_ROOT=$(BUILD) VIGIL_TEST_DATA=$${VIGIL_TEST_DATA-../shared/data} python3 tests/cli/test_recipes.py --whole $(NAMES)
 
 # How models/scene.onnx, or MODEL, does on rendered seeds that it has not seen, and on real clips with
 # nuisances laid over them: half an hour.
