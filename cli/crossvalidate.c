@@ -8,9 +8,9 @@
 #include <jansson.h>
 
 #include "cli/cli.h"
+#include "cli/network.h"
 #include "cli/output.h"
 #include "cli/training.h"
-#include "nn/train/design.h"
 #include "nn/train/random.h"
 #include "nn/train/split.h"
 #include "nn/train/statistics.h"
@@ -103,7 +103,7 @@ static int run_trial(const struct protocol *p, const struct trial *trial,
 {
     struct train_fit_options options =
         training_options(trial->recipe, trial->learn.count, p->threads);
-    struct train_design *design = NULL;
+    struct network network;
     struct train_fit *fit = NULL;
     struct nn_error err = {{0}};
     size_t size;
@@ -111,16 +111,16 @@ static int run_trial(const struct protocol *p, const struct trial *trial,
     if (result != CLI_OK)
         return result;
     options.seed = trial->seed;
-    int r = train_design_create(trial->recipe->input, trial->recipe->layers, trial->seed,
-                                &design, &err);
-    if (r == 0) {
-        const void *network = train_design_bytes(design, &size);
-        r = train_fit_create(network, size, &options, &trial->learn, &trial->choose, &fit,
-                             &err);
+    result = network_open(trial->recipe, trial->seed, &network);
+    if (result == CLI_OK) {
+        const void *bytes = network_bytes(&network, &size);
+        if (train_fit_create(bytes, size, &options, &trial->learn, &trial->choose, &fit, &err) <
+            0)
+            result = cli_fail(CLI_CONFIG, "%s: %s", trial->recipe->path, err.text);
     }
-    train_design_destroy(design);
-    if (r < 0)
-        return cli_fail(CLI_CONFIG, "%s: %s", trial->recipe->path, err.text);
+    network_clear(&network);
+    if (result != CLI_OK)
+        return result;
     result = teach(p, trial, fit);
     if (result == CLI_OK)
         result = judge(trial, fit, verdict, right);

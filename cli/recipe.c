@@ -54,8 +54,11 @@ static const struct key {
     bool needed;
     const char *const *choices;
 } keys[] = {
-    {"model", "input", TEXT, offsetof(struct recipe, input), 0, 0, true},
-    {"model", "layers", LAYERS, offsetof(struct recipe, layers), 0, 0, true},
+    {"model", "input", TEXT, offsetof(struct recipe, input), 0, 0, false},
+    {"model", "layers", LAYERS, offsetof(struct recipe, layers), 0, 0, false},
+    {"model", "onnx", TEXT, offsetof(struct recipe, onnx), 0, 0, false},
+    {"model", "freeze", TEXT, offsetof(struct recipe, freeze), 0, 0, false},
+    {"model", "outputs", WHOLE, offsetof(struct recipe, outputs), 1, 4096, false},
 
     {"data", "format", TEXT, offsetof(struct recipe, format), 0, 0, true},
     {"data", "samples", TEXTS, offsetof(struct recipe, samples), 0, 0, false},
@@ -393,6 +396,29 @@ static int read_keys(struct recipe *recipe, GKeyFile *file)
     return result == CLI_OK ? check_samples(recipe) : result;
 }
 
+/* Layers, or a file, and what is said of either. */
+static int check_model(struct recipe *recipe)
+{
+    const struct {
+        const char *name;
+        bool is_there, of_layers;
+    } said[] = {{"input", recipe->input, true},
+                {"layers", recipe->layers, true},
+                {"freeze", recipe->freeze, false},
+                {"outputs", recipe->outputs > 0, false}};
+    for (size_t i = 0; i < G_N_ELEMENTS(said); i++) {
+        const struct key *key = find_key("model", said[i].name);
+        if (recipe->onnx && said[i].is_there && said[i].of_layers)
+            return refuse(recipe, key, "the network is that of onnx: leave one of them out");
+        if (!recipe->onnx && said[i].is_there && !said[i].of_layers)
+            return refuse(recipe, key, "is for a network of a file: there is no onnx");
+        if (!recipe->onnx && !said[i].is_there && said[i].of_layers)
+            return refuse(recipe, key, "is missing");
+    }
+    recipe->options.freeze = recipe->freeze;
+    return CLI_OK;
+}
+
 int recipe_read(const char *path, struct recipe *ret_recipe)
 {
     struct recipe *recipe = ret_recipe;
@@ -407,7 +433,8 @@ int recipe_read(const char *path, struct recipe *ret_recipe)
                     .epochs = 10,
                     .keep_best = true,
                     .seed = 1,
-                    .scale = 1},
+                    .mean = NAN,
+                    .scale = NAN},
     };
     char *text = NULL;
     size_t size = 0;
@@ -420,7 +447,8 @@ int recipe_read(const char *path, struct recipe *ret_recipe)
     g_autoptr(GError) error = NULL;
     if (!g_key_file_load_from_data(file, recipe->text, size, G_KEY_FILE_NONE, &error))
         return cli_fail(CLI_CONFIG, "%s is no recipe: %s", path, error->message);
-    return read_keys(recipe, file);
+    int result = read_keys(recipe, file);
+    return result == CLI_OK ? check_model(recipe) : result;
 }
 
 void recipe_clear(struct recipe *recipe)
@@ -429,6 +457,8 @@ void recipe_clear(struct recipe *recipe)
     g_free(recipe->text);
     g_free(recipe->input);
     g_free(recipe->layers);
+    g_free(recipe->onnx);
+    g_free(recipe->freeze);
     g_free(recipe->format);
     g_free(recipe->labels);
     g_free(recipe->classes);

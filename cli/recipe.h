@@ -57,8 +57,11 @@ extern const char *const recipe_event_names[RECIPE_EVENTS];
 
 struct recipe {
     char *path;
-    char *text; /* of the file, whole */
-    char *input, *layers;
+    char *text;           /* of the file, whole */
+    char *input, *layers; /* or */
+    char *onnx;           /* a file, from the recipe's folder */
+    char *freeze;         /* of onnx: a tensor; NULL: nothing */
+    int outputs;          /* of onnx: that its last layer begins anew with; 0: it stays */
     char *format, *labels, *classes;
     char **samples; /* files, NULL at the end */
     int numbers;    /* of one step of a sequence */
@@ -72,8 +75,9 @@ struct recipe {
     struct recipe_validation validation;
     enum recipe_duplicates duplicates;
     struct recipe_evaluation evaluation;
-    struct train_fit_options
-        options;                 /* without threads; the schedule's steps are the caller's */
+    /* Without threads; the schedule's steps are the caller's. Mean and scale are NAN where nothing
+     * is said (network_settle). */
+    struct train_fit_options options;
     char *events[RECIPE_EVENTS]; /* NULL: not said */
     double warmup;               /* epochs */
     double step_every;           /* epochs */

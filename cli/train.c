@@ -12,6 +12,7 @@
 #include "cli/card.h"
 #include "cli/cli.h"
 #include "cli/crossvalidate.h"
+#include "cli/network.h"
 #include "cli/outfile.h"
 #include "cli/output.h"
 #include "cli/recipe.h"
@@ -20,7 +21,6 @@
 #include "cli/trainingdata.h"
 #include "cli/trainreport.h"
 #include "nn/plan.h"
-#include "nn/train/design.h"
 #include "nn/train/layers.h"
 #include "pipeline/modelinfo.h"
 #include "record/file.h"
@@ -41,7 +41,7 @@ struct training {
     struct train_dataset *data;
     int *to_learn, *to_validate;
     struct train_selection learn, validate;
-    struct train_design *design;
+    struct network network;
     struct train_fit *fit;
     struct trainreport *report; /* NULL: none is asked for */
     struct training_bar bar;
@@ -52,8 +52,10 @@ struct training {
 static int open_data(struct training *t)
 {
     size_t size;
-    const void *network = train_design_bytes(t->design, &size);
+    const void *network = network_bytes(&t->network, &size);
     int result = trainingdata_open(&t->recipe, t->data_folder, network, size, &t->data);
+    if (result == CLI_OK)
+        result = network_order_classes(&t->network, t->data);
     if (result != CLI_OK)
         return result;
     t->learn.data = t->validate.data = t->data;
@@ -66,42 +68,26 @@ static int open_data(struct training *t)
 
 /* --- what is trained ---------------------------------------------------------------------- */
 
-static int make_design(struct training *t)
-{
-    struct nn_error err = {{0}};
-    int r = t->summary
-                ? train_design_describe(t->recipe.input, t->recipe.layers, &t->design, &err)
-                : train_design_create(t->recipe.input, t->recipe.layers, t->recipe.options.seed,
-                                      &t->design, &err);
-    if (r < 0)
-        return cli_fail(CLI_CONFIG, "%s: [model] %s", t->recipe.path, err.text);
-    if (t->json_lines)
-        return CLI_OK;
-    char *summary = train_design_summary(t->design);
-    if (!summary)
-        return cli_fail(CLI_INTERNAL, "no memory");
-    output_text(summary);
-    free(summary);
-    return CLI_OK;
-}
-
 static int make_fit(struct training *t)
 {
     struct train_fit_options options = training_options(&t->recipe, t->learn.count, t->threads);
     struct nn_error err = {{0}};
     size_t size;
-    const void *bytes = train_design_bytes(t->design, &size);
+    const void *bytes = network_bytes(&t->network, &size);
     int r = train_fit_create(bytes, size, &options, &t->learn, &t->validate, &t->fit, &err);
     return r < 0 ? cli_fail(CLI_CONFIG, "%s: %s", t->recipe.path, err.text) : CLI_OK;
 }
 
-/* What a checkpoint belongs to: this recipe, this data, this program. */
+/* What a checkpoint belongs to: this recipe, this data, this program; and the file that is
+ * taught. */
 static void find_identity(struct training *t)
 {
     g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
     g_checksum_update(sum, (const guchar *)t->recipe.text, -1);
     g_checksum_update(sum, (const guchar *)t->data_sha256, -1);
     g_checksum_update(sum, (const guchar *)VIGIL_VERSION, -1);
+    if (t->network.sha256)
+        g_checksum_update(sum, (const guchar *)t->network.sha256, -1);
     t->identity = g_strdup(g_checksum_get_string(sum));
 }
 
@@ -216,7 +202,7 @@ static struct outfile out_file(const struct training *t)
                             .is_kind = is_model};
 }
 
-/* Keys of a model's metadata, each followed by its value. */
+/* Keys of a model's metadata, each followed by its value, or by NULL: a file's own goes. */
 static void say(GPtrArray *metadata, const char *key, char *value)
 {
     g_ptr_array_add(metadata, g_strdup(key));
@@ -228,8 +214,11 @@ static void say_pictures(const struct training *t, GPtrArray *metadata)
 {
     const struct recipe *recipe = &t->recipe;
     bool window = t->data->shape.rank == 4;
-    say(metadata, "vigil.task", g_strdup(window ? "classify-window" : "classify-frame"));
-    say(metadata, "vigil.pixels", g_strdup(t->data->shape.dim[window] == 1 ? "GRAY" : "RGB"));
+    if (!recipe->onnx) { /* a file says them itself, or does not need to */
+        say(metadata, "vigil.task", g_strdup(window ? "classify-window" : "classify-frame"));
+        say(metadata, "vigil.pixels",
+            g_strdup(t->data->shape.dim[window] == 1 ? "GRAY" : "RGB"));
+    }
     if (recipe->fps > 0)
         say(metadata, "vigil.fps", g_strdup_printf("%g", recipe->fps));
     if (recipe->stride > 0)
@@ -250,12 +239,24 @@ static void say_events(const struct training *t, GPtrArray *metadata)
         }
 }
 
+/* What a file may say by label. */
+static void forget_labels(GPtrArray *metadata)
+{
+    static const char *const keys[] = {
+        "vigil.enter",       "vigil.exit", "vigil.min_duration_ms",
+        "vigil.cooldown_ms", "vigil.kind", "vigil.background"};
+    for (size_t i = 0; i < G_N_ELEMENTS(keys); i++)
+        say(metadata, keys[i], NULL);
+}
+
 static GPtrArray *make_metadata(const struct training *t, const struct train_score *score)
 {
     GPtrArray *metadata = g_ptr_array_new_with_free_func(g_free);
     GString *labels = g_string_new(NULL);
     for (int i = 0; i < t->data->classes.count; i++)
         g_string_append_printf(labels, "%s%s", i > 0 ? "," : "", t->data->classes.names[i]);
+    if (g_strcmp0(network_metadata(&t->network, "vigil.labels"), labels->str) != 0)
+        forget_labels(metadata);
     say(metadata, "vigil.labels", g_string_free(labels, FALSE));
     if (t->data->pictures) {
         say_pictures(t, metadata);
@@ -264,8 +265,7 @@ static GPtrArray *make_metadata(const struct training *t, const struct train_sco
     say(metadata, "vigil.mean", g_strdup_printf("%.9g", (double)t->recipe.options.mean));
     say(metadata, "vigil.scale", g_strdup_printf("%.9g", (double)t->recipe.options.scale));
     say(metadata, "vigil.data_sha256", g_strdup(t->data_sha256));
-    if (score->count > 0)
-        say(metadata, "vigil.metrics", metrics_text(score));
+    say(metadata, "vigil.metrics", score->count > 0 ? metrics_text(score) : NULL);
     return metadata;
 }
 
@@ -289,10 +289,17 @@ static int check_events(const struct training *t)
                         "%s: [events]: are found in pictures, which these samples "
                         "are not",
                         t->recipe.path);
-    for (guint i = 0; i + 1 < metadata->len; i += 2)
-        if (modelkeys_check_name(metadata->pdata[i], NULL) == 0)
-            modelkeys_overrides_add(overrides, metadata->pdata[i], metadata->pdata[i + 1]);
-    const void *bytes = train_design_bytes(t->design, &size);
+    for (guint i = 0; i + 1 < metadata->len; i += 2) {
+        const char *key = metadata->pdata[i], *value = metadata->pdata[i + 1];
+        if (modelkeys_check_name(key, NULL) != 0)
+            continue;
+        /* What goes with a file's labels cannot be thought away: it is seen when it is used. */
+        if (!value && network_metadata(&t->network, key))
+            return CLI_OK;
+        if (value)
+            modelkeys_overrides_add(overrides, key, value);
+    }
+    const void *bytes = network_bytes(&t->network, &size);
     int r = nn_model_load(bytes, size, &model, &err);
     if (r == 0)
         r = modelinfo_create(model, overrides, &info, &err);
@@ -427,8 +434,13 @@ static int train(struct training *t, const char *path)
     t->bar = (struct training_bar){.shown = isatty(STDERR_FILENO) && !t->json_lines,
                                    .title = "",
                                    .epochs = t->recipe.options.epochs};
-    result = make_design(t);
+    result = t->json_lines ? CLI_OK : network_print(&t->recipe);
     if (result != CLI_OK || t->summary)
+        return result;
+    result = network_open(&t->recipe, t->recipe.options.seed, &t->network);
+    if (result == CLI_OK)
+        result = network_settle(&t->network, &t->recipe);
+    if (result != CLI_OK)
         return result;
     if (t->cross_validate) {
         result = open_data(t);
@@ -510,7 +522,7 @@ int cli_train(int argc, char **argv)
         result = train(&t, argv[1]);
     trainreport_close(t.report);
     train_fit_destroy(t.fit);
-    train_design_destroy(t.design);
+    network_clear(&t.network);
     train_dataset_destroy(t.data);
     recipe_clear(&t.recipe);
     g_free(t.to_learn);

@@ -86,10 +86,17 @@ static int exchange_metadata(struct exchange *x, const struct train_metadata *me
         while (at < proto->n_metadata_props &&
                !nn_onnx_bytes_are(&list[at]->key, metadata[i].key))
             at++;
+        bool there = at < proto->n_metadata_props;
+        if (!metadata[i].value) {
+            for (; there && at + 1 < proto->n_metadata_props; at++)
+                list[at] = list[at + 1];
+            proto->n_metadata_props -= there;
+            continue;
+        }
         list[at] = make_entry(x, &metadata[i]);
         if (!list[at])
             return -ENOMEM;
-        proto->n_metadata_props += at == proto->n_metadata_props;
+        proto->n_metadata_props += !there;
     }
     return 0;
 }

@@ -9,7 +9,7 @@
 #include "nn/train/net.h"
 
 struct train_metadata {
-    const char *key, *value;
+    const char *key, *value; /* value NULL: the file's own is left out */
 };
 
 /* `onnx`: the bytes that the net's model was loaded from. A key that the file has gets the new

@@ -81,6 +81,33 @@ START_TEST(an_exported_model_gives_what_the_network_gives)
 }
 END_TEST
 
+/* Entries that are changed, left out, added, and left out where they are not. */
+START_TEST(metadata_that_is_no_longer_true_goes)
+{
+    struct onnx_bytes bytes = small_model();
+    struct train_net *net = learn(&bytes, 1);
+    const struct train_metadata first[] = {{"a", "1"}, {"b", "2"}, {"c", "3"}};
+    const struct train_metadata then[] = {{"none", NULL}, {"a", NULL}, {"c", "4"}, {"d", "5"}};
+    void *out[2] = {NULL};
+    size_t size[2] = {0};
+    ck_assert_int_eq(
+        train_export(net, bytes.data, bytes.size, first, 3, &out[0], &size[0], NULL), 0);
+    ck_assert_int_eq(train_export(net, out[0], size[0], then, 4, &out[1], &size[1], NULL), 0);
+    struct nn_model *model = load(out[1], size[1]);
+    ck_assert_ptr_null(nn_model_metadata(model, "a"));
+    ck_assert_str_eq(nn_model_metadata(model, "b"), "2");
+    ck_assert_str_eq(nn_model_metadata(model, "c"), "4");
+    ck_assert_str_eq(nn_model_metadata(model, "d"), "5");
+    ck_assert_str_eq(nn_model_metadata(model, "kept"), "yes");
+    ck_assert_uint_eq(nn_model_metadata_count(model), 5); /* and labels */
+    nn_model_unref(model);
+    train_net_destroy(net);
+    free(out[0]);
+    free(out[1]);
+    free(bytes.data);
+}
+END_TEST
+
 START_TEST(a_model_is_not_exported_into_another_file)
 {
     struct onnx_bytes bytes = small_model();
@@ -183,6 +210,7 @@ int main(void)
 {
     TCase *all = tcase_create("files");
     tcase_add_test(all, an_exported_model_gives_what_the_network_gives);
+    tcase_add_test(all, metadata_that_is_no_longer_true_goes);
     tcase_add_test(all, a_model_is_not_exported_into_another_file);
     tcase_add_test(all, a_checkpoint_gives_back_every_bit);
     tcase_add_test(all, a_checkpoint_that_does_not_fit_changes_nothing);
