@@ -246,15 +246,15 @@ static void delete_job(void *app, struct api_request *request, const char *id)
 
 /* Events of its one job are numbered from 1. */
 static void reply_events(const struct harness *harness, struct api_request *request,
-                         int64_t after)
+                         int64_t after, int64_t last)
 {
     json_t *events = json_array();
     int64_t id = after < 0 ? 1 : after + 1;
-    for (; id <= harness->job_events && json_array_size(events) < API_PROGRESS_PAGE; id++)
+    for (; id <= last && json_array_size(events) < API_PROGRESS_PAGE; id++)
         json_array_append_new(events,
                               json_pack("{s:I, s:s, s:{s:I}}", "id", (json_int_t)id, "event",
                                         "job.progress", "data", "epoch", (json_int_t)id));
-    bool over = harness->job_over && id > harness->job_events;
+    bool over = harness->job_over && id > last;
     api_request_reply_json(request, 200,
                            json_pack("{s:o, s:b}", "events", events, "over", over));
 }
@@ -263,10 +263,11 @@ static void job_events(void *app, struct api_request *request, const char *id, i
 {
     struct harness *harness = app;
     harness->after = after;
+    harness->job_events_asked = harness->job_events;
     if (harness->job_gone)
         api_request_reply_problem(request, 404, "job_unknown", "there is no such job");
     else if (note(app, request, "job_events", id))
-        reply_events(harness, request, after);
+        reply_events(harness, request, after, harness->job_events);
 }
 
 static const struct api_backend backend = {
@@ -302,7 +303,7 @@ void harness_release(struct harness *harness)
     if (strcmp(harness->asked, "records_after") == 0)
         reply_records(harness, request, harness->after, 64);
     else if (strcmp(harness->asked, "job_events") == 0)
-        reply_events(harness, request, harness->after);
+        reply_events(harness, request, harness->after, harness->job_events_asked);
     else
         api_request_reply_json(request, 200, json_pack("{s:b}", "late", 1));
 }

@@ -50,8 +50,9 @@ struct harness {
     int asked_count;
 
     /* Its job. */
-    int64_t job_events;      /* so many, numbered from 1 */
-    bool job_over, job_gone; /* no more come; it is not known any more */
+    int64_t job_events;       /* so many, numbered from 1 */
+    int64_t job_events_asked; /* as many were there when it was asked last */
+    bool job_over, job_gone;  /* no more come; it is not known any more */
 
     /* Its store: record texts with seq 1, 2, 3, ... */
     char **records;

@@ -101,6 +101,15 @@ START_TEST(a_line_without_end_takes_no_more_room)
 }
 END_TEST
 
+START_TEST(a_line_that_is_cut_is_not_taken_for_what_is_left_of_it)
+{
+    start("printf '{\"epoch\":1}'; head -c 5000 /dev/zero | tr '\\0' ' '; "
+          "printf 'x\\n{\"epoch\":2}\\n'");
+    wait_gone();
+    ck_assert_str_eq(seen.lines->str, "2 ");
+}
+END_TEST
+
 START_TEST(the_last_line_of_stderr_is_kept_and_printable)
 {
     start("printf 'first\\n\\n\\033[2Jlast\\n' >&2; exit 66");
@@ -173,6 +182,7 @@ int main(void)
     tcase_add_test(tc, each_object_is_told_in_order_also_without_a_last_newline);
     tcase_add_test(tc, what_is_no_object_is_left_out);
     tcase_add_test(tc, a_line_without_end_takes_no_more_room);
+    tcase_add_test(tc, a_line_that_is_cut_is_not_taken_for_what_is_left_of_it);
     tcase_add_test(tc, the_last_line_of_stderr_is_kept_and_printable);
     tcase_add_test(tc, one_that_is_asked_to_stop_may_do_so_in_its_own_way);
     tcase_add_test(tc, one_that_does_not_stop_is_killed);
