@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/background.h"
 #include "cli/cli.h"
 #include "cli/evalreport.h"
 #include "cli/evaluation.h"
@@ -194,6 +195,7 @@ int cli_eval(int argc, char **argv)
     struct evaluation e = {0};
     char *report = NULL;
     gboolean json = FALSE;
+    struct background background = {0};
     const GOptionEntry entries[] = {
         {"recipe", 'r', 0, G_OPTION_ARG_FILENAME, &o.recipe,
          "The recipe whose [data] names the samples and splits them", "FILE"},
@@ -213,6 +215,7 @@ int cli_eval(int argc, char **argv)
         {"threads", 't', 0, G_OPTION_ARG_INT, &o.threads, "Samples at a time, default 1", "N"},
         {"json", 'j', 0, G_OPTION_ARG_NONE, &json, "One JSON object, that of metrics.json",
          NULL},
+        BACKGROUND_OPTIONS(&background),
         G_OPTION_ENTRY_NULL};
     int result =
         cli_parse(&argc, &argv, "FILE | NAME",
@@ -227,6 +230,8 @@ int cli_eval(int argc, char **argv)
         result = cli_fail(CLI_USAGE, "give one model (see: vigil eval --help)");
     else
         result = evaluation_check(&o);
+    if (result == CLI_OK)
+        result = background_enter(&background);
     if (result == CLI_OK && report)
         result = reportfolder_check(report);
     if (result == CLI_OK)

@@ -36,7 +36,7 @@ static char *progress_text(const json_t *job)
 
 static int list_jobs(struct client *client, bool as_json)
 {
-    enum { COLUMNS = 5 };
+    enum { COLUMNS = 6 };
     json_t *answer = NULL, *job;
     int result = client_request(client, "GET", "/jobs", NULL, &answer);
     if (result != CLI_OK)
@@ -45,17 +45,18 @@ static int list_jobs(struct client *client, bool as_json)
     size_t count = json_array_size(jobs), index;
     g_autoptr(GPtrArray) made = g_ptr_array_new_with_free_func(g_free);
     g_autofree const char **cells = g_new0(const char *, (count + 1) * COLUMNS);
-    const char *heading[COLUMNS] = {"ID", "STATE", "RECIPE", "OUT", "EPOCH"};
+    const char *heading[COLUMNS] = {"ID", "KIND", "STATE", "RECIPE", "MODEL", "EPOCH"};
     memcpy(cells, heading, sizeof heading);
     json_array_foreach (jobs, index, job) {
         const char **row = cells + (index + 1) * COLUMNS;
         char *progress = progress_text(job);
         g_ptr_array_add(made, progress);
         row[0] = text_of(job, "id");
-        row[1] = text_of(job, "state");
-        row[2] = text_of(job, "recipe");
-        row[3] = text_of(job, "out");
-        row[4] = progress;
+        row[1] = text_of(job, "kind");
+        row[2] = text_of(job, "state");
+        row[3] = text_of(job, "recipe");
+        row[4] = text_of(job, json_object_get(job, "model") ? "model" : "out");
+        row[5] = progress;
         if (as_json)
             output_json_line(job);
     }
@@ -67,8 +68,9 @@ static int list_jobs(struct client *client, bool as_json)
 
 static void print_job(const json_t *job)
 {
-    static const char *const rows[] = {"id",  "kind",    "state",   "recipe", "data",
-                                       "out", "created", "started", "ended",  "error"};
+    static const char *const rows[] = {"id",      "kind",  "state",  "model", "recipe",
+                                       "data",    "split", "report", "out",   "created",
+                                       "started", "ended", "error"};
     for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *text = output_printable(text_of(job, rows[i]));
         if (*text)
@@ -114,11 +116,11 @@ int cli_jobs(int argc, char **argv)
     gboolean as_json = FALSE;
     const GOptionEntry entries[] = {
         {"json", 0, 0, G_OPTION_ARG_NONE, &as_json, "A JSON object per line", NULL}, {NULL}};
-    int over =
-        cli_parse(&argc, &argv, "ls | show ID | cancel ID",
-                  "Lists the trainings that the daemon was asked for, newest first, shows "
-                  "one, or cancels it; one that has ended is then forgotten.",
-                  entries);
+    int over = cli_parse(&argc, &argv, "ls | show ID | cancel ID",
+                         "Lists the trainings and evaluations that the daemon was asked for, "
+                         "newest first, shows "
+                         "one, or cancels it; one that has ended is then forgotten.",
+                         entries);
     if (over)
         return over - 1;
     const struct action *action = argc > 1 ? find_action(argv[1]) : NULL;

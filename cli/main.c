@@ -23,7 +23,7 @@ static const struct verb {
     {"bench", cli_bench, "measure how fast a model runs here"},
     {"train", cli_train, "teach a model from labelled samples"},
     {"eval", cli_eval, "tell how well a model does on labelled samples"},
-    {"jobs", cli_jobs, "list, show and cancel the daemon's trainings"},
+    {"jobs", cli_jobs, "list, show and cancel what the daemon trains and evaluates"},
     {"config", cli_config, "check a configuration of vigild, or show what is in force"},
 };
 

@@ -23,7 +23,7 @@ struct store_error {
     char text[256];
 };
 
-#define STORE_TEXT_MAX (16 * 1024) /* bytes of a stream's or job's JSON */
+#define STORE_TEXT_MAX (32 * 1024) /* bytes of a stream's or job's JSON */
 
 /* Opens for writing, creating and migrating the file (mode 0600) as needed. Holds PATH-lock:
  * -EBUSY while another program has the file open for writing. -EPROTO when its schema is newer

@@ -86,7 +86,7 @@ static const struct config_key job_keys[] = {
     {"data", CONFIG_PATH, .offset = OF(jobs_data), .fallback_note = "there are no jobs",
      .meaning = "The folder in which recipes and their data are. Jobs name what is below it."},
     {"models", CONFIG_PATH, .offset = OF(jobs_models), .fallback_note = "there are no jobs",
-     .meaning = "The folder that trained models are written into."},
+     .meaning = "The folder that trained models and reports are written into."},
     {"at_once", CONFIG_INTEGER, .min = 1, .max = 16, .offset = OF(jobs_at_once),
      .fallback = "1", .meaning = "Jobs that run at a time; the others wait."},
     {"program", CONFIG_PATH, .offset = OF(jobs_program), .make_fallback = config_default_vigil,
@@ -169,7 +169,8 @@ const struct config_section config_sections[] = {
     {"store", false, "Where detections are kept, and how long.", store_keys},
     {"worker", false, "The processes that look at streams.", worker_keys},
     {"jobs", false,
-     "Trainings that the API starts. They run at idle priority, and only when both folders are "
+     "Trainings and evaluations that the API starts. They run at idle priority, and only when "
+     "both folders are "
      "named.",
      job_keys},
     {"model", true,

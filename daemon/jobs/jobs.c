@@ -250,7 +250,8 @@ static void set_state(struct job *job, enum state state)
         job->jobs->stats.ended[state - DONE]++;
     }
     log_info("job %s (%s %s): %s%s%s", job->id, jobs_kind_name(job->request.kind),
-             job->request.recipe, states[state], *job->error ? ": " : "", job->error);
+             jobs_request_subject(&job->request), states[state], *job->error ? ": " : "",
+             job->error);
     add_event(job, "job.state", job_to_json(job));
     save(job);
 }
@@ -429,7 +430,8 @@ static int check_room(const struct jobs *jobs, const struct jobs_request *reques
         return -ENOBUFS;
     for (GList *item = jobs->list.head; item; item = item->next) {
         const struct job *job = item->data;
-        if (job->state > RUNNING || strcmp(job->request.out, request->out) != 0)
+        if (job->state > RUNNING || !*request->out ||
+            strcmp(job->request.out, request->out) != 0)
             continue;
         snprintf(err->text, sizeof err->text, "job %s writes %s, too; wait for it or cancel it",
                  job->id, request->out);

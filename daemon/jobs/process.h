@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#define PROCESS_LINE_MAX 4096
-#define PROCESS_STOP_MS  5000 /* from asked to killed: what is kept is kept already */
+#define PROCESS_LINE_MAX 16384 /* figures of some hundred classes */
+#define PROCESS_STOP_MS  5000  /* from asked to killed: what is kept is kept already */
 
 struct process;
 

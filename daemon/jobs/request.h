@@ -16,16 +16,22 @@
 #define JOBS_PATH_SIZE   256 /* of what a request names, with its NUL */
 #define JOBS_THREADS_MAX 64  /* NN_PLAN_THREADS_MAX */
 
-enum jobs_kind { JOBS_TRAIN };
+enum jobs_kind { JOBS_TRAIN, JOBS_EVAL };
 
+/* What its kind has no member for is empty. */
 struct jobs_request {
     enum jobs_kind kind;
-    char recipe[JOBS_PATH_SIZE];
-    char data[JOBS_PATH_SIZE]; /* "": the recipe's own folder */
-    char out[JOBS_PATH_SIZE];
+    char recipe[JOBS_PATH_SIZE]; /* eval: "" when data says all */
+    char data[JOBS_PATH_SIZE];   /* "": the recipe's own folder */
     int threads;
+
+    char out[JOBS_PATH_SIZE];
     bool resume;  /* go on with what was kept of `out` */
     bool replace; /* `out`, and what was kept of it, may be there */
+
+    char model[JOBS_PATH_SIZE];  /* that is judged */
+    char split[16];              /* by which part of the data; "": as `vigil eval` chooses */
+    char report[JOBS_PATH_SIZE]; /* a folder below that of models; "": none */
 };
 
 struct jobs_error {
@@ -39,6 +45,9 @@ int jobs_request_from_json(const json_t *json, struct jobs_request *ret_request,
 
 /* The members it was made of, and the defaults. NULL without memory. */
 json_t *jobs_request_to_json(const struct jobs_request *request);
+
+/* The file it is about: the model of an evaluation, else the recipe. Its own. */
+const char *jobs_request_subject(const struct jobs_request *request);
 
 /* Whether what it names is there, and `out` is not unless it may be. 0; -ENOENT; -EEXIST; or
  * -EXDEV, what leads out of the folders. */

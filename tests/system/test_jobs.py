@@ -120,6 +120,22 @@ def a_training_is_told_from_its_beginning_to_its_model():
         expect([j['id'] for j in it.get('/api/v1/jobs')['jobs']] == [job['id']], 'not listed')
 
 
+def a_model_is_judged():
+    """an evaluation's figures are its result, and its report lies below the models"""
+    write_recipe('short.recipe')
+    with running() as (it, models):
+        wait_state(it, post(it, 'short.recipe'), 'done')
+        job = post(it, 'short.recipe', kind='eval', model='short.onnx', report='report')
+        expect('out' not in job and job['model'] == 'short.onnx', f'{job}')
+        done = wait_state(it, job, 'done')
+        with open(os.path.join(models, 'report', 'metrics.json'), encoding='utf-8') as file:
+            expect(json.load(file) == done['result'], f'{done["result"]}')
+        expect(os.path.exists(os.path.join(models, 'report', 'report.html')), 'no page')
+        failed = wait_state(it, post(it, 'short.recipe', kind='eval', model='short.onnx',
+                                     split='test'), 'failed')
+        expect(failed['error'], f'{failed}')
+
+
 def it_takes_only_what_others_leave():
     """a job has the least priority for processors, disk and memory, in a session of its own"""
     write_recipe('long.recipe', epochs=LONG)
@@ -232,11 +248,11 @@ def the_command_line_lists_shows_and_cancels():
                                   capture_output=True, text=True, check=False, timeout=60)
             expect(done.returncode == code, f'{words}: {done.returncode} {done.stderr}')
             return done.stdout
-        expect(jobs('ls').split() == ['ID', 'STATE', 'RECIPE', 'OUT', 'EPOCH'], 'a list of none')
+        expect(jobs('ls').split() == ['ID', 'KIND', 'STATE', 'RECIPE', 'MODEL', 'EPOCH'], 'a list of none')
         job = post(it, 'long.recipe')
         wait_epochs(it, job)
         row = jobs('ls').splitlines()[1]
-        expect(row.split()[:4] == [job['id'], 'running', 'long.recipe', 'long.onnx'], row)
+        expect(row.split()[:5] == [job['id'], 'train', 'running', 'long.recipe', 'long.onnx'], row)
         expect(f'/{LONG}  loss 0.' in row and 'accuracy' in row, row)
         expect(json.loads(jobs('ls', '--json'))['id'] == job['id'], 'another job')
         expect(f'id         {job["id"]}\n' in jobs('show', job['id']), 'not shown')
@@ -328,6 +344,7 @@ def without_folders_there_are_no_jobs():
 
 write_pictures('pictures')
 run_tests([a_training_is_told_from_its_beginning_to_its_model,
+           a_model_is_judged,
            it_takes_only_what_others_leave,
            one_runs_and_the_others_wait,
            what_is_cancelled_can_be_resumed,

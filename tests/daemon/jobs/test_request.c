@@ -95,6 +95,14 @@ static const struct {
     {"{\"kind\":\"train\",\"recipe\":\"a\",\"replace\":1}", "replace"},
     {"{\"kind\":\"train\",\"recipe\":\"a\",\"replce\":true}", "did you mean replace"},
     {"{\"kind\":\"train\",\"recipe\":\"a\",\"replace\":true,\"resume\":true}", "one of them"},
+    {"{\"kind\":\"train\",\"recipe\":\"a\",\"model\":\"m\"}",
+     "kind train has no member \"model\""},
+    {"{\"kind\":\"eval\",\"recipe\":\"a\"}", "needs \"model\""},
+    {"{\"kind\":\"eval\",\"model\":\"m\"}", "needs a recipe"},
+    {"{\"kind\":\"eval\",\"model\":\"m\",\"recipe\":\"a\",\"out\":\"m\"}", "no member \"out\""},
+    {"{\"kind\":\"eval\",\"model\":\"m\",\"recipe\":\"a\",\"split\":\"tset\"}", "split"},
+    {"{\"kind\":\"eval\",\"model\":\"m\",\"data\":\"a\",\"split\":\"test\"}", "one part"},
+    {"{\"kind\":\"eval\",\"model\":\"m\",\"data\":\"a\",\"report\":\"../r\"}", "report"},
 };
 
 START_TEST(what_makes_no_sense_is_refused_by_name)
@@ -191,6 +199,46 @@ START_TEST(what_is_there_is_lost_only_when_asked_for)
 }
 END_TEST
 
+static int check_eval(const char *members, struct jobs_error *err)
+{
+    g_autofree char *text = g_strdup_printf("{\"kind\":\"eval\",%s}", members);
+    struct jobs_request request = made(text);
+    err->text[0] = '\0';
+    return jobs_request_check(&request, data, models, err);
+}
+
+START_TEST(an_evaluation_reads_from_both_folders_and_writes_into_one)
+{
+    struct jobs_error err;
+    g_autofree char *clips = g_build_filename(data, "clips", NULL);
+    g_autofree char *link = g_build_filename(models, "link", NULL);
+    ck_assert_int_eq(g_mkdir(clips, 0700), 0);
+    ck_assert_int_eq(symlink("..", link), 0);
+    write_in(data, "a.recipe");
+    write_in(data, "table.csv");
+    write_in(models, "a.onnx");
+    ck_assert_int_eq(check_eval("\"model\":\"a.onnx\",\"recipe\":\"a.recipe\"", &err), 0);
+    ck_assert_int_eq(check_eval("\"model\":\"a.onnx\",\"data\":\"clips\"", &err), 0);
+    ck_assert_int_eq(check_eval("\"model\":\"a.onnx\",\"data\":\"table.csv\"", &err), 0);
+    ck_assert_int_eq(check_eval("\"model\":\"b.onnx\",\"data\":\"clips\"", &err), -ENOENT);
+    ck_assert_int_eq(check_eval("\"model\":\"a.onnx\",\"recipe\":\"a.recipe\","
+                                "\"data\":\"table.csv\"",
+                                &err),
+                     -ENOENT);
+    ck_assert_int_eq(
+        check_eval("\"model\":\"a.onnx\",\"data\":\"clips\",\"report\":\"r\"", &err), 0);
+    ck_assert_int_eq(
+        check_eval("\"model\":\"a.onnx\",\"data\":\"clips\",\"report\":\"a.onnx\"", &err),
+        -EEXIST);
+    ck_assert_int_eq(
+        check_eval("\"model\":\"a.onnx\",\"data\":\"clips\",\"report\":\"link\"", &err),
+        -EEXIST);
+    ck_assert_int_eq(
+        check_eval("\"model\":\"a.onnx\",\"data\":\"clips\",\"report\":\"link/r\"", &err),
+        -EXDEV);
+}
+END_TEST
+
 START_TEST(the_program_is_told_all_of_it)
 {
     struct jobs_request request =
@@ -199,9 +247,17 @@ START_TEST(the_program_is_told_all_of_it)
     g_auto(GStrv) arguments =
         jobs_request_arguments(&request, "/usr/bin/vigil", "/data", "/models", 42);
     g_autofree char *line = g_strjoinv(" ", arguments);
-    ck_assert_str_eq(line, "/usr/bin/vigil train /data/--help --data /data/d --out "
-                           "/models/m/o.onnx --threads=2 --json-lines --idle --parent=42 "
-                           "--force");
+    ck_assert_str_eq(line, "/usr/bin/vigil train /data/--help --out /models/m/o.onnx "
+                           "--json-lines --force --data /data/d --threads=2 --idle "
+                           "--parent=42");
+    struct jobs_request eval =
+        made("{\"kind\":\"eval\",\"model\":\"m.onnx\",\"recipe\":\"r\",\"split\":\"all\","
+             "\"report\":\"reports/m\"}");
+    g_auto(GStrv) others = jobs_request_arguments(&eval, "vigil", "/data", "/models", 7);
+    g_autofree char *other = g_strjoinv(" ", others);
+    ck_assert_str_eq(other, "vigil eval /models/m.onnx --recipe /data/r --report "
+                            "/models/reports/m --split=all --json --threads=1 --idle "
+                            "--parent=7");
 }
 END_TEST
 
@@ -216,6 +272,7 @@ int main(void)
     tcase_add_test(tc, what_it_names_must_be_there);
     tcase_add_test(tc, no_link_is_followed);
     tcase_add_test(tc, what_is_there_is_lost_only_when_asked_for);
+    tcase_add_test(tc, an_evaluation_reads_from_both_folders_and_writes_into_one);
     tcase_add_test(tc, the_program_is_told_all_of_it);
     return suite_run("daemon/jobs/request", &tc, 1);
 }
