@@ -37,7 +37,7 @@ static const struct limit {
     {"brightness", offsetof(struct train_augment, brightness), 1, SEEN},
     {"contrast", offsetof(struct train_augment, contrast), 1, SEEN},
     {"saturation", offsetof(struct train_augment, saturation), 1, SEEN},
-    {"noise", offsetof(struct train_augment, noise), 255, SEEN},
+    {"noise", offsetof(struct train_augment, noise), 255, SEEN | SOUNDS},
     {"blur", offsetof(struct train_augment, blur), BLUR_MAX, SEEN},
     {"occlusion", offsetof(struct train_augment, occlusion), 1, SEEN},
     {"reverse", offsetof(struct train_augment, reverse), 1, WINDOWS},
@@ -66,7 +66,8 @@ static const char *kinds_text(unsigned kinds)
     return kinds == SEEN      ? "pictures"
            : kinds == WINDOWS ? "windows of pictures"
            : kinds == SOUNDS  ? "sounds"
-                              : "windows of pictures and sounds";
+           : kinds == TIMED   ? "windows of pictures and sounds"
+                              : "pictures and sounds";
 }
 
 int train_augment_check(const struct train_augment *a, const struct nn_shape *shape,
@@ -290,6 +291,15 @@ static void change_sound(const struct train_augment *a, struct train_random *ran
             scratch[from] + (float)(at - (double)from) * (scratch[next] - scratch[from]);
         values[t] = inside ? gain * value : 0;
     }
+    if (a->noise <= 0)
+        return;
+    double squares = 0;
+    for (int64_t t = 0; t < length; t++)
+        squares += (double)values[t] * (double)values[t];
+    double deviation = a->noise * train_random_uniform(random) * sqrt(squares / (double)length);
+    train_random_normals(random, deviation, scratch, (size_t)length);
+    for (int64_t t = 0; t < length; t++)
+        values[t] += scratch[t];
 }
 
 void train_augment_apply(const struct train_augment *a, struct train_random *random,

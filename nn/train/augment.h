@@ -12,7 +12,7 @@
  *
  * A sound, [T, 1], is played faster or slower, which shifts its pitch as well, as other voices would
  * (Ko et al., "Audio augmentation for speech recognition"), earlier or later, louder or softer, in
- * one resampling by straight lines; what moves in at its ends is silence.
+ * one resampling by straight lines; what moves in at its ends is silence. Noise comes last.
  *
  * The same seed gives the same sample, on any machine whose libm rounds alike.
  *
@@ -33,7 +33,8 @@ struct train_augment {
     double brightness;    /* up to this share of 255 added, either way */
     double contrast;      /* times 1 - contrast to 1 + contrast, about the mean */
     double saturation;    /* the same, about each pixel's grey; of three channels */
-    double noise;         /* standard deviation, levels, from 0 up to this */
+    double noise;         /* standard deviation, levels, from 0 up to this; of sounds, shares of
+                             the root of their mean square */
     double blur;          /* standard deviation, pixels, from 0 up to this */
     double occlusion; /* side of a rectangle of one grey, up to this share of the picture's */
 

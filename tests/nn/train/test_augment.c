@@ -548,6 +548,29 @@ START_TEST(a_sound_becomes_louder_or_softer_all_of_it)
 }
 END_TEST
 
+START_TEST(noise_of_a_sound_is_a_share_of_how_loud_it_is)
+{
+    const struct train_augment a = {.noise = 0.5};
+    for (int loud = 1; loud <= 100; loud *= 100) {
+        struct range shares = {INFINITY, -INFINITY, 0};
+        for (uint64_t seed = 0; seed < 300; seed++) {
+            float values[LENGTH];
+            double squares = 0;
+            for (int t = 0; t < LENGTH; t++)
+                values[t] = (float)(loud * sqrt(2) * sin(2 * M_PI * t / 50));
+            change_sound(&a, seed, values);
+            for (int t = 0; t < LENGTH; t++)
+                squares += pow((double)values[t] / loud - sqrt(2) * sin(2 * M_PI * t / 50), 2);
+            widen(&shares, sqrt(squares / LENGTH));
+        }
+        ck_assert_double_lt(shares.least, 0.02);
+        ck_assert_double_gt(shares.most, 0.46);
+        ck_assert_double_lt(shares.most, 0.55);
+        ck_assert_double_eq_tol(shares.sum / 300, 0.25, 0.03);
+    }
+}
+END_TEST
+
 START_TEST(what_cannot_be_done_is_refused)
 {
     const struct train_augment all = {.flip = 1,
@@ -589,6 +612,7 @@ int main(void)
     tcase_add_test(all, a_sound_becomes_faster_and_higher_or_slower_and_lower);
     tcase_add_test(all, a_sound_comes_earlier_or_later_with_silence_at_its_ends);
     tcase_add_test(all, a_sound_becomes_louder_or_softer_all_of_it);
+    tcase_add_test(all, noise_of_a_sound_is_a_share_of_how_loud_it_is);
     tcase_add_test(all, a_flip_mirrors_exactly);
     tcase_add_test(all, chances_are_what_they_say);
     tcase_add_test(all, one_draw_is_for_all_frames);
