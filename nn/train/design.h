@@ -24,7 +24,8 @@
  * log_mel is the logarithm of the power of sound in bands of frequencies, frame by frame: windows
  * (Hann's, periodic; 25 ms, every 10 ms, if not said otherwise) without padding, a discrete Fourier
  * transform as a convolution, triangles of height 1 that are evenly spaced and half overlap in
- * HTK's mels from 0 to half the rate; power 1 is a tone of full scale, and 1e-6 the least. With `relative` a sound is
+ * HTK's mels from 0 to half the rate; power 1 is a tone of full scale, and 1e-6 the least, which
+ * what is more quiet is as (or `floor`: of noise less is heard then). With `relative` a sound is
  * divided by the root of its mean square before: how loud it was does not matter.
  *
  * Sources: Keras 2 for what layers mean, how they are named and how they begin; ONNX for how

@@ -13,7 +13,8 @@ enum {
     GROUPED = DILATED | TRAIN_OPTION_GROUPS,
     RECURRENT = ACTIVATED | TRAIN_OPTION_SEQUENCES,
     CELLS = RECURRENT | TRAIN_OPTION_PEEPHOLES,
-    SOUND = TRAIN_OPTION_WINDOW | TRAIN_OPTION_STRIDE | TRAIN_OPTION_RELATIVE,
+    SOUND =
+        TRAIN_OPTION_WINDOW | TRAIN_OPTION_STRIDE | TRAIN_OPTION_RELATIVE | TRAIN_OPTION_FLOOR,
     ABSOLUTE = TRAIN_OPTION_ABSOLUTE,
     INNER = TRAIN_OPTION_INNER,
     BRANCHES = TRAIN_OPTION_BRANCHES,
@@ -154,6 +155,7 @@ const char *train_layer_usage(const struct train_layer_kind *kind, char *text, s
         {TRAIN_OPTION_FUNCTION, " [FUNCTION]"},
         {TRAIN_OPTION_ABSOLUTE, " [absolute]"},
         {TRAIN_OPTION_RELATIVE, " [relative]"},
+        {TRAIN_OPTION_FLOOR, " [floor F]"},
     };
     size_t used = (size_t)snprintf(text, size, "%s", kind->word);
     for (int i = 0; i < TRAIN_LAYERS_ARGUMENTS && kind->arguments[i] && used < size; i++)

@@ -4,8 +4,8 @@
 
 #include "nn/train/layer_build.h"
 
-/* -60 dB of a tone of full scale, about; what is more quiet, silence included, is as this. */
-#define POWER_FLOOR 1e-6f
+/* -60 dB of a tone of full scale, about. */
+#define POWER_FLOOR 1e-6
 
 /* Of samples: silence stays silence. */
 #define SQUARE_FLOOR 1e-10f
@@ -146,7 +146,8 @@ int train_build_log_mel(struct train_build *b, const struct train_layer *layer)
     if (r < 0)
         return r;
     TRAIN_EMIT(b, "MatMul", power, bands);
-    const char *heard = b->value, *least = train_number(b, POWER_FLOOR);
+    const char *heard = b->value,
+               *least = train_number(b, (float)(layer->floor > 0 ? layer->floor : POWER_FLOOR));
     TRAIN_EMIT(b, "Max", heard, least);
     TRAIN_EMIT(b, "Log", b->value);
     return train_becomes(b, TRAIN_SHAPE(s.frames, s.count), NULL);

@@ -270,6 +270,10 @@ static int read_value(struct parser *p, struct train_layer *layer,
         return read_window(p, layer, "window", word, layer->size);
     if (option == TRAIN_OPTION_DILATION)
         return read_window(p, layer, "dilation", word, layer->dilation);
+    if (option == TRAIN_OPTION_FLOOR)
+        return is_decimal(word, &layer->floor) && layer->floor > 0 && layer->floor < 1
+                   ? 0
+                   : misread(p, layer, "floor", word, "a number between 0 and 1");
     if (!is_number(word, TRAIN_LAYERS_NUMBER_MAX, &layer->groups))
         return misread(p, layer, "groups", word, "a whole number");
     return 0;
@@ -290,6 +294,7 @@ static const struct {
     {"peepholes", TRAIN_OPTION_PEEPHOLES, false},
     {"absolute", TRAIN_OPTION_ABSOLUTE, false},
     {"relative", TRAIN_OPTION_RELATIVE, false},
+    {"floor", TRAIN_OPTION_FLOOR, true},
 };
 enum { OPTION_COUNT = sizeof options / sizeof options[0] };
 

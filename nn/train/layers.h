@@ -68,8 +68,9 @@ enum train_layer_option {
     TRAIN_OPTION_WINDOW = 128,
     TRAIN_OPTION_ABSOLUTE = 256,
     TRAIN_OPTION_RELATIVE = 512,
-    TRAIN_OPTION_INNER = 1024,    /* not an option: layers of its own, which it must have */
-    TRAIN_OPTION_BRANCHES = 2048, /* likewise: two lists of them or more, between '|' */
+    TRAIN_OPTION_FLOOR = 1024,
+    TRAIN_OPTION_INNER = 2048,    /* not an option: layers of its own, which it must have */
+    TRAIN_OPTION_BRANCHES = 4096, /* likewise: two lists of them or more, between '|' */
 };
 
 /* A row of the table (nn/train/layer_kinds.c). */
@@ -101,6 +102,7 @@ struct train_layer {
     bool same;                 /* padding; else valid */
     bool sequences, peepholes; /* return_sequences; peepholes */
     bool absolute, relative;
+    double floor; /* 0: none was given */
     /* Layers of its own. Where it has branches, these: without kind, and each with layers. */
     struct train_layer *inner;
     int inner_count;

@@ -353,6 +353,25 @@ START_TEST(relative_power_does_not_hang_on_loudness)
 }
 END_TEST
 
+START_TEST(what_is_below_the_floor_is_as_the_floor)
+{
+    struct net net = design_net("700x1", "log_mel 12 4000 window 100 stride 40", 1),
+               high = design_net("700x1", "log_mel 12 4000 window 100 stride 40 floor 0.05", 1);
+    int below = 0;
+    design_run(&net, 3);
+    design_run(&high, 3);
+    for (int i = 0; i < FRAMES * BANDS; i++) {
+        float plain = net_floats(&net, 0)[i], floored = net_floats(&high, 0)[i];
+        below += plain < logf(0.05f);
+        ck_assert_float_eq_tol(floored, plain < logf(0.05f) ? logf(0.05f) : plain, 1e-6f);
+    }
+    ck_assert_int_gt(below, 0);
+    ck_assert_int_lt(below, FRAMES * BANDS);
+    net_free(&net);
+    net_free(&high);
+}
+END_TEST
+
 START_TEST(windows_are_of_25_ms_every_10_ms)
 {
     struct net net = design_net("8000x1", "log_mel 40 8000", 1);
@@ -407,6 +426,8 @@ START_TEST(what_cannot_be_heard_is_refused)
         {"8000x1", "log_mel 40", "HERTZ is missing"},
         {"8000x1", "log_mel 40 8000 window", "window is missing"},
         {"8000x1", "log_mel 40 8000 same", "has no 'same'"},
+        {"8000x1", "log_mel 40 8000 floor 0", "between 0 and 1"},
+        {"8000x1", "log_mel 40 8000 floor 1", "between 0 and 1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct train_design *design = NULL;
@@ -431,6 +452,7 @@ int main(void)
     tcase_add_test(heard, log_mel_is_what_its_definition_says);
     tcase_add_test(heard, a_tone_of_full_scale_has_power_one_and_silence_the_floor);
     tcase_add_test(heard, relative_power_does_not_hang_on_loudness);
+    tcase_add_test(heard, what_is_below_the_floor_is_as_the_floor);
     tcase_add_test(heard, windows_are_of_25_ms_every_10_ms);
     tcase_add_test(heard, log_mel_does_not_learn);
     tcase_add_test(heard, what_cannot_be_heard_is_refused);
