@@ -23,6 +23,7 @@ RECIPES = {
     'cifar-10': (recipedata.make_cifar, 'stills/cifar10', 0.62),
     'cnn-28': (recipedata.make_mnist, 'stills/mnist', 0.985),
     'cnn-64': (recipedata.make_signs, 'clips', 0.85),
+    'digits-audio': (recipedata.make_recordings, 'audio', 0.75),
     'embedding-attention': (recipedata.make_sequences, None, 0.9),
     'embedding-lstm': (recipedata.make_sequences, None, 0.9),
     'gesture': (recipedata.make_points, 'sequences', 0.985),
