@@ -21,8 +21,12 @@ os.environ['XDG_CACHE_HOME'] = path('cache')
 # must reach: an accuracy, by folds where the recipe says how it is evaluated.
 RECIPES = {
     'cifar-10': (recipedata.make_cifar, 'stills/cifar10', 0.62),
+    'cnn-224-10': (recipedata.make_signs, 'clips', 0.8),
+    'cnn-224-512': (recipedata.make_signs, 'clips', 0.8),
     'cnn-28': (recipedata.make_mnist, 'stills/mnist', 0.985),
     'cnn-64': (recipedata.make_signs, 'clips', 0.85),
+    'crnn-attention': (recipedata.make_fights, 'video-fight', 0.55),
+    'crnn-window': (recipedata.make_fights, 'video-fight', 0.55),
     'digits-audio': (recipedata.make_recordings, 'audio', 0.75),
     'embedding-attention': (recipedata.make_sequences, None, 0.9),
     'embedding-lstm': (recipedata.make_sequences, None, 0.9),
@@ -46,7 +50,7 @@ TOO_LARGE = {'cnn-224-1024': 403746698}
 # A few epochs on the shared data, and what they must reach.
 SOME = {'cnn-28': (2, 0.96), 'cifar-10': (2, 0.2), 'gesture': (30, 0.98)}
 # An instrumented convolution of these takes minutes; what it would show the others show.
-SLOW = {'cifar-10'}
+SLOW = {'cifar-10', 'cnn-224-10', 'cnn-224-512'}
 
 
 def recipe_of(name, epochs=None, seed=1, **changed):
