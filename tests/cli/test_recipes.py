@@ -27,7 +27,7 @@ RECIPES = {
     'cnn-64': (recipedata.make_signs, 'clips', 0.85),
     'crnn-attention': (recipedata.make_fights, 'video-fight', 0.55),
     'crnn-window': (recipedata.make_fights, 'video-fight', 0.55),
-    'digits-audio': (recipedata.make_recordings, 'audio', 0.75),
+    'digits-audio': (recipedata.make_recordings, 'audio', 0.80),
     'embedding-attention': (recipedata.make_sequences, None, 0.9),
     'embedding-lstm': (recipedata.make_sequences, None, 0.9),
     'gesture': (recipedata.make_points, 'sequences', 0.985),
