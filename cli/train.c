@@ -408,10 +408,12 @@ static int run_epochs(struct training *t)
                             train_fit_epochs(t->fit), t->checkpoint);
         if (r < 0)
             return cli_fail(r == -EDOM ? CLI_CHECK_FAILED : CLI_CONFIG, "%s", err.text);
+        /* What is told is kept, whatever happens next. */
+        int result = save_checkpoint(t);
+        if (result != CLI_OK)
+            return result;
         tell_epoch(t, &epoch);
-        int result = t->report ? trainreport_add(t->report, &epoch) : CLI_OK;
-        if (result == CLI_OK)
-            result = save_checkpoint(t);
+        result = t->report ? trainreport_add(t->report, &epoch) : CLI_OK;
         if (result != CLI_OK)
             return result;
     }
